@@ -1,0 +1,104 @@
+"""API keys and signing keys of a Supabase project: minted for the embedded target, written to its CONFIG.json.
+
+Two generations of API keys exist side by side on hosted projects (Supabase docs, "Understanding API keys"):
+
+- legacy: JWTs whose ``role`` claim is ``anon`` or ``service_role``, signed with the project's shared secret;
+- current: opaque ``sb_publishable_…`` and ``sb_secret_…`` strings, which the API gateway maps to those roles.
+
+``python -m stack.supabase.keys`` prints a fresh set as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+TEN_YEARS_S = 10 * 365 * 86400
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Everything secret that one project needs; ``secrets()`` gives the part the gateway reads."""
+
+    jwt_secret: str
+    signing_jwk: dict[str, Any] | None
+    anon_key: str
+    service_role_key: str
+    publishable_key: str
+    secret_key: str
+
+    def secrets(self) -> dict[str, Any]:
+        """The entries of CONFIG.json's ``secrets`` that the gateway reads, by their names there."""
+        return {
+            "jwt_secret": self.jwt_secret,
+            "jwt_signing_jwk": self.signing_jwk,
+            "supabase_anon_key": self.anon_key,
+            "supabase_service_role_key": self.service_role_key,
+            "supabase_publishable_key": self.publishable_key,
+            "supabase_secret_key": self.secret_key,
+        }
+
+
+def mint(jwt_secret: str | None = None, signing: str = "ES256", ref: str = "embedded") -> Keys:
+    """A new set of keys for project ``ref``.
+
+    ``signing`` names the algorithm of user tokens: ``ES256`` (the default of new hosted projects) or ``HS256``
+    (the shared secret). The legacy JWT keys are always HS256 under ``jwt_secret``.
+    """
+    if signing not in ("ES256", "HS256"):
+        raise ValueError(f"signing must be ES256 or HS256, not {signing!r}")
+    secret = jwt_secret or secrets.token_urlsafe(48)
+    return Keys(
+        jwt_secret=secret,
+        signing_jwk=es256_jwk() if signing == "ES256" else None,
+        anon_key=legacy_key(secret, "anon", ref),
+        service_role_key=legacy_key(secret, "service_role", ref),
+        publishable_key=opaque_key("sb_publishable_", ref),
+        secret_key=opaque_key("sb_secret_", ref),
+    )
+
+
+def legacy_key(jwt_secret: str, role: str, ref: str = "embedded") -> str:
+    """A legacy API key: a JWT with the claims a hosted one has, valid for ten years."""
+    now = int(time.time())
+    claims = {"iss": "supabase", "ref": ref, "role": role, "iat": now, "exp": now + TEN_YEARS_S}
+    return jwt.encode(claims, jwt_secret, "HS256")
+
+
+def opaque_key(prefix: str, ref: str = "embedded") -> str:
+    """A current API key: prefix, 22 random characters, ``_``, and an 8-character check sum."""
+    body = prefix + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    check = base64.urlsafe_b64encode(hashlib.sha256(f"{ref}|{body}".encode()).digest()).decode()[:8]
+    return f"{body}_{check}"
+
+
+def es256_jwk() -> dict[str, Any]:
+    """A private P-256 JSON Web Key with a key id, fit for ES256 signing."""
+    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "alg": "ES256",
+        "use": "sig",
+        "kid": str(uuid.uuid4()),
+        "x": _coordinate(numbers.public_numbers.x),
+        "y": _coordinate(numbers.public_numbers.y),
+        "d": _coordinate(numbers.private_value),
+    }
+
+
+def _coordinate(value: int) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes(32, "big")).decode().rstrip("=")
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(mint()), indent=1))
