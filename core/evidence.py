@@ -1,0 +1,146 @@
+"""Reading a run's journal back: events in order, samples as numpy arrays, and what was lost.
+
+Reads files alone, so a run can be judged while it is written, after it was killed, or a year later.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import ConfigError
+from core.journal import FRAME, KIND_SAMPLES, KIND_SERIES, MAGIC, SAMPLE
+
+Event = dict[str, Any]
+Samples = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a stored series number means in one file."""
+
+    metric: str
+    unit: str
+    labels: dict[str, str]
+
+
+@dataclass
+class JournalFile:
+    """One process's part of the evidence.
+
+    `closed` is False when its writer died or still runs; `damaged` lists what could not be read, in words.
+    """
+
+    path: Path
+    damaged: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    @cached_property
+    def header(self) -> Event:
+        """The first line: role, pid, host, boot and the tie between monotonic and wall clock ({} if lost)."""
+        for event in self.events():
+            return event if event.get("type") == "journal.opened" else {}
+        return {}
+
+    def events(self) -> Iterator[Event]:
+        """Every whole line, oldest first. A cut last line is what a killed process leaves: not damage."""
+        self.closed = False
+        with self.path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if not raw.endswith(b"\n"):
+                    return
+                try:
+                    event = json.loads(raw)
+                    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+                        raise ValueError
+                except ValueError:
+                    self._damage(f"{self.path.name} line {number} is not an event")
+                    continue
+                if event["type"] == "journal.closed":
+                    self.closed = True
+                yield event
+
+    def blocks(self) -> Iterator[tuple[dict[int, Series], Samples]]:
+        """Sample blocks in the order written, each with the names known so far (one shared dict)."""
+        path = self.path.with_suffix(".samples")
+        names: dict[int, Series] = {}
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for kind, payload in self._frames(data, path.name):
+                if kind == KIND_SERIES:
+                    entries = json.loads(payload)
+                    names.update(
+                        {int(n): Series(e["metric"], e["unit"], e["labels"]) for n, e in entries.items()}
+                    )
+                elif kind == KIND_SAMPLES:
+                    yield names, np.frombuffer(payload, SAMPLE)
+
+    def _frames(self, data: mmap.mmap, name: str) -> Iterator[tuple[int, bytes]]:
+        at, size = 0, len(data)
+        while at + FRAME.size <= size:
+            magic, kind, length, crc = FRAME.unpack_from(data, at)
+            end = at + FRAME.size + length
+            if magic == MAGIC and end > size:
+                return  # cut by a kill: the bounded loss
+            payload = data[at + FRAME.size : end] if magic == MAGIC else b""
+            if magic == MAGIC and zlib.crc32(payload) == crc:
+                yield kind, payload
+                at = end
+                continue
+            self._damage(f"{name} is damaged at byte {at}")
+            at = data.find(MAGIC, at + 1)
+            if at < 0:
+                return
+
+    def _damage(self, what: str) -> None:
+        if what not in self.damaged:
+            self.damaged.append(what)
+
+    def to_wall(self, monotonic_ns: int) -> int:
+        """A monotonic time of this file's host as wall-clock nanoseconds since the epoch."""
+        header = self.header
+        return int(monotonic_ns - header["monotonic_ns"] + header["wall_ns"])
+
+
+class Evidence:
+    """All journals of one run."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = Path(directory)
+        folder = self.directory / "journal"
+        if not folder.is_dir():
+            raise ConfigError(
+                f"{self.directory} holds no run: it has no journal folder; name a folder under runs/."
+            )
+        self.files = [JournalFile(path) for path in sorted(folder.glob("*.jsonl"))]
+
+    def events(self, *types: str) -> list[Event]:
+        """Events of these types (all when none is named), ordered by time; `source` is the file's stem."""
+        found: list[Event] = []
+        for file in self.files:
+            for event in file.events():
+                if not types or event["type"] in types:
+                    event["source"] = file.path.stem
+                    found.append(event)
+        found.sort(key=lambda event: event.get("t") or 0)
+        return found
+
+    @property
+    def damaged(self) -> list[str]:
+        """What could not be read, after `events()` and `blocks()` were read to their end."""
+        return [what for file in self.files for what in file.damaged]
+
+    def blocks(self) -> Iterator[tuple[JournalFile, dict[int, Series], Samples]]:
+        """Every sample block of every process."""
+        for file in self.files:
+            for names, block in file.blocks():
+                yield file, names, block

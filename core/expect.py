@@ -1,0 +1,41 @@
+"""Expectations: the only way for a check to say `missed`, in words that a stranger understands."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from core.errors import Missed
+
+T = TypeVar("T")
+
+
+def expect(
+    holds: object, claim: str, *, expected: Any = None, saw: Any = None, service: str | None = None
+) -> None:
+    """Raises Missed with `claim` unless `holds` is true."""
+    if not holds:
+        raise Missed(claim, expected=expected, saw=saw, service=service)
+
+
+def expect_equal(saw: T, expected: T, claim: str, *, service: str | None = None) -> T:
+    """Raises Missed unless both values are equal; returns what was seen."""
+    if saw != expected:
+        raise Missed(claim, expected=_short(expected), saw=_short(saw), service=service)
+    return saw
+
+
+def expect_denied(was_denied: bool, still: object, claim: str, *, service: str | None = None) -> None:
+    """For a refused action: the answer must deny it *and* the witness must see the fact unchanged.
+
+    A denied write under row-level security answers 200 or 204 (PostgREST), so `was_denied` alone proves
+    nothing; `still` is what the witness found, true when unchanged.
+    """
+    if not still:
+        raise Missed(claim, expected="nothing changed", saw="the witness sees the change", service=service)
+    if not was_denied:
+        raise Missed(claim, expected="the action refused", saw="the action accepted", service=service)
+
+
+def _short(value: object, limit: int = 400) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

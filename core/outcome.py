@@ -1,0 +1,66 @@
+"""The four verdicts, the outcome of one measurement, and the rule that tells `missed` from `broken`."""
+
+from __future__ import annotations
+
+import traceback
+from enum import IntEnum, StrEnum
+
+from core.errors import BrokenError, Missed
+
+
+class Verdict(StrEnum):
+    """What is said of a check, an objective or a run. Only MET opens a gate."""
+
+    MET = "met"
+    MISSED = "missed"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+NOT_COVERED = "not_covered"
+"""A check that did not run: a state of coverage, not a verdict."""
+
+
+class SampleOutcome(IntEnum):
+    """Outcome of one sample, as stored. REFUSED is a rate limit's 429, an outcome of its own."""
+
+    OK = 0
+    WRONG = 1
+    ERROR = 2
+    REFUSED = 3
+    CANCELLED = 4
+
+
+class Phase(IntEnum):
+    """The part of a load that a sample belongs to; objectives are judged on STEADY alone."""
+
+    WARM_UP = 0
+    STEADY = 1
+    DRAIN = 2
+
+
+EXPECTING_ROOMS = ("suites", "scenarios")
+"""Rooms whose plain `assert` is an expectation; one that fails elsewhere is a fault of the harness."""
+
+
+def classify(error: BaseException) -> tuple[Verdict, str | None]:
+    """The verdict that an exception stands for, and the service it names, if any.
+
+    Only a failed expectation is `missed`: Missed, or an AssertionError raised by a line in a suite or a
+    scenario. Everything else, a time-out included, is `broken`.
+    """
+    if isinstance(error, Missed):
+        return Verdict.MISSED, error.service
+    if isinstance(error, BrokenError):
+        return Verdict.BROKEN, error.service
+    if isinstance(error, AssertionError) and _raised_in_expecting_room(error):
+        return Verdict.MISSED, None
+    return Verdict.BROKEN, None
+
+
+def _raised_in_expecting_room(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return False
+    parts = frames[-1].filename.replace("\\", "/").split("/")
+    return any(room in parts for room in EXPECTING_ROOMS)
