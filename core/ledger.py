@@ -1,0 +1,107 @@
+"""The ledger: every creation is journaled with its undo before the call, and undone after the check.
+
+An undo is named, not pickled (`auth.user`, `r2.object`), so that the sweeper can play the journal of a dead
+run and undo what is left. Undoing what is not there is no failure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import BrokenError
+from core.journal import Journal
+
+Undo = Callable[[Mapping[str, Any]], None]
+"""Takes the entry's key (what identifies the created thing) and removes the thing; quiet when it is gone."""
+
+
+@dataclass
+class Entry:
+    """One created thing. `key` may be completed once the service has named it."""
+
+    number: str
+    kind: str
+    key: dict[str, Any]
+    order: int
+    _ledger: Ledger = field(repr=False)
+
+    def confirm(self, **more: Any) -> None:
+        """Journals what only the service could tell, e.g. the new identifier."""
+        self.key.update(more)
+        self._ledger.journal.event("ledger.confirmed", entry=self.number, key=self.key, durable=True)
+
+
+class Ledger:
+    """The creations of one check, undone newest first.
+
+    `undoers` maps each kind to its undo; planning a kind without one is refused, so nothing can be created
+    that nobody knows how to remove.
+    """
+
+    def __init__(self, journal: Journal, undoers: Mapping[str, Undo], *, check: str = "") -> None:
+        self.journal = journal
+        self._undoers = undoers
+        self._check = check
+        self._entries: list[Entry] = []
+        self._numbers = itertools.count(1)
+
+    def plan(self, kind: str, **key: Any) -> Entry:
+        """Journals that a thing of this kind is about to be created; call before the creating call."""
+        if kind not in self._undoers:
+            raise BrokenError(
+                f"nothing knows how to undo '{kind}'; add it to UNDO of its module in fixtures/services."
+            )
+        number = next(self._numbers)
+        entry = Entry(f"{os.getpid()}-{id(self):x}-{number}", kind, dict(key), number, self)
+        self.journal.event(
+            "ledger.planned", entry=entry.number, kind=kind, key=entry.key, check=self._check, durable=True
+        )
+        self._entries.append(entry)
+        return entry
+
+    def undo_all(self) -> list[str]:
+        """Undoes everything, newest first, each tried even when another fails. Returns failures in words."""
+        failures: list[str] = []
+        while self._entries:
+            entry = self._entries.pop()
+            failure = undo(self.journal, self._undoers, entry.number, entry.kind, entry.key)
+            if failure:
+                failures.append(failure)
+        return failures
+
+
+def undo(
+    journal: Journal, undoers: Mapping[str, Undo], number: str, kind: str, key: Mapping[str, Any]
+) -> str | None:
+    """Undoes one entry and journals how it went. Returns the failure in words, or None."""
+    try:
+        undoers[kind](key)
+    except Exception as error:  # one failed undo must not keep the others from being tried
+        journal.event(
+            "ledger.failed", entry=number, kind=kind, error=f"{type(error).__name__}: {error}", durable=True
+        )
+        return f"{kind} could not be undone: {type(error).__name__}: {error}"
+    journal.event("ledger.undone", entry=number, kind=kind)
+    return None
+
+
+def left_over(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of a journal that were planned and not undone, newest first: what the sweeper has to do."""
+    entries: dict[str, dict[str, Any]] = {}
+    for event in events:
+        match event["type"]:
+            case "ledger.planned":
+                entries[event["entry"]] = {
+                    "entry": event["entry"],
+                    "kind": event["kind"],
+                    "key": dict(event["key"]),
+                }
+            case "ledger.confirmed" if event["entry"] in entries:
+                entries[event["entry"]]["key"].update(event["key"])
+            case "ledger.undone":
+                entries.pop(event["entry"], None)
+    return list(reversed(entries.values()))

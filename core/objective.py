@@ -1,0 +1,130 @@
+"""Objectives: the numbers that a platform must meet. They are data, validated before any traffic."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import ConfigError
+
+Direction = Literal["below", "above"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One number to be met.
+
+    `metric` is that of the samples or gauges; `limit` is in `unit`; `direction` says on which side of the
+    limit is good. `percentile` (0–100) is judged for latencies; None means a share or a level (uptime,
+    users). `samples` is the least number that may decide. `blocks` False only warns.
+    """
+
+    id: str
+    title: str
+    metric: str
+    unit: str
+    direction: Direction
+    limit: float
+    percentile: float | None
+    samples: int
+    service: str
+    requirement: str
+    profile: str | None = None
+    blocks: bool = True
+    labels: tuple[tuple[str, str], ...] = ()
+    clock: str = ""
+
+
+_KEYS = {
+    "title": str,
+    "metric": str,
+    "unit": str,
+    "direction": str,
+    "limit": (int, float),
+    "percentile": (int, float),
+    "samples": int,
+    "service": str,
+    "requirement": str,
+    "profile": str,
+    "blocks": bool,
+    "labels": dict,
+    "clock": str,
+}
+_OPTIONAL = {"percentile", "profile", "blocks", "labels", "clock", "metric"}
+
+
+def load_objectives(path: Path) -> dict[str, Objective]:
+    """The objectives of a TOML file, one table each, by identifier.
+
+    Raises ConfigError with file and line for what is missing, misspelt or impossible.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; it holds the objectives.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}; mend that line.") from None
+    found: dict[str, Objective] = {}
+    for identifier, table in _tables(document):
+        found[identifier] = _objective(identifier, table, f"{path.name} line {_line_of(text, identifier)}")
+    if not found:
+        raise ConfigError(f"{path} holds no objective.")
+    return found
+
+
+def _tables(document: dict[str, Any], prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
+    tables: list[tuple[str, dict[str, Any]]] = []
+    for key, value in document.items():
+        if not isinstance(value, dict):
+            raise ConfigError(f"objectives: '{prefix}{key}' stands outside any objective's table.")
+        if "limit" in value or "title" in value:
+            tables.append((prefix + key, value))
+        else:
+            tables += _tables(value, f"{prefix}{key}.")
+    return tables
+
+
+def _line_of(text: str, identifier: str) -> int:
+    plain = identifier.replace('"', "")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip().strip("[]").replace('"', "") == plain:
+            return number
+    return 1
+
+
+def _objective(identifier: str, table: dict[str, Any], where: str) -> Objective:
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise ConfigError(f"{where}: '{key}' is not known; known are {', '.join(_KEYS)}.")
+        kind = _KEYS[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+            raise ConfigError(f"{where}: '{key}' has the wrong type.")
+    for key in _KEYS:
+        if key not in table and key not in _OPTIONAL:
+            raise ConfigError(f"{where}: '{key}' is missing.")
+    if table["direction"] not in ("below", "above"):
+        raise ConfigError(f"{where}: direction is '{table['direction']}'; write below or above.")
+    percentile = table.get("percentile")
+    if percentile is not None and not 0 < percentile < 100:
+        raise ConfigError(f"{where}: percentile {percentile} lies outside 0 to 100.")
+    if table["samples"] < 1:
+        raise ConfigError(f"{where}: samples must be at least 1, since no data never decides.")
+    return Objective(
+        id=identifier,
+        title=table["title"],
+        metric=table.get("metric", identifier),
+        unit=table["unit"],
+        direction=table["direction"],
+        limit=float(table["limit"]),
+        percentile=percentile,
+        samples=table["samples"],
+        service=table["service"],
+        requirement=table["requirement"],
+        profile=table.get("profile"),
+        blocks=table.get("blocks", True),
+        labels=tuple(sorted((str(k), str(v)) for k, v in table.get("labels", {}).items())),
+        clock=table.get("clock", ""),
+    )
