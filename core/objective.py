@@ -17,7 +17,7 @@ class Objective:
     """One number to be met.
 
     `metric` is that of the samples or gauges; `limit` is in `unit`; `direction` says on which side of the
-    limit is good. `percentile` (0–100) is judged for latencies; None means a share or a level (uptime,
+    limit is good. `percentile` (0 to 100) is judged for latencies; None means a share or a level (uptime,
     users). `samples` is the least number that may decide. `blocks` False only warns.
     """
 

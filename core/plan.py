@@ -167,7 +167,7 @@ def _refuse_impossible(plan: Plan, file: str) -> None:
         profile = profiles.get(planned.source)
         if profile is None:
             raise ConfigError(
-                f"{file}: objective '{planned.id}' is measured by '{planned.source}', which the plan does not run."
+                f"{file}: objective '{planned.id}' needs profile '{planned.source}', which the plan does not run."
             )
         if planned.objective.percentile is None:
             continue
