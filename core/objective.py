@@ -18,7 +18,9 @@ class Objective:
 
     `metric` is that of the samples or gauges; `limit` is in `unit`; `direction` says on which side of the
     limit is good. `percentile` (0 to 100) is judged for latencies; None means a share or a level (uptime,
-    users). `samples` is the least number that may decide. `blocks` False only warns.
+    users). `samples` is the least number that may decide. `blocks` False only warns. `by` names the labels
+    whose groups are judged apart; `errors` is the largest share of failed operations in percent; `holding`
+    are objectives that must hold in the same run; a decided value older than `stale_days` no longer counts.
     """
 
     id: str
@@ -35,6 +37,10 @@ class Objective:
     blocks: bool = True
     labels: tuple[tuple[str, str], ...] = ()
     clock: str = ""
+    by: tuple[str, ...] = ()
+    errors: float | None = None
+    holding: tuple[str, ...] = ()
+    stale_days: int = 14
 
 
 _KEYS = {
@@ -51,8 +57,23 @@ _KEYS = {
     "blocks": bool,
     "labels": dict,
     "clock": str,
+    "by": list,
+    "errors": (int, float),
+    "holding": list,
+    "stale_days": int,
 }
-_OPTIONAL = {"percentile", "profile", "blocks", "labels", "clock", "metric"}
+_OPTIONAL = {
+    "percentile",
+    "profile",
+    "blocks",
+    "labels",
+    "clock",
+    "metric",
+    "by",
+    "errors",
+    "holding",
+    "stale_days",
+}
 
 
 def load_objectives(path: Path) -> dict[str, Objective]:
@@ -127,4 +148,8 @@ def _objective(identifier: str, table: dict[str, Any], where: str) -> Objective:
         blocks=table.get("blocks", True),
         labels=tuple(sorted((str(k), str(v)) for k, v in table.get("labels", {}).items())),
         clock=table.get("clock", ""),
+        by=tuple(str(label) for label in table.get("by", [])),
+        errors=None if "errors" not in table else float(table["errors"]),
+        holding=tuple(str(other) for other in table.get("holding", [])),
+        stale_days=table.get("stale_days", 14),
     )

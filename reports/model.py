@@ -1,0 +1,282 @@
+"""What was judged of one run. Plain data: every writer and the history are made from this alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A named exception. `used` is set on the waivers that this run needed."""
+
+    check: str
+    reason: str
+    owner: str
+    ticket: str
+    expiry: str
+    expired: bool = False
+
+
+@dataclass
+class CheckResult:
+    """One check: its passport, and what became of it. `state` is a verdict or `not_covered`."""
+
+    id: str
+    state: str
+    title: str = ""
+    owner: str = "platform"
+    requirement: list[str] = field(default_factory=list)
+    service: str = ""
+    capability: str = ""
+    gate: bool = True
+    required: bool = False
+    message: str = ""
+    expected: str = ""
+    saw: str = ""
+    seconds: float = 0.0
+    attempts: int = 0
+    evidence: list[str] = field(default_factory=list)
+    witnesses: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    started: float | None = None
+    waiver: Waiver | None = None
+    new: bool = False
+
+    @property
+    def closes(self) -> bool:
+        """True when this check keeps the gate closed."""
+        return self.state != "met" and self.waiver is None and (self.required or self._ran_and_gates)
+
+    @property
+    def _ran_and_gates(self) -> bool:
+        return self.gate and self.state not in ("met", "not_covered")
+
+
+@dataclass
+class GroupResult:
+    """One series of an objective, judged apart. Numbers in the objective's unit; None where unbounded."""
+
+    labels: dict[str, str]
+    state: str
+    reason: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    samples: int = 0
+    effective: int = 0
+    over: int = 0
+    needed: int | None = 0
+    failed: int = 0
+    cut: int = 0
+    quantiles: dict[str, float | None] = field(default_factory=dict)
+    service_quantiles: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass
+class Regression:
+    """How this run compares with its history, by run-level values."""
+
+    state: str
+    """learning, steady, jump, shift or better."""
+    text: str
+    runs: int = 0
+    change: float | None = None
+    since: str | None = None
+    commits: str | None = None
+
+
+@dataclass
+class LastDecided:
+    """The last value that a run did decide, for objectives that this one does not."""
+
+    run: str
+    value: float
+    state: str
+    days: float
+
+
+@dataclass
+class ObjectiveResult:
+    """One objective. `state` is a verdict, `not_in_plan` or `not_covered`."""
+
+    id: str
+    title: str
+    unit: str
+    direction: str
+    limit: float
+    percentile: float | None
+    service: str
+    requirement: str
+    clock: str
+    blocks: bool
+    decides: bool
+    state: str
+    reason: str
+    profile: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    samples: int = 0
+    wanted: int = 0
+    needed: int | None = 0
+    groups: list[GroupResult] = field(default_factory=list)
+    regression: Regression | None = None
+    last: LastDecided | None = None
+    trend: list[dict[str, Any]] = field(default_factory=list)
+    waiver: Waiver | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """Distance left to the limit as a share of it; negative when beyond."""
+        if self.value is None or not self.limit:
+            return None
+        left = self.limit - self.value if self.direction == "below" else self.value - self.limit
+        return left / abs(self.limit)
+
+    @property
+    def stale(self) -> bool:
+        """True when the last decided value is too old to lean on (set by the judge in `reason`)."""
+        return self.state == "not_covered"
+
+    @property
+    def closes(self) -> bool:
+        """True when this objective keeps the gate closed."""
+        if self.waiver is not None or not self.blocks:
+            return False
+        if self.decides and self.state != "met":
+            return True
+        return bool(self.regression and self.regression.state == "shift" and self.decides) or (
+            not self.decides and self.state == "not_covered"
+        )
+
+    @property
+    def statement(self) -> str:
+        """The limit in words, e.g. `p95 < 100 ms`."""
+        sign = "<" if self.direction == "below" else "≥"
+        name = (
+            f"p{self.percentile:g}"
+            if self.percentile is not None
+            else ("share" if self.unit == "%" else "lowest")
+        )
+        return f"{name} {sign} {self.limit:g} {self.unit}"
+
+
+@dataclass
+class ServiceResult:
+    """One service: who answered for it, and what was found."""
+
+    id: str
+    title: str
+    kind: str
+    name: str
+    hosts: list[str] = field(default_factory=list)
+    state: str = "not_covered"
+    checks: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    witnesses: int = 0
+
+
+@dataclass
+class ProfileResult:
+    """One load of the run."""
+
+    name: str
+    required: bool
+    state: str
+    reason: str = ""
+    users: int | None = None
+    started: float | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class RequirementResult:
+    """One row of the seed's coverage matrix."""
+
+    id: str
+    title: str
+    group: str
+    state: str
+    checks: list[str] = field(default_factory=list)
+    objectives: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Cause:
+    """One reason why the gate is not open, in the order in which a person should read them."""
+
+    state: str
+    who: str
+    text: str
+    kind: str = "check"
+
+
+@dataclass
+class RunVerdict:
+    """The answer. `exit` is the gate's exit code; `causes` say why it is not 0."""
+
+    run: str
+    state: str
+    exit: int
+    headline: str
+    causes: list[Cause]
+    target: dict[str, Any]
+    plan: str
+    commit: str
+    started: str | None
+    finished: str | None
+    seconds: float | None
+    host: str
+    argv: list[str]
+    assay_version: str
+    checks: list[CheckResult]
+    objectives: list[ObjectiveResult]
+    services: list[ServiceResult]
+    profiles: list[ProfileResult]
+    requirements: list[RequirementResult]
+    waivers: list[Waiver]
+    notes: list[str]
+    events: list[dict[str, Any]]
+    since_last: dict[str, Any]
+    samples: int = 0
+    manifest: dict[str, Any] = field(default_factory=dict)
+    measurements: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def embedded(self) -> bool:
+        """True when the platform was started by Assay."""
+        return self.target.get("kind") != "live"
+
+    @property
+    def open(self) -> bool:
+        """True when the gate is open."""
+        return self.exit == 0
+
+    @property
+    def used_waivers(self) -> list[Waiver]:
+        """Waivers without which the gate were closed."""
+        results: list[CheckResult | ObjectiveResult] = [*self.checks, *self.objectives]
+        return [r.waiver for r in results if r.waiver is not None]
+
+    def counts(self) -> dict[str, int]:
+        """Checks by state."""
+        found = dict.fromkeys(("met", "missed", "broken", "unknown", "not_covered"), 0)
+        for check in self.checks:
+            found[check.state] += 1
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """As written to verdict.json (see verdict.schema.json); without the measurements' curves."""
+        document = asdict(self)
+        del document["measurements"]
+        for check, plain in zip(self.checks, document["checks"], strict=True):
+            plain["closes"] = check.closes
+        for objective, plain in zip(self.objectives, document["objectives"], strict=True):
+            plain["closes"] = objective.closes
+            plain["margin"] = objective.margin
+            plain["statement"] = objective.statement
+        return {"schema": SCHEMA, **document, "counts": self.counts(), "embedded": self.embedded}

@@ -1,0 +1,177 @@
+"""From a run's journal to what happened in it: one pass over the events, nothing judged yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.evidence import Event, Evidence
+
+
+@dataclass
+class CheckRecord:
+    """What was recorded of one check."""
+
+    id: str
+    passport: dict[str, Any] = field(default_factory=dict)
+    started: float | None = None
+    finished: list[Event] = field(default_factory=list)
+    witnesses: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class LoadRecord:
+    """What was recorded of one load profile; times as wall-clock nanoseconds."""
+
+    name: str
+    started: int | None = None
+    finished: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    outcome: str = ""
+
+
+@dataclass
+class RunRecord:
+    """What happened in a run. Wall-clock nanoseconds wherever a time is named `..._ns`."""
+
+    id: str
+    started: Event = field(default_factory=dict)
+    finished: Event | None = None
+    plan: Event = field(default_factory=dict)
+    target: Event = field(default_factory=dict)
+    checks: dict[str, CheckRecord] = field(default_factory=dict)
+    loads: dict[str, LoadRecord] = field(default_factory=dict)
+    unhealthy: list[tuple[int, int, str]] = field(default_factory=list)
+    lost_workers: list[Event] = field(default_factory=list)
+    died: list[Event] = field(default_factory=list)
+    outages: list[Event] = field(default_factory=list)
+    gauges: list[Event] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    open_journals: list[str] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    first_ns: int | None = None
+    last_ns: int | None = None
+    ledger_left: int = 0
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What had to run: checks, profiles, objectives."""
+        return dict(self.plan.get("manifest") or {})
+
+    def check(self, identifier: str) -> CheckRecord:
+        """The record of a check, made when it is first heard of."""
+        if identifier not in self.checks:
+            self.checks[identifier] = CheckRecord(identifier)
+        return self.checks[identifier]
+
+
+def read(evidence: Evidence) -> RunRecord:
+    """Reads every event of a run, each time put on the wall clock by its own file's header."""
+    run = RunRecord(id=evidence.directory.name)
+    offsets: dict[str, int] = {}
+    for file in evidence.files:
+        header = file.header
+        if "wall_ns" in header and "monotonic_ns" in header:
+            offsets[file.path.stem] = int(header["wall_ns"]) - int(header["monotonic_ns"])
+        else:
+            run.damage.append(f"{file.path.name} has no header; its times cannot be placed")
+    planned, undone = 0, 0
+    for event in evidence.events():
+        offset = offsets.get(event["source"], 0)
+        wall = int(event.get("t") or 0) + offset
+        if run.first_ns is None:
+            run.first_ns = wall
+        run.last_ns = max(run.last_ns or wall, wall)
+        kind = event["type"]
+        planned += kind == "ledger.planned"
+        undone += kind == "ledger.undone"
+        _take(run, kind, event, wall, offset)
+    run.ledger_left = max(0, planned - undone)
+    run.open_journals = [file.path.stem for file in evidence.files if not file.closed]
+    return run
+
+
+def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> None:
+    if kind.startswith("check.") or kind in ("witness.answered", "attachment", "step"):
+        _take_check(run, kind, event, wall)
+    elif kind.startswith("load.") or kind in ("generator.health", "worker.lost"):
+        _take_load(run, kind, event, wall, offset)
+    elif kind == "gauge":
+        run.gauges.append({**event, "wall": wall})
+    elif kind == "run.started":
+        run.started = {**event, "wall": wall}
+        run.id = str(event.get("run") or run.id)
+    elif kind == "run.finished":
+        run.finished = {**event, "wall": wall}
+    elif kind == "plan.resolved":
+        run.plan = event
+    elif kind == "target.resolved":
+        run.target = event
+    elif kind == "component.died":
+        run.died.append(event)
+        _mark(run, wall, kind, f"{event.get('name')} died (exit {event.get('exit')})")
+    elif kind in ("outage.planned", "outage.ended"):
+        run.outages.append(event)
+        _mark(
+            run,
+            wall,
+            kind,
+            f"{event.get('name') or event.get('component') or 'service'}: {kind.split('.')[1]}",
+        )
+    elif kind == "note":
+        run.notes.append(str(event.get("text") or event.get("message") or ""))
+
+
+def _take_check(run: RunRecord, kind: str, event: Event, wall: int) -> None:
+    if kind == "check.collected":
+        record = run.check(str(event.get("check") or (event.get("passport") or {}).get("id")))
+        record.passport = event.get("passport") or {}
+        return
+    name = event.get("check")
+    if not name:
+        return
+    record = run.check(str(name))
+    if kind == "check.started":
+        record.started = record.started or wall / 1e9
+    elif kind == "check.finished":
+        record.finished.append(event)
+    elif kind == "witness.answered":
+        record.witnesses.append({k: event.get(k) for k in ("service", "channel", "fact")})
+    elif kind == "attachment":
+        record.attachments.append({k: event.get(k) for k in ("name", "path", "media_type")})
+    elif kind == "step":
+        record.steps.append({k: event.get(k) for k in ("name", "seconds", "outcome")})
+
+
+def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> None:
+    if kind == "generator.health":
+        if not event.get("ok", True):
+            start, end = event.get("from"), event.get("to")
+            run.unhealthy.append(
+                (
+                    int(start) + offset if start else wall,
+                    int(end) + offset if end else wall,
+                    str(event.get("reason") or "the load generator was saturated"),
+                )
+            )
+        return
+    if kind == "worker.lost":
+        run.lost_workers.append(event)
+        _mark(run, wall, kind, f"load worker {event.get('worker') or event.get('name') or ''} lost")
+        return
+    name = str(event.get("profile") or event.get("name") or "load")
+    record = run.loads.setdefault(name, LoadRecord(name))
+    if kind == "load.started":
+        record.started = wall
+        record.fields = {k: v for k, v in event.items() if k not in ("type", "t", "source")}
+    elif kind == "load.finished":
+        record.finished = wall
+        record.outcome = str(event.get("outcome") or event.get("reason") or "")
+        record.fields.update({k: v for k, v in event.items() if k not in ("type", "t", "source")})
+
+
+def _mark(run: RunRecord, wall: int, kind: str, text: str) -> None:
+    run.marks.append({"at": wall / 1e9, "kind": kind, "text": text})
