@@ -93,6 +93,12 @@ def load_objectives(path: Path) -> dict[str, Objective]:
         found[identifier] = _objective(identifier, table, f"{path.name} line {_line_of(text, identifier)}")
     if not found:
         raise ConfigError(f"{path} holds no objective.")
+    for objective in found.values():
+        for other in objective.holding:
+            if other not in found:
+                raise ConfigError(
+                    f"{path.name}: '{objective.id}' is to hold with '{other}', which is not there."
+                )
     return found
 
 
@@ -148,6 +154,10 @@ def _objective(identifier: str, table: dict[str, Any], where: str) -> Objective:
         blocks=table.get("blocks", True),
         labels=tuple(sorted((str(k), str(v)) for k, v in table.get("labels", {}).items())),
         clock=table.get("clock", ""),
+        by=tuple(map(str, table.get("by", ()))),
+        errors=None if table.get("errors") is None else float(table["errors"]),
+        holding=tuple(map(str, table.get("holding", ()))),
+        stale_days=None if table.get("stale_days") is None else float(table["stale_days"]),
         by=tuple(str(label) for label in table.get("by", [])),
         errors=None if "errors" not in table else float(table["errors"]),
         holding=tuple(str(other) for other in table.get("holding", [])),

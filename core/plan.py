@@ -52,7 +52,11 @@ class PlannedObjective:
 
 @dataclass(frozen=True)
 class Plan:
-    """A loaded plan. `every_check` makes each gating check of the suites required, listed or not."""
+    """A loaded plan.
+
+    `every_check` makes each gating check of the suites required, listed or not. `together` runs the
+    profiles at the same time.
+    """
 
     name: str
     title: str
@@ -61,6 +65,7 @@ class Plan:
     profiles: tuple[PlannedProfile, ...]
     objectives: tuple[PlannedObjective, ...]
     budget: float
+    together: bool = False
 
     def manifest(self, collected: tuple[str, ...] = ()) -> dict[str, Any]:
         """What must have run, for the journal. `collected`: every gating check that the suites hold."""
@@ -112,7 +117,15 @@ def load_plan(name: str, folder: Path, objectives: Mapping[str, Objective]) -> P
 
 
 def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Plan:
-    unknown = set(document) - {"title", "budget", "checks", "every_check", "profiles", "objectives"}
+    unknown = set(document) - {
+        "title",
+        "budget",
+        "checks",
+        "every_check",
+        "together",
+        "profiles",
+        "objectives",
+    }
     if unknown:
         raise ConfigError(f"{name}.toml: '{sorted(unknown)[0]}' is not known.")
     profiles = tuple(
@@ -156,6 +169,7 @@ def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objec
         profiles=profiles,
         objectives=tuple(planned),
         budget=seconds(document["budget"]),
+        together=bool(document.get("together", False)),
     )
 
 
