@@ -1,0 +1,90 @@
+"""The PostgreSQL component: `python -m stack.postgres CONFIG.json`.
+
+Keeps the data of this stack's life when it is stopped and started again; the supervisor empties it at the
+start of a life. A planned or unplanned SIGKILL loses nothing acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from stack.postgres import folder
+from stack.postgres.cluster import Cluster, fill
+from stack.postgres.server import Account, NoServer, find
+from stack.supabase.provision import MigrationFailed, provision
+from stack.supervisor.component import read_config
+from stack.supervisor.paths import ROOT
+
+MIGRATIONS = ROOT / "stack" / "platform" / "supabase" / "migrations"
+
+
+class Ended(Exception):
+    """SIGTERM came."""
+
+
+def end(*_: object) -> None:
+    """Stop waiting, once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Ended
+
+
+def passwords(config: dict[str, object]) -> dict[str, str]:
+    """Each role's password, from the addresses that CONFIG.json gives away."""
+    secrets, variables = config["secrets"], config["variables"]
+    assert isinstance(secrets, dict)
+    assert isinstance(variables, dict)
+    addresses = [str(secrets["dsn_authenticator"]), str(variables["SUPABASE_DB_URL"])]
+    return {str(u.username): unquote(str(u.password)) for u in map(urlsplit, addresses)}
+
+
+def serve(path: str) -> int:
+    """Run PostgreSQL until SIGTERM or its own end. Returns its exit code."""
+    config = read_config(path)
+    state = Path(config["state"]).parent
+    account = Account.choose()
+    private = folder.make(ROOT, account)
+    server = find(ROOT, private, account)
+    cluster = Cluster(server, account, folder.make_stack(ROOT, state, account), config["ports"]["postgres"])
+    began = time.monotonic()
+    how = "kept" if (cluster.data / "PG_VERSION").exists() else fill(cluster, ROOT, MIGRATIONS)
+    cluster.start(listen=True)
+    try:
+        provision(cluster.dsn_admin, MIGRATIONS)
+        cluster.set_passwords(passwords(config))
+        print(
+            f"{server.name} as {account.name}, data {how}, {time.monotonic() - began:.2f} s", file=sys.stderr
+        )
+        engine = {"kind": "engine", "name": server.name}
+        ready = {
+            "name": "postgres",
+            "url": f"127.0.0.1:{cluster.port}",
+            "engines": {"supabase.database": engine},
+        }
+        print("READY", json.dumps(ready), flush=True)
+        assert cluster.process is not None
+        return cluster.process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if cluster.process is not None and cluster.process.poll() is None:
+            cluster.stop()
+
+
+def main() -> int:
+    """Serve; every expected failure is one sentence on standard error."""
+    signal.signal(signal.SIGTERM, end)
+    try:
+        return serve(sys.argv[1])
+    except Ended:
+        return 0
+    except (NoServer, MigrationFailed) as error:
+        print(error, file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

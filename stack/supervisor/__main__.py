@@ -1,0 +1,118 @@
+"""`python -m stack.supervisor up|down|status|env`: the embedded target's own command.
+
+`assay up`, `assay env` and the fixtures run it; nothing else is needed to use the embedded target.
+Exit codes: 0 well, 2 cannot be used as given, 3 the stack or the machine failed, 128 + N after signal N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from stack.supervisor.client import Client, Stopped, say, shell_lines, stopping_signals
+from stack.supervisor.errors import BROKEN, StackError
+from stack.supervisor.paths import ROOT, Paths
+
+COMPONENTS = ROOT / "stack" / "components"
+
+
+def port(text: str) -> tuple[str, int]:
+    """NAME=NUMBER as a pair."""
+    name, _, number = text.partition("=")
+    if not name or not number.isdigit() or not 0 < int(number) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
+    return name, int(number)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="python -m stack.supervisor", description=__doc__.splitlines()[0])
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--state", type=Path, help="the stack's folder (default: .assay/stack of this checkout)"
+    )
+    common.add_argument("--json", action="store_true", help="answer in JSON")
+    common.add_argument("--components", type=Path, default=COMPONENTS, help=argparse.SUPPRESS)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", parents=[common], help="start the stack, or attach to it")
+    up.add_argument("--hold", action="store_true", help="keep it only as long as this command lives")
+    up.add_argument(
+        "--port", type=port, action="append", default=[], metavar="NAME=NUMBER", help="a fixed port"
+    )
+    verbs.add_parser("down", parents=[common], help="end the stack, whoever holds it")
+    verbs.add_parser("status", parents=[common], help="say what is up")
+    verbs.add_parser("env", parents=[common], help="print the variables that a live target would set")
+    serve = verbs.add_parser("serve", parents=[common])
+    serve.add_argument("--ready-fd", type=int, required=True)
+    serve.add_argument("--port", type=port, action="append", default=[])
+    return parser
+
+
+def up(client: Client, hold: bool, as_json: bool) -> int:
+    """Start or attach; then hold, or leave the stack running."""
+    try:
+        stack = client.up()
+        if not hold:
+            client.pin()
+        text = (
+            json.dumps(stack) if as_json else f"READY {stack['variables'].get('PLATFORM_URL', '')}".rstrip()
+        )
+        print(text, flush=True)
+        if hold:
+            client.hold()
+        return 0
+    finally:
+        client.release()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line says."""
+    paths = Paths(options.state)
+    if options.verb == "serve":
+        from stack.supervisor.serve import serve
+
+        return serve(paths, options.components, dict(options.port), options.ready_fd)
+    client = Client(paths, options.components.resolve(), dict(getattr(options, "port", [])))
+    match options.verb:
+        case "up":
+            with stopping_signals():
+                return up(client, options.hold, options.json)
+        case "down":
+            was_up = client.down()
+            print(json.dumps({"was_up": was_up}) if options.json else "down" if was_up else "nothing was up")
+            return 0
+        case "env":
+            variables = client.env()
+            print(json.dumps(variables, indent=1) if options.json else shell_lines(variables))
+            return 0
+    status = client.status()
+    if options.json:
+        print(json.dumps(status, indent=1))
+    else:
+        print(f"{status['phase']}  {status['state']}")
+        for name, one in status["components"].items():
+            print(
+                f"  {name:<10} {one['state']:<9} pid {one['pid'] or '-':<8} {one['url'] or ''}  {one['log']}"
+            )
+    well = status["phase"] == "ready" and all(c["state"] == "ready" for c in status["components"].values())
+    return 0 if well else BROKEN
+
+
+def main() -> int:
+    """Run, and turn every expected failure into one sentence and an exit code."""
+    try:
+        return run(arguments().parse_args())
+    except StackError as error:
+        say(str(error))
+        return error.code
+    except Stopped as stopped:
+        say(f"ended by {stopped}")
+        return 128 + stopped.number
+    except BrokenPipeError:
+        return BROKEN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

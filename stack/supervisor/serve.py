@@ -1,0 +1,279 @@
+"""The supervisor itself: one process that owns one stack from its first to its last moment.
+
+It is started by `up` in a session of its own, holds `supervisor.lock`, starts the components in parallel as
+their needs allow, answers at the control address, and ends everything when the last lease is gone, on
+`down`, on SIGTERM or SIGINT, or when a component fails to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stack.supervisor import strays
+from stack.supervisor.component import Component, Minted, Site, load
+from stack.supervisor.control import Control
+from stack.supervisor.errors import StackError
+from stack.supervisor.events import Events, last_lines
+from stack.supervisor.paths import ROOT, Lock, Paths, write_private
+from stack.supervisor.ports import Ports
+from stack.supervisor.process import Process, describe_exit
+
+TICK_S = 0.2
+"""How often the lease is tried: the longest a stack outlives its last holder unnoticed."""
+OPEN_FILES = 65536
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Supervisor:
+    """One stack's life."""
+
+    def __init__(self, paths: Paths, components: Path, wanted: Mapping[str, int]) -> None:
+        self.paths = paths
+        self.instance = uuid.uuid4().hex
+        self.pinned = False
+        self.events = Events(paths.events)
+        self.components: dict[str, Component] = load(components)
+        names = ["control", *(port for c in self.components.values() for port in c.ports)]
+        self.ports = Ports(names, wanted)
+        self.site = Site(
+            ROOT, paths.state, paths.data, paths.logs, paths.cache, paths.config, self.ports.numbers
+        )
+        self.token = secrets.token_urlsafe(32)
+        self.processes = {n: Process(c, self.site, self._died) for n, c in self.components.items()}
+        self.ending = asyncio.Event()
+        self.failure: StackError | None = None
+        self._lease = Lock(paths.lease)
+        self._busy = {name: asyncio.Lock() for name in self.components}
+
+    def announce(self, phase: str, error: StackError | None = None) -> None:
+        """Tell everybody who looks into the stack's folder in which phase it is."""
+        write_private(
+            self.paths.supervisor,
+            {
+                "instance": self.instance,
+                "pid": os.getpid(),
+                "phase": phase,
+                "control": f"http://127.0.0.1:{self.ports.numbers['control']}",
+                "error": str(error) if error else None,
+                "code": error.code if error else None,
+            },
+        )
+
+    def configure(self) -> Minted:
+        """Mint every key and write CONFIG.json. Returns what was minted."""
+        minted = Minted(secrets={"control_token": self.token}, options={"cache": str(self.site.cache)})
+        for component in self.components.values():
+            component.mint(self.site, minted)
+        write_private(
+            self.paths.config,
+            {
+                "state": str(self.site.data),
+                "logs": str(self.site.logs),
+                "ports": dict(self.site.ports),
+                **asdict(minted),
+            },
+        )
+        return minted
+
+    async def start(self, minted: Minted) -> None:
+        """Bring every component up, each as soon as its needs are ready. Raises StackError."""
+        for component in self.components.values():
+            component.clean(self.site)
+        ready = {name: asyncio.Event() for name in self.components}
+
+        async def one(name: str) -> None:
+            for need in self.components[name].needs:
+                await ready[need].wait()
+            await self._start(name)
+            ready[name].set()
+
+        tasks = [asyncio.create_task(one(name)) for name in self.components]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        dead = [p for p in self.processes.values() if p.state != "ready"]
+        if dead:
+            raise StackError(f"{dead[0].component.name} died while others started: {dead[0].last_words()}")
+        engines: dict[str, Any] = {}
+        for name, component in self.components.items():
+            engines |= {service: asdict(engine) for service, engine in component.engines(self.site).items()}
+            engines |= self.processes[name].ready_line.get("engines") or {}
+        write_private(
+            self.paths.stack,
+            {
+                "variables": minted.variables,
+                "control": {
+                    "url": f"http://127.0.0.1:{self.ports.numbers['control']}",
+                    "token": self.token,
+                },
+                "state": str(self.paths.state),
+                "engines": engines,
+            },
+        )
+
+    async def _start(self, name: str) -> None:
+        began = time.monotonic()
+        process = self.processes[name]
+        self.events.add("component.starting", component=name)
+        await process.start()
+        self.events.add(
+            "component.ready",
+            component=name,
+            pid=process.pid,
+            seconds=round(time.monotonic() - began, 2),
+            url=process.ready_line.get("url"),
+        )
+
+    def _died(self, process: Process) -> None:
+        """Note an unplanned death: it is named, and nothing is restarted."""
+        if self.ending.is_set():
+            return
+        self.events.add(
+            "component.died",
+            component=process.component.name,
+            pid=process.pid,
+            exit_code=process.exit_code,
+            ended=describe_exit(process.exit_code or 0),
+            log=str(process.log),
+            last_lines=last_lines(process.log),
+        )
+
+    async def act(self, name: str, action: str) -> dict[str, Any]:
+        """A planned outage or its end: stop, kill, start or restart one component."""
+        process = self.processes[name]
+        async with self._busy[name]:
+            if action in ("stop", "restart", "kill") and process.state == "ready":
+                self.events.add("outage.planned", component=name, action=action)
+                await (process.kill() if action == "kill" else process.stop())
+            if action in ("start", "restart") and process.state != "ready":
+                await self._start(name)
+                self.events.add("outage.ended", component=name, action=action)
+        return process.describe()
+
+    def lease_is_free(self) -> bool:
+        """Whether nobody holds a lease and nobody asked the stack to stay. Once true it stays ours."""
+        return not self.pinned and self._lease.take()
+
+    async def live(self) -> None:
+        """Stay until there is a reason to end."""
+        while not self.ending.is_set():
+            if self.lease_is_free():
+                self.ending.set()
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), TICK_S)
+
+    async def stop(self) -> None:
+        """End every component, those first that others do not need."""
+        stopped = {name: asyncio.Event() for name in self.components}
+
+        async def one(name: str) -> None:
+            for other, component in self.components.items():
+                if name in component.needs:
+                    await stopped[other].wait()
+            try:
+                await self.processes[name].stop()
+            finally:
+                stopped[name].set()
+
+        await asyncio.gather(*(one(name) for name in self.components), return_exceptions=True)
+        for component in self.components.values():
+            component.clean(self.site)
+
+    async def run(self, ready: int) -> int:
+        """The whole life; writes one byte to `ready` when others may look at us. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.ending.set)
+        self.events.add("stack.starting", instance=self.instance, pid=os.getpid())
+        self.announce("starting")
+        os.write(ready, b"1")
+        os.close(ready)
+        control: Control | None = None
+        living = asyncio.create_task(self.live())
+        try:
+            minted = self.configure()
+            control = Control(self, loop)
+            control.start()
+            starting = asyncio.create_task(self.start(minted))
+            await asyncio.wait({starting, living}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                self.announce("ready")
+                self.events.add("stack.ready")
+                await living
+            else:
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+        except StackError as error:
+            self.failure = error
+        except OSError as error:
+            self.failure = StackError(f"The stack could not be started: {error}.")
+        except Exception as error:
+            traceback.print_exc()
+            self.failure = StackError(
+                f"The supervisor failed: {error!r}; see {self.paths.logs}/supervisor.log."
+            )
+        self.ending.set()
+        with suppress(StackError):
+            self.announce("stopping", self.failure)
+        if self.failure:
+            self.events.add("stack.failed", error=str(self.failure), code=self.failure.code)
+        self.events.add("stack.stopping")
+        await self.stop()
+        if control:
+            control.stop()
+        self.ports.close()
+        self.paths.supervisor.unlink(missing_ok=True)
+        self.paths.config.unlink(missing_ok=True)
+        self.paths.stack.unlink(missing_ok=True)
+        return self.failure.code if self.failure else 0
+
+
+def raise_limits() -> None:
+    """Allow as many open files as we may: rooms hold thousands of sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def serve(paths: Paths, components: Path, wanted: Mapping[str, int], ready: int) -> int:
+    """Be the supervisor of the stack at `paths`. Errors before the first phase go to standard error."""
+    alive = Lock(paths.alive)
+    if not alive.take():
+        raise StackError(f"Another supervisor already serves {paths.state}.")
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    raise_limits()
+    strays.end(paths.state)
+    paths.begin()
+    log = os.open(paths.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+
+    async def life() -> int:
+        supervisor = Supervisor(paths, components, wanted)
+        os.dup2(log, 2)
+        return await supervisor.run(ready)
+
+    return asyncio.run(life())
