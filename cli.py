@@ -1,0 +1,279 @@
+"""The command. Thin: each command parses its words and hands over to `conduct` or `reports`.
+
+Exit codes, everywhere: 0 gate open (or done), 1 gate closed (or checks of the harness failed), 2 usage or
+configuration, 3 broken.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from core.errors import AssayError, ConfigError
+
+USAGE, BROKEN = 2, 3
+app = typer.Typer(
+    name="assay",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Decides, from evidence, whether a platform is real and fit to release.",
+    epilog="Exit codes: 0 gate open, 1 gate closed, 2 usage or configuration, 3 broken.",
+)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Target = Annotated[
+    str, typer.Option("--target", help="embedded (started by Assay) or live (target.toml and environment)")
+]
+TargetFile = Annotated[Path, typer.Option("--target-file", help="the description of a live target")]
+ExpectVersion = Annotated[
+    str | None,
+    typer.Option("--expect-version", help="wait for this deployed version, and demand it again at the end"),
+]
+Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="parallel pytest workers")]
+State = Annotated[Path | None, typer.Option("--state", help="the embedded target's folder")]
+
+
+@app.command()
+def validate(
+    plan: Annotated[str, typer.Option(help="smoke, gate or nightly")] = "smoke",
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    expect_version: ExpectVersion = None,
+    workers: Workers = 2,
+    release: Annotated[
+        bool, typer.Option("--release", help="the exit code is for a release: refuses embedded")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="no output of the parts, only the verdict")
+    ] = False,
+) -> None:
+    """Runs a plan: checks and load, then the verdict and the report. The main job."""
+    from conduct.run import Request, conduct
+    from conduct.verdict import judge_and_write
+
+    request = Request(
+        plan=plan,
+        target=target,
+        target_file=target_file,
+        expect_version=expect_version,
+        workers=workers,
+        quiet=quiet,
+    )
+    raise typer.Exit(judge_and_write(conduct(request), release=release))
+
+
+@app.command()
+def nightly(
+    target: Target = "embedded", target_file: TargetFile = Path("target.toml"), workers: Workers = 2
+) -> None:
+    """Runs the night's plan, keeps history, reports."""
+    validate(plan="nightly", target=target, target_file=target_file, workers=workers)
+
+
+@app.command()
+def check(
+    ids: Annotated[list[str] | None, typer.Argument(help="checks by id; all when none is named")] = None,
+    plan: Annotated[str, typer.Option(help="the plan whose requirements still count")] = "gate",
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    workers: Workers = 2,
+    keyword: Annotated[
+        str, typer.Option("-k", help="pytest's expression; does not shrink what the plan requires")
+    ] = "",
+    show: Annotated[bool, typer.Option("--list", help="list the checks and stop")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="a picture of each browser step")] = False,
+) -> None:
+    """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
+    from conduct import manifest
+    from conduct.run import Request, conduct
+    from conduct.verdict import judge_and_write
+
+    if show:
+        for declared in manifest.declared():
+            flags = "".join([" exclusive" * declared.exclusive, " report-only" * (not declared.gate)])
+            print(f"{declared.id}{flags}")
+        return
+    arguments = [*(["-k", keyword] if keyword else []), *(["--pictures"] if pictures else [])]
+    request = Request(
+        plan=plan,
+        target=target,
+        target_file=target_file,
+        checks=ids or (),
+        pytest_arguments=arguments,
+        workers=workers,
+        with_load=False,
+    )
+    raise typer.Exit(judge_and_write(conduct(request)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def load(
+    context: typer.Context,
+    profile: Annotated[str, typer.Argument(help="a module of loadprofiles/, e.g. database")],
+    users: Annotated[int, typer.Option("--users", "-u")] = 50,
+    duration: Annotated[str, typer.Option("--for", help="30s, 5m, 1h")] = "30s",
+    rate: Annotated[float | None, typer.Option(help="arrivals per second, all users together")] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Locust worker processes")] = 0,
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+) -> None:
+    """Runs one load profile against the target, then judges what it measured."""
+    from conduct.load import run_profile
+    from conduct.verdict import judge_and_write
+
+    directory = run_profile(
+        profile,
+        users=users,
+        duration=duration,
+        rate=rate,
+        workers=workers,
+        target=target,
+        target_file=target_file,
+        more=context.args,
+    )
+    raise typer.Exit(judge_and_write(directory))
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="run folders or ids; the newest when none is named")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--open", help="serve it on this machine and print the address")
+    ] = False,
+    objectives: Annotated[Path | None, typer.Option(help="judge by this file of objectives instead")] = None,
+) -> None:
+    """Judges runs again from their journals and writes their reports; two runs are compared."""
+    from conduct.verdict import report_runs
+
+    raise typer.Exit(report_runs(runs or [], serve_it=serve, objectives=objectives))
+
+
+@app.command()
+def gate(
+    run: Annotated[
+        Path | None, typer.Argument(help="a run's folder or id; the newest when none is named")
+    ] = None,
+    release: Annotated[
+        bool, typer.Option("--release", help="decide about a release: refuses the embedded target")
+    ] = False,
+) -> None:
+    """Prints required, ran, not covered, waived and the verdict of a run, and exits by it."""
+    from conduct.verdict import gate_run
+
+    raise typer.Exit(gate_run(run, release=release))
+
+
+@app.command()
+def doctor(
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    plan: Annotated[str, typer.Option(help="the plan to foretell coverage for")] = "gate",
+    capabilities: Annotated[
+        bool, typer.Option("--capabilities", help="list every capability and stop")
+    ] = False,
+) -> None:
+    """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
+    from conduct.doctor import examine, list_capabilities
+
+    raise typer.Exit(list_capabilities() if capabilities else examine(target, target_file, plan))
+
+
+@app.command()
+def sweep(
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    dry: Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")] = False,
+) -> None:
+    """Removes what dead runs left behind, by their ledgers."""
+    from conduct.sweep import sweep_runs
+
+    raise typer.Exit(sweep_runs(target, target_file, dry=dry))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def drill(context: typer.Context) -> None:
+    """Puts seeded faults into the platform and demands that each is caught."""
+    from conduct.drill import run_drill
+
+    raise typer.Exit(run_drill(context.args))
+
+
+@app.command("test")
+def self_test(
+    fast: Annotated[bool, typer.Option("--fast", help="leave the checks on the embedded target out")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Tests Assay itself: lint, types, its own tests, and the checks on the embedded target."""
+    from conduct.selftest import run_tests
+
+    raise typer.Exit(run_tests(fast=fast, workers=workers))
+
+
+def _supervisor(*words: str, state: Path | None) -> int:
+    command = [sys.executable, "-m", "stack.supervisor", *words, *(["--state", str(state)] if state else [])]
+    return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
+
+
+@app.command()
+def up(
+    hold: Annotated[
+        bool, typer.Option("--hold", help="stay in the foreground; ends with this command")
+    ] = False,
+    state: State = None,
+) -> None:
+    """Starts the embedded target, or joins the running one."""
+    raise typer.Exit(_supervisor("up", *(["--hold"] if hold else []), state=state))
+
+
+@app.command()
+def down(state: State = None) -> None:
+    """Ends the embedded target."""
+    raise typer.Exit(_supervisor("down", state=state))
+
+
+@app.command()
+def status(state: State = None) -> None:
+    """Shows the embedded target's components."""
+    raise typer.Exit(_supervisor("status", state=state))
+
+
+@app.command()
+def env(
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    state: State = None,
+) -> None:
+    """Prints the variables that a live target would set, for the running embedded one."""
+    raise typer.Exit(_supervisor("env", *(["--json"] if as_json else []), state=state))
+
+
+def main() -> int:
+    """Runs the command; every error that Assay knows is one sentence and an exit code."""
+    try:
+        app(prog_name="assay", standalone_mode=True)
+    except ConfigError as error:
+        err.print(f"assay: {error}", style="red", markup=False)
+        return USAGE
+    except AssayError as error:
+        err.print(f"assay: broken: {error}", style="red", markup=False)
+        return BROKEN
+    except KeyboardInterrupt:
+        err.print("assay: stopped by the user; what was recorded is kept", markup=False)
+        return BROKEN
+    except OSError as error:
+        named = f" ({error.filename})" if error.filename else ""
+        err.print(f"assay: broken: {error.strerror or error}{named}", style="red", markup=False)
+        return BROKEN
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""One load profile on its own: a plan made of what was asked for, run like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from conduct.run import OBJECTIVES, Conductor, Request, record
+from core.clock import seconds
+from core.errors import ConfigError
+from core.objective import load_objectives
+from core.permit import Action
+from core.plan import Plan, PlannedObjective, PlannedProfile
+from fixtures.run import ROOT
+
+WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
+
+
+def run_profile(
+    profile: str,
+    *,
+    users: int,
+    duration: str,
+    rate: float | None,
+    workers: int,
+    target: str,
+    target_file: Path,
+    more: Sequence[str] = (),
+) -> Path:
+    """Runs one profile and returns the run's folder. Raises ConfigError before anything is recorded."""
+    known = profiles()
+    if profile not in known:
+        raise ConfigError(f"'{profile}' is not a load profile; known are {', '.join(known)}.")
+    if users < 1:
+        raise ConfigError(f"--users {users} would load nothing; name at least 1.")
+    lasting = seconds(duration)
+    if lasting < 1:
+        raise ConfigError(f"--for {duration} is too short to measure anything; name at least 1s.")
+    objectives = load_objectives(OBJECTIVES)
+    planned = PlannedProfile(
+        profile,
+        users,
+        rate or 0.0,
+        lasting,
+        min(lasting / 3, max(WARM_UP_LEAST, lasting * WARM_UP_SHARE)),
+        {},
+    )
+    measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.profile == profile)
+    plan = Plan(f"load {profile}", f"{profile} alone", (), False, (planned,), measured, lasting)
+    request = Request(plan=plan.name, target=target, target_file=target_file, with_checks=False)
+
+    def parts(one: Conductor) -> None:
+        one.target.permit.demand(Action.LOAD, f"the load '{profile}'")
+        one.load(extra=[*(["--workers", str(workers)] if workers else []), *more])
+
+    return record(request, plan, objectives, parts)
+
+
+def profiles() -> list[str]:
+    """Names of the shipped load profiles: the modules of `loadprofiles/` that are no part of its engine."""
+    return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))

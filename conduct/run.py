@@ -1,0 +1,313 @@
+"""One run from plan to verdict."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from conduct import manifest
+from conduct.processes import Part, run_parts
+from core import target as targets
+from core.clock import eventually
+from core.errors import AssayError, BrokenError, ConfigError, Missed
+from core.journal import Journal
+from core.objective import Objective, load_objectives
+from core.plan import Plan, PlannedProfile, load_plan
+from core.target import Target
+from fixtures import embedded
+from fixtures.control import TOKEN, URL, fallen
+from fixtures.http import client, json_of
+from fixtures.run import ROOT, RUN_DIR, commit, new_directory
+from fixtures.services import catalogue
+
+OBJECTIVES = ROOT / "reports" / "objectives.toml"
+PLANS = ROOT / "plans"
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class Request:
+    """What the user asked for. `checks` selects fewer; it never shrinks what the plan requires."""
+
+    plan: str = "smoke"
+    target: str = "embedded"
+    target_file: Path = Path("target.toml")
+    checks: Sequence[str] = ()
+    pytest_arguments: Sequence[str] = ()
+    with_load: bool = True
+    with_checks: bool = True
+    workers: int = 2
+    expect_version: str | None = None
+    run_dir: Path | None = None
+    quiet: bool = False
+
+
+@dataclass
+class Conductor:
+    """Holds what one run needs while it lasts."""
+
+    request: Request
+    plan: Plan
+    objectives: Mapping[str, Objective]
+    directory: Path
+    target: Target
+    journal: Journal
+    environment: dict[str, str] = field(default_factory=dict)
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def checks(self) -> None:
+        """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
+        wanted = self._wanted()
+        found = [c for c in manifest.declared() if not wanted or c.id in wanted]
+        api = [c for c in found if not c.exclusive and not _in_browser(c)]
+        browser = [c for c in found if not c.exclusive and _in_browser(c)]
+        exclusive = [c for c in found if c.exclusive]
+        if api:
+            self._pytest("checks", api, ["-n", str(self.request.workers), "--dist", "worksteal"])
+        if browser:
+            self._pytest("browser", browser, [])
+        if exclusive and self.target.embedded:
+            with _state_of_its_own(self.directory) as state:
+                self._pytest("exclusive", exclusive, ["--exclusive"], {embedded.STATE: str(state)})
+
+    def _wanted(self) -> set[str]:
+        if self.request.checks:
+            return set(self.request.checks)
+        return set() if self.plan.every_check else set(self.plan.checks)
+
+    def _pytest(
+        self,
+        name: str,
+        checks: Sequence[manifest.Declared],
+        extra: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        files = sorted({str(c.path.relative_to(ROOT)) for c in checks})
+        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *extra]
+        command += ["--target", self.request.target, "--target-file", str(self.request.target_file)]
+        command += ["--checks", ",".join(sorted(c.id for c in checks))]
+        command += ["--alluredir", str(self.directory / "allure-results")]
+        command += [*self.request.pytest_arguments, *files]
+        self._say(f"{name}: {len(checks)} checks")
+        part = Part(
+            name,
+            command,
+            {**self.environment, **(environment or {})},
+            log=self.directory / "logs" / f"{name}.log",
+            quiet=self.request.quiet,
+        )
+        code = run_parts([part])[name]
+        # 0 all met, 1 some failed, 5 none selected (the manifest closes the gate then); the rest never judged
+        if code not in (0, 1, 5):
+            self.journal.event(
+                "note", level="broken", text=f"pytest of {name} ended with {code}; see {part.log.name}"
+            )
+
+    def load(self, extra: Sequence[str] = ()) -> None:
+        """Runs the plan's profiles, together or one after the other; `extra` words go to each."""
+        groups = [list(self.plan.profiles)] if self.plan.together else [[p] for p in self.plan.profiles]
+        for group in groups:
+            if group:
+                self._say(
+                    "load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group)
+                )
+                run_parts([self._load_part(profile, extra) for profile in group])
+
+    def _load_part(self, profile: PlannedProfile, extra: Sequence[str]) -> Part:
+        command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
+        command += ["--for", f"{profile.duration:g}s", "--warm-up", f"{profile.warm_up:g}s"]
+        command += ["--rate", f"{profile.rate:g}"] if profile.rate else []
+        command += ["--run-dir", str(self.directory), *extra]
+        log = self.directory / "logs" / f"load-{profile.name}.log"
+        return Part(profile.name, command, self.environment, log=log, quiet=self.request.quiet)
+
+    def note_deaths(self) -> None:
+        """Journals every component of the embedded target that lies dead although nobody planned it."""
+        for name in fallen() if self.target.embedded else ():
+            self.journal.event("component.died", name=name, durable=True)
+
+    def _say(self, text: str) -> None:
+        self.journal.event("note", level="progress", text=text)
+        console.print(f"[bold]·[/bold] {text}")
+
+
+@contextmanager
+def _state_of_its_own(directory: Path) -> Iterator[Path]:
+    """A folder for a second stack, so that exclusive checks disturb nobody."""
+    state = ROOT / ".assay" / f"stack-{directory.name}"
+    try:
+        yield state
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(state)],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+
+
+def _in_browser(check: manifest.Declared) -> bool:
+    return "browser" in check.path.relative_to(ROOT).parts
+
+
+def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
+    """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
+    objectives = load_objectives(OBJECTIVES)
+    plan = load_plan(request.plan, PLANS, objectives)
+    known = {c.id for c in manifest.declared()}
+    for wanted in request.checks:
+        if wanted not in known:
+            raise ConfigError(f"there is no check '{wanted}'; `assay check --list` shows them all.")
+    return plan, objectives
+
+
+def conduct(request: Request) -> Path:
+    """Runs what was asked for and returns the run's folder, whatever became of it.
+
+    Raises ConfigError before anything was recorded.
+    """
+    plan, objectives = prepare(request)
+
+    def parts(one: Conductor) -> None:
+        if request.with_checks:
+            one.checks()
+        if request.with_load:
+            one.load()
+
+    return record(request, plan, objectives, parts)
+
+
+def record(
+    request: Request, plan: Plan, objectives: Mapping[str, Objective], parts: Callable[[Conductor], None]
+) -> Path:
+    """Records one run around `parts`; everything that happens, an interrupt included, is in its journal.
+
+    `run.finished` says how the run ended; a run without it was killed.
+    """
+    if request.target == "live":  # complete before a folder is made
+        targets.resolve("live", catalogue(), file=request.target_file)
+    directory = request.run_dir or new_directory()
+    journal = Journal(directory, "assay")
+    _announce(journal, directory, request, plan)
+    reason, detail = "broken", ""
+    try:
+        with interrupts_raise(), hold_target(request, journal) as (target, environment):
+            environment[RUN_DIR] = str(directory)
+            one = Conductor(request, plan, objectives, directory, target, journal, environment)
+            if request.expect_version:
+                _demand_version(target, request.expect_version, journal, wait=300)
+            try:
+                parts(one)
+            finally:
+                one.note_deaths()
+            if request.expect_version:
+                _demand_version(target, request.expect_version, journal, wait=0)
+        reason = "completed"
+    except KeyboardInterrupt:
+        reason, detail = "interrupted", "stopped by the user"
+    except AssayError as error:
+        detail = str(error)
+        console.print(f"[red]broken:[/red] {detail}")
+    finally:
+        journal.event("run.finished", reason=reason, detail=detail, durable=True)
+        journal.close()
+    return directory
+
+
+def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -> None:
+    journal.event(
+        "run.started",
+        run=directory.name,
+        assay_version="0.1.0",
+        commit=commit(),
+        plan=plan.name,
+        target=request.target,
+        host=platform.node(),
+        cpus=os.cpu_count(),
+        python=platform.python_version(),
+        argv=sys.argv[1:],
+        started_wall=time.time(),
+        with_checks=request.with_checks,
+        with_load=request.with_load,
+        selected=list(request.checks),
+        durable=True,
+    )
+    journal.event(
+        "plan.resolved",
+        plan=plan.name,
+        title=plan.title,
+        manifest=plan.manifest(manifest.gating()),
+        durable=True,
+    )
+
+
+@contextmanager
+def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, dict[str, str]]]:
+    """The resolved target and the environment in which parts run; holds the embedded stack's lease."""
+    environment: dict[str, str] = {}
+    if request.target != "embedded":
+        target = targets.resolve(request.target, catalogue(), file=request.target_file)
+        journal.redactor = target.redactor()
+        journal.event("target.resolved", **target.describe(), durable=True)
+        yield target, environment
+        return
+    console.print("[bold]·[/bold] embedded target: starting")
+    with embedded.attach(progress=sys.stderr) as stack:
+        environment.update(stack.variables)
+        environment[URL], environment[TOKEN] = stack.control_url, stack.control_token
+        os.environ[URL], os.environ[TOKEN] = stack.control_url, stack.control_token
+        target = targets.resolve(
+            "embedded",
+            catalogue(),
+            environment={**os.environ, **stack.variables},
+            engines=stack.engines,
+            control_url=stack.control_url,
+        )
+        journal.redactor = target.redactor()
+        journal.redactor.add(stack.control_token)
+        journal.event("target.resolved", **target.describe(), durable=True)
+        yield target, environment
+
+
+def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:
+    """Waits until the platform declares the version that is to be judged: a deploy's propagation lags."""
+    with client("platform", target.permit, base_url=target.get("PLATFORM_URL")) as http:
+
+        def version() -> str:
+            return str(json_of(http.get("/api/version"), "platform", dict).get("version", ""))
+
+        try:
+            seen = eventually(
+                version, until=lambda v: v.startswith(expected), within=wait, claim="version", every=1
+            )
+        except Missed:
+            raise BrokenError(
+                f"the platform declares version '{version()}', not '{expected}'; nothing can be said of it."
+            ) from None
+    journal.event("note", level="version", text=seen)
+
+
+@contextmanager
+def interrupts_raise() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: parts stopped, evidence kept, nothing left running."""
+
+    def raise_interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, raise_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

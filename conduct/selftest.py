@@ -1,0 +1,58 @@
+"""`assay test`: lint, types, the harness's own tests, and the checks on the embedded target."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from conduct.run import Request, conduct
+from conduct.verdict import judge_and_write
+from fixtures.run import ROOT
+
+ROOMS = (
+    "core",
+    "conduct",
+    "fixtures",
+    "scenarios",
+    "suites",
+    "loadprofiles",
+    "reports",
+    "stack",
+    "defects",
+    "tests",
+    "bench",
+)
+console = Console(stderr=True, highlight=False)
+
+
+def run_tests(*, fast: bool, workers: int) -> int:
+    """Runs every step even when one failed, so that one run tells all. Returns 0 or 1 (3 when broken)."""
+    rooms = [room for room in ROOMS if any((ROOT / room).rglob("*.py"))]
+    steps: list[tuple[str, Sequence[str]]] = [
+        ("lint", ("ruff", "check", "--quiet", ".")),
+        ("format", ("ruff", "format", "--check", "--quiet", ".")),
+        ("types", ("mypy", "--no-error-summary", "cli.py", "conftest.py", *rooms)),
+        ("tests", ("pytest", "-q", "-n", str(workers), "--dist", "loadfile", "tests")),
+    ]
+    results: list[tuple[str, int, float]] = []
+    for name, words in steps:
+        console.print(f"[bold]· {name}[/bold]")
+        started = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=False).returncode
+        results.append((name, code, time.monotonic() - started))
+    if not fast:
+        console.print("[bold]· checks on the embedded target[/bold]")
+        started = time.monotonic()
+        code = judge_and_write(conduct(Request(plan="smoke", workers=workers)))
+        results.append(("smoke", code, time.monotonic() - started))
+    for name, code, spent in results:
+        console.print(
+            f"{'[green]passed[/green]' if code == 0 else '[red]FAILED[/red]'}  {name}  {spent:.0f} s"
+        )
+    failed = sum(1 for _, code, _ in results if code)
+    print(f"{len(results) - failed} passed, {failed} failed")
+    return 1 if failed else 0
