@@ -23,6 +23,7 @@ PREFIXES = {
     "GA4_DATA_URL": "/ga4/data",
     "MIXPANEL_API_URL": "/mixpanel/api",
     "MIXPANEL_DATA_URL": "/mixpanel/data",
+    "MIXPANEL_APP_URL": "/mixpanel/app",
 }
 """Where each vendor host is mounted on the one port: in reality each has a host of its own."""
 

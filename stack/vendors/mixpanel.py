@@ -1,0 +1,457 @@
+"""Mixpanel: events and profiles in, raw export and profile query back, and deletion requests.
+
+Sources: Mixpanel's API reference, "Track events" (`verbose`, `ip`; 1 or 0; events of the last five days),
+"Import events" (strict: 400 with `failed_records`; 2,000 events a batch; service account), "User profiles"
+(/engage operations), "Raw event export" (lines of JSON, dates in the project's time zone, insert ids
+deduplicated) and "GDPR API" (`data-deletions/v3.0`); and the clients mixpanel (Python), mixpanel-browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from stack.vendors.store import Store
+from stack.vendors.web import TooLarge, Unreadable, bearer, read, same
+
+EVENT = "mixpanel.event"
+PROFILE = "mixpanel.profile"
+GROUP = "mixpanel.group"
+DELETION = "mixpanel.deletion"
+DROPPED = "mixpanel.dropped"
+TRACK_LIMIT = 2_000
+IMPORT_LIMIT = 2_000
+IMPORT_BYTES = 10 * 1024 * 1024
+OLDEST_TRACKED = 5 * 86_400
+OLDEST_IMPORTED = 5 * 365 * 86_400
+INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+
+
+class Refused(Exception):
+    """The request gets this answer instead of another."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+class Mixpanel:
+    """One Mixpanel project."""
+
+    def __init__(self, store: Store, variables: dict[str, str], options: dict[str, Any]) -> None:
+        self.store = store
+        self.token = variables["MIXPANEL_TOKEN"]
+        self.secret = variables["MIXPANEL_API_SECRET"]
+        self.project = variables["MIXPANEL_PROJECT_ID"]
+        self.delay = float(options.get("mixpanel_delay_ms", 200)) / 1000
+
+    # -- api.mixpanel.com
+
+    def routes_api(self) -> list[Route]:
+        """Return the routes of api.mixpanel.com."""
+        both = ["GET", "POST"]
+        return [
+            Route("/track", self.track, methods=both),
+            Route("/track/", self.track, methods=both),
+            Route("/import", self.import_events, methods=["POST"]),
+            Route("/engage", self.engage, methods=both),
+            Route("/engage/", self.engage, methods=both),
+            Route("/groups", self.groups, methods=both),
+            Route("/groups/", self.groups, methods=both),
+        ]
+
+    async def _items(self, request: Request) -> tuple[list[Any], dict[str, str]]:
+        """Return the records sent (JSON body, or `data` as JSON or base64) and the parameters."""
+        parameters = dict(request.query_params)
+        body = await read(request) if request.method == "POST" else b""
+        kind = request.headers.get("content-type", "")
+        if "json" in kind or body[:1] in (b"[", b"{"):
+            text = body.decode()
+        else:
+            parameters |= dict(parse_qsl(body.decode(), keep_blank_values=True))
+            text = parameters.get("data", "")
+            if text[:1] not in ("[", "{"):
+                padded = text.replace("-", "+").replace("_", "/")
+                text = base64.b64decode(padded + "=" * (-len(padded) % 4)).decode()
+        found = json.loads(text)
+        return (found if isinstance(found, list) else [found]), parameters
+
+    async def _received(self, request: Request, *, judge: Any, keep: Any) -> Response:
+        """Answer `track`, `engage` and `groups`, which share their forms."""
+        parameters = dict(request.query_params)
+        error = None
+        try:
+            items, parameters = await self._items(request)
+            if len(items) > TRACK_LIMIT:
+                error = f"request contains more than {TRACK_LIMIT} records"
+            else:
+                error = next((wrong for item in items if (wrong := judge(item))), None)
+        except TooLarge:
+            return JSONResponse({"status": 0, "error": "request exceeds max limit"}, 413)
+        except (Unreadable, ValueError):
+            error = "data, missing or empty"
+        if error is None:
+            with self.store.together():
+                for item in items:
+                    keep(item)
+        else:
+            self.store.append(DROPPED, {"why": error, "path": request.url.path})
+        if parameters.get("verbose") == "1":
+            return JSONResponse({"error": error, "status": 0 if error else 1})
+        return PlainTextResponse("0" if error else "1")
+
+    def _judge_token(self, token: Any) -> str | None:
+        if not token:
+            return "token, missing or empty"
+        return None if same(str(token), self.token) else "token, invalid"
+
+    def _judge_event(self, event: Any) -> str | None:
+        if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
+            return "properties, missing or empty"
+        if not isinstance(event.get("event"), str) or not event["event"]:
+            return "event, missing or empty"
+        return self._judge_token(event["properties"].get("token"))
+
+    async def track(self, request: Request) -> Response:
+        """`/track`: one or more events; an old one is taken and not kept."""
+        return await self._received(request, judge=self._judge_event, keep=self._keep_tracked)
+
+    def _keep_tracked(self, event: dict[str, Any]) -> None:
+        if event["event"] == "$create_alias":
+            return
+        at = self._time(event["properties"].get("time"))
+        if at is None or at < time.time() - OLDEST_TRACKED:
+            why = "time, not a number" if at is None else "time, older than five days"
+            self.store.append(DROPPED, {"why": why, "event": event["event"]})
+            return
+        self._keep(event, at)
+
+    @staticmethod
+    def _time(value: Any) -> float | None:
+        """Return epoch seconds of a `time` in seconds or milliseconds, now when absent, None when unreadable."""
+        if value is None:
+            return time.time()
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return None
+        return number / 1000 if number > 1e11 else number
+
+    def _keep(self, event: dict[str, Any], at: float) -> bool:
+        properties = dict(event["properties"])
+        properties.pop("token", None)
+        distinct = str(properties.get("distinct_id", ""))
+        insert_id = str(properties.setdefault("$insert_id", uuid.uuid4().hex[:16]))
+        properties["time"] = int(at)
+        properties["mp_processing_time_ms"] = int(time.time() * 1000)
+        key = json.dumps([event["event"], distinct, insert_id, int(at)])
+        body = {"event": event["event"], "properties": properties}
+        return self.store.append(EVENT, body, at=at, delay=self.delay, key=key)
+
+    # -- import
+
+    def _authenticate(self, request: Request) -> None:
+        """Refuse a request without the project's secret (or service account) in basic authentication."""
+        scheme, _, coded = request.headers.get("authorization", "").partition(" ")
+        try:
+            name, _, password = base64.b64decode(coded).decode().partition(":")
+        except ValueError:
+            name, password = "", ""
+        known = same(name, self.secret) or (bool(name) and same(password, self.secret))
+        if scheme.lower() != "basic" or not known:
+            error = {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
+            raise Refused(JSONResponse(error, 401))
+        wanted = request.query_params.get("project_id")
+        if wanted is not None and not same(wanted, self.project):
+            error = {"code": 403, "error": "No access to this project", "status": "Forbidden"}
+            raise Refused(JSONResponse(error, 403))
+
+    async def import_events(self, request: Request) -> Response:
+        """`POST /import`: a batch of events; strict (the default) says which are wrong."""
+        try:
+            self._authenticate(request)
+            items, parameters = await self._items(request)
+        except Refused as refused:
+            return refused.response
+        except TooLarge:
+            return self._import_error(413, "request exceeds max limit of 10485760 bytes")
+        except (Unreadable, ValueError):
+            return self._import_error(400, "invalid JSON")
+        if len(items) > IMPORT_LIMIT:
+            return self._import_error(413, f"request contains more than {IMPORT_LIMIT} events")
+        failed, kept = [], 0
+        with self.store.together():
+            for index, item in enumerate(items):
+                wrong = self._judge_import(item)
+                if wrong is None:
+                    self._keep(item, self._time(item["properties"]["time"]) or 0)
+                    kept += 1
+                else:
+                    field, message = wrong
+                    properties = item.get("properties") if isinstance(item, dict) else {}
+                    insert_id = properties.get("$insert_id", "") if isinstance(properties, dict) else ""
+                    failed.append(
+                        {"index": index, "insert_id": insert_id, "field": field, "message": message}
+                    )
+        strict = parameters.get("strict", "1") != "0"
+        if parameters.get("verbose") == "1" and "data" in parameters:
+            error = failed[0]["message"] if failed else None
+            return JSONResponse({"error": error, "status": 0 if failed else 1}, 400 if failed else 200)
+        if failed and strict:
+            body = {
+                "code": 400,
+                "error": "some data points in the request failed validation",
+                "failed_records": failed,
+                "num_records_imported": kept,
+                "status": "Bad Request",
+            }
+            return JSONResponse(body, 400)
+        return JSONResponse({"code": 200, "num_records_imported": kept, "status": "OK"})
+
+    @staticmethod
+    def _import_error(code: int, error: str) -> JSONResponse:
+        status = {400: "Bad Request", 413: "Request Entity Too Large"}[code]
+        return JSONResponse({"code": code, "error": error, "status": status}, code)
+
+    def _judge_import(self, event: Any) -> tuple[str, str] | None:
+        if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
+            return "properties", "'properties' is missing or not an object"
+        properties = event["properties"]
+        if not isinstance(event.get("event"), str) or not event["event"]:
+            return "event", "'event' is missing or empty"
+        if properties.get("token") and not same(str(properties["token"]), self.token):
+            return "properties.token", "'properties.token' is not this project's"
+        if properties.get("time") is None:
+            return "properties.time", "'properties.time' is required"
+        at = self._time(properties["time"])
+        if at is None:
+            return "properties.time", "'properties.time' is invalid: must be specified as unix time"
+        if not time.time() - OLDEST_IMPORTED <= at <= time.time() + 3600:
+            message = "'properties.time' is invalid: must be in the last 5 years and not 1 hour ahead"
+            return "properties.time", message
+        if (
+            "distinct_id" not in properties
+            and "$user_id" not in properties
+            and "$device_id" not in properties
+        ):
+            return "properties.distinct_id", "'properties.distinct_id' is required"
+        if not INSERT_ID.fullmatch(str(properties.get("$insert_id", ""))):
+            return "properties.$insert_id", "'properties.$insert_id' must be 1 to 36 of A-Z, a-z, 0-9 and -"
+        return None
+
+    # -- profiles
+
+    def _judge_profile(self, update: Any) -> str | None:
+        if not isinstance(update, dict):
+            return "data, missing or empty"
+        if wrong := self._judge_token(update.get("$token")):
+            return "$" + wrong
+        return None if update.get("$distinct_id") not in (None, "") else "$distinct_id, missing or empty"
+
+    async def engage(self, request: Request) -> Response:
+        """`/engage`: profile operations."""
+        return await self._received(request, judge=self._judge_profile, keep=self._update_profile)
+
+    def _update_profile(self, update: dict[str, Any]) -> None:
+        distinct = str(update["$distinct_id"])
+        if "$delete" in update:
+            self.store.delete(PROFILE, distinct)
+            return
+        profile = self.store.get(PROFILE, distinct) or {"$distinct_id": distinct, "$properties": {}}
+        properties = profile["$properties"]
+        for name, value in (update.get("$set") or {}).items():
+            properties[name] = value
+        for name, value in (update.get("$set_once") or {}).items():
+            properties.setdefault(name, value)
+        for name, value in (update.get("$add") or {}).items():
+            properties[name] = properties.get(name, 0) + value
+        for name, value in (update.get("$append") or {}).items():
+            properties[name] = [*properties.get(name, []), value]
+        for name, values in (update.get("$union") or {}).items():
+            present = properties.get(name, [])
+            properties[name] = present + [value for value in values if value not in present]
+        for name, value in (update.get("$remove") or {}).items():
+            properties[name] = [item for item in properties.get(name, []) if item != value]
+        for name in update.get("$unset") or []:
+            properties.pop(name, None)
+        properties["$last_seen"] = datetime.now(UTC).isoformat(timespec="seconds")
+        self.store.put(PROFILE, distinct, profile)
+
+    def _judge_group(self, update: Any) -> str | None:
+        if not isinstance(update, dict):
+            return "data, missing or empty"
+        if wrong := self._judge_token(update.get("$token")):
+            return "$" + wrong
+        return None if update.get("$group_key") else "$group_key, missing or empty"
+
+    async def groups(self, request: Request) -> Response:
+        """`/groups`: group profiles, kept as sent."""
+
+        def keep(update: dict[str, Any]) -> None:
+            self.store.put(GROUP, json.dumps([update["$group_key"], update.get("$group_id")]), update)
+
+        return await self._received(request, judge=self._judge_group, keep=keep)
+
+    # -- data.mixpanel.com
+
+    def routes_data(self) -> list[Route]:
+        """Return the routes of data.mixpanel.com."""
+        return [Route("/api/2.0/export", self.export, methods=["GET"])]
+
+    async def export(self, request: Request) -> Response:
+        """`GET /api/2.0/export`: visible events of whole days, oldest first, one JSON object a line."""
+        try:
+            self._authenticate(request)
+        except Refused as refused:
+            return refused.response
+        asked = request.query_params
+        try:
+            first = datetime.strptime(asked["from_date"], "%Y-%m-%d").replace(tzinfo=UTC)
+            last = datetime.strptime(asked["to_date"], "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+            names = json.loads(asked["event"]) if asked.get("event") else None
+            names = [names] if isinstance(names, str) else names
+            condition = where(asked.get("where", ""))
+            limit = int(asked.get("limit", 100_000))
+        except KeyError as error:
+            return JSONResponse({"error": f"{error.args[0]} is a required parameter"}, 400)
+        except ValueError as error:
+            return JSONResponse({"error": f"Invalid parameter: {error}"}, 400)
+        events = self.store.events(
+            EVENT, since=first.timestamp(), until=last.timestamp() - 1e-6, newest_first=False
+        )
+        chosen = [
+            body
+            for _, _, body in events
+            if (names is None or body["event"] in names) and condition(body["properties"])
+        ]
+        lines = "".join(json.dumps(body) + "\n" for body in chosen[:limit])
+        return PlainTextResponse(lines, media_type="text/plain")
+
+    # -- mixpanel.com
+
+    def routes_app(self) -> list[Route]:
+        """Return the routes of mixpanel.com: profile query and GDPR requests."""
+        return [
+            Route("/api/query/engage", self.query_profiles, methods=["GET", "POST"]),
+            Route("/api/2.0/engage", self.query_profiles, methods=["GET", "POST"]),
+            Route("/api/app/data-deletions/v3.0/", self.request_deletion, methods=["POST"]),
+            Route("/api/app/data-deletions/v3.0/{task}", self.deletion, methods=["GET"]),
+        ]
+
+    async def query_profiles(self, request: Request) -> Response:
+        """`/api/query/engage`: the profile of one distinct id, or all."""
+        try:
+            self._authenticate(request)
+        except Refused as refused:
+            return refused.response
+        asked = {**request.query_params, **dict(parse_qsl((await request.body()).decode()))}
+        profiles = self.store.all(PROFILE)
+        wanted = asked.get("distinct_id")
+        if asked.get("distinct_ids"):
+            chosen = json.loads(asked["distinct_ids"])
+            profiles = [profile for profile in profiles if profile["$distinct_id"] in chosen]
+        elif wanted is not None:
+            profiles = [profile for profile in profiles if profile["$distinct_id"] == wanted]
+        return JSONResponse(
+            {
+                "page": 0,
+                "page_size": 1000,
+                "session_id": "local",
+                "status": "ok",
+                "total": len(profiles),
+                "results": profiles[:1000],
+            }
+        )
+
+    def _refuse_deletion(self, request: Request) -> Response | None:
+        """Refuse without the GDPR token (the project's secret here) or with another project's token."""
+        if not same(bearer(request), self.secret):
+            return JSONResponse({"status": "error", "error": "Authentication required"}, 401)
+        if not same(request.query_params.get("token"), self.token):
+            return JSONResponse({"status": "error", "error": "Invalid project token"}, 403)
+        return None
+
+    async def request_deletion(self, request: Request) -> Response:
+        """`POST /api/app/data-deletions/v3.0/`: delete everything of some distinct ids."""
+        if refusal := self._refuse_deletion(request):
+            return refusal
+        try:
+            body = json.loads(await read(request))
+            wanted = body["distinct_ids"]
+        except (Unreadable, ValueError, KeyError, TypeError):
+            return JSONResponse({"status": "error", "error": "distinct_ids is required"}, 400)
+        if not isinstance(wanted, list) or not 0 < len(wanted) <= 1999:
+            error = "distinct_ids must hold 1 to 1999 ids"
+            return JSONResponse({"status": "error", "error": error}, 400)
+        task = {
+            "tracking_id": str(uuid.uuid4()),
+            "distinct_ids": [str(one) for one in wanted],
+            "compliance_type": body.get("compliance_type", "GDPR"),
+            "requested": time.time(),
+        }
+        self.store.put(DELETION, task["tracking_id"], task)
+        return JSONResponse({"status": "ok", "results": {"task_id": task["tracking_id"]}})
+
+    async def deletion(self, request: Request) -> Response:
+        """`GET /api/app/data-deletions/v3.0/<task>`: PENDING, then SUCCESS once it is done."""
+        if refusal := self._refuse_deletion(request):
+            return refusal
+        task = self.store.get(DELETION, request.path_params["task"])
+        if task is None:
+            return JSONResponse({"status": "error", "error": "No such deletion"}, 404)
+        state = "PENDING"
+        if time.time() >= task["requested"] + self.delay:
+            self._erase(set(task["distinct_ids"]))
+            state = "SUCCESS"
+        results = {
+            "status": state,
+            "result": "",
+            "distinct_ids": task["distinct_ids"],
+            "compliance_type": task["compliance_type"],
+            "tracking_id": task["tracking_id"],
+            "date_requested": datetime.fromtimestamp(task["requested"], UTC).isoformat(),
+        }
+        return JSONResponse({"status": "ok", "results": results})
+
+    def _erase(self, distinct_ids: set[str]) -> None:
+        doomed = [
+            seq
+            for seq, _, body in self.store.events(EVENT)
+            if str(body["properties"].get("distinct_id")) in distinct_ids
+        ]
+        with self.store.together():
+            self.store.forget_events(EVENT, doomed)
+            for one in distinct_ids:
+                self.store.delete(PROFILE, one)
+
+
+def where(expression: str) -> Any:
+    """Return the judge of an export's `where`: comparisons of `properties["name"]` joined by `and`.
+
+    Source: Mixpanel, "Segmentation expressions", of which this is the part that names one value.
+    Raises ValueError on anything else.
+    """
+    if not expression.strip():
+        return lambda _properties: True
+    conditions = []
+    for part in re.split(r"\s+and\s+", expression.strip()):
+        match = re.fullmatch(
+            r"""\(?\s*properties\[["']([^"']+)["']\]\s*(==|!=)\s*(?:["'](.*)["']|(-?[\d.]+))\s*\)?""", part
+        )
+        if match is None:
+            raise ValueError(f"cannot read where from {part!r}")
+        name, operator, text, number = match.groups()
+        conditions.append((name, operator, text if number is None else float(number)))
+    return lambda properties: all(
+        (properties.get(name) == wanted) == (operator == "==") for name, operator, wanted in conditions
+    )
