@@ -231,6 +231,7 @@ class RunVerdict:
     finished: str | None
     seconds: float | None
     host: str
+    vantage: str
     argv: list[str]
     assay_version: str
     checks: list[CheckResult]

@@ -65,6 +65,33 @@ def judge_quantile(
     )
 
 
+def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> Answer:
+    """Judges "at least `limit` percent are right" from 0 (right) and 1 (wrong); numbers in percent."""
+    allowed = 1.0 - limit / 100.0
+    wrong = int(data.over(0.5).sum()) if data.n else 0
+    if not data.n:
+        return Answer(
+            Verdict.UNKNOWN, float("nan"), 0.0, 100.0, 0, 0, 0, binomial.clean_needed(allowed, risk)
+        )
+    effect = data.effect(0.5)
+    most, least = _bounds(data.n, wrong, effect, risk, 1)
+    verdict = Verdict.MET if most < allowed else Verdict.MISSED if least > allowed else Verdict.UNKNOWN
+    more: int | None = 0
+    if verdict is Verdict.UNKNOWN:
+        independent = binomial.needed(wrong / data.n, allowed, risk)
+        more = None if independent is None else ceil(independent * effect)
+    return Answer(
+        verdict,
+        100.0 * (1 - wrong / data.n),
+        100.0 * (1 - most),
+        100.0 * (1 - least),
+        data.n,
+        max(1, int(data.n / effect)),
+        wrong,
+        more,
+    )
+
+
 def _effect(data: Batched, p: float, limit: float, over: int) -> float:
     """Design effect at the limit; with few values over it, at least that of the quantile itself."""
     effect = data.effect(limit)
