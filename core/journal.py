@@ -77,10 +77,10 @@ class Journal:
 
     def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
         """Records one event. `durable` hands it to the kernel before returning."""
-        line = _line({"type": type, "t": now_ns(), **self.redactor.value(fields)})
+        told = self.redactor.value(fields)
         with self._lock:
             self._open()
-            self._lines.append(line.encode())
+            self._lines.append(_line({"type": type, "t": now_ns(), **told}).encode())
             if durable:
                 self._flush()
 
@@ -161,7 +161,7 @@ class Journal:
             raise JournalError(self._failed)
         if self._pid == os.getpid():
             return
-        self._pid = os.getpid()
+        pid = os.getpid()
         self._lines: list[bytes] = []
         self._frames: list[bytes] = []
         self._named: dict[int, str] = dict(enumerate(self._series))
@@ -170,12 +170,13 @@ class Journal:
         folder = self.directory / "journal"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._events_fd, self._samples_fd = _create_pair(folder, f"{self.role}-{self._pid}")
+            self._events_fd, self._samples_fd = _create_pair(folder, f"{self.role}-{pid}")
         except OSError as error:
             self._failed = (
                 f"no journal can be opened in {folder}: {error.strerror}; free or choose another folder."
             )
             raise JournalError(self._failed) from error
+        self._pid = pid
         self._lines.append(_line(_header(self.role)).encode())
         self._flush()
         if self._background:

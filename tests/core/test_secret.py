@@ -1,0 +1,69 @@
+"""Secrets mask themselves and the redactor finds them in every usual dress."""
+
+import base64
+import json
+import pickle
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.secret import MASK, Redactor, Secret
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=8, max_size=40)
+
+
+def test_a_secret_never_prints():
+    secret = Secret("s3cr3t-value")
+    for shown in (str(secret), repr(secret), f"{secret}", f"{secret:>20}", json.dumps({"s": str(secret)})):
+        assert "s3cr3t" not in shown
+    assert secret.reveal() == "s3cr3t-value"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+@given(words)
+def test_every_dress_of_a_secret_is_masked(value):
+    redactor = Redactor([value])
+    dresses = [
+        value,
+        quote(value, safe=""),
+        json.dumps(value)[1:-1],
+        base64.b64encode(value.encode()).decode().rstrip("="),
+    ]
+    for dress in dresses:
+        if dress not in MASK:
+            assert dress not in redactor.text(f"before {dress} after")
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.none()))
+def test_numbers_and_shape_survive_redaction(value):
+    assert len(Redactor(["123456"]).value({"n": value})["n"]) <= len(value)
+    assert Redactor(["123456"]).value([1234567, 1.5, None, True]) == [1234567, 1.5, None, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+        "sb_secret_N7UND0UgjKTVK-Uodkm0Hg",
+        "authorization: Bearer abcdefghijklmnop",
+        "https://h/x?token=abcdef123456",
+        "postgresql://postgres:pa55word@host/db",
+        "https://b/k?X-Amz-Signature=0123456789abcdef",
+    ],
+)
+def test_what_looks_like_a_token_is_masked_unasked(text):
+    assert MASK in Redactor().text(text)
+
+
+def test_a_password_inside_an_address_becomes_known():
+    redactor = Redactor(["postgresql://postgres:pa55word@host/db"])
+    assert "pa55word" not in redactor.text("the password is pa55word")
+
+
+def test_bytes_keep_their_length_elsewhere():
+    redactor = Redactor(["topsecretvalue"])
+    data = bytes(range(256)) + b"topsecretvalue" + bytes(range(256))
+    assert redactor.bytes(data) == bytes(range(256)) + MASK.encode() + bytes(range(256))
