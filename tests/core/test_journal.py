@@ -28,8 +28,6 @@ plain = st.recursive(
     max_leaves=10,
 )
 
-measured = st.tuples(st.sampled_from("abc"), st.integers(0, 2**62), st.sampled_from(SampleOutcome))
-
 
 def samples_of(evidence: Evidence) -> list[tuple[str, int, int]]:
     return [
@@ -53,6 +51,7 @@ def test_an_event_is_read_back_as_it_was_written(fields):
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 2**62), st.sampled_from(SampleOutcome)),
+        min_size=1,
         max_size=300,
     )
 )
