@@ -1,0 +1,5 @@
+"""Load: profiles (one module each, plain Locust files) on the engine in `engine/`.
+
+Importing anything here imports Locust, which patches the process: other rooms start `loadprofiles.run` as a
+process of its own and never import this package.
+"""

@@ -1,0 +1,19 @@
+"""The load engine: what a profile imports."""
+
+from loadprofiles.engine.arrivals import Poisson, Replay, Uniform
+from loadprofiles.engine.http import HttpClient, Measure, Request, Stream
+from loadprofiles.engine.response import Response
+from loadprofiles.engine.user import ClosedUser, OpenUser
+
+__all__ = [
+    "ClosedUser",
+    "HttpClient",
+    "Measure",
+    "OpenUser",
+    "Poisson",
+    "Replay",
+    "Request",
+    "Response",
+    "Stream",
+    "Uniform",
+]
