@@ -1,0 +1,286 @@
+"""Decide what is stale, make it under the setup lock, hand over to cli.py.
+
+A warm start reads a few stamps and two lock files and replaces itself by the environment's Python. Everything
+else is imported only when there is something to make.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from launcher import locks
+from launcher.console import USAGE, SetupError, from_os, say, step
+from launcher.project import Project, locked, surroundings
+from launcher.stamps import MADE, WORKING, Stamp, load, save
+
+LAYOUT = "1"
+"""Part of every key: raise it when an older launcher's environment no longer serves."""
+
+SETUP = """usage: ./assay setup [--again]
+
+Makes or updates this checkout's environment and runs nothing in it (every other command does this first).
+  --again   throw away what is there, .assay/venv and node_modules, and make them anew
+"""
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Set up what is stale, then become `python -m cli ARGUMENTS`; or exit with 2 or 3 and one sentence."""
+    project = Project(Path(__file__).resolve().parents[1])
+    try:
+        if arguments[:1] == ["setup"]:
+            _setup(project, arguments[1:])
+            sys.exit(0)
+        env = prepare(project, os.environ)
+        if not (project.root / "cli.py").exists():
+            raise SetupError(
+                "cli.py is missing beside ./assay: restore it with `git checkout -- cli.py`.", USAGE
+            )
+        _hand_over(project, env, arguments)
+    except SetupError as error:
+        say(str(error))
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        say("interrupted; the next run finishes the setup.")
+        sys.exit(130)
+
+
+def _setup(project: Project, options: list[str]) -> None:
+    if options in (["--help"], ["-h"]):
+        print(SETUP, end="")
+        return
+    if options not in ([], ["--again"]):
+        raise SetupError(f"./assay setup has no option {' '.join(options)!r}; it has --again.", USAGE)
+    env = prepare(project, os.environ, again=bool(options), retry=True)
+    say(f"ready: {project.python}; browser: {env.get('ASSAY_BROWSER') or 'none'}")
+
+
+def _hand_over(project: Project, env: dict[str, str], arguments: list[str]) -> NoReturn:
+    os.chdir(project.root)
+    argv = [str(project.python), "-m", "cli", *arguments]
+    for last in (False, True):
+        try:
+            sys.stdout.flush()
+            os.execve(argv[0], argv, env)  # noqa: S606 - handing over is the point
+        except OSError as error:
+            if last:
+                raise from_os(error, f"starting {argv[0]}") from error
+            say(f"the environment's Python does not start ({error.strerror}): making it anew")
+            save(project, Stamp("python", WORKING))
+            env = prepare(project, os.environ)
+    raise AssertionError("unreachable")
+
+
+def prepare(
+    project: Project, environ: Mapping[str, str], *, again: bool = False, retry: bool = False
+) -> dict[str, str]:
+    """Bring every part up to date and return the variables for commands inside. Raises SetupError.
+
+    `again` makes all of it anew; `retry` looks again for a browser and a server that were not to be had before.
+    """
+    env = surroundings(project, environ)
+    if again or retry or stale(project, env):
+        signal.signal(signal.SIGTERM, _terminated)
+        try:
+            with locked(project) as descriptor:
+                _make(project, env, descriptor, again=again, retry=retry)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    env["VIRTUAL_ENV"] = str(project.venv)
+    env["PATH"] = f"{project.venv / 'bin'}{os.pathsep}{env['PATH']}"
+    if _wants_browser(project) and not env.get("ASSAY_BROWSER"):
+        path = load(project, "browser").facts.get("path")
+        if path:
+            env["ASSAY_BROWSER"] = path
+    return env
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    say("ended by a signal; the next run finishes the setup.")
+    sys.exit(128 + number)
+
+
+# What belongs to this checkout. A part is wanted when the files that pin or use it exist.
+
+
+def _environments(project: Project) -> dict[str, tuple[Path, Path]]:
+    """Part -> (folder, lock file) of each Python environment."""
+    found = {"python": (project.venv, project.root / "locks" / "assay.txt")}
+    bugsink = project.root / "locks" / "bugsink.txt"
+    if bugsink.exists():
+        found["bugsink"] = (project.state / "bugsink-venv", bugsink)
+    return found
+
+
+def _wants_node(project: Project) -> bool:
+    return (project.root / "package-lock.json").exists()
+
+
+def _wants_browser(project: Project) -> bool:
+    return (project.root / "locks" / "browser").is_dir()
+
+
+def _wants_postgres(project: Project) -> bool:
+    return (project.root / "stack" / "postgres").is_dir()
+
+
+def _python_key(project: Project, lock: Path) -> str:
+    return locks.digest(LAYOUT, str(project.root), locks.read(lock))
+
+
+def _node_key(project: Project) -> str:
+    lock, asked = project.root / "package-lock.json", project.root / "package.json"
+    return locks.digest(LAYOUT, locks.read(lock), locks.read(asked), os.uname().sysname, os.uname().machine)
+
+
+def _browser_key(project: Project, env: Mapping[str, str]) -> str:
+    named = [env.get(name, "") for name in ("ASSAY_BROWSER", "PLAYWRIGHT_BROWSERS_PATH")]
+    return locks.digest(LAYOUT, *named, locks.read(project.root / "locks" / "browser" / "package-lock.json"))
+
+
+def stale(project: Project, env: Mapping[str, str]) -> bool:
+    """Something must be made or looked for: decided from stamps and names alone, in milliseconds."""
+    for part, (folder, lock) in _environments(project).items():
+        if not _python_fresh(load(project, part), folder, _python_key(project, lock)):
+            return True
+    if _wants_node(project) and not _fresh(load(project, "node"), _node_key(project)):
+        return True
+    if _wants_postgres(project) and load(project, "postgres").state != MADE:
+        return True
+    return _wants_browser(project) and not _browser_fresh(project, env)
+
+
+def _fresh(stamp: Stamp, key: str) -> bool:
+    return stamp.state == MADE and stamp.key == key and stamp.whole()
+
+
+def _python_fresh(stamp: Stamp, folder: Path, key: str) -> bool:
+    python = folder / "bin" / "python"
+    real = os.path.realpath(python)  # an upgraded system Python shows as another real path
+    return _fresh(stamp, key) and stamp.facts.get("interpreter") == real and os.access(real, os.X_OK)
+
+
+def _browser_fresh(project: Project, env: Mapping[str, str]) -> bool:
+    stamp = load(project, "browser")
+    if stamp.state != MADE or stamp.key != _browser_key(project, env):
+        return False
+    path = stamp.facts.get("path", "")
+    if path:
+        return os.access(path, os.X_OK)
+    return not any(shutil.which(name, path=env.get("PATH")) for name in stamp.facts.get("names", []))
+
+
+def _make(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool, retry: bool) -> None:
+    for part, (folder, lock) in _environments(project).items():
+        _make_python(project, env, descriptor, part, folder, lock, again=again)
+    if _wants_node(project):
+        _make_node(project, env, descriptor, again=again)
+    if _wants_postgres(project):
+        _find_postgres(project, env, descriptor, retry=again or retry)
+    if _wants_browser(project):
+        _find_browser(project, env, descriptor, retry=again or retry)
+
+
+def _make_python(
+    project: Project,
+    env: Mapping[str, str],
+    descriptor: int,
+    part: str,
+    folder: Path,
+    lock: Path,
+    *,
+    again: bool,
+) -> None:
+    from launcher import python
+
+    stamp, key = load(project, part), _python_key(project, lock)
+    if not again and _python_fresh(stamp, folder, key):
+        return
+    pins = locks.python_pins(lock)
+    title = f"Python packages: {len(pins)} from locks/{lock.name}"
+
+    def build() -> Stamp:
+        with step(title) as running:
+            python.bring_up(
+                python.Installation(
+                    project, folder, lock, project.venv / "bin" / "uv", env, running, descriptor
+                ),
+                afresh=again or stamp.state == WORKING,
+            )
+            if part == "python":
+                python.editable(project)
+        done = Stamp(part, MADE, key, {"interpreter": os.path.realpath(folder / "bin" / "python")})
+        packages = project.site_packages(folder)
+        done.record(folder / "bin", *([packages] if packages else []))
+        return done
+
+    _guarded(project, part, build)
+    if part == "python" and _wants_node(project):
+        from launcher import node
+
+        node.link(project)
+
+
+def _make_node(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool) -> None:
+    from launcher import node
+
+    stamp, key = load(project, "node"), _node_key(project)
+    if not again and _fresh(stamp, key):
+        return
+    packages = locks.npm_packages(project.root / "package-lock.json")
+    modules = project.root / "node_modules"
+
+    def build() -> Stamp:
+        with step(f"npm packages: {len(packages)} from package-lock.json") as running:
+            node.bring_up(project, env, running, descriptor, afresh=again or stamp.state == WORKING)
+        done = Stamp("node", MADE, key)
+        done.record(modules, *sorted(modules.glob("@*")))
+        return done
+
+    _guarded(project, "node", build)
+
+
+def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *, retry: bool) -> None:
+    from launcher import system
+
+    if not retry and load(project, "postgres").state == MADE:
+        return
+    found = system.postgres(project, env)
+    if not found and system.may_install(env):
+        with step("PostgreSQL: the system's package postgresql (as root)") as running:
+            system.keep_clusters_out()
+            system.apt(project, "postgresql", env, running, descriptor)
+        found = system.postgres(project, env)
+    if not found:
+        say(system.NO_POSTGRES)
+    save(project, Stamp("postgres", MADE, facts={"path": found}))
+
+
+def _find_browser(project: Project, env: Mapping[str, str], descriptor: int, *, retry: bool) -> None:
+    from launcher import browser
+
+    if not retry and _browser_fresh(project, env):
+        return
+    path = browser.named(env) or browser.find(project, env)
+    if not path:
+        with step("Chromium") as running:
+            path = browser.install(project, env, running, descriptor)
+        if not path:
+            say(browser.NONE)
+    facts = {"path": path, "names": [] if path else list(browser.NAMES)}
+    save(project, Stamp("browser", MADE, _browser_key(project, env), facts))
+
+
+def _guarded(project: Project, part: str, build: Callable[[], Stamp]) -> None:
+    """Build a part so that a setup which does not reach its end leaves a stamp that says so."""
+    save(project, Stamp(part, WORKING))
+    try:
+        stamp = build()
+    except OSError as error:
+        raise from_os(error, f"making {part}") from error
+    save(project, stamp)
