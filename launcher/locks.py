@@ -86,14 +86,20 @@ def npm_packages(path: Path) -> dict[str, dict[str, Any]]:
         raise SetupError(
             f"{_name(path)} is damaged (it is not an npm lock file): {_restore(path)}.", USAGE
         ) from error
-    for group in ("dependencies", "optionalDependencies"):
-        if root.get(group, {}) != asked.get(group, {}):
-            raise SetupError(
-                f"{_name(path)} does not belong to the package.json beside it ({group} differ): "
-                "run locks/update --npm, or restore both from git.",
-                USAGE,
-            )
+    differ = sorted(name for name, _ in _direct(root) ^ _direct(asked))
+    if differ:
+        raise SetupError(
+            f"{_name(path)} does not belong to the package.json beside it ({differ[0]} differs): "
+            "run locks/update --npm, or restore both from git.",
+            USAGE,
+        )
     return packages
+
+
+def _direct(manifest: dict[str, Any]) -> set[tuple[str, str]]:
+    """The packages that a manifest asks for itself."""
+    groups = ("dependencies", "optionalDependencies", "devDependencies")
+    return {(name, version) for group in groups for name, version in manifest.get(group, {}).items()}
 
 
 def _hashed(path: Path, place: str, package: dict[str, Any]) -> None:

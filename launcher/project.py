@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,5 +115,8 @@ def locked(project: Project) -> Iterator[int]:
 
 
 def interpreter() -> str:
-    """The Python that runs the launcher, as a path."""
-    return sys.executable or "python3"
+    """The Python that runs the launcher, as a path (it does not know its own path when PATH is unset)."""
+    if sys.executable:
+        return sys.executable
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return shutil.which(name, path=_PATH) or shutil.which("python3", path=_PATH) or name

@@ -13,14 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv as stdlib_venv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from launcher import locks, pipconfig
-from launcher.command import CommandError, run
+from launcher.command import CommandError, explain, run
 from launcher.console import USAGE, SetupError, Step, from_os, say
 from launcher.project import Project, interpreter
 
@@ -114,11 +113,13 @@ def make(folder: Path) -> None:
             folder.unlink()
         elif folder.exists():
             shutil.rmtree(folder)
-        stdlib_venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
+        words: list[str | Path] = [interpreter(), "-m", "venv", "--without-pip", folder]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise from_os(error, f"making {folder}") from error
-    except subprocess.CalledProcessError as error:
-        raise SetupError(f"Python could not make the environment {folder}: {error}.") from error
+    if done.returncode:
+        log = folder.parent / "logs" / "venv.log"
+        raise explain(done.stdout + done.stderr, done.returncode, f"Making {folder}", "the environment", log)
 
 
 def editable(project: Project) -> None:
