@@ -1,0 +1,88 @@
+/**
+ * Cloudflare's API and R2's S3 endpoint for the embedded target. KV and R2 themselves are miniflare's; this front stands in
+ * for what miniflare leaves out: the check of the API token and the account, and a bucket's CORS rules, as
+ * developers.cloudflare.com/api and /r2/buckets/cors describe them.
+ */
+import { createServer, request as httpRequest } from "node:http";
+
+const envelope = (result, more = {}) => ({ success: true, errors: [], messages: [], result, ...more });
+const failure = (code, message) => ({ success: false, errors: [{ code, message }], messages: [], result: null });
+
+/** R2's rule set of a bucket as the deployment guide sets it: the web app's origin reads and writes directly. */
+export const corsOf = (origins) => [{
+  id: "web-app", allowed: { origins, methods: ["GET", "HEAD", "PUT"], headers: ["content-type", "range", "x-amz-content-sha256", "x-amz-date", "authorization"] },
+  exposeHeaders: ["ETag", "Content-Range", "Content-Length", "Accept-Ranges"], maxAgeSeconds: 3600 }];
+
+export function startFront({ port, upstream, variables, origins }) {
+  const v4 = "/client/v4";
+  const account = `${v4}/accounts/${variables.CLOUDFLARE_ACCOUNT_ID}`;
+  const bucket = variables.R2_BUCKET_NAME;
+  const s3 = "/cdn-cgi/local/r2/s3";
+  let rules = corsOf(origins);
+
+  const send = (res, status, body, headers = {}) => {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    res.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), ...headers }).end(text);
+  };
+
+  const pass = (req, res, path, extra = {}) => {
+    const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers }, (answer) => {
+      res.writeHead(answer.statusCode, { ...answer.headers, ...extra });
+      answer.pipe(res);
+    });
+    out.on("error", (error) => (res.headersSent ? res.destroy(error) : send(res, 502, failure(10000, String(error)))));
+    req.on("aborted", () => out.destroy());
+    req.pipe(out);
+  };
+
+  const ruleFor = (origin, method) => rules.find((r) => (r.allowed.origins.includes(origin) || r.allowed.origins.includes("*")) && r.allowed.methods.includes(method));
+
+  function s3Request(req, res) {
+    const origin = req.headers.origin;
+    if (req.method === "OPTIONS") {
+      const method = req.headers["access-control-request-method"];
+      const asked = (req.headers["access-control-request-headers"] ?? "").toLowerCase().split(",").map((h) => h.trim()).filter(Boolean);
+      const rule = ruleFor(origin, method);
+      const allowed = rule?.allowed.headers.map((h) => h.toLowerCase()) ?? [];
+      if (!rule || !asked.every((h) => allowed.includes("*") || allowed.includes(h))) return res.writeHead(403).end();
+      return res.writeHead(204, {
+        "access-control-allow-origin": origin, "access-control-allow-methods": rule.allowed.methods.join(", "), "access-control-allow-headers": asked.join(", "),
+        "access-control-max-age": String(rule.maxAgeSeconds ?? 0), vary: "Origin" }).end();
+    }
+    const rule = origin && ruleFor(origin, req.method);
+    const extra = rule ? { "access-control-allow-origin": origin, "access-control-expose-headers": (rule.exposeHeaders ?? []).join(", "), vary: "Origin" } : {};
+    pass(req, res, req.url, extra);
+  }
+
+  async function cors(req, res) {
+    if (req.method === "GET") return send(res, 200, envelope({ rules }));
+    if (req.method === "DELETE") { rules = []; return send(res, 200, envelope({})); }
+    const chunks = [];
+    for await (const chunk of req) chunks.push(chunk);
+    try {
+      const told = JSON.parse(Buffer.concat(chunks)).rules;
+      if (!Array.isArray(told) || !told.every((r) => Array.isArray(r.allowed?.origins) && Array.isArray(r.allowed?.methods))) throw new Error("rules");
+      rules = told.map((r) => ({ ...r, allowed: { headers: [], ...r.allowed } }));
+      send(res, 200, envelope({}));
+    } catch {
+      send(res, 400, failure(10040, "The JSON you provided was not well formed."));
+    }
+  }
+
+  const server = createServer((req, res) => {
+    const path = new URL(req.url, "http://front").pathname;
+    if (path.startsWith(`${s3}/`) || path === s3) return s3Request(req, res);
+    if (!path.startsWith(v4)) return send(res, 404, failure(7003, "No route for that URI"));
+    if (req.headers.authorization !== `Bearer ${variables.CLOUDFLARE_API_TOKEN}`) {
+      const none = !req.headers.authorization;
+      return send(res, none ? 400 : 401, none ? failure(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers") : failure(1000, "Invalid API Token"));
+    }
+    if (path === `${v4}/user/tokens/verify`) return send(res, 200, envelope({ id: variables.R2_ACCESS_KEY_ID, status: "active" }));
+    if (!path.startsWith(`${account}/`)) return send(res, 403, failure(10000, "Authentication error"));
+    const rest = path.slice(account.length);
+    if (rest === `/r2/buckets/${bucket}/cors` && ["GET", "PUT", "DELETE"].includes(req.method)) return cors(req, res);
+    if (rest.startsWith("/storage/kv/") || rest.startsWith("/r2/")) return pass(req, res, `/cdn-cgi/explorer/api${req.url.slice(account.length)}`);
+    return send(res, 404, failure(7003, "No route for that URI"));
+  });
+  return new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve(server)));
+}

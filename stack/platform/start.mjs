@@ -1,0 +1,120 @@
+/**
+ * The platform as a component of the embedded target: node start.mjs CONFIG.json
+ * Runs the same Worker and web build that wrangler deploys, on workerd, with Durable Objects, KV and R2 on disk.
+ * Ports: `platform` (Worker and web app), `cloudflare` (API v4 and R2's S3 endpoint, see cloudflare.mjs).
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { cachedBuild, HERE } from "./build.mjs";
+import { startFront } from "./cloudflare.mjs";
+
+const run = promisify(execFile);
+const log = (...what) => console.error(new Date().toISOString(), ...what);
+const ROOT = join(HERE, "../..");
+const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { ports, variables, secrets = {}, options = {} } = config;
+const state = join(config.state, "platform");
+mkdirSync(state, { recursive: true });
+
+const require = createRequire(import.meta.url);
+
+/** workerd is started through this line: it may open many sockets, and dies with us even if we are killed. */
+function workerdLauncher() {
+  const binary = require("workerd").default;
+  const guard = existsSync("/usr/bin/setpriv") ? "setpriv --pdeathsig KILL " : "";
+  const file = join(state, "workerd.sh");
+  writeFileSync(file, `#!/bin/sh\nulimit -n "$(ulimit -Hn)" 2>/dev/null\nexec ${guard}"${binary}" "$@"\n`);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+function deployedVersion(hash) {
+  if (options.version) return options.version;
+  try {
+    return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { cwd: ROOT, stdio: ["ignore", "pipe", "ignore"] }).toString().trim();
+  } catch {
+    return `build-${hash}`; // no checkout: an exported copy
+  }
+}
+
+/** Uploads the web app's source maps by the real sentry-cli. A failure is told, loudly: errors would stay unreadable. */
+async function uploadSourceMaps(folder, version) {
+  if (!variables.SENTRY_AUTH_TOKEN || !existsSync(join(folder, "web"))) return "not configured";
+  const cli = join(ROOT, "node_modules/@sentry/cli/bin/sentry-cli");
+  const env = { ...process.env, SENTRY_URL: variables.SENTRY_URL, SENTRY_AUTH_TOKEN: variables.SENTRY_AUTH_TOKEN, SENTRY_ORG: variables.SENTRY_ORG,
+    SENTRY_PROJECT: variables.SENTRY_PROJECT, SENTRY_DISABLE_UPDATE_CHECK: "1", NO_COLOR: "1" };
+  try {
+    const args = ["sourcemaps", "upload", "--release", version, join(folder, "web/assets")];
+    const { stdout, stderr } = await run(process.execPath, [cli, ...args], { env, timeout: 60_000 });
+    log("sentry-cli:", (stdout + stderr).trim().split("\n").slice(-3).join(" | "));
+    return "uploaded";
+  } catch (error) {
+    log("ERROR: source maps were NOT uploaded to Sentry; stack traces will not resolve:", `${error.stderr ?? error}`.trim().slice(-500));
+    return "failed";
+  }
+}
+
+/** Only what the Worker's Env names reaches it; the rest of CONFIG.json stays out. */
+const PASSED = `VITE_SUPABASE_URL VITE_SUPABASE_ANON_KEY SUPABASE_SERVICE_KEY CLOUDFLARE_ACCOUNT_ID R2_BUCKET_NAME R2_ENDPOINT R2_ACCESS_KEY_ID
+  R2_SECRET_ACCESS_KEY BUILDER_PUBLIC_KEY BUILDER_WEBHOOK_SECRET BUILDER_API_URL BUILDER_WRITE_URL SENTRY_DSN SENTRY_ENVIRONMENT DATADOG_CLIENT_TOKEN
+  DATADOG_APPLICATION_ID DATADOG_API_KEY DATADOG_API_URL DATADOG_INTAKE_URL GA4_MEASUREMENT_ID GA4_API_SECRET GA4_PROPERTY_ID GA4_ACCESS_TOKEN
+  GA4_COLLECT_URL GA4_ADMIN_URL MIXPANEL_TOKEN MIXPANEL_API_SECRET MIXPANEL_API_URL MIXPANEL_APP_URL`.split(/\s+/);
+
+const started = performance.now();
+// A cache that the supervisor names, else the checkout's own.
+const { folder, hash } = await cachedBuild(options.build_cache ?? join(ROOT, ".assay/stack"));
+const version = deployedVersion(hash);
+const built = Math.round(performance.now() - started);
+
+process.env.MINIFLARE_WORKERD_PATH = workerdLauncher();
+const { Miniflare } = await import("miniflare"); // reads the path above when it is loaded
+const wrangler = JSON.parse(readFileSync(join(HERE, "wrangler.jsonc"), "utf8").replace(/^\s*\/\/.*$/gm, ""));
+
+const bindings = Object.fromEntries(PASSED.filter((n) => variables[n]).map((n) => [n, variables[n]]));
+Object.assign(bindings, {
+  DEPLOY_VERSION: version, CONTROL_TOKEN: secrets.control_token ?? crypto.randomUUID(), OAUTH_PROVIDERS: variables.OAUTH_TEST_PROVIDER ?? "",
+  UPLOAD_TTL_SECONDS: String(options.upload_ttl_seconds ?? 60), SWEEP_SECONDS: String(options.sweep_seconds ?? 3),
+  CONTENT_TTL_SECONDS: String(options.content_ttl_seconds ?? 300),
+});
+
+const s3Credentials = { accessKeyId: variables.R2_ACCESS_KEY_ID, secretAccessKey: variables.R2_SECRET_ACCESS_KEY };
+const mf = new Miniflare({
+  name: "platform", host: "127.0.0.1", port: 0, cf: false, telemetry: { enabled: false }, unsafeLocalExplorer: true,
+  modulesRoot: "/", modules: [
+    { type: "ESModule", path: "/edge.mjs", contents: readFileSync(join(HERE, "edge.mjs"), "utf8") },
+    { type: "ESModule", path: "/worker.mjs", contents: readFileSync(join(folder, "worker/worker.mjs"), "utf8") }],
+  compatibilityDate: wrangler.compatibility_date, compatibilityFlags: wrangler.compatibility_flags,
+  durableObjects: Object.fromEntries(wrangler.durable_objects.bindings.map((b) => [b.name, { className: b.class_name, useSQLite: true }])),
+  kvNamespaces: { KV: variables.KV_NAMESPACE_ID }, r2Buckets: { R2: { id: variables.R2_BUCKET_NAME, s3Credentials } },
+  ratelimits: Object.fromEntries(wrangler.ratelimits.map(({ name, namespace_id, simple }) => [name, { namespace_id, simple }])),
+  assets: existsSync(join(folder, "web")) ? { directory: join(folder, "web"), binding: "ASSETS", workerName: "platform",
+    routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true }, assetConfig: { not_found_handling: wrangler.assets.not_found_handling } } : undefined,
+  bindings,
+  // The Worker reaches this machine's own addresses, where the stack listens, and nothing else.
+  outboundService: { network: { allow: ["127.0.0.0/8"], deny: [] } },
+  unsafeDirectSockets: [{ host: "127.0.0.1", port: ports.platform, entrypoint: "Edge" }],
+  defaultPersistRoot: state,
+  durableObjectsPersist: join(state, "rooms"), kvPersist: join(state, "kv"), r2Persist: join(state, "r2"), cachePersist: join(state, "cache"),
+});
+
+let front;
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.once(signal, async () => {
+    setTimeout(() => process.exit(0), 2500).unref();
+    front?.close();
+    await mf.dispose().catch((error) => log(String(error)));
+    process.exit(0);
+  });
+}
+
+const [upstream] = await Promise.all([mf.ready, uploadSourceMaps(folder, version)]);
+const url = `http://127.0.0.1:${ports.platform}`;
+front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });
+const answer = await fetch(`${url}/api/version`);
+if (!answer.ok) throw new Error(`The Worker answered ${answer.status} to /api/version: ${await answer.text()}`);
+await fetch(`${url}/api/health`); // wakes the sweeper, which then goes on by itself
+log(`built in ${built} ms, ready after ${Math.round(performance.now() - started)} ms, version ${version}, build ${hash}`);
+console.log(`READY ${JSON.stringify({ name: "platform", url, cloudflare: `http://127.0.0.1:${ports.cloudflare}`, version })}`);

@@ -1,0 +1,82 @@
+/** Cleans up after half-finished uploads and deleted files, and remembers webhooks that were already taken. */
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "./env";
+import { deleteRows, patchRows, rows, rpc, storage } from "./supabase";
+
+interface Trash { id: number; store: "supabase" | "r2"; object_key: string; multipart_id: string | null; tries: number }
+
+/** Deletes the objects whose rows are gone; what fails stays, with its error, for the next time. Returns how many went. */
+export async function emptyTrash(env: Env): Promise<number> {
+  const { rows: trash } = await rows<Trash>(env, "object_trash?select=id,store,object_key,multipart_id,tries&order=tries,id&limit=200");
+  const groups = [trash.filter((t) => t.store === "supabase"), ...trash.filter((t) => t.store === "r2").map((t) => [t])].filter((g) => g.length);
+  let gone = 0;
+  for (const group of groups) {
+    const ids = group.map((t) => t.id).join(",");
+    try {
+      if (group[0]!.store === "supabase") await storage.remove(env, group.map((t) => t.object_key));
+      else await removeFromR2(env, group[0]!);
+      await deleteRows(env, `object_trash?id=in.(${ids})`);
+      gone += group.length;
+    } catch (error) {
+      await patchRows(env, `object_trash?id=in.(${ids})`, { tries: group[0]!.tries + 1, last_error: String(error).slice(0, 500) });
+    }
+  }
+  return gone;
+}
+
+async function removeFromR2(env: Env, trash: Trash): Promise<void> {
+  if (trash.multipart_id) {
+    try {
+      await env.R2.resumeMultipartUpload(trash.object_key, trash.multipart_id).abort();
+    } catch (error) {
+      // Already completed or aborted: the object itself is deleted next.
+      if (!/10024|does not exist|NoSuchUpload/i.test(String(error))) throw error;
+    }
+  }
+  await env.R2.delete(trash.object_key);
+}
+
+export class Janitor extends DurableObject<Env> {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID");
+  }
+
+  /** Starts the periodic sweep; it goes on by itself, also after a restart. */
+  async arm(): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + this.period());
+  }
+
+  /** True the first time a key is shown, false while it is remembered. */
+  async once(key: string, seconds: number): Promise<boolean> {
+    const now = Date.now();
+    this.ctx.storage.sql.exec("DELETE FROM seen WHERE until < ?", now);
+    const cursor = this.ctx.storage.sql.exec("INSERT OR IGNORE INTO seen (key, until) VALUES (?, ?)", key, now + seconds * 1000);
+    return cursor.rowsWritten > 0;
+  }
+
+  override async alarm(): Promise<void> {
+    try {
+      await rpc(this.env, "uploads_expire", {});
+      await emptyTrash(this.env);
+    } catch (error) {
+      console.error("sweep failed, tried again at the next alarm:", String(error));
+    } finally {
+      await this.ctx.storage.setAlarm(Date.now() + this.period());
+    }
+  }
+
+  private period(): number {
+    return Number(this.env.SWEEP_SECONDS ?? 60) * 1000;
+  }
+}
+
+let armed = false;
+/** Makes sure, once in an isolate's life, that the sweeper runs. */
+export async function armJanitor(env: Env): Promise<void> {
+  if (armed) return;
+  await janitor(env).arm();
+  armed = true;
+}
+
+export const janitor = (env: Env): DurableObjectStub<Janitor> => env.JANITOR.get(env.JANITOR.idFromName("janitor"));
