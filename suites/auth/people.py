@@ -1,0 +1,39 @@
+"""Steps that the checks of authentication share."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fixtures.toolbox import Services
+
+
+def confirm(services: Services, email: str) -> None:
+    """Confirms an address as its owner does: by the mailed link, else by the admin API's link."""
+    if services.auth.mailbox:
+        link = services.auth.mailbox.wait_for(email).links()[0]
+    else:
+        made = services.auth.admin.generate_link({"type": "magiclink", "email": email})
+        link = made.properties.action_link
+    follow(services, link)
+
+
+def follow(services: Services, link: str) -> dict[str, list[str]]:
+    """Opens a mailed link and returns what the redirect hands to the web app, query and fragment together."""
+    answer = services.auth.port.request("GET", link, allow=(302, 303))
+    answer.expect(302, 303, claim="the mailed link answers with a redirect to the platform")
+    location = urlsplit(answer.headers.get("location", ""))
+    return {**parse_qs(location.query), **parse_qs(location.fragment)}
+
+
+def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
+    """The user as PostgreSQL holds it, else as the admin API shows it."""
+    if services.database.sql:
+        found: dict[str, Any] | None = services.database.sql.one(
+            "select id::text, email, email_confirmed_at, encrypted_password, is_anonymous, raw_user_meta_data "
+            "from auth.users where id = %s",
+            (identifier,),
+        )
+        return found
+    answer = services.auth.as_admin("GET", f"/admin/users/{identifier}")
+    return None if answer.status == 404 else dict(answer.demand(200).json(dict))

@@ -1,0 +1,76 @@
+"""P1.1, P1.2: a person registers, confirms by the mailed link, logs in and is who they say they are."""
+
+from __future__ import annotations
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.actors import new_identity, plan_user
+from fixtures.run import Run
+from fixtures.sdk import refused
+from fixtures.toolbox import Services
+from suites.auth.people import auth_user, confirm
+from suites.types import Witness
+
+AUTH = "supabase.auth"
+
+
+@check(
+    "auth.register_confirm_login",
+    "A person registers, confirms, logs in and reads themselves",
+    requirement=("P1.1", "P1.2"),
+    service=AUTH,
+    capability="auth.email",
+)
+def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+    """Log-in is refused before confirmation and works after it; PostgreSQL and the trigger's profile agree."""
+    email, username, password = new_identity(run, services)
+    entry = plan_user(ledger, email)
+    person = services.auth.person()
+    answer = person.auth.sign_up(
+        {"email": email, "password": password, "options": {"data": {"username": username}}}
+    )
+    expect(answer.user is not None, "registration answers with the new user", service=AUTH)
+    assert answer.user is not None
+    entry.confirm(id=answer.user.id)
+    expect(
+        answer.session is None,
+        "registration alone does not log anybody in",
+        expected="no session before the address is confirmed",
+        saw="a session",
+        service=AUTH,
+    )
+    with refused(
+        "email_not_confirmed", claim="log-in is refused before the address is confirmed", service=AUTH
+    ):
+        services.auth.person().auth.sign_in_with_password({"email": email, "password": password})
+
+    confirm(services, email)
+
+    session = (
+        services.auth.person().auth.sign_in_with_password({"email": email, "password": password}).session
+    )
+    expect(session is not None, "log-in after confirmation answers with a session", service=AUTH)
+    assert session is not None
+    run.redactor.add(session.access_token)
+    me = services.auth.as_user("GET", "/user", session.access_token).expect(
+        200, claim="the session's token reads its own user"
+    )
+    expect_equal(
+        me.json(dict).get("id"), answer.user.id, "the session belongs to who registered", service=AUTH
+    )
+
+    stored = auth_user(services, answer.user.id)
+    witness(services.database.channel, "auth.users holds the confirmed person")
+    expect(stored is not None, "PostgreSQL holds the registered user", service=AUTH)
+    assert stored is not None
+    expect_equal(stored["email"], email, "auth.users holds the address that registered", service=AUTH)
+    expect(stored["email_confirmed_at"], "auth.users says when the address was confirmed", service=AUTH)
+    profile = eventually(
+        lambda: services.database.witness_rows("profiles", id=answer.user.id),
+        within=10,
+        claim="the trigger on auth.users makes the person's profile",
+        service="supabase.database",
+    )[0]
+    expect_equal(profile["username"], username, "the profile has the username that registered", service=AUTH)

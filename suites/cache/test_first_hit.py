@@ -1,0 +1,66 @@
+"""KV: content is kept in Cloudflare KV, and read from there."""
+
+from __future__ import annotations
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.run import Run
+from fixtures.services.builder import page_entry
+from fixtures.services.kv import content_keys
+from fixtures.toolbox import Services
+from scenarios.api import content
+from scenarios.api.place import Place
+from suites.types import Witness
+
+KV = "kv"
+
+
+@check(
+    "cache.kv_hit_and_miss",
+    "A page is a miss, then a hit out of KV, and a miss once KV forgets it",
+    requirement="KV",
+    service=KV,
+    capability="cache.kv",
+    timeout=100,
+    why_slow="KV on Cloudflare needs up to a minute until every location sees a removal",
+)
+def test_kv_hit_and_miss(
+    run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness
+) -> None:
+    """KV's own API shows the kept page between miss and hit; removing it there makes the next one a miss."""
+    tag = run.tag()
+    path, marker = f"/assay/{tag}", f"kept {tag}"
+    entry = ledger.plan("builder.entry", path=path)
+    ledger.plan("kv.prefix", prefix=content_keys(path))
+    entry.confirm(id=services.builder.create(page_entry(path, "Kept", marker), webhooks=False)["id"])
+
+    def served() -> tuple[str, bool]:
+        answer = content.page(services.platform.port, place, path)
+        expect(answer.status in (200, 404), "a content page answers", saw=answer.status, service="platform")
+        return content.cache_state(answer), marker in answer.text
+
+    first = eventually(
+        served, until=lambda s: s[1], within=30, claim="the new page is served", service="platform"
+    )
+    expect_equal(first, ("miss", True), "the first request of a page is a miss", service=KV)
+    keys = eventually(
+        lambda: services.kv.keys(content_keys(path)),
+        within=70,
+        claim="KV's own API lists the kept page",
+        service=KV,
+    )
+    kept = services.kv.get(keys[0])
+    witness("Cloudflare's KV API", "the page as kept")
+    expect(marker.encode() in (kept or b""), "KV itself holds the page's text", saw=kept, service=KV)
+    expect_equal(served(), ("hit", True), "the second request is a hit with the same text", service=KV)
+
+    services.kv.delete(*keys)
+    eventually(
+        served,
+        until=lambda s: s == ("miss", True),
+        within=70,
+        claim="once KV forgot the page, the next request is a miss",
+        service=KV,
+    )

@@ -1,0 +1,73 @@
+"""P3.1, P3.2: what Builder.io publishes is what the platform serves, changes too."""
+
+from __future__ import annotations
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.outcome import SampleOutcome
+from core.passport import check
+from fixtures.run import Run
+from fixtures.services.builder import page_entry
+from fixtures.services.kv import content_keys
+from fixtures.toolbox import Services
+from scenarios.api import content
+from scenarios.api.place import Place
+from suites.types import Witness
+
+BUILDER = "builder"
+
+
+@check(
+    "content.page_changes",
+    "A Builder.io page is served, changed, and seen changed",
+    requirement=("P3.1", "P3.2"),
+    service=BUILDER,
+    capability="content.webhook",
+    timeout=60,
+    why_slow="Builder.io's webhook and edge cache may take half a minute on a live target",
+)
+def test_page_changes(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+    """The page's text carries a marker; Builder.io's own API must hold the same marker at both times."""
+    tag = run.tag()
+    path, before, after = f"/assay/{tag}", f"before {tag}", f"after {tag}"
+    entry = ledger.plan("builder.entry", path=path)
+    ledger.plan("kv.prefix", prefix=content_keys(path))
+    nothing = content.page(services.platform.port, place, path)
+    expect_equal(nothing.status, 404, "a page that Builder.io does not have answers 404", service="platform")
+
+    made = services.builder.create(page_entry(path, "A page", before))
+    entry.confirm(id=made["id"])
+    first = eventually(
+        lambda: content.page(services.platform.port, place, path),
+        until=lambda answer: answer.status == 200 and before in answer.text,
+        within=30,
+        claim="the platform serves the page once it is published",
+        service="platform",
+    )
+    run.journal.sample(
+        run.journal.series("perf.content", {"cache": content.cache_state(first)}),
+        intended=first.intended,
+        sent=first.sent,
+        done=first.done,
+        outcome=SampleOutcome.OK,
+    )
+    [held] = services.builder.content(path) or [{}]
+    witness("Builder.io's content API", "the page as first published")
+    expect(
+        before in str(held.get("data")), "Builder.io itself holds the first text", saw=held, service=BUILDER
+    )
+
+    services.builder.change(made["id"], page_entry(path, "A page", after))
+    eventually(
+        lambda: content.page(services.platform.port, place, path),
+        until=lambda answer: answer.status == 200 and after in answer.text and before not in answer.text,
+        within=30,
+        claim="the platform serves the changed page after Builder.io's webhook",
+        service="platform",
+    )
+    [held] = services.builder.content(path) or [{}]
+    witness("Builder.io's content API", "the page as changed")
+    expect(
+        after in str(held.get("data")), "Builder.io itself holds the changed text", saw=held, service=BUILDER
+    )

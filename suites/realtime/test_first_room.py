@@ -1,0 +1,68 @@
+"""P5.1, P5.2: two people talk; one loses the connection and gets what was missed."""
+
+from __future__ import annotations
+
+from core.expect import expect_equal
+from core.passport import check
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from suites.types import NewActor, Witness
+
+ROOMS = "rooms"
+
+
+@check(
+    "realtime.two_people_reconnect",
+    "Two people in a room: one loses the connection and gets what was missed",
+    requirement=("P5.1", "P5.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_two_people_reconnect(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The history over HTTP, which no socket uses, holds every message once and in one order."""
+    anna, boris = actor(), actor()
+    room = f"assay-{run.tag()}"
+    a = services.rooms.join(room, anna.access_token)
+    b = services.rooms.join(room, boris.access_token)
+    expect_equal(a.welcome["you"]["id"], anna.id, "the room knows who joined", service=ROOMS)
+    expect_equal(
+        {m["id"] for m in b.welcome["members"]},
+        {anna.id, boris.id},
+        "the second one sees both members",
+        service=ROOMS,
+    )
+    a.wait_type("presence", claim="the first one sees the second one join", event="join")
+
+    sent = a.say("one", "c1")
+    arrived = b.wait_message("one")
+    run.journal.sample(
+        run.journal.series("perf.rooms", {"kind": "message"}), intended=sent, sent=sent, done=arrived.at
+    )
+    a.acked("c1")
+    last = b.last_id
+    b.cut()
+    for number in ("two", "three"):
+        a.say(number, f"c-{number}")
+        a.acked(f"c-{number}")
+
+    again = services.rooms.join(room, boris.access_token, since=last)
+    missed = [m["body"] for m in again.welcome["messages"]]
+    expect_equal(
+        missed, ["two", "three"], "the one who reconnects gets exactly what was missed", service=ROOMS
+    )
+    again.say("four", "c4")
+    a.wait_message("four")
+
+    history = services.platform.call("GET", f"/api/rooms/{room}/history", token=anna.access_token)
+    kept = history.expect(200, claim="a member reads the room's history over HTTP").json(dict)["messages"]
+    witness("the room's history over HTTP", "every message once, in order")
+    expect_equal(
+        [(m["body"], m["user"]["id"]) for m in kept],
+        [("one", anna.id), ("two", anna.id), ("three", anna.id), ("four", boris.id)],
+        "the room keeps every message once, in the order in which all saw them",
+        service=ROOMS,
+    )
+    ids = [m["id"] for m in kept]
+    expect_equal(ids, sorted(set(ids)), "message ids rise", service=ROOMS)
+    a.close()
+    again.close()

@@ -1,0 +1,93 @@
+"""P2.1, P2.2: a file lands in the store that its size asks for, whole, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.files import MIB, MadeFile, sha256
+from fixtures.toolbox import Services
+from scenarios.api import files
+from scenarios.api.place import Place
+from suites.types import NewActor, NewFile, Witness
+
+STORAGE = "supabase.storage"
+R2 = "r2"
+
+
+@check(
+    "storage.small_file_to_supabase",
+    "A file of 1 MiB lies in Supabase Storage and not in R2",
+    requirement=("P2.2", "P2.3"),
+    service=STORAGE,
+    capability="storage.supabase",
+)
+def test_small_file(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Bytes by SHA-256 through Storage's own API; R2's own API shows nothing of this person's."""
+    person, file = actor(), made(1 * MIB)
+    stored = upload(services, place, person.access_token, file)
+    expect_equal(stored["store"], "supabase", "a file of 1 MiB goes to Supabase Storage", service=STORAGE)
+    seen = services.storage.witness_sha256(stored["object_key"])
+    witness("Storage API with the secret key", "the object's SHA-256")
+    expect_equal(seen, file.sha256, "Supabase Storage holds the file's very bytes", service=STORAGE)
+    others = services.r2.s3.keys(f"{person.id}/")
+    witness("R2's S3 API", "nothing of this person's")
+    expect_equal(others, [], "R2 holds nothing of a file of 1 MiB", service=R2)
+    read_back(services, place, person.access_token, stored, file)
+
+
+@check(
+    "storage.large_file_to_r2",
+    "A file of 6 MiB lies in R2 and not in Supabase Storage",
+    requirement=("P2.1", "P2.2"),
+    service=R2,
+    capability="storage.r2",
+)
+def test_large_file(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Bytes by SHA-256 through R2's S3 API; Storage's own API shows nothing of this person's."""
+    person, file = actor(), made(6 * MIB)
+    stored = upload(services, place, person.access_token, file)
+    expect_equal(stored["store"], "r2", "a file of 6 MiB goes to R2", service=R2)
+    seen = services.r2.s3.sha256(stored["object_key"])
+    witness("R2's S3 API", "the object's SHA-256")
+    expect_equal(seen, file.sha256, "R2 holds the file's very bytes", service=R2)
+    others = services.storage.keys(person.id)
+    witness("Storage API with the secret key", "nothing of this person's")
+    expect_equal(others, [], "Supabase Storage holds nothing of a file of 6 MiB", service=STORAGE)
+    read_back(services, place, person.access_token, stored, file)
+
+
+def upload(services: Services, place: Place, token: str, file: MadeFile) -> dict[str, Any]:
+    """Uploads through the platform; the answer describes the file as sent."""
+    answer = files.upload(
+        services.platform.port, place, token, name=file.name, data=file.data, mime=file.mime
+    )
+    expect(
+        answer.status == 201,
+        "uploading a file answers 201",
+        expected="201 with the file's description",
+        saw=f"{answer.status} {answer.text[:300]}",
+        service="platform",
+    )
+    stored = answer.json()["file"]
+    expect_equal(
+        (stored["name"], stored["size"], stored["sha256"], stored["status"]),
+        (file.name, file.size, file.sha256, "ready"),
+        "the upload's answer describes the file that was sent",
+        service="platform",
+    )
+    return dict(stored)
+
+
+def read_back(services: Services, place: Place, token: str, stored: dict[str, Any], file: MadeFile) -> None:
+    """The platform hands the same bytes out again."""
+    answer = files.content(services.platform.port, place, token, stored["id"])
+    expect_equal(answer.status, 200, "reading one's own file answers 200", service="platform")
+    expect_equal(
+        sha256(answer.content), file.sha256, "the platform hands the same bytes out again", service="platform"
+    )

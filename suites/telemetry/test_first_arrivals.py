@@ -1,0 +1,215 @@
+"""P4.1 to P4.3: one error, one view, two analytics events, each read back where it went."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from urllib.parse import urlencode
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.run import Run
+from fixtures.services.datadog import lines
+from fixtures.toolbox import Services
+from fixtures.wire import WireAnswer
+from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable
+from suites.types import NewActor, Witness
+
+
+@check(
+    "telemetry.sentry_error",
+    "An exception in the Worker is readable at Sentry",
+    requirement="P4.1",
+    service="sentry",
+    capability="telemetry.sentry",
+    timeout=TIMEOUT,
+    why_slow=WHY_SLOW,
+)
+def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The Worker throws on purpose; Sentry's own API shows the event with release, environment and user."""
+    person = actor()
+    version = services.platform.call("GET", "/api/version").expect(200, claim="the platform says its version")
+    answer = services.platform.call("POST", "/api/errors/test", token=person.access_token)
+    expect_equal(
+        (answer.status, answer.code),
+        (500, "internal"),
+        "the test error answers as an internal error",
+        service="platform",
+    )
+    event_id = str(answer.json(dict)["error"].get("details", {}).get("event_id", ""))
+    expect(event_id, "the answer names the event at Sentry", saw=answer.said(), service="platform")
+    event = readable(
+        run,
+        "sentry",
+        None,
+        lambda: services.sentry.event(event_id),
+        claim="the exception is readable at Sentry",
+    )
+    witness("Sentry's Web API", "the event by its id")
+    tags = {tag["key"]: tag["value"] for tag in event.get("tags") or []}
+    release = (event.get("release") or {}).get("version") or tags.get("release")
+    expect_equal(release, version.json(dict)["version"], "the event carries the release", service="sentry")
+    expect_equal(
+        tags.get("environment"),
+        services.sentry.environment,
+        "the event carries the environment",
+        service="sentry",
+    )
+    expect_equal(
+        (event.get("user") or {}).get("id"),
+        person.id,
+        "the event says whom the error met, by id",
+        service="sentry",
+    )
+    expect(
+        person.email not in json.dumps(event),
+        "the event holds no e-mail address",
+        expected="the user by id alone",
+        saw="the address of the person",
+        service="sentry",
+    )
+
+
+@check(
+    "telemetry.datadog_view",
+    "A view sent from the browser's side is readable at DataDog",
+    requirement="P4.2",
+    service="datadog",
+    capability="telemetry.datadog",
+    timeout=TIMEOUT,
+    why_slow=WHY_SLOW,
+)
+def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
+    """The event goes through the platform's relay, as the browser SDK's proxy setting sends it."""
+    session, view = str(uuid.uuid4()), str(uuid.uuid4())
+    event = services.datadog.event(
+        "view",
+        session,
+        view,
+        view={
+            "name": f"/assay/{run.tag()}",
+            "time_spent": 1_000_000,
+            "action": {"count": 0},
+            "error": {"count": 0},
+        },
+    )
+    relay = "/api/telemetry/datadog?" + urlencode({"ddforward": services.datadog.intake_path()})
+    accepted = services.platform.call(
+        "POST", relay, body=lines([event]), headers={"Content-Type": "text/plain"}
+    )
+    accepted.expect(200, 202, claim="the platform's relay hands a RUM event to DataDog's intake")
+    found = readable(
+        run,
+        "datadog",
+        accepted,
+        lambda: services.datadog.search(f"@type:view @view.id:{view}"),
+        claim="the view is readable at DataDog",
+    )
+    witness("DataDog's RUM search API", "the view by its id")
+    attributes = found[0]["attributes"].get("attributes") or {}
+    expect_equal(
+        (attributes.get("view") or {}).get("name"),
+        event["view"]["name"],
+        "DataDog shows the view sent",
+        service="datadog",
+    )
+
+
+@check(
+    "telemetry.ga4_event",
+    "A consented page view arrives at Google Analytics, one without consent does not",
+    requirement=("P4.3", "prod.compliance"),
+    service="ga4",
+    capability="telemetry.ga4",
+    timeout=TIMEOUT,
+    why_slow=WHY_SLOW,
+)
+def test_ga4_event(run: Run, services: Services, witness: Witness) -> None:
+    """The unconsented one is sent first, so that it had its time when the consented one is readable."""
+    silent, spoken = f"assay silent {run.tag()}", f"assay spoken {run.tag()}"
+
+    def event(title: str, consent: str) -> dict[str, object]:
+        return {
+            "name": "page_view",
+            "params": {
+                "page_title": title,
+                "page_location": "https://assay.example/",
+                "engagement_time_msec": 1,
+            },
+            "client_id": f"{uuid.uuid4().int % 10**9}.{uuid.uuid4().int % 10**9}",
+            "consent": consent,
+        }
+
+    denied = services.platform.call("POST", "/api/track", body=event(silent, "denied"))
+    expect_equal(
+        (denied.status, denied.code),
+        (403, "forbidden"),
+        "an event without consent is refused",
+        service="platform",
+    )
+    accepted = services.platform.call("POST", "/api/track", body=event(spoken, "granted"))
+    accepted.expect(202, claim="an event with consent is accepted")
+    seen = readable(
+        run,
+        "ga4",
+        accepted,
+        lambda: services.ga4.realtime(page_title=spoken),
+        claim="the consented page view is readable in GA4's realtime report",
+    )
+    witness("GA4's Data API", "the page view by its title")
+    expect_equal(seen, 1, "the page view was counted once", service="ga4")
+    expect_equal(
+        services.ga4.realtime(page_title=silent),
+        0,
+        "nothing of the unconsented page view is at GA4",
+        service="ga4",
+    )
+
+
+@check(
+    "telemetry.mixpanel_event",
+    "A consented event arrives at Mixpanel, one without consent does not",
+    requirement=("P4.3", "prod.compliance"),
+    service="mixpanel",
+    capability="telemetry.mixpanel",
+    timeout=TIMEOUT,
+    why_slow=WHY_SLOW,
+)
+def test_mixpanel_event(run: Run, services: Services, witness: Witness) -> None:
+    """Both go through the platform's relay in the browser SDK's form; consent is the cookie."""
+    silent, spoken = run.tag(), run.tag()
+
+    def send(marker: str, cookie: str) -> WireAnswer:
+        event = services.mixpanel.event("page_view", f"assay-{marker}", str(uuid.uuid4()), assay=marker)
+        answer: WireAnswer = services.platform.call(
+            "POST",
+            "/api/telemetry/mixpanel/track/?verbose=1&ip=1",
+            body=urlencode({"data": json.dumps([event])}).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie},
+        )
+        return answer
+
+    denied = send(silent, "other=1")
+    expect_equal(
+        (denied.status, denied.code),
+        (403, "forbidden"),
+        "an event without consent is refused",
+        service="platform",
+    )
+    accepted = send(spoken, "consent=granted")
+    accepted.expect(200, claim="the platform's relay hands a consented event to Mixpanel")
+    found = readable(
+        run,
+        "mixpanel",
+        accepted,
+        lambda: services.mixpanel.export("page_view", assay=spoken),
+        claim="the consented event is readable in Mixpanel's export",
+    )
+    witness("Mixpanel's export API", "the event by its marker")
+    expect_equal(len(found), 1, "the event is there once", service="mixpanel")
+    expect_equal(
+        services.mixpanel.export("page_view", assay=silent),
+        [],
+        "nothing of the unconsented event is at Mixpanel",
+        service="mixpanel",
+    )
