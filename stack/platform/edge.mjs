@@ -18,7 +18,7 @@ async function control(request, env) {
     faults = [await request.json()].flat().map((f) => ({ count: Infinity, ...f, path: new RegExp(f.path ?? "") }));
     return Response.json({ faults: faults.length });
   }
-  if (pathname === "/__control/state") return Response.json({ version: env.DEPLOY_VERSION, faults: faults.length });
+  if (pathname === "/__control/state") return Response.json({ version: env.DEPLOY_VERSION, faults: faults.length, your_address: clientAddress(request) });
   return new Response("not found", { status: 404 });
 }
 

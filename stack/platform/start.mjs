@@ -5,7 +5,7 @@
  */
 import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { createRequire, registerHooks } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { cachedBuild, HERE } from "./build.mjs";
@@ -69,6 +69,20 @@ const { folder, hash } = await cachedBuild(options.build_cache ?? join(ROOT, ".a
 const version = deployedVersion(hash);
 const built = Math.round(performance.now() - started);
 
+/**
+ * workerd tells a Worker the peer's address (request.cf.clientIp) on sockets that take no CF blob from the client; miniflare's
+ * direct sockets ask for one. Without this line all clients would share one rate limit, or could choose their address.
+ */
+registerHooks({
+  load(url, context, next) {
+    const loaded = next(url, context);
+    if (!url.endsWith("/miniflare/dist/src/index.js")) return loaded;
+    const text = String(loaded.source ?? readFileSync(new URL(url), "utf8"));
+    const found = /cfBlobHeader: CoreHeaders\.CF_BLOB,\s*capnpConnectHost/;
+    if (!found.test(text)) throw new Error("This miniflare is not the version that start.mjs was written for: see registerHooks.");
+    return { ...loaded, format: "commonjs", source: text.replace(found, "capnpConnectHost") };
+  },
+});
 process.env.MINIFLARE_WORKERD_PATH = workerdLauncher();
 const { Miniflare } = await import("miniflare"); // reads the path above when it is loaded
 const wrangler = JSON.parse(readFileSync(join(HERE, "wrangler.jsonc"), "utf8").replace(/^\s*\/\/.*$/gm, ""));
