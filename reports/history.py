@@ -24,6 +24,8 @@ from reports.words import days, quantity
 
 DEFAULT = Path(__file__).resolve().parent.parent / ".assay" / "history.sqlite"
 TREND = 30
+WARNING_PLANS = ("smoke",)
+"""Plans in which a shift against history only warns: half a minute on a shared machine is no trend."""
 
 _meta = sa.MetaData()
 _runs = sa.Table(
@@ -183,6 +185,7 @@ class History:
             return
         past = [float(r.value) for r in rows]
         result.regression = compare(past, result.value, worse_is_higher=result.direction == "below")
+        result.regression.blocks = result.regression.state == "shift" and verdict.plan not in WARNING_PLANS
         if result.regression.state in ("shift", "better"):
             window = [*rows[-(BASE + RECENT) :]]
             positive = [max(float(r.value), 1e-12) for r in window]

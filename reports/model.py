@@ -87,6 +87,7 @@ class Regression:
     change: float | None = None
     since: str | None = None
     commits: str | None = None
+    blocks: bool = False
 
 
 @dataclass
@@ -138,20 +139,14 @@ class ObjectiveResult:
         return left / abs(self.limit)
 
     @property
-    def stale(self) -> bool:
-        """True when the last decided value is too old to lean on (set by the judge in `reason`)."""
-        return self.state == "not_covered"
-
-    @property
     def closes(self) -> bool:
         """True when this objective keeps the gate closed."""
         if self.waiver is not None or not self.blocks:
             return False
         if self.decides and self.state != "met":
             return True
-        return bool(self.regression and self.regression.state == "shift" and self.decides) or (
-            not self.decides and self.state == "not_covered"
-        )
+        regressed = self.regression is not None and self.regression.blocks and self.decides
+        return regressed or (not self.decides and self.state == "not_covered")
 
     @property
     def statement(self) -> str:

@@ -113,10 +113,9 @@ class Chart:
         """Data to picture, down; clipped to the frame."""
         inner = self.height - self.top - self.bottom
         y = min(max(y, self.y0), self.y1)
+        share = (y - self.y0) / (self.y1 - self.y0)
         if self.log_y:
             share = math.log(y / self.y0) / math.log(self.y1 / self.y0)
-        else:
-            share = (y - self.y0) / (self.y1 - self.y0)
         return self.height - self.bottom - share * inner
 
     def line(self, points: Sequence[tuple[float, float | None]], kind: str, name: str = "") -> None:
@@ -140,8 +139,9 @@ class Chart:
             if y > 0:
                 a, top = self.px(x), self.py(y)
                 wide = max(1.0, self.px(x + step) - a - 0.6)
+                tall = max(0.8, floor - top)
                 self._parts.append(
-                    f'<rect x="{a:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{max(0.8, floor - top):.1f}" class="b {kind}"/>'
+                    f'<rect x="{a:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}" class="b {kind}"/>'
                 )
         if name:
             self._legend.append((kind, name))
@@ -151,8 +151,9 @@ class Chart:
         if self.y0 <= value <= self.y1:
             y = self.py(value)
             self._parts.append(f'<path d="M{self.left} {y:.1f}H{self.width - self.right}" class="limit"/>')
+            end = self.width - self.right - 4
             self._parts.append(
-                f'<text x="{self.width - self.right - 4}" y="{y - 5:.1f}" text-anchor="end" class="lab">{escape(name)}</text>'
+                f'<text x="{end}" y="{y - 5:.1f}" text-anchor="end" class="lab">{escape(name)}</text>'
             )
 
     def span(self, a: float, b: float, name: str) -> None:
@@ -196,7 +197,8 @@ class Chart:
         )
         parts.append(f'<text x="4" y="{self.top + 4}">{escape(self.unit)}</text>')
         legend = "".join(
-            f'<li><svg width="26" height="10" aria-hidden="true"><path d="M0 5H26" class="l {kind}"/></svg>{escape(name)}</li>'
+            f'<li><svg width="26" height="10" aria-hidden="true"><path d="M0 5H26" class="l {kind}"/></svg>'
+            f"{escape(name)}</li>"
             for kind, name in self._legend
         )
         picture = _svg(self.width, self.height, [*parts, *self._parts], self.title, "chart")

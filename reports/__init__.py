@@ -1,0 +1,44 @@
+"""From evidence to the answer: `judge` a run's folder, `write` what others read, ask the `gate`.
+
+    verdict = judge(run_dir, history=History())
+    write(verdict, run_dir, history=History())
+    text, exit_code = gate(verdict)
+
+Reads files alone: any run can be judged again, with other objectives, a year later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import BrokenError
+from reports import writers as _writers
+from reports.gate import gate
+from reports.history import History
+from reports.judge import judge
+from reports.model import RunVerdict
+from reports.terminal import show
+
+__all__ = ["History", "RunVerdict", "gate", "judge", "show", "write"]
+
+
+def write(
+    verdict: RunVerdict, run_dir: Path, writers: list[str] | None = None, history: History | None = None
+) -> list[Path]:
+    """Writes everything that is made from a verdict, and keeps it in the history if one is given.
+
+    `writers` names modules of reports/writers (all when None). One that fails does not stop the others;
+    BrokenError names it at the end.
+    """
+    written: list[Path] = []
+    failed: list[str] = []
+    for name in _writers.names() if writers is None else writers:
+        try:
+            written += _writers.module(name).write(verdict, Path(run_dir))
+        except Exception as error:
+            failed.append(f"{name} ({type(error).__name__}: {error})")
+    if history is not None:
+        history.record(verdict)
+    if failed:
+        raise BrokenError(f"the verdict stands, but these could not be written: {'; '.join(failed)}")
+    return written

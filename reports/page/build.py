@@ -1,0 +1,225 @@
+"""Makes the report's pages from a verdict."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from core.outcome import NOT_COVERED
+from reports.model import CheckResult, ObjectiveResult, RunVerdict
+from reports.page import charts, svg
+from reports.states import NOT_IN_PLAN, STATES
+from reports.words import duration, number, quantity
+
+_TEMPLATES = Path(__file__).with_name("templates")
+MOST_FAILURES = 60
+_QUANTILES = ("p50", "p95", "p99", "p99.9", "max")
+_GROUPS = {
+    "phases": "Integrations",
+    "numbers": "Performance",
+    "production": "Production",
+    "risks": "Risks",
+    "deliverables": "Deliverables",
+}
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    env.globals["css"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own file)
+    env.globals["states"] = STATES
+    return env
+
+
+def build(verdict: RunVerdict, folder: Path) -> list[Path]:
+    """Writes the front page, the page of checks, of security, and one for each measured objective."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = _pages(folder)
+    written = [_write(folder / "index.html", _index(verdict, pages))]
+    written.append(_write(folder / "checks.html", _checks(verdict, pages)))
+    written.append(_write(folder / "security.html", _security(verdict, pages)))
+    written += [
+        _write(folder / _page_of(o), _objective(verdict, o, pages))
+        for o in verdict.objectives
+        if _has_page(o)
+    ]
+    return written
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _pages(folder: Path) -> list[tuple[str, str]]:
+    pages = [("index.html", "Verdict"), ("checks.html", "Checks"), ("security.html", "Security")]
+    if (folder / "allure" / "index.html").exists():
+        pages.append(("allure/index.html", "Allure"))
+    others = (("verdict.json", "JSON"), ("summary.pdf", "PDF"), ("results.csv", "CSV"))
+    return pages + [(f"../{file}", name) for file, name in others if (folder.parent / file).exists()]
+
+
+def _has_page(objective: ObjectiveResult) -> bool:
+    return bool(objective.groups or objective.samples or objective.trend)
+
+
+def _page_of(objective: ObjectiveResult) -> str:
+    return f"objective-{objective.id}.html"
+
+
+def _index(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+    title, _, what = verdict.headline.partition(": ")
+    failing = [c for c in verdict.checks if c.state not in ("met", NOT_COVERED)]
+    failing.sort(key=lambda c: (not c.closes, -STATES[c.state].rank, c.id))
+    objectives = [_row(o) for o in verdict.objectives if o.state != NOT_IN_PLAN or o.blocks]
+    objectives.sort(key=lambda o: o.quiet)
+    since = verdict.since_last
+    return _environment().get_template("index.html").render(
+        v=verdict,
+        pages=pages,
+        title=title,
+        what=what[:1].upper() + what[1:] or "Everything that the plan requires ran and holds.",
+        when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
+        took=duration(verdict.seconds),
+        counts=verdict.counts(),
+        objectives=objectives,
+        trend_n=30,
+        failing=failing[:MOST_FAILURES],
+        more_failing=max(0, len(failing) - MOST_FAILURES),
+        missing=[c for c in verdict.checks if c.state == NOT_COVERED and c.required][:MOST_FAILURES],
+        waived=verdict.used_waivers,
+        since=[
+            ("newly failing", since.get("newly_failing", [])),
+            ("recovered", since.get("recovered", [])),
+            ("slower", [f"{s['check']} ({s['before']:.1f} to {s['seconds']:.1f} s)" for s in since.get("slower", [])]),
+            ("new checks", since.get("added", [])),
+            ("gone", since.get("gone", [])),
+        ],
+        slowest=sorted((c for c in verdict.checks if c.seconds), key=lambda c: -c.seconds)[:10],
+        matrix=[(name, [r for r in verdict.requirements if r.group == group]) for group, name in _GROUPS.items()],
+    )  # fmt: skip
+
+
+def _row(o: ObjectiveResult) -> SimpleNamespace:
+    """One objective as the front page's table shows it."""
+    values = [float(t["value"]) for t in o.trend] + ([o.value] if o.value is not None else [])
+    states = [str(t["state"]) for t in o.trend] + [o.state]
+    spark = (
+        svg.sparkline(values, o.limit, states, f"{o.title}, last {len(values)} runs")
+        if len(values) > 1
+        else ""
+    )
+    level = o.percentile is None and o.unit != "%"
+    drawn = (
+        ""
+        if level and o.low == o.high
+        else svg.interval(o.low, o.value, o.high, o.limit, o.direction, o.unit)
+    )
+    return SimpleNamespace(
+        id=o.id,
+        title=o.title,
+        state=o.state,
+        blocks=o.blocks,
+        waiver=o.waiver,
+        reason=o.reason[:1].upper() + o.reason[1:],
+        statement=o.statement,
+        page=_page_of(o) if _has_page(o) else "",
+        measured=quantity(o.value, o.unit),
+        interval=drawn if o.value is not None else "",
+        margin="-" if o.margin is None else f"{o.margin:+.2%}" if o.unit == "%" else f"{o.margin:+.0%}",
+        samples=f"{o.samples:,}" if o.samples else "-",
+        spark=spark,
+        mark=_mark(o),
+        quiet=not o.decides,
+    )
+
+
+def _mark(o: ObjectiveResult) -> str:
+    if o.regression is None or o.regression.state == "steady":
+        return ""
+    words = {
+        "learning": "History: ",
+        "jump": "Slower than its history: ",
+        "shift": "Regressed: ",
+        "better": "Improved: ",
+    }
+    text = words[o.regression.state] + o.regression.text
+    return f"{text}, since {o.regression.commits}" if o.regression.commits else text
+
+
+def _checks(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+    ordered = sorted(verdict.checks, key=lambda c: (-STATES[c.state].rank, c.service, c.id))
+    lead = f"{len(ordered):,} checks of plan {verdict.plan}, the gravest first."
+    return _table(verdict, pages, "checks.html", "Checks", lead, ordered)
+
+
+def _security(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+    about = {"P6.3", "prod.security", "prod.compliance"}
+    chosen = [c for c in verdict.checks if about & set(c.requirement)]
+    chosen.sort(key=lambda c: (-STATES[c.state].rank, c.id))
+    lead = "Checks of P6.3 (security), prod.security (encryption) and prod.compliance (privacy)."
+    return _table(verdict, pages, "security.html", "Security", lead, chosen)
+
+
+def _table(
+    verdict: RunVerdict,
+    pages: list[tuple[str, str]],
+    here: str,
+    heading: str,
+    lead: str,
+    checks: list[CheckResult],
+) -> str:
+    rows = [
+        SimpleNamespace(
+            id=c.id,
+            title=c.title,
+            state=c.state,
+            service=c.service,
+            requirement=c.requirement,
+            owner=c.owner,
+            seconds=c.seconds,
+            allure="",
+            message="" if c.state == "met" else c.message.split("\n")[0][:300],
+        )
+        for c in checks
+    ]
+    return _environment().get_template("checks.html").render(
+        v=verdict, pages=pages, here=here, heading=heading, lead=lead, checks=rows
+    )  # fmt: skip
+
+
+def _objective(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[str, str]]) -> str:
+    curves: list[dict[str, Any]] = verdict.measurements.get(o.id, [])
+    groups = []
+    for index, group in enumerate(o.groups):
+        curve = curves[index] if index < len(curves) else None
+        figures = []
+        if curve is not None:
+            latency = o.percentile is not None
+            figures = [charts.over_time(o, curve, [])] if latency else []
+            figures.append(charts.throughput(curve))
+        groups.append(
+            SimpleNamespace(
+                name=" ".join(group.labels.values()) or "All samples",
+                state=group.state,
+                reason=group.reason,
+                quantiles=[number(group.quantiles.get(q)) for q in _QUANTILES],
+                service=[number(group.service_quantiles.get(q)) for q in _QUANTILES],
+                samples=group.samples,
+                effective=group.effective,
+                failed=group.failed,
+                cut=group.cut,
+                figures=[f for f in figures if f],
+            )
+        )
+    figures = [charts.distribution(o, curves) if o.percentile is not None else "", charts.trend(o)]
+    return _environment().get_template("objective.html").render(
+        v=verdict, o=o, pages=pages, groups=groups, figures=[f for f in figures if f], qs=_QUANTILES
+    )  # fmt: skip
