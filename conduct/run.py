@@ -196,8 +196,8 @@ def record(
 
     `run.finished` says how the run ended; a run without it was killed.
     """
-    if request.target == "live":  # complete before a folder is made
-        targets.resolve("live", catalogue(), file=request.target_file)
+    if request.target != "embedded":  # complete before a folder is made
+        targets.resolve(request.target, catalogue(), file=request.target_file)
     directory = request.run_dir or new_directory()
     journal = Journal(directory, "assay")
     _announce(journal, directory, request, plan)
@@ -233,7 +233,7 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
         assay_version="0.1.0",
         commit=commit(),
         plan=plan.name,
-        target=request.target,
+        target={"kind": request.target, "name": request.target},
         host=platform.node(),
         cpus=os.cpu_count(),
         python=platform.python_version(),

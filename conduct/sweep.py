@@ -28,7 +28,7 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path = RUNS) 
             events = Evidence(directory).events()
         except ConfigError:
             continue
-        about = next((e["target"] for e in events if e["type"] == "run.started"), "embedded")
+        about = next((e["target"]["kind"] for e in events if e["type"] == "run.started"), "embedded")
         rest = left_over(events)
         if rest and about == target:
             found.append((directory, rest))

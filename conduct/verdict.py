@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from conduct.run import OBJECTIVES
 from core.errors import ConfigError
 from fixtures.run import RUNS
-from reports import gate, judge, serve, write
+from reports import History, gate, judge, show, write
 
-WAIVERS = Path("waivers.toml")
+HISTORY = "ASSAY_HISTORY"
 
 
-def judge_and_write(directory: Path, *, release: bool = False) -> int:
-    """Judges a run, writes every report, prints the verdict and returns the exit code."""
-    verdict = judge(directory, objectives=OBJECTIVES, waivers=WAIVERS if WAIVERS.exists() else None)
-    write(verdict, directory)
-    text, code = gate(verdict, release=release)
-    print(text)
+def judge_and_write(
+    directory: Path, *, release: bool = False, objectives: Path | None = None, keep: bool = True
+) -> int:
+    """Judges a run, writes every report, prints the verdict and returns the exit code.
+
+    `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
+    """
+    history = History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
+    try:
+        verdict = judge(directory, objectives=objectives, history=history)
+        show(verdict)
+        text, code = gate(verdict, release=release)
+        print(text)
+        write(verdict, directory, history=history if keep else None)
+        print(f"report       {_near(directory / 'report' / 'index.html')}")
+    finally:
+        history.close()
     return code
 
 
 def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
-    directory = find(named)
-    text, code = gate(
-        judge(directory, objectives=OBJECTIVES, waivers=WAIVERS if WAIVERS.exists() else None),
-        release=release,
-    )
+    text, code = gate(judge(find(named)), release=release)
     print(text)
     return code
 
 
 def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | None) -> int:
-    """Judges runs again and writes their reports; a second run is compared with the first."""
+    """Judges runs again and writes their reports."""
     directories = [find(name) for name in named] or [find(None)]
     code = 0
     for directory in directories:
-        verdict = judge(
-            directory, objectives=objectives or OBJECTIVES, waivers=WAIVERS if WAIVERS.exists() else None
-        )
-        write(verdict, directory)
-        text, code = gate(verdict, release=False)
-        print(text)
+        code = judge_and_write(directory, objectives=objectives, keep=False)
     if serve_it:
+        from reports.serve import serve
+
         serve(directories[-1])
     return code
 
@@ -60,3 +64,11 @@ def find(named: Path | None, root: Path = RUNS) -> Path:
         if (candidate / "journal").is_dir():
             return candidate
     raise ConfigError(f"'{named}' is not a run: no such folder with a journal, here or under runs/.")
+
+
+def _near(path: Path) -> str:
+    """The path as a person in this folder would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
