@@ -59,6 +59,15 @@ def find(project: Project, env: Mapping[str, str]) -> str:
     return str(packed) if packed.exists() and _answers(str(packed), env) else ""
 
 
+def playwright_env(project: Project, env: Mapping[str, str]) -> dict[str, str]:
+    """The variables for Playwright: our Node drives it where its own lacks a library (libatomic, on a bare system)."""
+    packages = project.site_packages(project.venv)
+    own = packages / "playwright" / "driver" / "node" if packages else None
+    if own is None or env.get("PLAYWRIGHT_NODEJS_PATH") or not own.exists() or _answers(str(own), env):
+        return {}
+    return {"PLAYWRIGHT_NODEJS_PATH": str(node.wheel(project) / "bin" / "node")}
+
+
 def playwrights(project: Project, env: Mapping[str, str]) -> str:
     """Playwright's own build for the version in the lock, or ""."""
     try:
@@ -68,7 +77,8 @@ def playwrights(project: Project, env: Mapping[str, str]) -> str:
                 "from playwright.sync_api import sync_playwright\n"
                 "with sync_playwright() as p: print(p.chromium.executable_path)",
             ],
-            capture_output=True, text=True, timeout=60, env=dict(env), cwd=project.state,
+            capture_output=True, text=True, timeout=60, cwd=project.state,
+            env={**env, **playwright_env(project, env)},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -104,7 +114,8 @@ def _download(project: Project, env: Mapping[str, str], step: Step, descriptor: 
         words.insert(1, "--with-deps")
     try:
         run(
-            [project.python, "-m", "playwright", *words], step=step, env=env, cwd=project.state,
+            [project.python, "-m", "playwright", *words], step=step, cwd=project.state,
+            env={**env, **playwright_env(project, env)},
             log=project.logs / "playwright.log", what="Playwright's download", lock="locks/assay.txt",
             keep=[descriptor], timeout=900,
         )  # fmt: skip
@@ -134,7 +145,11 @@ def unpack(project: Project, env: Mapping[str, str], step: Step, descriptor: int
             )  # fmt: skip
             if name.endswith(".tar"):
                 with tarfile.open(unpacked / name) as archive:
-                    archive.extractall(unpacked, filter="data")
+                    if hasattr(
+                        tarfile, "data_filter"
+                    ):  # from Python 3.11.4; the archive's hash is locked anyway
+                        archive.extraction_filter = tarfile.data_filter
+                    archive.extractall(unpacked)  # noqa: S202
                 (unpacked / name).unlink()
         shutil.rmtree(folder / "node_modules")
     except (OSError, tarfile.TarError) as error:

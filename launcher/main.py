@@ -24,7 +24,9 @@ LAYOUT = "1"
 
 SETUP = """usage: ./assay setup [--again]
 
-Makes or updates this checkout's environment and runs nothing in it (every other command does this first).
+Makes or updates this checkout's environment, checks every file of its packages, and runs nothing in it.
+Every other command makes what is missing first.
+
   --again   throw away what is there, .assay/venv and node_modules, and make them anew
 """
 
@@ -56,7 +58,7 @@ def _setup(project: Project, options: list[str]) -> None:
         return
     if options not in ([], ["--again"]):
         raise SetupError(f"./assay setup has no option {' '.join(options)!r}; it has --again.", USAGE)
-    env = prepare(project, os.environ, again=bool(options), retry=True)
+    env = prepare(project, os.environ, again=bool(options), check=True)
     say(f"ready: {project.python}; browser: {env.get('ASSAY_BROWSER') or 'none'}")
 
 
@@ -77,26 +79,30 @@ def _hand_over(project: Project, env: dict[str, str], arguments: list[str]) -> N
 
 
 def prepare(
-    project: Project, environ: Mapping[str, str], *, again: bool = False, retry: bool = False
+    project: Project, environ: Mapping[str, str], *, again: bool = False, check: bool = False
 ) -> dict[str, str]:
     """Bring every part up to date and return the variables for commands inside. Raises SetupError.
 
-    `again` makes all of it anew; `retry` looks again for a browser and a server that were not to be had before.
+    `again` makes all of it anew; `check` looks at every installed file, and once more for a browser and a
+    server that were not to be had before.
     """
     env = surroundings(project, environ)
-    if again or retry or stale(project, env):
+    if again or check or stale(project, env):
         signal.signal(signal.SIGTERM, _terminated)
         try:
             with locked(project) as descriptor:
-                _make(project, env, descriptor, again=again, retry=retry)
+                _make(project, env, descriptor, again=again, check=check)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
     env["VIRTUAL_ENV"] = str(project.venv)
     env["PATH"] = f"{project.venv / 'bin'}{os.pathsep}{env['PATH']}"
-    if _wants_browser(project) and not env.get("ASSAY_BROWSER"):
-        path = load(project, "browser").facts.get("path")
-        if path:
-            env["ASSAY_BROWSER"] = path
+    if _wants_browser(project):
+        for name, value in load(project, "browser").facts.get("variables", {}).items():
+            env.setdefault(name, value)
+        if env.get("ASSAY_BROWSER"):  # a bare name works too
+            env["ASSAY_BROWSER"] = (
+                shutil.which(env["ASSAY_BROWSER"], path=env["PATH"]) or env["ASSAY_BROWSER"]
+            )
     return env
 
 
@@ -139,8 +145,11 @@ def _node_key(project: Project) -> str:
 
 
 def _browser_key(project: Project, env: Mapping[str, str]) -> str:
-    named = [env.get(name, "") for name in ("ASSAY_BROWSER", "PLAYWRIGHT_BROWSERS_PATH")]
-    return locks.digest(LAYOUT, *named, locks.read(project.root / "locks" / "browser" / "package-lock.json"))
+    return locks.digest(
+        LAYOUT,
+        env.get("PLAYWRIGHT_BROWSERS_PATH", ""),
+        locks.read(project.root / "locks" / "browser" / "package-lock.json"),
+    )
 
 
 def stale(project: Project, env: Mapping[str, str]) -> bool:
@@ -169,21 +178,25 @@ def _browser_fresh(project: Project, env: Mapping[str, str]) -> bool:
     stamp = load(project, "browser")
     if stamp.state != MADE or stamp.key != _browser_key(project, env):
         return False
+    wanted = env.get("ASSAY_BROWSER")  # ours too: a command inside may call ./assay again
+    if wanted:
+        return shutil.which(wanted, path=env.get("PATH")) is not None
     path = stamp.facts.get("path", "")
     if path:
         return os.access(path, os.X_OK)
-    return not any(shutil.which(name, path=env.get("PATH")) for name in stamp.facts.get("names", []))
+    appeared = any(shutil.which(name, path=env.get("PATH")) for name in stamp.facts.get("names", []))
+    return bool(stamp.facts.get("tried")) and not appeared
 
 
-def _make(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool, retry: bool) -> None:
+def _make(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool, check: bool) -> None:
     for part, (folder, lock) in _environments(project).items():
-        _make_python(project, env, descriptor, part, folder, lock, again=again)
+        _make_python(project, env, descriptor, part, folder, lock, again=again, check=check)
     if _wants_node(project):
-        _make_node(project, env, descriptor, again=again)
+        _make_node(project, env, descriptor, again=again, check=check)
     if _wants_postgres(project):
-        _find_postgres(project, env, descriptor, retry=again or retry)
+        _find_postgres(project, env, descriptor, check=again or check)
     if _wants_browser(project):
-        _find_browser(project, env, descriptor, retry=again or retry)
+        _find_browser(project, env, descriptor, check=again or check)
 
 
 def _make_python(
@@ -195,11 +208,12 @@ def _make_python(
     lock: Path,
     *,
     again: bool,
+    check: bool,
 ) -> None:
     from launcher import python
 
     stamp, key = load(project, part), _python_key(project, lock)
-    if not again and _python_fresh(stamp, folder, key):
+    if not (again or check) and _python_fresh(stamp, folder, key):
         return
     pins = locks.python_pins(lock)
     title = f"Python packages: {len(pins)} from locks/{lock.name}"
@@ -216,7 +230,7 @@ def _make_python(
                 python.editable(project)
         done = Stamp(part, MADE, key, {"interpreter": os.path.realpath(folder / "bin" / "python")})
         packages = project.site_packages(folder)
-        done.record(folder / "bin", *([packages] if packages else []))
+        done.record(folder, folder / "bin", *([packages] if packages else []))
         return done
 
     _guarded(project, part, build)
@@ -226,11 +240,13 @@ def _make_python(
         node.link(project)
 
 
-def _make_node(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool) -> None:
+def _make_node(
+    project: Project, env: Mapping[str, str], descriptor: int, *, again: bool, check: bool
+) -> None:
     from launcher import node
 
     stamp, key = load(project, "node"), _node_key(project)
-    if not again and _fresh(stamp, key):
+    if not (again or check) and _fresh(stamp, key):
         return
     packages = locks.npm_packages(project.root / "package-lock.json")
     modules = project.root / "node_modules"
@@ -245,10 +261,10 @@ def _make_node(project: Project, env: Mapping[str, str], descriptor: int, *, aga
     _guarded(project, "node", build)
 
 
-def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *, retry: bool) -> None:
+def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:
     from launcher import system
 
-    if not retry and load(project, "postgres").state == MADE:
+    if not check and load(project, "postgres").state == MADE:
         return
     found = system.postgres(project, env)
     if not found and system.may_install(env):
@@ -261,18 +277,21 @@ def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *,
     save(project, Stamp("postgres", MADE, facts={"path": found}))
 
 
-def _find_browser(project: Project, env: Mapping[str, str], descriptor: int, *, retry: bool) -> None:
+def _find_browser(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:
     from launcher import browser
 
-    if not retry and _browser_fresh(project, env):
+    if not check and _browser_fresh(project, env):
         return
-    path = browser.named(env) or browser.find(project, env)
-    if not path:
+    named = browser.named(env)
+    path = browser.find(project, env)
+    tried = not path and not named
+    if tried:
         with step("Chromium") as running:
             path = browser.install(project, env, running, descriptor)
         if not path:
             say(browser.NONE)
-    facts = {"path": path, "names": [] if path else list(browser.NAMES)}
+    variables = browser.playwright_env(project, env) | ({"ASSAY_BROWSER": path} if path else {})
+    facts = {"path": path, "tried": tried, "names": list(browser.NAMES), "variables": variables}
     save(project, Stamp("browser", MADE, _browser_key(project, env), facts))
 
 
