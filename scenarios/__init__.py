@@ -1,1 +1,1 @@
-"""Journeys: what a person does, once as functions over HTTP (`api`) and once in a browser (`browser`)."""
+"""Journeys: what people do, as functions (`api/`) and as flows in a real browser (`browser/`)."""

@@ -1,0 +1,104 @@
+"""P6.1, as one person's first evening: register, confirm, upload to both stores, chat with a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import FilePayload
+
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.actors import Actor, make_actor, new_identity, plan_user
+from fixtures.browser import Stage
+from fixtures.files import MadeFile
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.browser.conftest import NewPerson
+
+SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
+Witness = Callable[[str, str], None]
+
+
+@check(
+    "browser.register_upload_chat",
+    "A person registers, confirms by mail, uploads to both stores and chats with another",
+    requirement=("P6.1", "P1.2", "P2.2", "P5.2"),
+    service="platform",
+    capability="platform.web",
+    timeout=90,
+    why_slow="three real browser contexts through registration, two uploads and a room",
+)
+def test_register_upload_chat(
+    run: Run, stage: Stage, people: NewPerson, services: Services, ledger: Ledger, witness: Witness
+) -> None:
+    """Every fact is read back from the service that keeps it, never from the page."""
+    email, username, password = new_identity(run, services)
+    entry = plan_user(ledger, email)
+    ada = people("ada")
+    ada.account.register(username, email, password)
+    ada.account.follow_mail(_confirmation(services, email))
+    ada.account.is_signed_in_as(username)
+    identifier = services.auth.find_id(email)
+    expect(identifier, "the registered person exists at Supabase Auth", service="supabase.auth")
+    entry.confirm(id=identifier)
+    witness("admin API", "the person who registered in the browser exists")
+
+    small = MadeFile(f"small-{run.tag()}.bin", SMALL, run.tag(), "application/octet-stream")
+    large = MadeFile(f"large-{run.tag()}.bin", LARGE, run.tag(), "application/octet-stream")
+    ada.file.upload(_payload(small), _payload(large))
+    _same_bytes(services, ada.file.shows(small.name, store="supabase"), small, witness)
+    _same_bytes(services, ada.file.shows(large.name, store="r2"), large, witness)
+
+    other: Actor = make_actor(run, services, ledger)
+    ben = people("ben")
+    ben.account.log_in(other.email, other.password)
+    room = f"evening-{run.tag()}"
+    ada.room.join(room)
+    ben.room.join(room)
+    ada.room.sees_member(other.username)
+    ada.room.say("good evening")
+    ben.room.reads("good evening")
+    ben.room.say("hello to you")
+    ada.room.reads("hello to you")
+    history = (
+        services.platform.call("GET", f"/api/rooms/{room}/history", token=other.access_token)
+        .demand(200)
+        .json(dict)
+    )
+    expect_equal(
+        [m["body"] for m in history["messages"]],
+        ["good evening", "hello to you"],
+        "the room keeps both messages in the order they were said",
+        service="rooms",
+    )
+    witness("room history", "both messages are kept in order")
+    stage.picture(ada.person, "the-room")
+
+
+def _confirmation(services: Services, email: str) -> str:
+    if services.auth.mailbox:
+        return str(services.auth.mailbox.wait_for(email).links()[0])
+    return str(
+        services.auth.admin.generate_link({"type": "magiclink", "email": email}).properties.action_link
+    )
+
+
+def _payload(file: MadeFile) -> FilePayload:
+    return FilePayload(name=file.name, mimeType=file.mime, buffer=file.data)
+
+
+def _same_bytes(services: Services, file_id: str, file: MadeFile, witness: Witness) -> None:
+    """The object, read through the store's own API, has the bytes that the browser sent."""
+    [row] = services.database.witness_rows("files", id=file_id)
+    if row["store"] == "r2":
+        seen = services.r2.s3.sha256(row["object_key"])
+    else:
+        seen = services.storage.witness_sha256(row["object_key"])
+    witness(f"{row['store']} API", f"{file.size} bytes with the sent SHA-256")
+    expect_equal(
+        seen,
+        file.sha256,
+        f"{file.name} lies in {row['store']} with the bytes that were sent",
+        service=row["store"],
+    )
