@@ -64,6 +64,8 @@ class Conductor:
     target: Target
     journal: Journal
     environment: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    """Parts that ended as no part should, in words; one is enough to make the run broken."""
 
     # -- parts ---------------------------------------------------------------------------------------------
 
@@ -123,7 +125,11 @@ class Conductor:
                 self._say(
                     "load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group)
                 )
-                run_parts([self._load_part(profile, extra) for profile in group])
+                parts = [self._load_part(profile, extra) for profile in group]
+                for name, code in run_parts(parts).items():
+                    log = self.directory / "logs" / f"load-{name}.log"
+                    if code:
+                        self.failures.append(f"the load '{name}' ended with {code}: {_last_line(log)}")
 
     def _load_part(self, profile: PlannedProfile, extra: Sequence[str]) -> Part:
         command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
@@ -137,6 +143,7 @@ class Conductor:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
         for name in fallen() if self.target.embedded else ():
             self.journal.event("component.died", name=name, durable=True)
+            self.failures.append(f"{name} died")
 
     def _say(self, text: str) -> None:
         self.journal.event("note", level="progress", text=text)
@@ -156,6 +163,15 @@ def _state_of_its_own(directory: Path) -> Iterator[Path]:
             capture_output=True,
             check=False,
         )
+
+
+def _last_line(log: Path) -> str:
+    lines = (
+        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if log.exists()
+        else []
+    )
+    return lines[-1][:300] if lines else "it said nothing"
 
 
 def _in_browser(check: manifest.Declared) -> bool:
@@ -214,7 +230,7 @@ def record(
                 one.note_deaths()
             if request.expect_version:
                 _demand_version(target, request.expect_version, journal, wait=0)
-        reason = "completed"
+        reason, detail = ("broken", "; ".join(one.failures)) if one.failures else ("completed", "")
     except KeyboardInterrupt:
         reason, detail = "interrupted", "stopped by the user"
     except AssayError as error:
