@@ -1,0 +1,43 @@
+"""How the Supabase gateway (REST, Auth, Storage over the real PostgreSQL, and a mailbox) is started."""
+
+from __future__ import annotations
+
+import sys
+
+from stack.supabase.keys import mint as new_keys
+from stack.supervisor.component import Component, Engine, Minted, Site
+
+
+def mint(site: Site, minted: Minted) -> None:
+    """Add the project's address and keys; limits meant for strangers are off until a check switches them on."""
+    keys = new_keys()
+    minted.secrets.update(keys.secrets())
+    minted.variables.update(
+        {
+            "VITE_SUPABASE_URL": f"http://127.0.0.1:{site.ports['supabase']}",
+            "VITE_SUPABASE_ANON_KEY": keys.publishable_key,
+            "SUPABASE_SERVICE_KEY": keys.secret_key,
+            "MAILBOX_URL": f"http://127.0.0.1:{site.ports['mail']}",
+            "OAUTH_TEST_PROVIDER": "github",
+        }
+    )
+    minted.options["supabase"] = {
+        "rate_limits": False,
+        "bcrypt_cost": 6,
+        "max_mail_frequency": 0.0,
+        "redirect_urls": [f"http://127.0.0.1:{site.ports['platform']}/**"],
+    }
+
+
+COMPONENT = Component(
+    name="supabase",
+    ports=("supabase", "mail"),
+    needs=("postgres",),
+    argv=lambda site: [sys.executable, "-m", "stack.supabase", str(site.config)],
+    mint=mint,
+    engines=lambda site: {
+        "supabase.auth": Engine("stand-in", "stack/supabase over PostgreSQL"),
+        "supabase.database": Engine("engine", "PostgreSQL behind stack/supabase"),
+        "supabase.storage": Engine("stand-in", "stack/supabase over PostgreSQL"),
+    },
+)
