@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from locust.stats import RequestStats
 
-from core.errors import JournalError
-from core.journal import SAMPLE, Journal
+from core.journal import SAMPLE
 from core.outcome import Phase, SampleOutcome
+from loadprofiles.engine.delta import HISTOGRAMS, Delta
 from loadprofiles.engine.histogram import Histogram, index_of
+from loadprofiles.engine.process import Process
 from loadprofiles.engine.table import book, book_failures
 
 BLOCK = 8192
@@ -34,13 +35,12 @@ OK, WRONG, ERROR, REFUSED, CANCELLED = (int(outcome) for outcome in SampleOutcom
 class Series:
     """One thing measured, under one name, by this process.
 
-    `response`, `service` and `lag` hold the steady window's answered operations; `counts[phase][outcome]`
-    everything; `size` the bytes of bodies since the last block.
+    Holds what came since `take` was last called: `response`, `service` and `lag` of the steady window's
+    answered operations, `live` the response times of every phase, `counts[phase][outcome]` everything.
+    `size` is the bytes of bodies since the last block.
     """
 
-    __slots__ = (
-        "causes", "counts", "labels", "lag", "method", "metric", "name", "number", "response", "service", "size",
-    )  # fmt: skip
+    __slots__ = ("causes", "counts", "histograms", "labels", "method", "metric", "name", "number", "size")
 
     def __init__(self, number: int, metric: str, labels: Mapping[str, str]) -> None:
         self.number = number
@@ -48,46 +48,30 @@ class Series:
         self.labels = dict(labels)
         self.name = self.labels.get("name") or " ".join([metric, *self.labels.values()])
         self.method = self.labels.get("method", "")
-        self.response, self.service, self.lag = Histogram(), Histogram(), Histogram()
+        self.size = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was counted."""
+        self.histograms = {name: Histogram() for name in HISTOGRAMS}
         self.counts = np.zeros((len(Phase), len(SampleOutcome)), np.int64)
         self.causes: Counter[str] = Counter()
-        self.size = 0
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """How the same series is called in another process."""
-        return self.metric, "\n".join(f"{k}={v}" for k, v in sorted(self.labels.items()))
-
-    def summary(self) -> dict[str, object]:
-        """Counts by phase and outcome, causes, and the steady window's percentiles in ms."""
-        outcomes = [outcome.name.lower() for outcome in SampleOutcome]
-        percents = (50.0, 95.0, 99.0, 99.9, 100.0)
-        return {
-            "metric": self.metric,
-            "labels": self.labels,
-            "counts": {
-                phase.name.lower(): dict(zip(outcomes, self.counts[phase].tolist(), strict=True))
-                for phase in Phase
-            },
-            "causes": dict(self.causes.most_common(20)),
-            **{
-                name: dict(zip(map(str, percents), histogram.percentiles(*percents), strict=True))
-                for name, histogram in (
-                    ("response", self.response),
-                    ("service", self.service),
-                    ("lag", self.lag),
-                )
-                if histogram.total
-            },
-        }
+    def take(self) -> Delta | None:
+        """What came since the last call, None for nothing."""
+        if not self.counts.any() and not self.causes:
+            return None
+        found = Delta(self.metric, self.labels, self.counts, self.causes, self.histograms)
+        self.clear()
+        return found
 
 
 class Recorder:
     """One per process. `record` is the hot path; everything else happens in `flush`."""
 
-    def __init__(self, stats: RequestStats, journal: Journal | None) -> None:
+    def __init__(self, stats: RequestStats, process: Process) -> None:
         self._stats = stats
-        self._journal = journal
+        self._process = process
         self.series: list[Series] = []
         self._by_key: dict[Any, Series] = {}
         self._buffer = bytearray(BLOCK * _RECORD)
@@ -100,17 +84,17 @@ class Recorder:
         """… and from here on drain."""
         self.recent: list[np.ndarray[Any, Any]] = []
         """Blocks since somebody last emptied this list: for stopping, progress and health."""
-        self.broken: str | None = None
-        """Why evidence can no longer be written, or None."""
+        self.recent_causes: Counter[str] = Counter()
+        """Causes since `take_causes` was last called."""
 
     def new_series(self, metric: str, **labels: str) -> Series:
         """The series of this metric and these labels, made on first use; cheap, but not for the hot path."""
         key = metric, tuple(sorted(labels.items()))
         found = self._by_key.get(key)
         if found is None:
-            number = len(self.series)
-            if self._journal is not None:
-                number = self._journal.series(metric, labels)
+            number = self._process.series(metric, labels)
+            if number is None:
+                number = len(self.series)
             found = self._by_key[key] = Series(number, metric, labels)
             while len(self.series) <= number:  # numbers that the journal gave to others stay unused
                 self.series.append(found)
@@ -133,13 +117,13 @@ class Recorder:
         self.record(series, outcome, flags, intended, sent, done)
 
     def flush(self) -> None:
-        """Digests what was recorded since the last time. Never raises for a full disk: see `broken`."""
+        """Digests what was recorded since the last time. A full disk is noted in `Process.broken`."""
         if self._at:
             block = np.frombuffer(bytes(self._buffer[: self._at]), SAMPLE).copy()
             self._at = 0
             intended = block["intended"]
             block["phase"] = (intended >= self.steady_from).astype(np.uint8) + (intended >= self.steady_to)
-            self._write(block)
+            self._process.samples(block)
             self.recent.append(block)
             numbers = block["series"]
             for number in np.unique(numbers).tolist():
@@ -147,6 +131,7 @@ class Recorder:
         for number, causes in self._failures.items():
             series = self.series[number]
             series.causes.update(causes)
+            self.recent_causes.update(causes)
             book_failures(self._stats, series.name, series.method, causes)
         self._failures.clear()
 
@@ -157,7 +142,19 @@ class Recorder:
         self.recent.clear()
         self.steady_from = self.steady_to = _FAR
         for series in self.series:
-            series.__init__(series.number, series.metric, series.labels)  # type: ignore[misc]
+            series.clear()
+
+    def take(self) -> list[Delta]:
+        """What came since the last call, by series."""
+        self.flush()
+        found = [series.take() for series in dict.fromkeys(self.series)]
+        return [delta for delta in found if delta is not None]
+
+    def take_causes(self, words: Iterable[str]) -> list[str]:
+        """Recent causes that contain one of these words; forgets all recent ones."""
+        found = [cause for cause in self.recent_causes if any(word in cause for word in words)]
+        self.recent_causes.clear()
+        return found
 
     def _digest(self, series: Series, block: Any) -> None:
         outcome, phase = block["outcome"], block["phase"]
@@ -166,7 +163,9 @@ class Recorder:
             phase * np.uint8(shape[1]) + outcome, minlength=shape[0] * shape[1]
         ).reshape(shape)
         response = index_of((block["done"] - block["intended"]) // 1000)
-        book(self._stats, series.name, series.method, np.bincount(response), block, series.size)
+        buckets = np.bincount(response)
+        series.histograms["live"].add(buckets)
+        book(self._stats, series.name, series.method, buckets, block, series.size)
         series.size = 0
         steady = (phase == Phase.STEADY) & (outcome <= WRONG)
         if steady.all():
@@ -174,14 +173,6 @@ class Recorder:
         else:
             chosen, response = block[steady], response[steady]
         if len(chosen):
-            series.response.add(np.bincount(response))
-            series.service.record(chosen["done"] - chosen["sent"])
-            series.lag.record(chosen["sent"] - chosen["intended"])
-
-    def _write(self, block: Any) -> None:
-        if self._journal is None or self.broken:
-            return
-        try:
-            self._journal.write_samples(block)
-        except JournalError as error:
-            self.broken = str(error)
+            series.histograms["response"].add(np.bincount(response))
+            series.histograms["service"].record(chosen["done"] - chosen["sent"])
+            series.histograms["lag"].record(chosen["sent"] - chosen["intended"])

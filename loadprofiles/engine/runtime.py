@@ -9,11 +9,11 @@ from __future__ import annotations
 import gc
 import ipaddress
 import itertools
-import os
 import ssl
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,11 +21,15 @@ import gevent
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from core.errors import ConfigError, JournalError
-from core.journal import Journal
+from core.errors import ConfigError
+from loadprofiles.engine.conductor import Conductor
 from loadprofiles.engine.connection import Endpoint
+from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.dispatch import Dispatcher
+from loadprofiles.engine.distributed import MasterLink, WorkerLink, report_often
+from loadprofiles.engine.health import Health
 from loadprofiles.engine.http import HttpClient, resolve
+from loadprofiles.engine.process import Process
 from loadprofiles.engine.reactor import Reactor
 from loadprofiles.engine.recorder import Recorder
 from loadprofiles.engine.settings import Settings, add_options
@@ -33,35 +37,29 @@ from loadprofiles.engine.table import show_unrounded
 from loadprofiles.engine.trace import Tracer
 
 _now = time.monotonic_ns
-TICK = 0.25
-"""Seconds between digests of what was recorded."""
+SLOWEST_EVERY = 5_000_000_000
 
 
 class Engine:
-    """Everything that the users of one process share."""
+    """Everything that the users of one generating process share."""
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, process: Process, environment: Any) -> None:
         self.environment = environment
-        try:
-            self.settings = Settings.from_environment(environment.parsed_options)
-        except ConfigError as error:
-            sys.exit(f"assay load: {error}")
-        role = "worker" if isinstance(environment.runner, WorkerRunner) else "load"
-        self.journal = (
-            Journal(self.settings.run_dir, role, background=False) if self.settings.run_dir else None
-        )
+        self.process = process
+        self.settings = process.settings
         self.reactor = Reactor()
         self.tracer = Tracer(self.settings.run_id)
-        self.recorder = Recorder(environment.stats, self.journal)
+        self.recorder = Recorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
+        self.health = Health(self)
         self.closing = False
         """True once the load is over: nothing new is sent."""
-        self.ticking = [self.recorder.flush]
-        """Called every TICK seconds, in order."""
+        self._counted = 0
+        self._told_slowest = 0
         self._endpoints: dict[Any, tuple[int, tuple[Any, ...]]] = {}
         self._addresses = itertools.count(2)
         self._context: ssl.SSLContext | None = None
-        self._ticker = gevent.spawn(self._tick)
+        process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
 
     # -- what users need ---------------------------------------------------------------------------------
 
@@ -114,28 +112,15 @@ class Engine:
         except Exception:
             traceback.print_exc()
 
-    def event(self, type: str, **fields: Any) -> None:
-        """Writes an event to the journal, if there is one and the disk takes it."""
-        if self.journal is None or self.recorder.broken:
-            return
-        try:
-            self.journal.event(type, **fields)
-        except JournalError as error:
-            self.recorder.broken = str(error)
-
     # -- Locust's events ---------------------------------------------------------------------------------
 
     def test_start(self) -> None:
         """A test begins (again)."""
         self.closing = False
+        self._counted = 0
         self.recorder.restart()
         self.dispatcher.restart()
-        self.event(
-            "load.started",
-            profile=self.settings.profile, users=self.all_users(), run_id=self.settings.run_id,
-            rate=self.settings.rate, host=self.environment.host, region=self.settings.region, pid=os.getpid(),
-            trace_prefix=self.tracer.prefix, warm_up=self.settings.warm_up,
-        )  # fmt: skip
+        self.health.restart()
 
     def spawned(self) -> None:
         """All users exist: the warm-up begins, and garbage collection gets out of the way.
@@ -148,7 +133,10 @@ class Engine:
         gc.set_threshold(100_000, 50, 1000)
         if self.recorder.steady_from > _now() + 1e18:
             self.recorder.steady_from = _now() + int(self.settings.warm_up * 1e9)
-            self.event("load.steady", steady_from=self.recorder.steady_from)
+            self.process.event(
+                "load.steady", profile=self.settings.profile, steady_from=self.recorder.steady_from,
+                trace_prefix=self.tracer.prefix, warm_up=self.settings.warm_up,
+            )  # fmt: skip
 
     def finish(self) -> None:
         """Stops sending, lets what is under way end, and records what does not."""
@@ -164,62 +152,48 @@ class Engine:
         gevent.sleep(0.01)
         self.recorder.flush()
 
-    def finished(self) -> None:
-        """The test is over: what it counted goes to the journal."""
-        self.recorder.flush()
-        self.event("load.finished", **self.summary())
-        self.flush_journal()
+    def take(self) -> tuple[list[Delta], dict[str, Any]]:
+        """What was measured since the last call, and how the generator does."""
+        deltas = self.recorder.take()
+        self._counted += sum(int(delta.counts.sum()) for delta in deltas)
+        return deltas, self.health.latest
+
+    @property
+    def counted(self) -> int:
+        """Samples that `take` has given away in this test."""
+        return self._counted
 
     def under_way(self) -> int:
         """Exchanges that have not ended."""
         return sum(1 for deadline in self.reactor.deadlines if deadline)
 
-    def summary(self) -> dict[str, Any]:
-        """Counts and steady percentiles of this process, for `load.finished`."""
-        series = [s for s in dict.fromkeys(self.recorder.series) if s.counts.any()]
-        return {
-            "steady_from": self.recorder.steady_from,
-            "steady_to": self.recorder.steady_to,
-            "arrived": self.dispatcher.arrived,
-            "dropped": self.dispatcher.dropped,
-            "broken": self.recorder.broken,
-            "series": [s.summary() for s in series],
-        }
+    def _sweep(self) -> None:
+        self.reactor.hub.loop.run_callback(self.reactor.sweep)
 
-    def quit(self) -> None:
-        """The process ends."""
-        self._ticker.kill(block=False)
-        self.recorder.flush()
-        if self.journal is not None:
-            self.journal.close()
-
-    def flush_journal(self) -> None:
-        """Hands the journal to the kernel."""
-        if self.journal is None or self.recorder.broken:
+    def _tell_slowest(self) -> None:
+        now = _now()
+        if now - self._told_slowest < SLOWEST_EVERY and not self.closing:
             return
-        try:
-            self.journal.flush()
-        except JournalError as error:
-            self.recorder.broken = str(error)
-
-    def _tick(self) -> None:
-        while True:
-            gevent.sleep(TICK)
-            self.reactor.hub.loop.run_callback(self.reactor.sweep)
-            for step in self.ticking:
-                try:
-                    step()
-                except Exception:
-                    traceback.print_exc()
-            self.flush_journal()
+        self._told_slowest = now
+        for slow in self.tracer.take():
+            series = self.recorder.series[slow.pop("series")]
+            self.process.event("sample.slow", metric=series.metric, labels=series.labels, **slow)
 
 
 def engine_of(environment: Any) -> Engine:
     """The engine of this Locust environment, made on first use."""
     found: Engine | None = getattr(environment, "assay", None)
     if found is None:
-        found = environment.assay = Engine(environment)
+        role = "worker" if isinstance(environment.runner, WorkerRunner) else "load"
+        found = environment.assay = Engine(Process(_settings(environment), role), environment)
     return found
+
+
+def _settings(environment: Any) -> Settings:
+    try:
+        return Settings.from_environment(environment.parsed_options)
+    except ConfigError as error:
+        sys.exit(f"assay load: {error}")
 
 
 def _is_address(host: str) -> bool:
@@ -238,12 +212,76 @@ def _options(parser: Any, **_: Any) -> None:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _init(environment: Any, **_: Any) -> None:
     show_unrounded()
-    engine = engine_of(environment)
-    generates = not isinstance(environment.runner, MasterRunner)
+    report_often()
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        _conduct_workers(environment)
+    else:
+        engine = engine_of(environment)
+        _listen(environment, engine)
+        if isinstance(runner, WorkerRunner):
+            _report_to_master(environment, engine)
+        else:
+            _conduct_alone(environment, engine)
+
+
+def _listen(environment: Any, engine: Engine) -> None:
     listen = environment.events
-    if generates:
-        listen.test_start.add_listener(lambda **_: engine.test_start())
-        listen.spawning_complete.add_listener(lambda **_: engine.spawned())
-        listen.test_stopping.add_listener(lambda **_: engine.finish())
-        listen.test_stop.add_listener(lambda **_: engine.finished())
-    listen.quitting.add_listener(lambda **_: engine.quit())
+    listen.test_start.add_listener(lambda **_: engine.test_start())
+    listen.spawning_complete.add_listener(lambda **_: engine.spawned())
+    listen.test_stopping.add_listener(lambda **_: engine.finish())
+
+
+def _conduct_alone(environment: Any, engine: Engine) -> None:
+    conductor = Conductor(engine.process, environment, engine.finish)
+    tell = lambda: conductor.receive(*engine.take())  # noqa: E731
+    engine.process.beat.insert(-1, tell)
+    _follow(environment, engine.process, conductor, tell)
+
+
+def _report_to_master(environment: Any, engine: Engine) -> None:
+    def finish() -> int:
+        engine.finish()
+        kept.extend(engine.take()[0])
+        return engine.counted
+
+    def take() -> tuple[list[Delta], dict[str, Any]]:
+        deltas, health = engine.take()
+        found, kept[:] = [*kept, *deltas], []
+        return found, health
+
+    kept: list[Delta] = []
+
+    def quitting(**_: Any) -> None:
+        engine.finish()
+        engine.process.close()
+
+    WorkerLink(engine.process, environment.runner, take, finish)
+    environment.events.quitting.add_listener(quitting)
+
+
+def _conduct_workers(environment: Any) -> None:
+    process = Process(_settings(environment), "load")
+    link = MasterLink(process, environment.runner)
+    link.conductor = conductor = Conductor(process, environment, link.ask_to_finish)
+    environment.events.quitting.add_listener(lambda **_: link.close())
+    _follow(environment, process, conductor, lambda: None)
+
+
+def _follow(environment: Any, process: Process, conductor: Conductor, tell: Callable[[], None]) -> None:
+    """Wires a conductor to Locust's events; `tell` hands it what this process itself measured."""
+
+    def stopping(**_: Any) -> None:
+        conductor.finish()
+        tell()
+
+    def quitting(**_: Any) -> None:
+        environment.runner.quit()  # Locust does so only after deciding the exit code
+        if conductor.exit_code is not None:
+            environment.process_exit_code = conductor.exit_code
+        process.close()
+
+    environment.events.test_start.add_listener(lambda **_: conductor.test_start())
+    environment.events.test_stopping.add_listener(stopping)
+    environment.events.test_stop.add_listener(lambda **_: conductor.finished())
+    environment.events.quitting.add_listener(quitting)

@@ -27,7 +27,7 @@ class Settings:
     """Seconds after the last user was spawned until the steady window opens."""
     drain: float = 10.0
     """Seconds that requests under way get to finish at the end; then they are recorded as cancelled."""
-    lag_limit_ms: float = 10.0
+    lag_limit_ms: float = 25.0
     """Send lag (p99 of a second) above which the generator calls that second invalid."""
     stop_errors: float = 0.5
     """Share of wrong and failed answers in the last seconds that stops the load; 0 switches it off."""

@@ -72,6 +72,7 @@ class OpenUser(LeanUser):
     """
 
     abstract = True
+    model = "open"
     rate = 1.0
     """Arrivals per second of each user; `--assay-rate` sets the total instead."""
     arrivals: Callable[[], Schedule] = Uniform
@@ -97,6 +98,7 @@ class ClosedUser(LeanUser):
     """
 
     abstract = True
+    model = "closed"
     pace: float | None = None
     """Seconds from the start of one iteration to that of the next, if there is a pace."""
     _flags = CLOSED

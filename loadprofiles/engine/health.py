@@ -1,0 +1,110 @@
+"""Is the generator itself fit to measure? Judged every second; an unfit second invalidates its samples.
+
+Watched: send lag, dropped arrivals, the process's share of a core, open files against their limit, local
+resources refused by the kernel, pauses of garbage collection, memory, and whether evidence can be written.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from core.outcome import SampleOutcome
+from loadprofiles.engine.histogram import Histogram
+
+if TYPE_CHECKING:
+    from loadprofiles.engine.runtime import Engine
+
+_now = time.monotonic_ns
+EVERY = 1_000_000_000
+FULL_CORE = 0.97
+_LOCAL_LIMITS = ("EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM")
+
+
+class Health:
+    """One per generating process; `check` is called at every tick."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._process = psutil.Process()
+        self._since, self._cpu = _now(), time.process_time()
+        self._dropped = 0
+        self._pause_from, self._pause = 0, 0
+        self.bad_seconds = 0
+        self.seconds = 0
+        self.latest: dict[str, Any] = {"ok": True, "reason": ""}
+        """Fields of the last `generator.health` event."""
+        gc.callbacks.append(self._collected)
+
+    def restart(self) -> None:
+        """A new test begins."""
+        self.bad_seconds = self.seconds = self._dropped = 0
+        self._since, self._cpu = _now(), time.process_time()
+
+    def check(self) -> None:
+        """Judges the time since the last verdict, once it is a second."""
+        engine = self._engine
+        now = _now()
+        if now - self._since < EVERY:
+            return
+        blocks, engine.recorder.recent[:] = list(engine.recorder.recent), []
+        lag = Histogram()
+        for block in blocks:
+            sent = block["outcome"] != SampleOutcome.CANCELLED
+            lag.record(block["sent"][sent] - block["intended"][sent])
+        cpu = time.process_time()
+        share = (cpu - self._cpu) / ((now - self._since) / 1e9)
+        dropped = engine.dispatcher.dropped
+        sockets = sum(1 for _ in os.scandir("/proc/self/fd"))
+        measured = {
+            "lag_p99_ms": round(lag.percentile(99), 3) if lag.total else 0.0,
+            "cpu": round(share, 3),
+            "dropped": dropped - self._dropped,
+            "backlog": len(engine.dispatcher.backlog),
+            "under_way": engine.under_way(),
+            "files": sockets,
+            "memory_mb": round(self._process.memory_info().rss / 2**20, 1),
+            "gc_pause_ms": round(self._pause / 1e6, 2),
+            "samples": int(sum(map(len, blocks))),
+        }
+        reasons = self._reasons(measured)
+        self.latest = {
+            "ok": not reasons,
+            "reason": "; ".join(reasons),
+            "from": self._since,
+            "to": now,
+            **measured,
+        }
+        engine.process.event("generator.health", **self.latest)
+        self.seconds += 1
+        self.bad_seconds += bool(reasons)
+        self._since, self._cpu, self._dropped, self._pause = now, cpu, dropped, 0
+
+    def _reasons(self, measured: dict[str, Any]) -> list[str]:
+        engine, found = self._engine, []
+        if measured["lag_p99_ms"] > engine.settings.lag_limit_ms:
+            found.append(f"sends lag {measured['lag_p99_ms']:.0f} ms behind the schedule (p99)")
+        if measured["dropped"]:
+            found.append(f"{measured['dropped']} arrivals were dropped")
+        if measured["backlog"]:
+            found.append(f"{measured['backlog']} arrivals wait for a free lane")
+        if measured["cpu"] > FULL_CORE:
+            found.append("the process uses a whole core; add workers")
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if measured["files"] > limit * 0.95:
+            found.append(f"{measured['files']} of {limit} file descriptors are open")
+        found += [f"the kernel refused: {cause}" for cause in engine.recorder.take_causes(_LOCAL_LIMITS)]
+        if engine.process.broken:
+            found.append(engine.process.broken)
+        return found
+
+    def _collected(self, phase: str, info: dict[str, Any]) -> None:
+        if phase == "start":
+            self._pause_from = _now()
+        else:
+            self._pause = max(self._pause, _now() - self._pause_from)

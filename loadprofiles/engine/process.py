@@ -1,0 +1,72 @@
+"""What every process of a load has: settings, a journal, and a steady beat."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gevent
+
+from core.errors import JournalError
+from core.journal import Journal
+from loadprofiles.engine.settings import Settings
+
+TICK = 0.25
+"""Seconds between beats; what a killed process has not handed to the kernel is at most this much."""
+
+
+class Process:
+    """Evidence goes out through here. A disk that refuses it breaks the run in words, never by a traceback."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.settings = settings
+        self.role = role
+        self.broken: str | None = None
+        """Why this run's evidence is worth nothing, or None."""
+        self.beat: list[Callable[[], None]] = []
+        """Called every TICK seconds, in order."""
+        self._journal = Journal(settings.run_dir, role, background=False) if settings.run_dir else None
+        self._greenlet = gevent.spawn(self._run)
+
+    def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
+        """Writes an event."""
+        self._try(lambda journal: journal.event(type, durable=durable, **fields))
+
+    def samples(self, block: Any) -> None:
+        """Writes an array of SAMPLE records."""
+        self._try(lambda journal: journal.write_samples(block))
+
+    def series(self, metric: str, labels: Mapping[str, str]) -> int | None:
+        """The number under which the journal knows a series, None without a journal."""
+        number: int | None = self._try(lambda journal: journal.series(metric, labels))
+        return number
+
+    def flush(self) -> None:
+        """Hands everything to the kernel."""
+        self._try(lambda journal: journal.flush())
+
+    def close(self) -> None:
+        """Ends the beat and closes the journal."""
+        self._greenlet.kill(block=False)
+        if self._journal is not None:
+            self._journal.close()
+
+    def _try(self, write: Callable[[Journal], Any]) -> Any:
+        if self._journal is None or self.broken:
+            return None
+        try:
+            return write(self._journal)
+        except JournalError as error:
+            self.broken = str(error)
+            return None
+
+    def _run(self) -> None:
+        while True:
+            gevent.sleep(TICK)
+            for step in self.beat:
+                try:
+                    step()
+                except Exception:
+                    traceback.print_exc()
+            self.flush()
