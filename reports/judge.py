@@ -13,7 +13,7 @@ from reports.judge_checks import judge_checks, judge_profiles, judge_requirement
 from reports.judge_objectives import judge_objectives
 from reports.measurements import measure
 from reports.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
-from reports.reading import RunRecord, read
+from reports.reading import RunRecord, died, read
 from reports.states import BROKEN, CLOSED, OPEN, STATES, worst
 from reports.waivers import load_waivers
 from reports.words import count, moment
@@ -60,7 +60,7 @@ def judge(
         finished=moment(finished),
         seconds=(end - started) / 1e9 if started and end else None,
         host=str(run.started.get("host") or ""),
-        vantage=str(run.started.get("vantage") or "default"),
+        vantage=_vantage(run),
         argv=[str(a) for a in run.started.get("argv") or []],
         assay_version=str(run.started.get("assay_version") or ""),
         checks=checks,
@@ -82,6 +82,12 @@ def judge(
     verdict.causes = _causes(verdict, run)
     _conclude(verdict)
     return verdict
+
+
+def _vantage(run: RunRecord) -> str:
+    """Where the load came from: values measured from elsewhere are not compared."""
+    regions = sorted({str(load.fields["region"]) for load in run.loads.values() if load.fields.get("region")})
+    return ",".join(regions) or str(run.started.get("vantage") or "default")
 
 
 def _waive(verdict: RunVerdict, waivers: list[Waiver]) -> None:
@@ -133,22 +139,18 @@ def _causes(verdict: RunVerdict, run: RunRecord) -> list[Cause]:
 
 
 def _run_faults(verdict: RunVerdict, run: RunRecord) -> list[tuple[str, str]]:
-    faults = [
-        (
-            str(d.get("name")),
-            f"{d.get('name')} died during the run (exit {d.get('exit')}); its log: {d.get('log')}",
-        )
-        for d in run.died
-    ]
+    faults = [(str(d.get("name")), died(d)) for d in run.died]
     if run.finished is None:
         faults.append(
             ("run", "the run did not finish: it was killed, or still runs; below is what it had recorded")
         )
     elif run.finished.get("reason") not in ("completed", None):
-        why = run.finished.get("message") or run.finished.get("why") or ""
-        faults.append(("run", f"the run was {run.finished.get('reason')}{': ' if why else ''}{why}"))
+        why = str(run.finished.get("detail") or run.finished.get("message") or "")
+        if not run.died or why not in {f"{d.get('name')} died" for d in run.died}:
+            faults.append(("run", f"the run was {run.finished.get('reason')}{': ' if why else ''}{why}"))
     if not run.plan:
         faults.append(("plan", "no plan was recorded, so nobody can say what should have run"))
+    faults += [("run", text) for text in run.faults]
     faults += [("journal", f"evidence is damaged: {what}") for what in run.damage]
     if not faults and not verdict.samples and all(c.state == NOT_COVERED for c in verdict.checks):
         faults.append(("run", "nothing ran: no check finished and no sample was taken"))

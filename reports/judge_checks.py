@@ -12,6 +12,7 @@ from reports.reading import CheckRecord, RunRecord
 from reports.states import NOT_IN_PLAN, worst
 
 _VERDICTS = {str(v) for v in Verdict} | {NOT_COVERED}
+_ENDINGS = {"broken": "broken", "interrupted": "broken", "failed": "broken", "stopped": "unknown"}
 REQUIREMENTS = Path(__file__).with_name("requirements.toml")
 
 
@@ -112,9 +113,8 @@ def judge_profiles(run: RunRecord) -> list[ProfileResult]:
                 result.state, result.reason = "broken", "was started and did not finish"
             else:
                 result.seconds = (load.finished - load.started) / 1e9
-                bad = load.outcome in ("broken", "interrupted", "failed")
-                result.state = "broken" if bad else "met"
-                result.reason = f"ended as {load.outcome}" if bad else ""
+                result.state = _ENDINGS.get(load.outcome, "met")
+                result.reason = f"{load.outcome}: {load.reason}" if result.state != "met" else ""
         results.append(result)
     return results
 

@@ -13,7 +13,7 @@ from core.outcome import Verdict
 from reports.curves import distribution, over_time
 from reports.measurements import TICK_NS, Measured, Measurements
 from reports.model import GroupResult, ObjectiveResult
-from reports.reading import LoadRecord, RunRecord
+from reports.reading import LoadRecord, RunRecord, died
 from reports.states import NOT_IN_PLAN, worst
 from reports.stats import binomial
 from reports.stats.batches import Batched
@@ -110,6 +110,7 @@ def _judge_samples(
         result.needed = result.wanted
         return
     curves[objective.id] = []
+    result.samples = sum(series.response.size for _, series in groups)
     for labels, series in groups:
         group, curve = _judge_group(result, objective, labels, series, len(groups))
         result.groups.append(group)
@@ -232,7 +233,7 @@ def _group(
 ) -> GroupResult:
     state = str(answer.verdict)
     needed = answer.needed
-    if answer.samples < result.wanted:
+    if result.samples < result.wanted:
         state = "unknown"
         needed = max(result.wanted, needed or 0)
     group = GroupResult(
@@ -262,8 +263,8 @@ def _say(result: ObjectiveResult, objective: Objective, group: GroupResult, answ
         quantity(answer.value, unit) if isfinite(answer.value) else "beyond every answer (operations failed)"
     )
     sure = f"at {100 * (1 - binomial.RISK):g} % confidence"
-    if group.state == "unknown" and answer.samples < result.wanted:
-        return f"{answer.samples:,} samples, and at least {result.wanted:,} are needed to decide"
+    if group.state == "unknown" and result.samples < result.wanted:
+        return f"{result.samples:,} samples, and at least {result.wanted:,} are needed to decide"
     below = objective.direction == "below"
     if group.state == "met":
         bound = (
@@ -354,16 +355,27 @@ def _spoil(
         elif load.finished is None:
             why = f"profile '{result.profile}' did not finish"
         else:
-            why = _unhealthy(run, load, objective, measured)
+            why = _missing(run, load, measured) or _unhealthy(run, load, objective, measured)
         if run.lost_workers and result.samples:
             who = run.lost_workers[0].get("worker") or run.lost_workers[0].get("name") or "a worker"
             why = why or f"load worker {who} was lost, so the load was not the one planned"
     if backwards:
         why = f"clock trouble: {backwards:,} samples end before they begin"
     if run.died and result.state != Verdict.MET and result.samples:
-        why = why or f"{run.died[0].get('name')} died during the run"
+        why = why or died(run.died[0])
     if why:
         result.state, result.reason = "broken", f"{why}; its numbers are no evidence"
+
+
+def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
+    """Samples that the load says it took and the evidence does not hold."""
+    told = load.fields.get("count")
+    if not isinstance(told, int):
+        return ""
+    found = sum(n for source, n in measured.by_file.items() if run.serves(source, load.name))
+    if found >= told:
+        return ""
+    return f"{told - found:,} of the {told:,} samples that '{load.name}' took are missing from the evidence"
 
 
 def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured: Measurements) -> str:
@@ -376,11 +388,11 @@ def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured:
         start, end = load.started or 0, load.finished or 0
     window = max(1, end - start)
     bad, reason = 0, ""
-    for a, b, text in run.unhealthy:
-        overlap = min(b, end) - max(a, start)
-        if overlap > 0 or (a == b and start <= a <= end):
-            bad += max(overlap, 0)
-            reason = reason or text
+    for one in run.unhealthy:
+        overlap = min(one.end, end) - max(one.start, start)
+        if overlap > 0 and run.serves(one.source, load.name):
+            bad += overlap
+            reason = reason or one.reason
     if bad <= TOLERATED_UNHEALTHY * window:
         return ""
     return f"{reason} for {bad / 1e9:.1f} s of {window / 1e9:.0f} s"

@@ -48,11 +48,15 @@ class Measured:
 
 @dataclass
 class Measurements:
-    """Every series of a run; `origin_ns` is the wall-clock time of tick 0, `total` counts all phases."""
+    """Every series of a run; `origin_ns` is the wall-clock time of tick 0.
+
+    `total` counts all phases; `by_file` the same by the journal that they stand in.
+    """
 
     series: list[Measured] = field(default_factory=list)
     origin_ns: int = 0
     total: int = 0
+    by_file: dict[str, int] = field(default_factory=dict)
 
     def of(self, metric: str, labels: dict[str, str]) -> list[Measured]:
         """The series of a metric that carry these labels."""
@@ -83,6 +87,7 @@ def measure(evidence: Evidence) -> Measurements:
         if not found.origin_ns:
             found.origin_ns = int(block["intended"].min()) + offset - 3_600_000_000_000
         found.total += len(block)
+        found.by_file[file.path.stem] = found.by_file.get(file.path.stem, 0) + len(block)
         numbers = block["series"]
         first = int(numbers[0])
         present = [first] if bool((numbers == first).all()) else np.unique(numbers).tolist()

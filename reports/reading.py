@@ -30,11 +30,25 @@ class LoadRecord:
     finished: int | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Unhealthy:
+    """A stretch in which a load generator measured itself; wall-clock nanoseconds, and whose journal says so."""
+
+    start: int
+    end: int
+    reason: str
+    source: str
 
 
 @dataclass
 class RunRecord:
-    """What happened in a run. Wall-clock nanoseconds wherever a time is named `..._ns`."""
+    """What happened in a run. Wall-clock nanoseconds wherever a time is named `..._ns`.
+
+    `profile_of` tells, for each journal that holds a load's events, which profiles it served.
+    """
 
     id: str
     started: Event = field(default_factory=dict)
@@ -43,7 +57,8 @@ class RunRecord:
     target: Event = field(default_factory=dict)
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
-    unhealthy: list[tuple[int, int, str]] = field(default_factory=list)
+    unhealthy: list[Unhealthy] = field(default_factory=list)
+    profile_of: dict[str, set[str]] = field(default_factory=dict)
     lost_workers: list[Event] = field(default_factory=list)
     died: list[Event] = field(default_factory=list)
     outages: list[Event] = field(default_factory=list)
@@ -55,11 +70,16 @@ class RunRecord:
     first_ns: int | None = None
     last_ns: int | None = None
     ledger_left: int = 0
+    faults: list[str] = field(default_factory=list)
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What had to run: checks, profiles, objectives."""
         return dict(self.plan.get("manifest") or {})
+
+    def serves(self, source: str, profile: str) -> bool:
+        """Whether a journal belongs to a profile's load; one that names none may belong to any."""
+        return profile in self.profile_of.get(source, {profile})
 
     def check(self, identifier: str) -> CheckRecord:
         """The record of a check, made when it is first heard of."""
@@ -112,7 +132,7 @@ def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> No
         run.target = event
     elif kind == "component.died":
         run.died.append(event)
-        _mark(run, wall, kind, f"{event.get('name')} died (exit {event.get('exit')})")
+        _mark(run, wall, kind, died(event))
     elif kind in ("outage.planned", "outage.ended"):
         run.outages.append(event)
         _mark(
@@ -122,7 +142,28 @@ def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> No
             f"{event.get('name') or event.get('component') or 'service'}: {kind.split('.')[1]}",
         )
     elif kind == "note":
-        run.notes.append(str(event.get("text") or event.get("message") or ""))
+        _take_note(run, event)
+
+
+def died(event: Event) -> str:
+    """The death of a component in words, with what is known of it."""
+    known = [
+        f"{word} {event[key]}"
+        for key, word in (("exit", "exit"), ("log", "log"))
+        if event.get(key) is not None
+    ]
+    told = f" ({', '.join(known)})" if known else ""
+    return f"{event.get('name') or 'a component'} died during the run{told}"
+
+
+def _take_note(run: RunRecord, event: Event) -> None:
+    text, level = str(event.get("text") or event.get("message") or ""), event.get("level")
+    if level == "broken":
+        run.faults.append(text)
+    elif level == "version":
+        run.notes.append(f"the platform declares version {text}")
+    elif level != "progress":
+        run.notes.append(text)
 
 
 def _take_check(run: RunRecord, kind: str, event: Event, wall: int) -> None:
@@ -151,10 +192,11 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
         if not event.get("ok", True):
             start, end = event.get("from"), event.get("to")
             run.unhealthy.append(
-                (
+                Unhealthy(
                     int(start) + offset if start else wall,
                     int(end) + offset if end else wall,
                     str(event.get("reason") or "the load generator was saturated"),
+                    event["source"],
                 )
             )
         return
@@ -163,6 +205,9 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
         _mark(run, wall, kind, f"load worker {event.get('worker') or event.get('name') or ''} lost")
         return
     name = str(event.get("profile") or event.get("name") or "load")
+    run.profile_of.setdefault(event["source"], set()).add(name)
+    if kind not in ("load.started", "load.finished"):
+        return
     record = run.loads.setdefault(name, LoadRecord(name))
     if kind == "load.started":
         record.started = wall
@@ -170,6 +215,7 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
     elif kind == "load.finished":
         record.finished = wall
         record.outcome = str(event.get("outcome") or event.get("reason") or "")
+        record.reason = str(event.get("reason") or "")
         record.fields.update({k: v for k, v in event.items() if k not in ("type", "t", "source")})
 
 

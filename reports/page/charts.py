@@ -9,6 +9,12 @@ from reports.model import ObjectiveResult
 from reports.page.svg import Chart
 from reports.words import quantity
 
+_STYLE = (
+    "text{font:11px Arial,sans-serif;fill:#444}.l{fill:none;stroke-width:1.9}.l.one{stroke:#274b66}"
+    ".l.two{stroke:#ab1f17;stroke-dasharray:7 3}.l.three{stroke:#59636e;stroke-dasharray:2 3}"
+    ".l.four{stroke:#1b6e3c;stroke-dasharray:9 3 2 3}.grid{stroke:#e4e0d6;fill:none}.axis{stroke:#59636e;fill:none}"
+    ".limit{fill:none;stroke:#1b2026;stroke-dasharray:4 3}.mark{stroke:#8a5a00;stroke-dasharray:2 3;fill:none}"
+)
 _LINES = ("one", "two", "three", "four")
 
 
@@ -114,6 +120,13 @@ def trend(objective: ObjectiveResult) -> str:
         if objective.regression.since in runs:
             chart.mark(runs.index(objective.regression.since), f"changed {objective.regression.commits}")
     return chart.render()
+
+
+def standalone(figure: str) -> str:
+    """A figure's picture as a file of its own, with the few styles that it needs."""
+    start, end = figure.index("<svg viewBox"), figure.index("</svg>") + len("</svg>")
+    head, body = figure[start:end].split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg" width="860"><style>{_STYLE}</style>{body}'
 
 
 def _nines(percentile: float) -> float:
