@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -19,11 +19,9 @@ from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
 from core.target import Target
 from fixtures.run import Run, new_directory
-from fixtures.services import catalogue, modules
+from fixtures.services import Probe, catalogue, modules
 
 out = Console(highlight=False, width=None)
-Probe = Callable[[], str]
-"""Asks a service one harmless question; returns what it learnt in a few words, raises when refused."""
 
 
 def list_capabilities() -> int:
