@@ -6,27 +6,34 @@ the stack's control token as a bearer token. Nothing here knows what will be che
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stack.vendors.builder import Builder
+from stack.vendors.datadog.documents import Documents
 from stack.vendors.datadog.events import Events
 from stack.vendors.datadog.intake import Intake
 from stack.vendors.datadog.keys import Keys
+from stack.vendors.datadog.metrics import Metrics
+from stack.vendors.datadog.monitors import Monitors
 from stack.vendors.faults import Faults
 from stack.vendors.ga4 import Analytics
 from stack.vendors.mixpanel import Mixpanel
 from stack.vendors.store import Store
+from stack.vendors.variables import PREFIXES
 from stack.vendors.web import Unreadable, bearer, cross_origin, read_json, same
 
+BARE = set(PREFIXES.values())
 SHOWN = 200
 """Records that the state surface shows of one kind at most."""
 
@@ -46,6 +53,19 @@ def labelled(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, sending if scope["type"] == "http" else send)
 
     return answer
+
+
+class BareHosts:
+    """Takes a vendor's bare address, without the slash that a real host's root path has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve `/datadog/intake` as `/datadog/intake/`."""
+        if scope["type"] == "http" and scope["path"] in BARE:
+            scope = {**scope, "path": scope["path"] + "/"}
+        await self.app(scope, receive, send)
 
 
 class Control:
@@ -108,8 +128,13 @@ def make(config: dict[str, Any]) -> Starlette:
 
     builder = Builder(store, variables, options)
     keys = Keys(variables, options)
-    intake = Intake(store, variables, float(options.get("datadog_delay_ms", 200)) / 1000)
+    delay = float(options.get("datadog_delay_ms", 200)) / 1000
+    intake = Intake(store, variables, delay)
     events = Events(store, keys, variables)
+    metrics = Metrics(store, keys, delay)
+    documents = Documents(store, keys, delay)
+    monitors = Monitors(store, keys, metrics, events, float(options.get("datadog_monitor_ms", 500)) / 1000)
+    datadog = [*events.routes(), *metrics.routes(), *documents.routes(), *monitors.routes()]
     analytics = Analytics(store, variables, options)
     mixpanel = Mixpanel(store, variables, options)
 
@@ -121,7 +146,9 @@ def make(config: dict[str, Any]) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(monitors.watch())
         yield
+        watching.cancel()
         store.close()
 
     return Starlette(
@@ -129,13 +156,15 @@ def make(config: dict[str, Any]) -> Starlette:
             mount("builder/cdn", builder.routes_cdn(), browsers=True),
             mount("builder/api", builder.routes_api()),
             mount("datadog/intake", intake.routes(), browsers=True),
-            mount("datadog/api", events.routes()),
+            mount("datadog/api", datadog),
             mount("ga4/collect", analytics.routes_collect(), browsers=True, credentials=True),
             mount("ga4/data", analytics.routes_data()),
+            mount("ga4/admin", analytics.routes_admin()),
             mount("mixpanel/api", mixpanel.routes_api(), browsers=True, credentials=True),
             mount("mixpanel/data", mixpanel.routes_data()),
             mount("mixpanel/app", mixpanel.routes_app()),
             Mount("/__control", routes=control.routes()),
         ],
+        middleware=[Middleware(BareHosts)],
         lifespan=lifespan,
     )

@@ -1,12 +1,14 @@
 """Google Analytics 4: events in by the Measurement Protocol and by gtag, read back by the Data API.
 
 Sources: Google, "Measurement Protocol" (reference, "Validate events": 2xx whatever is sent; limits),
-"Data API v1beta" (`runRealtimeReport`, `runReport`, `batchRunReports`, errors in google.rpc form).
+"Data API v1beta" (`runRealtimeReport`, `runReport`, errors in google.rpc form), "Admin API v1alpha"
+(`submitUserDeletion`).
 """
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -109,6 +111,35 @@ class Analytics:
                     payload = {"client_id": fields.get("cid"), "user_id": fields.get("uid")}
                     self._keep(name, params, payload, time.time())
         return Response(status_code=204)
+
+    # -- the Admin API
+
+    def routes_admin(self) -> list[Route]:
+        """Return the routes of analyticsadmin.googleapis.com."""
+        return [
+            Route("/v1alpha/properties/{call}", self.admin, methods=["POST"]),
+            Route("/{rest:path}", self.unknown),
+        ]
+
+    async def admin(self, request: Request) -> Response:
+        """`POST /v1alpha/properties/<id>:submitUserDeletion`: forget a user's events."""
+        wanted, _, method = request.path_params["call"].partition(":")
+        if refusal := self._refuse(request, wanted):
+            return refusal
+        if method != "submitUserDeletion":
+            return PlainTextResponse("Not Found", 404)
+        try:
+            asked = await read_json(request)
+        except Unreadable as error:
+            return failure(400, "INVALID_ARGUMENT", f"Invalid JSON payload received: {error}")
+        fields = {"userId": "user_id", "clientId": "client_id"}
+        given = [name for name in fields if isinstance(asked, dict) and asked.get(name)]
+        if len(given) != 1:
+            return failure(400, "INVALID_ARGUMENT", "Exactly one user identifier is required.")
+        field, value = fields[given[0]], asked[given[0]]
+        doomed = [seq for seq, _, body in self.store.events(EVENT) if body.get(field) == value]
+        self.store.forget_events(EVENT, doomed)
+        return JSONResponse({"deletionRequestTime": datetime.now(UTC).isoformat()})
 
     # -- the Data API
 

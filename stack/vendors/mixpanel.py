@@ -326,6 +326,7 @@ class Mixpanel:
             return JSONResponse({"error": f"{error.args[0]} is a required parameter"}, 400)
         except ValueError as error:
             return JSONResponse({"error": f"Invalid parameter: {error}"}, 400)
+        self._settle()
         events = self.store.events(
             EVENT, since=first.timestamp(), until=last.timestamp() - 1e-6, newest_first=False
         )
@@ -355,6 +356,7 @@ class Mixpanel:
         except Refused as refused:
             return refused.response
         asked = {**request.query_params, **dict(parse_qsl((await request.body()).decode()))}
+        self._settle()
         profiles = self.store.all(PROFILE)
         wanted = asked.get("distinct_id")
         if asked.get("distinct_ids"):
@@ -402,6 +404,14 @@ class Mixpanel:
         self.store.put(DELETION, task["tracking_id"], task)
         return JSONResponse({"status": "ok", "results": {"task_id": task["tracking_id"]}})
 
+    def _settle(self) -> None:
+        """Do the deletions that are due."""
+        due = [task for task in self.store.all(DELETION) if time.time() >= task["requested"] + self.delay]
+        for task in due:
+            if not task.get("done"):
+                self._erase(set(task["distinct_ids"]))
+                self.store.put(DELETION, task["tracking_id"], {**task, "done": True})
+
     async def deletion(self, request: Request) -> Response:
         """`GET /api/app/data-deletions/v3.0/<task>`: PENDING, then SUCCESS once it is done."""
         if refusal := self._refuse_deletion(request):
@@ -409,10 +419,9 @@ class Mixpanel:
         task = self.store.get(DELETION, request.path_params["task"])
         if task is None:
             return JSONResponse({"status": "error", "error": "No such deletion"}, 404)
-        state = "PENDING"
-        if time.time() >= task["requested"] + self.delay:
-            self._erase(set(task["distinct_ids"]))
-            state = "SUCCESS"
+        self._settle()
+        task = self.store.get(DELETION, request.path_params["task"]) or task
+        state = "SUCCESS" if task.get("done") else "PENDING"
         results = {
             "status": state,
             "result": "",

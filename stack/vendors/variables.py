@@ -21,6 +21,7 @@ PREFIXES = {
     "DATADOG_API_URL": "/datadog/api",
     "GA4_COLLECT_URL": "/ga4/collect",
     "GA4_DATA_URL": "/ga4/data",
+    "GA4_ADMIN_URL": "/ga4/admin",
     "MIXPANEL_API_URL": "/mixpanel/api",
     "MIXPANEL_DATA_URL": "/mixpanel/data",
     "MIXPANEL_APP_URL": "/mixpanel/app",

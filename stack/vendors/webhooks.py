@@ -1,9 +1,11 @@
 """Builder.io's webhooks: a POST to the platform whenever content is published, unpublished or deleted.
 
 Source: Builder.io, "Webhooks" (payload and operations) and "Global webhooks" (own headers, payload may be
-switched off). Builder.io documents no signature: a receiver is told apart by headers that the operator
-sets. The widely used convention of its users is `x-builder-signature`, the hexadecimal HMAC-SHA256 of the
-raw body under a shared secret, which is what this stand-in adds; see the README.
+switched off). Builder.io documents neither a signature nor retries: a receiver knows it by headers that the
+operator sets. The seed asks for signed webhooks, so this stand-in is Builder.io with a signing relay behind
+it: `X-Builder-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256(secret, "<t>.<body>")>`, sent again until a
+2xx. With the option `builder_webhook_form: "header"` it is Builder.io alone: the secret in the custom header
+`X-Builder-Webhook-Secret`.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ DEADLINE = 5.0
 """Seconds that a receiver has to answer one attempt."""
 
 
-def signature(secret: str, body: bytes) -> str:
-    """Return the `x-builder-signature` of a body."""
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+def signature(secret: str, body: bytes, at: int) -> str:
+    """Return the `X-Builder-Signature` of a body sent at `at` (epoch seconds)."""
+    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"
 
 
 class Webhooks:
@@ -42,16 +45,15 @@ class Webhooks:
         self.pauses = tuple(options.get("builder_webhook_pauses", PAUSES))
         self._tasks: set[asyncio.Task[None]] = set()
         if platform := variables.get("PLATFORM_URL"):
-            store.put(
-                WEBHOOK,
-                "default",
-                {
-                    "url": platform.rstrip("/") + "/api/content/webhook",
-                    "secret": variables["BUILDER_WEBHOOK_SECRET"],
-                    "headers": {},
-                    "disablePayload": False,
-                },
-            )
+            secret = variables["BUILDER_WEBHOOK_SECRET"]
+            signed = options.get("builder_webhook_form", "signature") == "signature"
+            hook = {
+                "url": platform.rstrip("/") + "/api/content/webhook",
+                "secret": secret if signed else "",
+                "headers": {} if signed else {"X-Builder-Webhook-Secret": secret},
+                "disablePayload": False,
+            }
+            store.put(WEBHOOK, "default", hook)
 
     def deliver(
         self, operation: str, model: str, new: dict[str, Any] | None, old: dict[str, Any] | None
@@ -71,8 +73,6 @@ class Webhooks:
     async def _send(self, hook: dict[str, Any], payload: dict[str, Any]) -> None:
         body = json.dumps(payload, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "Builder.io-Webhook", **hook["headers"]}
-        if hook.get("secret"):
-            headers["x-builder-signature"] = signature(hook["secret"], body)
         entry = payload.get("newValue") or payload.get("previousValue") or {}
         delivery = {
             "id": uuid.uuid4().hex,
@@ -86,6 +86,8 @@ class Webhooks:
             for pause in (0.0, *self.pauses):
                 await asyncio.sleep(pause)
                 attempt: dict[str, Any] = {"at": time.time()}
+                if hook["secret"]:
+                    headers["X-Builder-Signature"] = signature(hook["secret"], body, int(time.time()))
                 try:
                     answer = await client.post(hook["url"], content=body, headers=headers)
                     attempt["status"] = answer.status_code

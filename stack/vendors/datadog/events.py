@@ -60,6 +60,7 @@ class Events:
         self.store = store
         self.keys = keys
         self.application = variables["DATADOG_APPLICATION_ID"]
+        self.client_token = variables["DATADOG_CLIENT_TOKEN"]
 
     def routes(self) -> list[Route]:
         """Return the routes of RUM and logs."""
@@ -174,6 +175,7 @@ class Events:
     def _application(self) -> dict[str, Any]:
         fields = {
             "application_id": self.application,
+            "client_token": self.client_token,
             "name": "platform",
             "type": "browser",
             "org_id": 1,
@@ -188,7 +190,8 @@ class Events:
     async def applications(self, request: Request) -> Response:
         """`GET /api/v2/rum/applications`."""
         item = self._application()
-        return JSONResponse({"data": [{**item, "type": "rum_application"}]})
+        shown = {name: value for name, value in item["attributes"].items() if name != "client_token"}
+        return JSONResponse({"data": [{**item, "attributes": shown}]})
 
     async def one_application(self, request: Request) -> Response:
         """`GET /api/v2/rum/applications/<id>`."""
