@@ -92,11 +92,11 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(status, indent=1))
     else:
         print(f"{status['phase']}  {status['state']}")
-        for name, one in status["components"].items():
+        for one in status["components"]:
             print(
-                f"  {name:<10} {one['state']:<9} pid {one['pid'] or '-':<8} {one['url'] or ''}  {one['log']}"
+                f"  {one['name']:<10} {one['state']:<9} pid {one['pid'] or '-':<8} {one['url'] or ''}  {one['log']}"
             )
-    well = status["phase"] == "ready" and all(c["state"] == "ready" for c in status["components"].values())
+    well = status["phase"] == "ready" and all(c["state"] == "ready" for c in status["components"])
     return 0 if well else BROKEN
 
 

@@ -26,6 +26,8 @@ from stack.supervisor.paths import ROOT, Lock, Paths, is_locked, read_json
 PATIENCE_S = 45.0
 """How long to wait for an earlier stack to end, or for the start lock."""
 POLL_S = 0.05
+FOUND_OUT_S = 2.0
+"""Ten times what a supervisor takes to find that nobody holds its lease."""
 
 
 class Stopped(Exception):
@@ -122,27 +124,29 @@ class Client:
 
     def _follow(self, supervisor: dict[str, Any]) -> dict[str, Any]:
         """Tell the progress of a starting stack until it is ready. Raises StackError when it fails."""
+        if supervisor["phase"] == "ready":
+            self._all_well()
+            say("attached to the stack that is up")
+            return self._answer()
         tail = Tail(self.paths.events)
-        attached = supervisor["phase"] == "ready"
         while True:
             alive = is_locked(self.paths.alive)
+            now = read_json(self.paths.supervisor) or {}
             for event in tail.read():
-                if not attached:
-                    self._tell(event)
+                self._tell(event)
                 if event["type"] == "stack.failed":
                     raise StackError(event["error"], event["code"])
-                if event["type"] == "stack.ready" and not attached:
-                    return self._answer()
-                if event["type"] == "stack.stopping":
-                    raise StackError("The stack was ended while it started.")
-            if attached:
-                self._all_well()
-                say("attached to the stack that is up")
+            if now.get("error"):  # on a full disk the event may be missing
+                raise StackError(now["error"], now["code"])
+            if now.get("phase") == "ready":
+                say("  stack is ready")
                 return self._answer()
+            if now.get("phase") == "stopping":
+                raise StackError("The stack was ended while it started.")
             if not alive:
-                raise StackError(
-                    f"The supervisor died while the stack started; see {self.paths.logs / 'supervisor.log'}."
-                )
+                lines = last_lines(self.paths.logs / "supervisor.log", 1)
+                reason = lines[0] if lines else "without a word"
+                raise StackError(f"The supervisor ended while the stack started: {reason}")
             time.sleep(POLL_S)
 
     def _answer(self) -> dict[str, Any]:
@@ -153,10 +157,10 @@ class Client:
 
     def _all_well(self) -> None:
         """Refuse a stack of which a component is down."""
-        for name, component in self.ask("GET", "/components").items():
+        for component in self.ask("GET", "/components")["components"]:
             if component["state"] != "ready":
                 raise StackError(
-                    f"The stack that is up lacks {name} ({component['state']}; log {component['log']}): "
+                    f"The stack that is up lacks {component['name']} ({component['state']}; log {component['log']}): "
                     "end it with `assay down`, then start again."
                 )
 
@@ -167,13 +171,13 @@ class Client:
                 say(f"  {name:<10} starting")
             case "component.ready":
                 say(f"  {name:<10} ready in {event['seconds']:.1f} s  {event['url'] or ''}")
-            case "component.died":
+            case "component.died" | "component.failed":
                 lines = "".join(f"\n    {line}" for line in event["last_lines"])
-                say(f"  {name:<10} died: {event['ended']}; its log {event['log']} ends with:{lines}")
+                say(
+                    f"  {name:<10} {event['type'][10:]}: {event['ended']}; its log {event['log']} ends with:{lines}"
+                )
             case "outage.planned" | "outage.ended":
                 say(f"  {name:<10} {event['type']} ({event['action']})")
-            case "stack.ready":
-                say("  stack is ready")
 
     def pin(self) -> None:
         """Let the stack stay without a holder."""
@@ -201,11 +205,25 @@ class Client:
         self.lease = None
         if not is_locked(self.paths.alive):
             return
-        ending = True  # a supervisor that is still starting may not answer yet: it looks at the lease itself
-        with contextlib.suppress(StackError):
+        try:
             ending = bool(self.ask("POST", "/release")["ending"])
+        except StackError:  # it may still be starting: it looks at the lease itself, several times a second
+            ending = self._found_out()
         if ending:
             self._until_gone()
+
+    def _found_out(self) -> bool:
+        """Whether the supervisor ends by itself now, having found no lease."""
+        deadline = time.monotonic() + FOUND_OUT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(StackError):
+                if (
+                    not is_locked(self.paths.alive)
+                    or (read_json(self.paths.supervisor) or {}).get("phase") == "stopping"
+                ):
+                    return True
+            time.sleep(POLL_S)
+        return False
 
     # -- down, status, env ---------------------------------------------------------------------------------
 
@@ -239,9 +257,9 @@ class Client:
     def status(self) -> dict[str, Any]:
         """Phase and components of the stack; `{"phase": "down"}` when none is up."""
         if not is_locked(self.paths.alive):
-            return {"phase": "down", "state": str(self.paths.state), "components": {}}
+            return {"phase": "down", "state": str(self.paths.state), "components": []}
         supervisor = read_json(self.paths.supervisor) or {"phase": "starting"}
-        components = self.ask("GET", "/components") if supervisor["phase"] == "ready" else {}
+        components = self.ask("GET", "/components")["components"] if supervisor["phase"] == "ready" else []
         return {
             "phase": supervisor["phase"],
             "state": str(self.paths.state),

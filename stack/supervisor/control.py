@@ -104,7 +104,7 @@ class Control:
         supervisor = self.supervisor
         match method, parts:
             case "GET", ["components"]:
-                return {name: process.describe() for name, process in supervisor.processes.items()}
+                return {"components": [process.describe() for process in supervisor.processes.values()]}
             case "POST", ["components", name, action] if action in ACTIONS:
                 self._known(name)
                 return self._await(supervisor.act(name, action))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import threading
 import time
 from pathlib import Path
 from typing import Any
+
+TROUBLE = re.compile(
+    r"error|exception|cannot|could not|fail|refused|denied|fatal|panic|in use|missing", re.IGNORECASE
+)
 
 
 class Events:
@@ -14,8 +20,8 @@ class Events:
 
     Each has `seq` (from 1), `type`, `monotonic_ns` (the machine's clock, the same in every process),
     `wall_ns`, and its own fields. Types: stack.starting, component.starting, component.ready,
-    component.died (unplanned), outage.planned, outage.ended, fault.set, stack.ready, stack.failed,
-    stack.stopping.
+    component.failed (it did not start), component.died (unplanned), outage.planned, outage.ended,
+    fault.set, stack.ready, stack.failed, stack.stopping.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +68,11 @@ class Tail:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        events = []
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # cut short on a full disk
+                events.append(json.loads(line))
+        return events
 
 
 def last_lines(path: Path, count: int = 8, most: int = 4000) -> list[str]:
@@ -75,3 +85,10 @@ def last_lines(path: Path, count: int = 8, most: int = 4000) -> list[str]:
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-count:]
+
+
+def telling_line(path: Path) -> str:
+    """The line of a log's end that best says why it ended: the last that speaks of an error, else the last."""
+    lines = [line.strip() for line in last_lines(path, 60, 16000)]
+    errors = [line for line in lines if TROUBLE.search(line) and not line.startswith("at ")]
+    return next(reversed(errors or lines), "nothing")

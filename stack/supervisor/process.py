@@ -16,7 +16,7 @@ from typing import Any
 from stack.supervisor import strays
 from stack.supervisor.component import Component, Site
 from stack.supervisor.errors import StackError
-from stack.supervisor.events import last_lines
+from stack.supervisor.events import last_lines, telling_line
 from stack.supervisor.paths import ROOT
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -52,6 +52,7 @@ class Process:
     def describe(self) -> dict[str, Any]:
         """What the control address tells of this component."""
         return {
+            "name": self.component.name,
             "state": self.state,
             "pid": self.pid,
             "since_ns": self.since_ns,
@@ -61,35 +62,44 @@ class Process:
             "url": self.ready_line.get("url"),
         }
 
+    def obituary(self) -> dict[str, Any]:
+        """How it ended, as an event's fields."""
+        return {
+            "component": self.component.name,
+            "pid": self.pid,
+            "exit_code": self.exit_code,
+            "ended": describe_exit(self.exit_code) if self.exit_code is not None else "still running",
+            "log": str(self.log),
+            "last_lines": last_lines(self.log),
+        }
+
     def last_words(self) -> str:
-        """How it ended and what its log ends with, for an error message."""
-        lines = last_lines(self.log)
+        """How it ended, what it said last and where its log is, on one line."""
         ended = describe_exit(self.exit_code) if self.exit_code is not None else "still running"
-        quoted = "".join(f"\n    {line}" for line in lines) or "\n    (nothing)"
-        return f"{ended}; its log {self.log} ends with:{quoted}"
+        return f"{ended}; it said: {telling_line(self.log)}; its log: {self.log}"
 
     async def start(self) -> None:
         """Start the process and return when it has said READY. Raises StackError when it does not."""
         self._become("starting")
         self.exit_code, self.ready_line = None, {}
         inbox, outbox = os.pipe()
+        # Not asyncio's own pipe: with that one, a grandchild holding it would hide the component's death.
+        said, saying = os.pipe()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment |= {
-            strays.MARK: str(self.site.state),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "",
-        }
+        environment |= {strays.MARK: str(self.site.state), strays.MARK_COMPONENT: self.component.name}
+        environment["PYTHONUNBUFFERED"] = "1"
         argv = self.component.argv(self.site)
         with self.log.open("ab") as log:
             # From the main thread: the kernel ties a keeper's life to the thread that started it.
             self.keeper = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), str(outbox), str(GRACE_S), "--", *argv,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log, limit=2**20,
+                stdin=asyncio.subprocess.DEVNULL, stdout=saying, stderr=log,
                 start_new_session=True, pass_fds=(outbox,), env=environment, cwd=ROOT,
             )  # fmt: skip
         os.close(outbox)
+        os.close(saying)
         said_ready = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(self._watch_over(self.keeper, inbox, said_ready))
+        self._watch = asyncio.create_task(self._watch_over(self.keeper, inbox, said, said_ready))
         try:
             await asyncio.wait_for(asyncio.shield(said_ready), self.component.start_s)
         except TimeoutError:
@@ -101,18 +111,18 @@ class Process:
             raise StackError(f"{self.component.name} ended before it was ready: {self.last_words()}")
 
     async def _watch_over(
-        self, keeper: asyncio.subprocess.Process, inbox: int, said_ready: asyncio.Future[bool]
+        self, keeper: asyncio.subprocess.Process, inbox: int, said: int, said_ready: asyncio.Future[bool]
     ) -> None:
         """Read the process's output until it ends, and note what it became."""
         loop = asyncio.get_running_loop()
         with os.fdopen(inbox) as report:
             text = await loop.run_in_executor(None, report.readline)
         self.pid = int(text) if text else None
-        reader = asyncio.create_task(self._read(keeper, said_ready))
+        reader = asyncio.create_task(self._read(said, said_ready))
         code = await keeper.wait()
         self.exit_code = code if code >= 0 else 128 - code
         if code < 0:  # the keeper itself was killed, and cannot have tidied up
-            strays.end_session(keeper.pid)
+            strays.end_component(self.site.state, self.component.name, keeper.pid)
         # A grandchild may hold the pipe for a moment; what was said before the end is read by then.
         with suppress(TimeoutError):
             await asyncio.wait_for(reader, 0.5)
@@ -123,10 +133,19 @@ class Process:
         elif planned is None:
             self._died(self)
 
-    async def _read(self, keeper: asyncio.subprocess.Process, said_ready: asyncio.Future[bool]) -> None:
-        assert keeper.stdout is not None
+    async def _read(self, said: int, said_ready: asyncio.Future[bool]) -> None:
+        """Keep what the process says as part of its log, until nobody can say more; READY is looked for."""
+        stream = asyncio.StreamReader(2**20)
+        protocol = asyncio.StreamReaderProtocol(stream)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(said, "rb"))
+        try:
+            await self._keep(stream, said_ready)
+        finally:
+            pipe.close()
+
+    async def _keep(self, stream: asyncio.StreamReader, said_ready: asyncio.Future[bool]) -> None:
         with self.log.open("ab", buffering=0) as log:
-            while line := await self._line(keeper.stdout):
+            while line := await self._line(stream):
                 with suppress(OSError):
                     log.write(line)
                 if line.startswith(b"READY ") and not said_ready.done():

@@ -27,10 +27,10 @@ from stack.supervisor import strays
 from stack.supervisor.component import Component, Minted, Site, load
 from stack.supervisor.control import Control
 from stack.supervisor.errors import StackError
-from stack.supervisor.events import Events, last_lines
+from stack.supervisor.events import Events
 from stack.supervisor.paths import ROOT, Lock, Paths, write_private
 from stack.supervisor.ports import Ports
-from stack.supervisor.process import Process, describe_exit
+from stack.supervisor.process import Process
 
 TICK_S = 0.2
 """How often the lease is tried: the longest a stack outlives its last holder unnoticed."""
@@ -57,6 +57,7 @@ class Supervisor:
         self.ending = asyncio.Event()
         self.failure: StackError | None = None
         self._lease = Lock(paths.lease)
+        self._death: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._busy = {name: asyncio.Lock() for name in self.components}
 
     def announce(self, phase: str, error: StackError | None = None) -> None:
@@ -102,16 +103,17 @@ class Supervisor:
             ready[name].set()
 
         tasks = [asyncio.create_task(one(name)) for name in self.components]
+        everything = asyncio.gather(*tasks)
         try:
-            await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
-        dead = [p for p in self.processes.values() if p.state != "ready"]
-        if dead:
-            raise StackError(f"{dead[0].component.name} died while others started: {dead[0].last_words()}")
+            awaited: set[asyncio.Future[Any]] = {everything, self._death}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if self._death.done():
+                dead = self._death.result()
+                raise StackError(f"{dead.component.name} died while others started: {dead.last_words()}")
+            everything.result()
+        finally:
+            everything.cancel()
+            await asyncio.gather(everything, return_exceptions=True)
         engines: dict[str, Any] = {}
         for name, component in self.components.items():
             engines |= {service: asdict(engine) for service, engine in component.engines(self.site).items()}
@@ -133,7 +135,11 @@ class Supervisor:
         began = time.monotonic()
         process = self.processes[name]
         self.events.add("component.starting", component=name)
-        await process.start()
+        try:
+            await process.start()
+        except StackError:
+            self.events.add("component.failed", **process.obituary())
+            raise
         self.events.add(
             "component.ready",
             component=name,
@@ -146,15 +152,9 @@ class Supervisor:
         """Note an unplanned death: it is named, and nothing is restarted."""
         if self.ending.is_set():
             return
-        self.events.add(
-            "component.died",
-            component=process.component.name,
-            pid=process.pid,
-            exit_code=process.exit_code,
-            ended=describe_exit(process.exit_code or 0),
-            log=str(process.log),
-            last_lines=last_lines(process.log),
-        )
+        self.events.add("component.died", **process.obituary())
+        if not self._death.done():
+            self._death.set_result(process)
 
     async def act(self, name: str, action: str) -> dict[str, Any]:
         """A planned outage or its end: stop, kill, start or restart one component."""
@@ -206,6 +206,7 @@ class Supervisor:
         self.events.add("stack.starting", instance=self.instance, pid=os.getpid())
         self.announce("starting")
         os.write(ready, b"1")
+        os.dup2(1, 2)  # until now, `up` reads what we say
         os.close(ready)
         control: Control | None = None
         living = asyncio.create_task(self.live())
@@ -236,6 +237,7 @@ class Supervisor:
         with suppress(StackError):
             self.announce("stopping", self.failure)
         if self.failure:
+            print(self.failure, file=sys.stderr, flush=True)
             self.events.add("stack.failed", error=str(self.failure), code=self.failure.code)
         self.events.add("stack.stopping")
         await self.stop()
@@ -272,8 +274,6 @@ def serve(paths: Paths, components: Path, wanted: Mapping[str, int], ready: int)
     os.dup2(log, 1)
 
     async def life() -> int:
-        supervisor = Supervisor(paths, components, wanted)
-        os.dup2(log, 2)
-        return await supervisor.run(ready)
+        return await Supervisor(paths, components, wanted).run(ready)
 
     return asyncio.run(life())

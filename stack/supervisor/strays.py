@@ -12,6 +12,8 @@ from pathlib import Path
 
 MARK = "ASSAY_STACK"
 """Set to the stack's folder in the environment of everything we start, so that left-overs can be told."""
+MARK_COMPONENT = "ASSAY_COMPONENT"
+"""Set beside it to the component's name."""
 PATIENCE_S = 10.0
 
 
@@ -26,9 +28,14 @@ def end(state: Path) -> int:
     return _end(lambda: find(state))
 
 
-def end_session(session: int) -> int:
-    """SIGKILL to every process of a session, until none is left. Returns how many there were."""
-    return _end(lambda: _living(lambda _, fields: int(fields[3]) == session))
+def end_component(state: Path, name: str, session: int) -> int:
+    """SIGKILL to every process of a session, or marked as this component's, until none is left."""
+    marks = {f"{MARK}={state}".encode(), f"{MARK_COMPONENT}={name}".encode()}
+
+    def belongs(entry: Path, fields: list[str]) -> bool:
+        return int(fields[3]) == session or marks <= set((entry / "environ").read_bytes().split(b"\0"))
+
+    return _end(lambda: _living(belongs))
 
 
 def _end(left: Callable[[], list[int]]) -> int:
