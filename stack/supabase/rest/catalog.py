@@ -1,0 +1,212 @@
+"""What the exposed schemas contain, read from PostgreSQL's own catalog: relations, foreign keys, functions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+Name = tuple[str, str]  # schema, relation
+
+# Types are printed with typmod -1: `bpchar` and not `character`, which would cut a filter's value to one letter.
+# A domain counts as its base type, so that comparing a value with it is not refused by the domain's own check.
+CATALOG_SQL = r"""
+with exposed as (select oid, nspname from pg_namespace where nspname = any($1))
+select json_build_object(
+  'relations', coalesce((
+    select json_agg(json_build_object(
+      'schema', n.nspname, 'name', c.relname, 'oid', c.oid::bigint, 'kind', c.relkind,
+      'insertable', (pg_relation_is_updatable(c.oid, true) & 8) <> 0,
+      'columns', (
+        select json_agg(json_build_array(a.attname,
+            format_type(coalesce(nullif(t.typbasetype, 0), t.oid), -1),
+            format_type(a.atttypid, a.atttypmod),
+            coalesce(pg_get_expr(d.adbin, d.adrelid), case when a.attidentity = 'd' then 'nextval(' || quote_literal(
+              pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname)) || ')' end))
+          order by a.attnum)
+        from pg_attribute a join pg_type t on t.oid = a.atttypid
+        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+      'key', coalesce((
+        select json_agg(a.attname order by o) from pg_constraint p, unnest(p.conkey) with ordinality k(num, o)
+        join pg_attribute a on a.attnum = k.num and a.attrelid = c.oid
+        where p.conrelid = c.oid and p.contype = 'p' and a.attrelid = p.conrelid), '[]')))
+    from pg_class c join exposed n on n.oid = c.relnamespace where c.relkind in ('r', 'v', 'm', 'f', 'p')), '[]'),
+  'keys', coalesce((
+    select json_agg(json_build_object(
+      'name', con.conname, 'schema', n1.nspname, 'table', c1.relname, 'to_schema', n2.nspname, 'to_table', c2.relname,
+      'columns', (select json_agg(a.attname order by o) from unnest(con.conkey) with ordinality u(k, o)
+        join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k),
+      'to_columns', (select json_agg(a.attname order by o) from unnest(con.confkey) with ordinality u(k, o)
+        join pg_attribute a on a.attrelid = con.confrelid and a.attnum = k),
+      'unique', exists (select from pg_index i where i.indrelid = con.conrelid and i.indisunique and i.indpred is null
+        and i.indkey::int2[] <@ con.conkey)))
+    from pg_constraint con
+    join pg_class c1 on c1.oid = con.conrelid join exposed n1 on n1.oid = c1.relnamespace
+    join pg_class c2 on c2.oid = con.confrelid join exposed n2 on n2.oid = c2.relnamespace
+    where con.contype = 'f' and con.conparentid = 0), '[]'),
+  'functions', coalesce((
+    select json_agg(json_build_object(
+      'schema', n.nspname, 'name', p.proname, 'volatile', p.provolatile = 'v', 'set', p.proretset,
+      'returns', format_type(p.prorettype, -1), 'composite', t.typtype = 'c',
+      'relation', case when rc.relkind is not null then json_build_array(rn.nspname, rc.relname) end,
+      'columns', (select json_agg(json_build_array(p.proargnames[i], format_type(p.proallargtypes[i], -1)) order by i)
+        from generate_subscripts(p.proallargtypes, 1) i where p.proargmodes[i] in ('o', 'b', 't')),
+      'fields', (select json_agg(json_build_array(a.attname, format_type(a.atttypid, -1)) order by a.attnum)
+        from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and t.typtype = 'c'),
+      'arguments', coalesce((
+        select json_agg(json_build_array(coalesce(p.proargnames[i], ''), format_type(ty, -1),
+          i <= p.pronargs - p.pronargdefaults, i = p.pronargs and p.provariadic <> 0) order by i)
+        from unnest(p.proargtypes) with ordinality q(ty, i)), '[]')))
+    from pg_proc p join exposed n on n.oid = p.pronamespace join pg_type t on t.oid = p.prorettype
+    left join pg_class rc on rc.oid = t.typrelid and rc.relkind <> 'c' left join pg_namespace rn on rn.oid = rc.relnamespace
+    where p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')), '[]')
+)::text"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """``type`` is the base type, without length; ``declared`` is as in the table; ``default`` is SQL or None."""
+
+    name: str
+    type: str
+    declared: str = ""
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view, or the rows a function returns."""
+
+    schema: str
+    name: str
+    columns: dict[str, Column]
+    key: tuple[str, ...] = ()
+    insertable: bool = True
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way from one relation to another: ``on`` pairs (column here, column there); a junction has two hops."""
+
+    to: Name
+    name: str
+    one: bool
+    on: tuple[tuple[str, str], ...]
+    forward: bool = True
+    via: Name | None = None
+    via_on: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()  # constraint names a hint may use
+
+    @property
+    def cardinality(self) -> str:
+        """PostgREST's word for it."""
+        if self.via:
+            return "many-to-many"
+        return ("many-to-one" if self.forward else "one-to-one") if self.one else "one-to-many"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One input of a function."""
+
+    name: str
+    type: str
+    required: bool
+    variadic: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function callable under /rpc. ``rows`` describes its result when that has columns, else None."""
+
+    schema: str
+    name: str
+    volatile: bool
+    many: bool
+    returns: str
+    rows: Relation | None
+    arguments: tuple[Argument, ...]
+
+
+@dataclass
+class Catalog:
+    """The schema cache."""
+
+    relations: dict[Name, Relation] = field(default_factory=dict)
+    functions: dict[Name, list[Function]] = field(default_factory=dict)
+    links: dict[Name, list[Link]] = field(default_factory=dict)
+
+    def column_type(self, relation: Relation, column: str) -> str | None:
+        """The type of a column or of a computed one (a function of the row); None if there is no such."""
+        if found := relation.columns.get(column):
+            return found.type
+        for function in self.functions.get((relation.schema, column), []):
+            if (
+                len(function.arguments) == 1
+                and function.arguments[0].type.split(".")[-1].strip('"') == relation.name
+            ):
+                return function.returns
+        return None
+
+
+def read(document: str) -> Catalog:
+    """The catalog in CATALOG_SQL's answer."""
+    given = json.loads(document)
+    catalog = Catalog()
+    for r in given["relations"]:
+        columns = {c[0]: Column(*c) for c in r["columns"] or []}
+        catalog.relations[r["schema"], r["name"]] = Relation(
+            r["schema"], r["name"], columns, tuple(r["key"]), r["insertable"]
+        )
+    for f in given["functions"]:
+        catalog.functions.setdefault((f["schema"], f["name"]), []).append(_function(f, catalog))
+    _link(catalog, given["keys"])
+    return catalog
+
+
+def _function(f: dict[str, Any], catalog: Catalog) -> Function:
+    rows = None
+    if f["relation"] and tuple(f["relation"]) in catalog.relations:
+        rows = catalog.relations[f["relation"][0], f["relation"][1]]
+    elif columns := f["columns"] or f["fields"]:
+        if f["columns"] is None or len(columns) > 1 or f["returns"] == "record":
+            rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
+        elif f["set"] and f["columns"]:
+            rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
+    elif f["returns"] == "record":
+        rows = Relation(f["schema"], f["name"], {})
+    arguments = tuple(Argument(*a) for a in f["arguments"])
+    return Function(f["schema"], f["name"], f["volatile"], f["set"], f["returns"], rows, arguments)
+
+
+def _link(catalog: Catalog, keys: list[dict[str, Any]]) -> None:
+    links = catalog.links
+    for k in keys:
+        here, there = (k["schema"], k["table"]), (k["to_schema"], k["to_table"])
+        on = tuple(zip(k["columns"], k["to_columns"], strict=True))
+        back = tuple((b, a) for a, b in on)
+        links.setdefault(here, []).append(Link(there, k["name"], True, on, names=(k["name"],)))
+        links.setdefault(there, []).append(
+            Link(here, k["name"], k["unique"], back, forward=False, names=(k["name"],))
+        )
+    # Many-to-many: a junction has two foreign keys within its primary key (PostgREST docs, "Resource Embedding").
+    for first in keys:
+        for second in keys:
+            junction = (first["schema"], first["table"])
+            if first is second or (second["schema"], second["table"]) != junction:
+                continue
+            key = set(catalog.relations[junction].key)
+            if key and set(first["columns"]) | set(second["columns"]) <= key:
+                links[first["to_schema"], first["to_table"]].append(
+                    Link(
+                        (second["to_schema"], second["to_table"]),
+                        junction[1],
+                        False,
+                        tuple(zip(first["to_columns"], first["columns"], strict=True)),
+                        forward=False,
+                        via=junction,
+                        via_on=tuple(zip(second["columns"], second["to_columns"], strict=True)),
+                        names=(first["name"], second["name"]),
+                    )
+                )

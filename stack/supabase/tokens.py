@@ -1,0 +1,127 @@
+"""JSON Web Tokens: signing, verification, and who a caller is."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from jwt.algorithms import ECAlgorithm
+
+CACHE_SIZE = 20_000
+
+
+class TokenError(Exception):
+    """A token was refused. ``kind`` is malformed, algorithm, signature, expired, early or claims."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever stands behind a request: a database role with the claims of the token that gave it."""
+
+    role: str
+    claims: dict[str, Any]
+    claims_json: str
+
+    @property
+    def user_id(self) -> str | None:
+        """The user's id, or None for a bare API key."""
+        return self.claims.get("sub")
+
+
+def caller(claims: dict[str, Any], default_role: str = "anon") -> Caller:
+    """The caller that ``claims`` name."""
+    role = claims.get("role")
+    role = role if isinstance(role, str) and role else default_role
+    return Caller(role, claims, json.dumps({**claims, "role": role}))
+
+
+class Signer:
+    """Signs with the project's current key; verifies whatever either of its keys signed (RFC 7515, 7519).
+
+    With an ES256 key, user tokens are ES256 and the shared secret still verifies legacy API keys, as on hosted
+    projects that rotated to asymmetric keys.
+    """
+
+    def __init__(self, secret: str, signing_jwk: dict[str, Any] | None) -> None:
+        self._secret = secret
+        self._private = jwt.PyJWK(signing_jwk, "ES256") if signing_jwk else None
+        self.kid = signing_jwk.get("kid") if signing_jwk else None
+        self._public: Any = self._private.key.public_key() if self._private else None  # type: ignore[union-attr]
+        self._cache: dict[str, Caller] = {}
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A token for a user."""
+        if self._private:
+            return jwt.encode(
+                claims, self._private.key, "ES256", headers={"kid": self.kid} if self.kid else None
+            )
+        return jwt.encode(claims, self._secret, "HS256")
+
+    def sign_shared(self, claims: dict[str, Any]) -> str:
+        """A token for the gateway's own later reading, such as a signed URL: always HS256."""
+        return jwt.encode(claims, self._secret, "HS256")
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, as served at /auth/v1/.well-known/jwks.json; a shared secret is never among them."""
+        if not self._public:
+            return {"keys": []}
+        public: dict[str, Any] = ECAlgorithm.to_jwk(self._public, as_dict=True)
+        return {
+            "keys": [
+                {**public, "alg": "ES256", "kid": self.kid, "use": "sig", "key_ops": ["verify"], "ext": True}
+            ]
+        }
+
+    def verify(self, token: str, audience: str | None = None) -> dict[str, Any]:
+        """The claims of ``token``. Raises TokenError."""
+        if token.count(".") != 2:
+            raise TokenError(
+                "malformed", f"Expected 3 parts in JWT; got {token.count('.') + 1 if token else 0}"
+            )
+        try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+        except jwt.PyJWTError as error:
+            raise TokenError("malformed", f"JWT cryptographic operation failed: {error}") from error
+        key = {"HS256": self._secret, "ES256": self._public}.get(str(algorithm))
+        if key is None:
+            raise TokenError("algorithm", "Wrong or unsupported encoding algorithm")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                [str(algorithm)],
+                audience=audience,
+                options={"verify_aud": audience is not None, "verify_sub": False},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenError("expired", "JWT expired") from error
+        except jwt.ImmatureSignatureError as error:
+            raise TokenError("early", "JWT not yet valid") from error
+        except jwt.InvalidSignatureError as error:
+            raise TokenError("signature", "No suitable key or wrong key type") from error
+        except jwt.InvalidAudienceError as error:
+            raise TokenError("claims", "JWT not in audience") from error
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise TokenError("malformed", str(error)) from error
+        return claims
+
+    def caller(self, token: str) -> Caller:
+        """The caller behind ``token``; verified once, then remembered until it expires. Raises TokenError."""
+        known = self._cache.get(token)
+        if known is not None:
+            if known.claims.get("exp", float("inf")) > time.time():
+                return known
+            del self._cache[token]
+            raise TokenError("expired", "JWT expired")
+        found = caller(self.verify(token))
+        if len(self._cache) >= CACHE_SIZE:
+            self._cache.clear()
+        self._cache[token] = found
+        return found
