@@ -1,13 +1,16 @@
 """The load engine: what a profile imports."""
 
 from loadprofiles.engine.arrivals import Poisson, Replay, Uniform
-from loadprofiles.engine.http import HttpClient, Measure, Request, Stream
+from loadprofiles.engine.http import Expect, HttpClient, Measure, Request, Stream
+from loadprofiles.engine.port import LeanPort
 from loadprofiles.engine.response import Response
 from loadprofiles.engine.user import ClosedUser, OpenUser
 
 __all__ = [
     "ClosedUser",
+    "Expect",
     "HttpClient",
+    "LeanPort",
     "Measure",
     "OpenUser",
     "Poisson",

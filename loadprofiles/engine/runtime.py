@@ -35,6 +35,7 @@ from loadprofiles.engine.recorder import Recorder
 from loadprofiles.engine.settings import Settings, add_options
 from loadprofiles.engine.table import show_unrounded
 from loadprofiles.engine.trace import Tracer
+from loadprofiles.people import Person, known
 
 _now = time.monotonic_ns
 SLOWEST_EVERY = 5_000_000_000
@@ -58,6 +59,8 @@ class Engine:
         self._told_slowest = 0
         self._endpoints: dict[Any, tuple[int, tuple[Any, ...]]] = {}
         self._addresses = itertools.count(2)
+        self._people: list[Person] = []
+        self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
         process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
 
@@ -87,6 +90,16 @@ class Engine:
         number, of = self.place()
         serial = next(self._addresses) * of + number
         return f"127.{1 + serial // 62500 % 250}.{1 + serial // 250 % 250}.{1 + serial % 250}"
+
+    def next_person(self) -> Person:
+        """The next identity of the pool; workers begin at different ones."""
+        people = self._people = self._people or known()
+        if not people:
+            raise ConfigError(
+                "this profile needs signed-in people: run it by `assay load`, or name their file in ASSAY_PEOPLE."
+            )
+        number, of = self.place()
+        return people[(next(self._persons) * of + number) % len(people)]
 
     def place(self) -> tuple[int, int]:
         """This process's number among the generating ones, and how many those are."""

@@ -21,9 +21,11 @@ from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImm
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING, DefaultTaskSet
 
 from loadprofiles.engine.arrivals import Schedule, Uniform
-from loadprofiles.engine.http import HttpClient
+from loadprofiles.engine.http import Expect, HttpClient, Measure
+from loadprofiles.engine.port import LeanPort
 from loadprofiles.engine.recorder import CLOSED
 from loadprofiles.engine.runtime import Engine, engine_of
+from loadprofiles.people import Person
 
 _now = time.monotonic_ns
 _WILL = (StopUser, StopTest, GreenletExit)
@@ -43,11 +45,35 @@ class LeanUser(User):
         super().__init__(environment)
         self.engine: Engine = engine_of(environment)
 
+        self._clients: dict[str, HttpClient] = {}
+
     @cached_property
     def http(self) -> HttpClient:
         """This user's connections to `host`."""
-        source = self.engine.next_address() if self.own_address else None
-        return self.engine.client(self.host or "", source=source, timeout=self.timeout, flags=self._flags)
+        return self.client(self.host or "")
+
+    def client(self, origin: str) -> HttpClient:
+        """This user's connections to an origin, e.g. `http://127.0.0.1:8000`."""
+        found = self._clients.get(origin)
+        if found is None:
+            found = self._clients[origin] = self.engine.client(
+                origin, source=self.address, timeout=self.timeout, flags=self._flags
+            )
+        return found
+
+    def port(self, measure: Measure | None = None, expect: Expect | None = None) -> LeanPort:
+        """The narrow port for journeys; make one for each kind of operation, in `on_start`."""
+        return LeanPort(self, measure, expect)
+
+    @cached_property
+    def address(self) -> str | None:
+        """The local address that this user sends from, None for any."""
+        return self.engine.next_address() if self.own_address else None
+
+    @cached_property
+    def person(self) -> Person:
+        """Who this user is: one of the pool, in turn. Raises ConfigError when there is no pool."""
+        return self.engine.next_person()
 
     def choose(self) -> Callable[[Any], Any]:
         """One of the class's tasks, by weight."""

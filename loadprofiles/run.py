@@ -1,0 +1,179 @@
+"""Runs one profile: `python -m loadprofiles.run PROFILE --users N --for 30s [--rate R] [--workers N]`.
+
+Starts Locust headless in a process of its own and writes the journal to RUN_DIR/journal. Exit codes: 0 the
+load ran as planned (what its numbers are worth is judged from the journal); 1 it stopped itself because the
+target failed or crawled; 2 the input cannot be used; 3 the run is broken. This module imports no Locust.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.clock import seconds
+from core.errors import BrokenError, ConfigError
+from loadprofiles.people import FILE, made, shared
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent
+USAGE, BROKEN = 2, 3
+_SPAWN_WITHIN = 10.0
+_NOFILE = 60_000
+_ADDRESSES = ("PLATFORM_URL", "VITE_SUPABASE_URL")
+
+
+def profiles() -> list[str]:
+    """The names of the shipped profiles."""
+    return sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "run"))
+
+
+def declared(profile: str, name: str, default: int = 0) -> int:
+    """A whole number that a profile states as a constant, read without importing it (which imports Locust)."""
+    for node in ast.parse((FOLDER / f"{profile}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in node.targets
+        ):
+            return int(ast.literal_eval(node.value))
+    return default
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what the command line asks for and returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        command, environment = _plan(options)
+        _demand_reachable()
+        with contextlib.ExitStack() as stack:
+            if wanted := declared(options.profile, "PEOPLE"):
+                people = stack.enter_context(made(min(wanted, options.users), options.run_dir))
+                environment[FILE] = str(stack.enter_context(shared(people)))
+            return _run(command, environment)
+    except ConfigError as error:
+        print(f"assay load: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenError as error:
+        print(f"assay load: {error}", file=sys.stderr)
+        return BROKEN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("loadprofiles.run", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("profile")
+    parser.add_argument("--users", "-u", type=int, default=50)
+    parser.add_argument("--for", dest="duration", default="30s", help="30s, 5m, 1h; warm-up included")
+    parser.add_argument("--warm-up", default="3s", help="part of the duration that is not judged")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="arrivals per second, all open users together"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, help="generating processes; 0 and 1: this one process"
+    )
+    parser.add_argument("--run-dir", type=Path, default=None)
+    parser.add_argument("locust", nargs="*", help="further words for Locust, after --")
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Locust's command line and environment. Raises ConfigError for what makes no sense."""
+    if options.profile not in profiles():
+        raise ConfigError(f"'{options.profile}' is not a load profile; known are {', '.join(profiles())}.")
+    if options.users < 1:
+        raise ConfigError(f"--users {options.users} would load nothing; name at least 1.")
+    if options.rate < 0 or options.workers < 0:
+        raise ConfigError("--rate and --workers are zero or more.")
+    lasting, warm_up = seconds(options.duration), seconds(options.warm_up)
+    if lasting < 1:
+        raise ConfigError(f"--for {options.duration} is too short to measure anything; name at least 1s.")
+    if warm_up >= lasting:
+        raise ConfigError(f"--warm-up {options.warm_up} leaves nothing of --for {options.duration} to judge.")
+    options.run_dir = (options.run_dir or ROOT / "runs" / "load").absolute()
+    spawn_rate = max(options.users / _SPAWN_WITHIN, 10.0)
+    whole = lasting + options.users / spawn_rate
+    command = [sys.executable, "-m", "locust", "-f", str(FOLDER / f"{options.profile}.py"), "--headless"]
+    command += [
+        "--users",
+        str(options.users),
+        "--spawn-rate",
+        f"{spawn_rate:g}",
+        "--run-time",
+        f"{whole:.0f}s",
+    ]
+    command += ["--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0"]
+    if options.workers > 1:
+        port = str(_free_port())
+        command += ["--processes", str(options.workers), "--master-bind-host", "127.0.0.1"]
+        command += ["--master-bind-port", port, "--master-port", port]
+    environment = {
+        **os.environ,
+        "ASSAY_RUN_DIR": str(options.run_dir),
+        "ASSAY_RUN_ID": options.run_dir.name,
+        "ASSAY_PROFILE": options.profile,
+        "ASSAY_WARM_UP": f"{warm_up:g}",
+        "ASSAY_RATE": f"{options.rate:g}" if options.rate else "",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    return [*command, *options.locust], environment
+
+
+def _demand_reachable() -> None:
+    """Raises BrokenError when a host of the target does not even take a connection before the load."""
+    for name in _ADDRESSES:
+        parts = urlsplit(os.environ.get(name, ""))
+        if not parts.hostname:
+            continue
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname, port), timeout=10).close()
+        except OSError as error:
+            raise BrokenError(
+                f"{name} does not answer at {parts.hostname}:{port} ({error.strerror or error}); "
+                "start the target or correct the address."
+            ) from error
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost."""
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_raise_limits)
+    stopping = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            process.send_signal(signal.SIGTERM)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return code if code in (0, 1, USAGE) else BROKEN
+
+
+def _raise_limits() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _NOFILE if hard == resource.RLIM_INFINITY else min(_NOFILE, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
