@@ -87,7 +87,7 @@ class Process:
         said, saying = os.pipe()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment |= {strays.MARK: str(self.site.state), strays.MARK_COMPONENT: self.component.name}
-        environment["PYTHONUNBUFFERED"] = "1"
+        environment |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         argv = self.component.argv(self.site)
         with self.log.open("ab") as log:
             # From the main thread: the kernel ties a keeper's life to the thread that started it.
