@@ -3,6 +3,7 @@
  * one build serves every target (public values come at run time from /config.json).
  *   node build.mjs [FOLDER]   builds into FOLDER (default dist/), for a deployment by wrangler
  */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -11,6 +12,8 @@ import { build } from "vite";
 
 export const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "../..");
+
+export const SENTRY_CLI = join(ROOT, "node_modules/@sentry/cli/bin/sentry-cli");
 
 const filesBelow = (folder) =>
   readdirSync(folder, { recursive: true }).map((f) => join(folder, f)).filter((f) => statSync(f).isFile()).sort();
@@ -39,6 +42,9 @@ export async function buildInto(folder) {
       ...common, root: join(HERE, "web"),
       build: { outDir: join(folder, "web"), emptyOutDir: true, target: "es2022", sourcemap: "hidden", assetsInlineLimit: 0, chunkSizeWarningLimit: 1500 },
     });
+    // Debug ids tie each file to its source map at Sentry; the maps themselves are uploaded there and never served.
+    execFileSync(process.execPath, [SENTRY_CLI, "sourcemaps", "inject", join(folder, "web/assets")], { stdio: ["ignore", "ignore", "inherit"] });
+    writeFileSync(join(folder, "web/.assetsignore"), "*.map\n");
   }
 }
 

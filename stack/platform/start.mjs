@@ -8,7 +8,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { createRequire, registerHooks } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cachedBuild, HERE } from "./build.mjs";
+import { cachedBuild, HERE, SENTRY_CLI } from "./build.mjs";
 import { startFront } from "./cloudflare.mjs";
 
 const run = promisify(execFile);
@@ -43,12 +43,11 @@ function deployedVersion(hash) {
 /** Uploads the web app's source maps by the real sentry-cli. A failure is told, loudly: errors would stay unreadable. */
 async function uploadSourceMaps(folder, version) {
   if (!variables.SENTRY_AUTH_TOKEN || !existsSync(join(folder, "web"))) return "not configured";
-  const cli = join(ROOT, "node_modules/@sentry/cli/bin/sentry-cli");
   const env = { ...process.env, SENTRY_URL: variables.SENTRY_URL, SENTRY_AUTH_TOKEN: variables.SENTRY_AUTH_TOKEN, SENTRY_ORG: variables.SENTRY_ORG,
     SENTRY_PROJECT: variables.SENTRY_PROJECT, SENTRY_DISABLE_UPDATE_CHECK: "1", NO_COLOR: "1" };
   try {
     const args = ["sourcemaps", "upload", "--release", version, join(folder, "web/assets")];
-    const { stdout, stderr } = await run(process.execPath, [cli, ...args], { env, timeout: 60_000 });
+    const { stdout, stderr } = await run(process.execPath, [SENTRY_CLI, ...args], { env, timeout: 60_000 });
     log("sentry-cli:", (stdout + stderr).trim().split("\n").slice(-3).join(" | "));
     return "uploaded";
   } catch (error) {

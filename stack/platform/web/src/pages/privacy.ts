@@ -1,0 +1,48 @@
+/** Consent, export and erasure (GDPR). */
+import { field, form, h, page, tell, button } from "../dom";
+import { go, type Page } from "../main";
+import { ApiFailure, currentSession, supabase, token } from "../session";
+import { choose, consent } from "../telemetry";
+
+export default function privacy(): Page {
+  const box = h("input", { type: "checkbox", checked: consent() === "granted" });
+  const state = h("p", { class: "meta", "data-testid": "consent-state" });
+  const tellState = () => {
+    box.checked = consent() === "granted";
+    state.textContent = { granted: "Analytics are on.", declined: "Analytics are off.", unknown: "You have not chosen yet: analytics are off." }[consent()];
+  };
+  tellState();
+  box.addEventListener("change", () => {
+    choose(box.checked ? "granted" : "declined").then(tellState, (error: Error) => { tell("error", error.message); tellState(); });
+  });
+  window.addEventListener("consent", tellState);
+
+  const mail = h("input", { type: "email", required: true, autocomplete: "off" });
+  const it: Page = page("privacy", "Privacy",
+    h("section", { class: "card" }, h("h2", {}, "Analytics"), h("label", { class: "inline" }, box, "Allow analytics"), state,
+      h("p", { class: "hint" }, "With your consent we send visits and speed to Google Analytics, Mixpanel and DataDog, under an id and never with your name or address.")),
+    h("section", { class: "card" }, h("h2", {}, "My data"), h("p", {}, "Everything the platform holds about you, in one file."), button("Export my data", download)),
+    h("section", { class: "card" }, h("h2", {}, "Delete my account"),
+      h("p", {}, "Your posts, files, messages and profile are deleted everywhere, at once and for good."),
+      form([field("Confirm email", mail, `Type ${currentSession()?.user.email ?? "your address"}`)], "Delete my account", async () => {
+        const answer = await fetch("/api/privacy/erase", { method: "POST", headers: { authorization: `Bearer ${await token()}`, "content-type": "application/json" }, body: JSON.stringify({ confirm: mail.value.trim() }) });
+        const body = (await answer.json()) as { erased?: Record<string, string>; error?: { message: string } };
+        if (answer.status === 207) throw new Error(`Some parts could not be deleted yet, please try again: ${Object.entries(body.erased!).filter(([, v]) => v.startsWith("failed")).map(([k]) => k).join(", ")}.`);
+        if (!answer.ok) throw new Error(body.error?.message ?? `The platform answered ${answer.status}.`);
+        await supabase.auth.signOut({ scope: "local" });
+        localStorage.clear();
+        await go("/");
+        tell("notice", "Your account is deleted.");
+      })));
+  it.leave = () => window.removeEventListener("consent", tellState);
+  return it;
+}
+
+async function download(): Promise<void> {
+  const answer = await fetch("/api/privacy/export", { headers: { authorization: `Bearer ${await token()}` } });
+  if (!answer.ok) throw new ApiFailure(answer.status, "export", "Your data could not be exported: please try again.");
+  const url = URL.createObjectURL(await answer.blob());
+  h("a", { href: url, download: "my-data.json" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  tell("notice", "Your data was downloaded.");
+}
