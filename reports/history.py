@@ -290,12 +290,14 @@ def _pragmas(connection: Any, _: object) -> None:
 
 
 def _create(engine: sa.Engine) -> None:
-    """Creates the tables; a second writer that comes first is no error."""
-    try:
-        _meta.create_all(engine)
-    except sa.exc.DBAPIError:
-        if not sa.inspect(engine).has_table("assay_value"):
-            raise
+    """Creates what is missing. Another writer may create a table between our look and our step: look again."""
+    for _ in _meta.sorted_tables:
+        try:
+            _meta.create_all(engine)
+            return
+        except sa.exc.DBAPIError:
+            continue
+    _meta.create_all(engine)
 
 
 def _upsert(engine: sa.Engine, table: sa.Table, keys: list[str]) -> Any:

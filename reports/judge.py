@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.evidence import Evidence
 from core.objective import Objective, load_objectives
@@ -52,8 +52,7 @@ def judge(
         exit=BROKEN,
         headline="",
         causes=[],
-        target={k: v for k, v in run.target.items() if k not in ("type", "t", "source", "services")}
-        or dict(run.started.get("target") or {}),
+        target=_target(run),
         plan=str(run.plan.get("plan") or run.plan.get("name") or run.started.get("plan") or "none"),
         commit=str(run.started.get("commit") or "unknown"),
         started=moment(started),
@@ -82,6 +81,18 @@ def judge(
     verdict.causes = _causes(verdict, run)
     _conclude(verdict)
     return verdict
+
+
+def _target(run: RunRecord) -> dict[str, Any]:
+    """The target as it was resolved; of a run that broke before, what was asked for."""
+    if run.target:
+        return {k: v for k, v in run.target.items() if k not in ("type", "t", "source", "services")}
+    asked = run.started.get("target")
+    return (
+        asked
+        if isinstance(asked, dict)
+        else {"kind": str(asked or "unknown"), "name": str(asked or "unknown")}
+    )
 
 
 def _vantage(run: RunRecord) -> str:

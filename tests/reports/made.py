@@ -169,6 +169,8 @@ class Made:
         main.event("check.finished", check=identifier, attempt=1, **fields)
 
     def _load(self, start: int) -> None:
+        if not (self.loads or self.latency):
+            return
         load = _Recorder(self.directory, "load", self.age_days)
         for name, duration in self.loads.items():
             load.raw({"type": "load.started", "t": start, "profile": name, "users": 50})

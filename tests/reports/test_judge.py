@@ -1,0 +1,287 @@
+"""Green by omission is impossible; each cause has its verdict, its exit code and its words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import ConfigError
+from reports.gate import gate
+from reports.judge import judge
+from reports.model import RunVerdict, Waiver
+from tests.reports.made import CHECKS, Made
+
+Judged = Callable[..., RunVerdict]
+PROFILES = {"perf.database": "database", "perf.upload": "upload", "perf.rooms": "rooms"}
+
+
+def objective(verdict: RunVerdict, identifier: str) -> Any:
+    return next(o for o in verdict.objectives if o.id == identifier)
+
+
+def test_a_passing_run_opens_the_gate(judged: Judged) -> None:
+    verdict = judged()
+    assert (verdict.state, verdict.exit) == ("met", 0)
+    assert not verdict.causes
+    text, code = gate(verdict)
+    assert code == 0
+    assert "harness proved; no statement about a release" in text
+
+
+def test_release_is_refused_for_an_embedded_run(judged: Judged) -> None:
+    text, code = gate(judged(), release=True)
+    assert code == 2
+    assert "refused" in text
+    live_text, live_code = gate(judged("live", live=True), release=True)
+    assert live_code == 0
+    assert "harness proved" not in live_text
+
+
+@pytest.mark.parametrize("missing", [c[0] for c in CHECKS])
+def test_removing_any_check_closes_the_gate(judged: Judged, missing: str) -> None:
+    verdict = judged(skip={missing})
+    assert verdict.exit == 1
+    assert [c.who for c in verdict.causes] == [missing]
+    assert missing in gate(verdict)[0]
+
+
+@pytest.mark.parametrize("metric", PROFILES)
+def test_removing_the_samples_of_any_objective_closes_the_gate(judged: Judged, metric: str) -> None:
+    latency = {m: 5.0 for m in PROFILES if m != metric}
+    verdict = judged(latency=latency)
+    assert verdict.exit == 1
+    assert objective(verdict, metric).state == "unknown"
+
+
+@pytest.mark.parametrize("metric", PROFILES)
+def test_removing_any_profile_closes_the_gate(tmp_path: Path, metric: str) -> None:
+    made = Made(tmp_path / "run")
+    directory = made.write()
+    for path in (directory / "journal").glob("load-*.jsonl"):
+        kept = [line for line in path.read_text().splitlines() if f'"{PROFILES[metric]}"' not in line]
+        path.write_text("\n".join(kept) + "\n")
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 1
+    assert any(c.kind == "profile" and c.who == PROFILES[metric] for c in verdict.causes)
+
+
+def test_a_block_of_samples_that_vanished_is_broken(tmp_path: Path) -> None:
+    made = Made(tmp_path / "run", loads={"database": 30}, latency={"perf.database": 14.0})
+    made.objectives = made.objectives[:1]
+    directory = made.write()
+    path = next((directory / "journal").glob("load-*.jsonl"))
+    path.write_text(
+        path.read_text().replace('"outcome": "completed"', '"outcome": "completed", "count": 9001')
+    )
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 3
+    assert "1 of the 9,001 samples" in objective(verdict, "perf.database").reason
+
+
+def test_an_objective_that_left_the_file_is_broken(judged: Judged) -> None:
+    verdict = judged(objectives=[{"id": "perf.gone", "decides": True, "profile": "database"}])
+    assert verdict.exit == 3
+    assert objective(verdict, "perf.gone").state == "broken"
+
+
+@pytest.mark.parametrize("outcome", ["missed", "broken", "unknown", "not_covered"])
+def test_every_outcome_but_met_closes_the_gate(judged: Judged, outcome: str) -> None:
+    verdict = judged(outcomes={"kv.hit-and-miss": {"outcome": outcome, "message": "because"}})
+    assert verdict.exit == (3 if outcome == "broken" else 1)
+    assert verdict.counts()[outcome] == 1
+
+
+def test_an_outcome_that_nobody_knows_is_broken(judged: Judged) -> None:
+    assert judged(outcomes={"kv.hit-and-miss": {"outcome": "passed"}}).exit == 3
+
+
+def test_a_killed_run_is_broken_and_tells_what_it_had(judged: Judged) -> None:
+    verdict = judged(finished=False, unfinished_loads={"rooms"})
+    assert verdict.exit == 3
+    assert "did not finish" in verdict.headline
+    assert verdict.counts()["met"] == len(CHECKS)
+    assert objective(verdict, "perf.rooms").state == "broken"
+    assert objective(verdict, "perf.database").state == "met"
+
+
+def test_a_journal_cut_at_any_byte_is_never_open(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run", latency={}, loads={}, objectives=[], checks=CHECKS[:2]).write()
+    path = next((directory / "journal").glob("main-*.jsonl"))
+    whole = path.read_bytes()
+    last = whole.rindex(b'{"type": "run.finished"')
+    for end in range(0, last + 30, 101):
+        path.write_bytes(whole[:end])
+        assert judge(directory, waivers=[]).exit == 3, end
+
+
+def test_damaged_evidence_is_broken(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob("load-*.samples"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 3
+    assert "damaged" in verdict.causes[0].text
+
+
+def test_interrupted_is_broken(judged: Judged) -> None:
+    assert judged(reason="interrupted").exit == 3
+
+
+def test_nothing_recorded_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "run" / "journal").mkdir(parents=True)
+    assert judge(tmp_path / "run", waivers=[]).exit == 3
+
+
+def test_no_run_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        judge(tmp_path)
+
+
+def test_a_dead_component_is_named(judged: Judged) -> None:
+    verdict = judged(extra=[("component.died", {"name": "postgres", "exit": -9, "log": "logs/postgres.log"})])
+    assert verdict.exit == 3
+    assert "postgres died" in verdict.headline
+
+
+def test_clear_misses_and_too_few(judged: Judged) -> None:
+    slow = judged("slow", latency={"perf.database": 90.0, "perf.upload": 3000.0, "perf.rooms": 6.0})
+    assert objective(slow, "perf.database").state == "missed"
+    assert slow.exit == 1
+    few = judged("few", samples={"perf.database": 3000, "perf.upload": 8, "perf.rooms": 399})
+    assert objective(few, "perf.rooms").state == "unknown"
+    assert "at least 400" in objective(few, "perf.rooms").reason
+
+
+def test_near_the_limit_says_how_many_would_decide(judged: Judged) -> None:
+    verdict = judged(latency={"perf.database": 14.0, "perf.upload": 3000.0, "perf.rooms": 27.9})
+    rooms = objective(verdict, "perf.rooms")
+    assert rooms.state == "unknown"
+    assert rooms.needed is None or rooms.needed > 6000
+
+
+def test_failures_beyond_the_allowance_miss(judged: Judged) -> None:
+    verdict = judged(errors={"perf.rooms": 0.02})
+    assert objective(verdict, "perf.rooms").state == "missed"
+    assert "operations failed" in objective(verdict, "perf.rooms").reason
+
+
+def _unhealthy(tmp_path: Path, source: str, seconds: float) -> RunVerdict:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob(f"{source}-*.jsonl"))
+    lines = path.read_text().splitlines()
+    start = next(json.loads(line)["t"] for line in lines if "load.started" in line) if source == "load" else 0
+    event = {
+        "type": "generator.health", "t": start, "ok": False, "reason": "sends lag 90 ms behind the schedule",
+        "from": start + int(5e9), "to": start + int((5 + seconds) * 1e9),
+    }  # fmt: skip
+    path.write_text("\n".join([*lines[:-1], json.dumps(event), lines[-1]]) + "\n")
+    return judge(directory, waivers=[])
+
+
+def test_a_saturated_generator_is_never_met(tmp_path: Path) -> None:
+    verdict = _unhealthy(tmp_path, "load", 4.0)
+    assert verdict.exit == 3
+    for identifier in PROFILES:
+        assert objective(verdict, identifier).state == "broken"
+        assert "lag 90 ms" in objective(verdict, identifier).reason
+
+
+def test_a_lost_worker_spoils_the_numbers(judged: Judged) -> None:
+    verdict = judged(extra=[("worker.lost", {"worker": "w2", "how": "killed"})])
+    assert verdict.exit == 3
+    assert "w2" in objective(verdict, "perf.database").reason
+
+
+def test_clock_trouble_is_broken(tmp_path: Path) -> None:
+    import numpy as np
+
+    from core.journal import SAMPLE, Journal
+
+    directory = Made(tmp_path / "run").write()
+    journal = Journal(directory, "late", background=False)
+    block = np.zeros(500, SAMPLE)
+    block["phase"], block["series"] = 1, journal.series("perf.rooms", {}, "ms")
+    block["intended"] = block["sent"] = 10**9
+    block["done"] = 10**9 - 5_000_000
+    journal.write_samples(block)
+    journal.close()
+    verdict = judge(directory, waivers=[])
+    assert objective(verdict, "perf.rooms").state == "broken"
+    assert "clock" in objective(verdict, "perf.rooms").reason
+
+
+def test_scale_needs_the_others_to_hold(tmp_path: Path) -> None:
+    scale = {"id": "prod.scale", "percentile": None, "min_samples": 10, "profile": "rooms", "decides": True}
+    users = [
+        ("gauge", {"metric": "prod.scale", "value": 1040 + i, "unit": "users", "labels": {}})
+        for i in range(12)
+    ]
+    made = Made(tmp_path / "good", extra=users)
+    made.objectives = [*made.objectives, scale]
+    assert objective(judge(made.write(), waivers=[]), "prod.scale").state == "met"
+    made = Made(
+        tmp_path / "bad",
+        extra=users,
+        latency={"perf.database": 14.0, "perf.upload": 3000.0, "perf.rooms": 90.0},
+    )
+    made.objectives = [*made.objectives, scale]
+    held = objective(judge(made.write(), waivers=[]), "prod.scale")
+    assert held.state == "missed"
+    assert "while the others hold" in held.reason
+    made = Made(
+        tmp_path / "dip", extra=[*users, ("gauge", {"metric": "prod.scale", "value": 990, "unit": "users"})]
+    )
+    made.objectives = [*made.objectives, scale]
+    assert objective(judge(made.write(), waivers=[]), "prod.scale").state == "missed"
+
+
+def waiver(check: str, expired: bool = False) -> Waiver:
+    return Waiver(check, "vendor outage", "ada", "OPS-7", "2027-01-31", expired)
+
+
+def test_a_waiver_opens_the_gate_and_shows(judged: Judged) -> None:
+    verdict = judged(skip={"mixpanel.event"}, waivers=[waiver("mixpanel.event")])
+    assert verdict.exit == 0
+    assert "open with 1 waiver" in verdict.headline
+    assert "OPS-7" in gate(verdict)[0]
+
+
+def test_waivers_that_ended_or_name_nothing_do_not_count(judged: Judged) -> None:
+    verdict = judged(
+        skip={"mixpanel.event"}, waivers=[waiver("mixpanel.event", expired=True), waiver("no.such")]
+    )
+    assert verdict.exit == 1
+    assert len(verdict.notes) == 2
+
+
+def test_a_waiver_never_excuses_a_broken_run(judged: Judged) -> None:
+    assert judged(finished=False, waivers=[waiver("run")]).exit == 3
+
+
+def test_objectives_outside_the_plan_say_so(judged: Judged) -> None:
+    verdict = judged()
+    assert objective(verdict, "prod.uptime").state == "not_in_plan"
+    assert "plan does not decide it" in objective(verdict, "prod.uptime").reason
+
+
+def test_coverage_matrix_has_a_row_for_each_requirement(judged: Judged) -> None:
+    verdict = judged()
+    rows = {r.id: r for r in verdict.requirements}
+    assert rows["P1.2"].state == "met"
+    assert rows["P3.3"].state == "not_covered"
+    assert rows["perf.database"].state == "met"
+    assert len(rows) == 35
+
+
+def test_judging_is_pure(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    before = {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+    first, second = judge(directory, waivers=[]), judge(directory, waivers=[])
+    assert first.as_dict() == second.as_dict()
+    assert before == {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
