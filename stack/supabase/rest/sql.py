@@ -137,7 +137,7 @@ class Builder:
     def check_used(self) -> None:
         """Raise PGRST108 if a filter named an embedded resource that was not selected."""
         for path in self.nodes:
-            if path not in self.used:
+            if path and path not in self.used:
                 name = path[-1]
                 raise ApiError(
                     400,
