@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from core.clock import seconds
 from core.errors import BrokenError, ConfigError
-from loadprofiles.people import FILE, made, shared
+from loadprofiles.people import FILE, shared
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _demand_reachable()
         with contextlib.ExitStack() as stack:
             if wanted := declared(options.profile, "PEOPLE"):
+                from loadprofiles.people.pool import made  # SDKs take a second to import
+
                 people = stack.enter_context(made(min(wanted, options.users), options.run_dir))
                 environment[FILE] = str(stack.enter_context(shared(people)))
             return _run(command, environment)

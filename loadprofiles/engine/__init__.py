@@ -5,6 +5,7 @@ from loadprofiles.engine.http import Expect, HttpClient, Measure, Request, Strea
 from loadprofiles.engine.port import LeanPort
 from loadprofiles.engine.response import Response
 from loadprofiles.engine.user import ClosedUser, OpenUser
+from loadprofiles.engine.websocket import WebSocket
 
 __all__ = [
     "ClosedUser",
@@ -19,4 +20,5 @@ __all__ = [
     "Response",
     "Stream",
     "Uniform",
+    "WebSocket",
 ]

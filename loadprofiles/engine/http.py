@@ -30,9 +30,10 @@ from greenlet import getcurrent
 from locust.exception import StopUser
 
 from core.errors import ConfigError
-from loadprofiles.engine.connection import Connection, NoAnswer
+from loadprofiles.engine.connection import Connection
 from loadprofiles.engine.recorder import CANCELLED, ERROR, OK, REFUSED, RETRIED, WRONG
 from loadprofiles.engine.response import Response
+from loadprofiles.engine.wire import NoAnswer
 
 if TYPE_CHECKING:
     from loadprofiles.engine.runtime import Engine

@@ -23,18 +23,19 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from core.errors import ConfigError
 from loadprofiles.engine.conductor import Conductor
-from loadprofiles.engine.connection import Endpoint
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.dispatch import Dispatcher
 from loadprofiles.engine.distributed import MasterLink, WorkerLink, report_often
 from loadprofiles.engine.health import Health
-from loadprofiles.engine.http import HttpClient, resolve
+from loadprofiles.engine.http import HttpClient, Measure, resolve
+from loadprofiles.engine.outstanding import Outstanding
 from loadprofiles.engine.process import Process
 from loadprofiles.engine.reactor import Reactor
 from loadprofiles.engine.recorder import Recorder
 from loadprofiles.engine.settings import Settings, add_options
 from loadprofiles.engine.table import show_unrounded
 from loadprofiles.engine.trace import Tracer
+from loadprofiles.engine.wire import Endpoint
 from loadprofiles.people import Person, known
 
 _now = time.monotonic_ns
@@ -53,6 +54,8 @@ class Engine:
         self.recorder = Recorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
         self.health = Health(self)
+        self.outstanding: list[Outstanding] = []
+        """What was sent and has not arrived, by what it counts for."""
         self.closing = False
         """True once the load is over: nothing new is sent."""
         self._counted = 0
@@ -69,6 +72,14 @@ class Engine:
     def client(self, base_url: str, **options: Any) -> HttpClient:
         """An HTTP client of its own for one user."""
         return HttpClient(self, base_url, **options)
+
+    def expecting(self, measure: Measure, *, within: float = 30.0) -> Outstanding:
+        """Keeps account of messages that are to arrive somewhere; one for each measure will do."""
+        found = next((o for o in self.outstanding if o.measure is measure), None)
+        if found is None:
+            found = Outstanding(self.recorder, measure, int(within * 1e9))
+            self.outstanding.append(found)
+        return found
 
     def endpoint(self, parts: SplitResult, source: str | None, tls: ssl.SSLContext | None) -> Endpoint:
         """Where to connect for an address; names are resolved once a process. Raises ConfigError."""
@@ -163,6 +174,8 @@ class Engine:
             gevent.sleep(0.01)
         self.reactor.hub.loop.run_callback(self.dispatcher.cancel)
         gevent.sleep(0.01)
+        for waiting in self.outstanding:
+            waiting.give_up()
         self.recorder.flush()
 
     def take(self) -> tuple[list[Delta], dict[str, Any]]:
@@ -177,11 +190,14 @@ class Engine:
         return self._counted
 
     def under_way(self) -> int:
-        """Exchanges that have not ended."""
-        return sum(1 for deadline in self.reactor.deadlines if deadline)
+        """Exchanges that have not ended, and messages that have not arrived."""
+        exchanges = sum(1 for deadline in self.reactor.deadlines if deadline)
+        return exchanges + sum(map(len, self.outstanding))
 
     def _sweep(self) -> None:
         self.reactor.hub.loop.run_callback(self.reactor.sweep)
+        for waiting in self.outstanding:
+            waiting.sweep()
 
     def _tell_slowest(self) -> None:
         now = _now()

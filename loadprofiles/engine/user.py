@@ -104,6 +104,12 @@ class OpenUser(LeanUser):
     arrivals: Callable[[], Schedule] = Uniform
     """The schedule of the class: `Uniform`, `Poisson`, or `staticmethod(lambda: Replay(path))`."""
 
+    @staticmethod
+    def intended() -> int:
+        """When the running arrival was meant to happen (monotonic ns); for what is not an HTTP request."""
+        lane: Any = getcurrent()
+        return int(getattr(lane, "intended", 0)) or _now()
+
     def live(self) -> None:
         """Lends itself to the dispatcher."""
         self._state = LOCUST_STATE_WAITING

@@ -1,0 +1,67 @@
+"""Locust file of the socket benches. BENCH_PERIOD=0: round trips as fast as they go; else one message each."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from gevent.event import Event
+from locust import task
+
+from loadprofiles.engine import Measure, OpenUser, WebSocket
+from loadprofiles.engine.user import LeanUser
+
+URL = os.environ.get("BENCH_WS", "ws://127.0.0.1:8090/")
+PERIOD = float(os.environ.get("BENCH_PERIOD", "0"))
+MESSAGE = b"x" * 128
+ECHO = Measure("perf.rooms", kind="echo")
+
+
+class Paced(OpenUser):
+    """A message each PERIOD seconds, echo awaited without blocking anything."""
+
+    abstract = PERIOD == 0
+    rate = 1 / PERIOD if PERIOD else 1.0
+
+    def on_start(self) -> None:
+        """Opens the socket."""
+        self.waiting = self.engine.expecting(ECHO)
+        self.ws = WebSocket(self.engine, URL)
+        self.ws.on_message = lambda payload: self.waiting.arrived(self, len(payload))
+
+    @task
+    def speak(self) -> None:
+        """One message."""
+        self.waiting.sent(self, self.intended())
+        self.ws.say_text(MESSAGE)
+
+
+class PingPong(LeanUser):
+    """The next message leaves when the echo comes."""
+
+    abstract = PERIOD != 0
+
+    def on_start(self) -> None:
+        """Opens the socket."""
+        self.series = self.engine.recorder.new_series(ECHO.metric, **ECHO.labels).number
+        self.sent = 0
+        self.ws = WebSocket(self.engine, URL)
+        self.ws.on_message = self.echoed
+
+    def echoed(self, payload: bytes) -> None:
+        """One round trip is over, the next begins."""
+        now = time.monotonic_ns()
+        self.engine.recorder.record(self.series, 0, 1, self.sent, self.sent, now)
+        self.sent = now
+        if not self.engine.closing:
+            self.ws.say_text(MESSAGE)
+
+    @task
+    def nothing(self) -> None:
+        """Locust wants a task; everything happens in `echoed`."""
+
+    def live(self) -> None:
+        """Starts the first round trip and stays."""
+        self.sent = time.monotonic_ns()
+        self.ws.say_text(MESSAGE)
+        Event().wait()
