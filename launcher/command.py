@@ -25,6 +25,9 @@ _AWAY = re.compile(
     r"|ENETUNREACH|ENOTCACHED|network connectivity|error sending request|CERTIFICATE_VERIFY_FAILED"
     r"|unable to get local issuer|self.signed certificate|Could not resolve|Failed to fetch|disabled by --offline"
 )
+_ABSENT = re.compile(
+    r"No matching distribution found for (\S+)|because (\S+) was not found|notarget.* for (\S+)|E404.*'(\S+)'"
+)
 _LOUD = re.compile(r"(?i)^\s*(npm )?(error|\u00d7|e:|fatal)\b")
 
 
@@ -102,6 +105,13 @@ def explain(output: str, code: int | None, what: str, lock: str, log: Path) -> C
         said = (
             f"The package index could not be reached: {what} needs the network this once, "
             f"or an index that pip's and npm's settings name{see}."
+        )
+        return CommandError(said, output, BROKEN)
+    absent = _ABSENT.search(output)
+    if absent:
+        said = (
+            f"The package index could not be reached, or it lacks {next(filter(None, absent.groups()))} "
+            f"for this Python and machine: {lock} pins it{see}."
         )
         return CommandError(said, output, BROKEN)
     if code is None:

@@ -27,7 +27,7 @@ _MEANS: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "default-timeout": (("UV_HTTP_TIMEOUT",), _SAME),
 }
 _WITHOUT_EFFECT = {
-    "break-system-packages", "cache-dir", "disable-pip-version-check", "no-cache-dir", "no-color", "no-input",
+    "break-system-packages", "cache-dir", "config-file", "disable-pip-version-check", "no-cache-dir", "no-color", "no-input",
     "no-python-version-warning", "no-warn-script-location", "progress-bar", "quiet", "require-virtualenv",
     "retries", "root-user-action", "user", "verbose", "no-compile", "prefer-binary", "only-binary", "python",
 }  # fmt: skip
