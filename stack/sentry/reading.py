@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -22,7 +22,7 @@ from stack.sentry.bugsink import Bugsink
 from stack.sentry.recorder import ATTACHMENT, BY_BUGSINK, BY_RECORDER, TRANSACTION
 from stack.sentry.search import BadSearch, matches
 from stack.sentry.shapes import error_shape, issue_shape, search_fields, title_of, transaction_shape
-from stack.sentry.variables import ORGANISATION, PROJECT, PROJECT_ID
+from stack.sentry.variables import ORGANISATION, PROJECT
 from stack.vendors.store import Store
 from stack.vendors.web import Unreadable, read_json
 
@@ -220,12 +220,3 @@ class Reading:
             return missing("The requested resource does not exist")
         full = request.query_params.get("full") in ("true", "1")
         return JSONResponse([error_shape(event, full=full) for event in events], headers=BY_BUGSINK)
-
-
-def lately(minutes: float) -> str:
-    """Return the ISO time `minutes` ago."""
-    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
-
-
-PROJECT_REFERENCE = {"id": str(PROJECT_ID), "name": PROJECT, "slug": PROJECT}
-"""How answers name the one project."""

@@ -36,6 +36,7 @@ def _shown(event: Any, *, mapped: bool) -> dict[str, Any]:
         "event_id": event.event_id.hex,
         "received": event.ingested_at.isoformat(),
         "timestamp": event.timestamp.isoformat(),
+        "order": event.digest_order,
         "issue": {
             "id": issue.digest_order,
             "type": issue.calculated_type,
