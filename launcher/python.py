@@ -24,6 +24,7 @@ from launcher.console import USAGE, SetupError, Step, from_os, say
 from launcher.project import Project, interpreter
 
 _KEPT = {"pip", "setuptools", "wheel"}
+_hosts: dict[str, str] = {}  # found once a process: to ask a Python costs a third of a second
 _EDITABLE = (
     # After the standard library and before the packages: the rooms' names exist among packages too.
     "import sys; p = {root!r}; p in sys.path or sys.path.insert("
@@ -257,6 +258,12 @@ def _pip_env(env: Mapping[str, str]) -> dict[str, str]:
 
 def pip_host(env: Mapping[str, str]) -> str:
     """A Python that has pip. Raises SetupError when there is none."""
+    if "pip" not in _hosts:
+        _hosts["pip"] = _find_pip_host(env)
+    return _hosts["pip"]
+
+
+def _find_pip_host(env: Mapping[str, str]) -> str:
     candidates = [interpreter(), getattr(sys, "_base_executable", "") or interpreter()]
     candidates += [
         found for name in ("python3", "python") if (found := shutil.which(name, path=env.get("PATH")))

@@ -59,7 +59,10 @@ def test_pip_s_settings_in_uv_s_words() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["global.keyring-provider='subprocess'", "install.constraint='c.txt'", "global.find-links='relative'", "global.unreadable='1'"],
+    [
+        "global.keyring-provider='subprocess'", "install.constraint='c.txt'", "global.find-links='relative'",
+        "global.unreadable='1'",
+    ],
 )  # fmt: skip
 def test_a_pip_setting_that_uv_has_not_leaves_the_work_to_pip(setting: str) -> None:
     assert pipconfig.for_uv(setting, {}) is None
@@ -71,7 +74,7 @@ def test_a_pip_setting_that_uv_has_not_leaves_the_work_to_pip(setting: str) -> N
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full", USAGE),
         ("npm error code ENOSPC", "disk is full", USAGE),
         ("THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "does not have the hash", USAGE),
-        ("  × Hash mismatch for `x==1`", "does not have the hash", USAGE),
+        ("  \u00d7 Hash mismatch for `x==1`", "does not have the hash", USAGE),
         ("npm error code EINTEGRITY", "does not have the hash", USAGE),
         ("npm error code EACCES", "not allowed to write", USAGE),
         ("npm error code EAI_AGAIN", "could not be reached", BROKEN),
