@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -22,21 +23,29 @@ EXAMPLES, STEPS = 6, 30
 Post = dict[str, Any]
 
 
+@dataclass
+class World:
+    """What all histories share: the target, the three people, and how many requests were made."""
+
+    services: Services
+    people: list[Actor]
+    steps: int = 0
+
+
 class Posts(RuleBasedStateMachine):
     """Three people write, change, publish and delete posts, theirs and others'; the model knows the outcome."""
 
-    services: ClassVar[Services]
-    people: ClassVar[list[Actor]]
-    steps: ClassVar[int] = 0
+    world: ClassVar[World]
     posts = Bundle("posts")
 
     def __init__(self) -> None:
         super().__init__()
+        self.people = self.world.people
         self.model: dict[str, Post] = {}
 
     def _rest(self, who: int, method: str, path: str, **more: Any) -> Any:
-        type(self).steps += 1
-        return self.services.database.rest(method, path, token=self.people[who].access_token, **more)
+        self.world.steps += 1
+        return self.world.services.database.rest(method, path, token=self.people[who].access_token, **more)
 
     @rule(target=posts, who=WHO, title=TEXT, status=st.sampled_from(["draft", "published"]))
     def write(self, who: int, title: str, status: str) -> str:
@@ -125,19 +134,19 @@ class Posts(RuleBasedStateMachine):
     @invariant()
     def stored_is_the_model(self) -> None:
         """PostgreSQL holds exactly what the model says, whatever was answered."""
-        if not self.model and not type(self).steps:
+        if not self.model and not self.world.steps:
             return
         stored = {
             r["id"]: _known_fields(r)
             for person in self.people
-            for r in self.services.database.witness_rows("posts", author_id=person.id)
+            for r in self.world.services.database.witness_rows("posts", author_id=person.id)
         }
         expect_equal(stored, self.model, "what is stored is what the history leads to", service=DATABASE)
 
     def teardown(self) -> None:
         """The next history begins with no posts."""
         for person in self.people:
-            self.services.database.rest(
+            self.world.services.database.rest(
                 "DELETE", "/posts", token=person.access_token, params={"author_id": f"eq.{person.id}"}
             ).demand(200)
 
@@ -167,7 +176,7 @@ def test_random_histories(run: Run, services: Services, actor: NewActor, witness
     class Machine(Posts):
         pass
 
-    Machine.services, Machine.people, Machine.steps = services, [actor() for _ in range(3)], 0
+    world = Machine.world = World(services, [actor() for _ in range(3)])
     run_state_machine_as_test(
         Machine,
         settings=settings(
@@ -180,5 +189,5 @@ def test_random_histories(run: Run, services: Services, actor: NewActor, witness
             suppress_health_check=list(HealthCheck),
         ),
     )
-    witness(services.database.channel, f"the stored posts after each of {Machine.steps} steps")
-    expect(Machine.steps >= EXAMPLES, "the histories had steps", saw=Machine.steps, service=DATABASE)
+    witness(services.database.channel, f"the stored posts after each of {world.steps} steps")
+    expect(world.steps >= EXAMPLES, "the histories had steps", saw=world.steps, service=DATABASE)

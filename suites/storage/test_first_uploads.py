@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from core.expect import expect, expect_equal
+from core.expect import expect_equal
 from core.passport import check
-from fixtures.files import MIB, MadeFile, sha256
+from fixtures.files import MIB
 from fixtures.toolbox import Services
-from scenarios.api import files
 from scenarios.api.place import Place
+from suites.storage.uploads import expect_content, upload
 from suites.types import NewActor, NewFile, Witness
 
 STORAGE = "supabase.storage"
@@ -36,7 +34,7 @@ def test_small_file(
     others = services.r2.s3.keys(f"{person.id}/")
     witness("R2's S3 API", "nothing of this person's")
     expect_equal(others, [], "R2 holds nothing of a file of 1 MiB", service=R2)
-    read_back(services, place, person.access_token, stored, file)
+    expect_content(services, person.access_token, stored, file)
 
 
 @check(
@@ -59,35 +57,4 @@ def test_large_file(
     others = services.storage.keys(person.id)
     witness("Storage API with the secret key", "nothing of this person's")
     expect_equal(others, [], "Supabase Storage holds nothing of a file of 6 MiB", service=STORAGE)
-    read_back(services, place, person.access_token, stored, file)
-
-
-def upload(services: Services, place: Place, token: str, file: MadeFile) -> dict[str, Any]:
-    """Uploads through the platform; the answer describes the file as sent."""
-    answer = files.upload(
-        services.platform.port, place, token, name=file.name, data=file.data, mime=file.mime
-    )
-    expect(
-        answer.status == 201,
-        "uploading a file answers 201",
-        expected="201 with the file's description",
-        saw=f"{answer.status} {answer.text[:300]}",
-        service="platform",
-    )
-    stored = answer.json()["file"]
-    expect_equal(
-        (stored["name"], stored["size"], stored["sha256"], stored["status"]),
-        (file.name, file.size, file.sha256, "ready"),
-        "the upload's answer describes the file that was sent",
-        service="platform",
-    )
-    return dict(stored)
-
-
-def read_back(services: Services, place: Place, token: str, stored: dict[str, Any], file: MadeFile) -> None:
-    """The platform hands the same bytes out again."""
-    answer = files.content(services.platform.port, place, token, stored["id"])
-    expect_equal(answer.status, 200, "reading one's own file answers 200", service="platform")
-    expect_equal(
-        sha256(answer.content), file.sha256, "the platform hands the same bytes out again", service="platform"
-    )
+    expect_content(services, person.access_token, stored, file)

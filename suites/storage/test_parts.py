@@ -1,0 +1,194 @@
+"""P2.1: uploads in parts: any order, repeats, resuming, aborting, and what must not pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.files import MIB, MadeFile, made_bytes
+from fixtures.toolbox import Services
+from scenarios.api import files
+from scenarios.api.place import Place
+from suites.storage.uploads import expect_content, held, holdings
+from suites.types import NewActor, NewFile, Witness
+
+R2 = "r2"
+
+
+def begin(services: Services, place: Place, token: str, file: MadeFile) -> dict[str, Any]:
+    """Starts an upload in parts that must be taken."""
+    answer = files.start(
+        services.platform.port, place, token, name=file.name, size=file.size, sha256=file.sha256
+    )
+    expect(
+        answer.status == 201,
+        "starting an upload in parts answers 201",
+        saw=answer.text[:200],
+        service="platform",
+    )
+    return dict(answer.json()["upload"])
+
+
+@check(
+    "storage.parts_any_order",
+    "Parts may come in any order and twice, and the upload may be resumed",
+    requirement=("P2.1", "P2.3"),
+    service=R2,
+    capability="storage.r2",
+    timeout=40,
+    why_slow="20 MiB in parts, some of them twice",
+)
+def test_parts_any_order(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Part 3, then a wrong part 1, then what is missing as the server tells it, then part 1 rightly."""
+    person, file = actor(), made(20 * MIB)
+    port, token = services.platform.port, person.access_token
+    upload = begin(services, place, token, file)
+    parts = dict(files.parts_of(file.data, upload["part_size"]))
+    expect_equal(
+        len(parts), upload["parts"], "the server counts the parts as the rule says", service="platform"
+    )
+    last = max(parts)
+    wrong = made_bytes("wrong", len(parts[1]))
+    for number, data in ((last, parts[last]), (1, wrong)):
+        answer = files.put_part(port, place, token, upload["id"], number, data)
+        expect(answer.status == 200, f"part {number} is taken", saw=answer.text[:200], service="platform")
+
+    early = files.complete(port, place, token, upload["id"])
+    expect(
+        early.status == 409 and early.json()["error"]["details"].get("missing") == [2],
+        "completing with a part missing is refused and names the part",
+        expected="409 conflict, missing [2]",
+        saw=early.text[:200],
+        service="platform",
+    )
+    status = services.platform.call("GET", f"/api/upload/{upload['id']}", token=token).expect(
+        200, claim="the upload's state can be asked for"
+    )
+    received = status.json(dict)["upload"]["received"]
+    expect_equal(
+        sorted(received), [1, last], "the state says which parts came, for resuming", service="platform"
+    )
+    for number in [*sorted(set(parts) - set(received)), 1]:
+        answer = files.put_part(port, place, token, upload["id"], number, parts[number])
+        expect(answer.status == 200, f"part {number} is taken", saw=answer.text[:200], service="platform")
+    [under_way] = services.database.witness_rows("uploads", owner_id=person.id) or [{}]
+    multipart = str(under_way.get("multipart_id"))
+    done = files.complete(port, place, token, upload["id"], sha256=file.sha256)
+    expect(done.status == 201, "with all parts the upload completes", saw=done.text[:300], service="platform")
+    stored = done.json()["file"]
+    seen = held(services, "r2", stored["object_key"])
+    witness("R2's S3 API", "SHA-256 of the object joined from parts")
+    expect_equal(seen, file.sha256, "R2 holds the parts in order, the repeated one as sent last", service=R2)
+    alive = services.r2.s3.upload_alive(stored["object_key"], multipart, 1, parts[1])
+    expect(not alive, "the multipart upload has ended in R2", saw="it still takes parts", service=R2)
+    expect_content(services, token, stored, file)
+
+
+@check(
+    "storage.parts_refused",
+    "A part of a wrong size, a wrong sum, and a stranger's hand are refused, and nothing stays",
+    requirement=("P2.1", "P6.3"),
+    service=R2,
+    capability="storage.r2",
+    timeout=40,
+    why_slow="two uploads in parts and the wait until the stores are empty",
+)
+def test_parts_refused(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """After a wrong sum at the end nothing remains: no object, no part, no row."""
+    person, stranger, file = actor(), actor(), made(9 * MIB)
+    port, token = services.platform.port, person.access_token
+    upload = begin(services, place, token, file)
+    parts = dict(files.parts_of(file.data, upload["part_size"]))
+    short = files.put_part(port, place, token, upload["id"], 1, parts[1][:-1])
+    expect_equal(short.status, 422, "a part one byte short is refused", service="platform")
+    for number in (0, 3):
+        beyond = files.put_part(port, place, token, upload["id"], number, parts[2])
+        expect(
+            beyond.status in (400, 404, 422),
+            f"part {number} of 2 is refused",
+            saw=beyond.status,
+            service="platform",
+        )
+    for method, path in (("PUT", "/parts/1"), ("GET", ""), ("POST", "/complete"), ("DELETE", "")):
+        body = parts[1] if method == "PUT" else None
+        answer = services.platform.call(
+            method, f"/api/upload/{upload['id']}{path}", token=stranger.access_token, body=body
+        )
+        expect_equal(
+            answer.status, 404, f"{method} on somebody's upload is refused to a stranger", service="platform"
+        )
+    for number, data in parts.items():
+        expect_equal(
+            files.put_part(port, place, token, upload["id"], number, data).status,
+            200,
+            "its owner goes on (positive control)",
+            service="platform",
+        )
+    wrong = files.complete(port, place, token, upload["id"], sha256="0" * 64)
+    expect_equal(wrong.status, 422, "completing with a wrong sum is refused", service="platform")
+    there = eventually(
+        lambda: holdings(services, person.id),
+        until=lambda h: h.empty,
+        within=20,
+        claim="after a wrong sum the stores hold nothing of the upload",
+        service=R2,
+    )
+    witness("both stores' own APIs", f"nothing: {there.empty}")
+    rows = services.database.witness_rows("files", owner_id=person.id)
+    expect_equal(rows, [], "after a wrong sum no row is left", service="supabase.database")
+
+
+@check(
+    "storage.parts_aborted",
+    "An aborted upload in parts leaves nothing, in R2 or in the database",
+    requirement=("P2.1", "risk.cost"),
+    service=R2,
+    capability="storage.r2",
+    timeout=40,
+    why_slow="8 MiB up, and the wait until the stores are empty",
+)
+def test_parts_aborted(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """R2 shows the unfinished upload before (positive control) and none after; its id is then unknown."""
+    person, file = actor(), made(9 * MIB)
+    port, token = services.platform.port, person.access_token
+    upload = begin(services, place, token, file)
+    parts = dict(files.parts_of(file.data, upload["part_size"]))
+    expect_equal(
+        files.put_part(port, place, token, upload["id"], 1, parts[1]).status,
+        200,
+        "part 1 is taken",
+        service=R2,
+    )
+    [begun] = services.database.witness_rows("uploads", owner_id=person.id) or [{}]
+    key, multipart = str(begun.get("object_key")), str(begun.get("multipart_id"))
+    alive = services.r2.s3.upload_alive(key, multipart, 2, parts[2])
+    expect(alive, "R2 itself knows the upload under way (positive control)", service=R2)
+    gone = services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=token)
+    expect_equal(gone.status, 204, "aborting answers 204", service="platform")
+    eventually(
+        lambda: holdings(services, person.id),
+        until=lambda h: h.empty,
+        within=20,
+        claim="after the abort R2 holds neither object nor parts",
+        service=R2,
+    )
+    eventually(
+        lambda: services.r2.s3.upload_alive(key, multipart, 2, parts[2]),
+        until=lambda alive: not alive,
+        within=20,
+        claim="after the abort R2 no longer knows the multipart upload",
+        service=R2,
+    )
+    witness("R2's S3 API", "no object and no unfinished upload")
+    left = services.database.witness_rows("uploads", owner_id=person.id)
+    expect_equal(left, [], "after the abort no row is left", service="supabase.database")
+    late = files.put_part(port, place, token, upload["id"], 2, parts[2])
+    expect_equal(late.status, 404, "a part for an aborted upload is refused", service="platform")
