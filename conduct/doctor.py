@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from core.objective import load_objectives
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
 from core.target import Target
-from fixtures.run import Run, new_directory
+from fixtures.run import ROOT, Run, new_directory
 from fixtures.services import Probe, catalogue, modules
 
 out = Console(highlight=False, width=None)
@@ -39,13 +40,13 @@ def examine(kind: str, file: Path, plan_name: str) -> int:
     directory = new_directory(Path(os.environ.get("TMPDIR", "/tmp")) / f"assay-doctor-{os.getuid()}")  # noqa: S108
     journal = Journal(directory, "doctor")
     well = True
-    with hold_target(Request(target=kind, target_file=file), journal) as (target, _):
+    with hold_target(Request(target=kind, target_file=file), journal) as (target, *_):
         run = Run(directory, target, journal, journal.redactor)
         _variables(target)
         for what, said, good in _probes(run):
             well &= good
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
-            out.print(run.redactor.text(said), markup=False)
+            out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
         _coverage(target, plan.manifest(manifest.gating())["checks"], plan.name)
     journal.close()
     return 0 if well else 3
@@ -114,15 +115,9 @@ def _coverage(target: Target, required: list[str], plan: str) -> None:
 
 def _passports() -> dict[str, Passport]:
     """Passports of every check, by importing the suites' modules as pytest does."""
-    import importlib.util
-
     found: dict[str, Passport] = {}
     for path in sorted({declared.path for declared in manifest.declared()}):
-        spec = importlib.util.spec_from_file_location(f"assay_doctor_{path.stem}_{abs(hash(path))}", path)
-        if spec is None or spec.loader is None:
-            continue
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         for value in vars(module).values():
             passport = getattr(value, ATTRIBUTE, None)
             if isinstance(passport, Passport):

@@ -19,20 +19,21 @@ from rich.console import Console
 from conduct import manifest
 from conduct.processes import Part, run_parts
 from core import target as targets
-from core.clock import eventually
+from core.clock import eventually, now_ns
 from core.errors import AssayError, BrokenError, ConfigError, Missed
 from core.journal import Journal
 from core.objective import Objective, load_objectives
 from core.plan import Plan, PlannedProfile, load_plan
 from core.target import Target
 from fixtures import embedded
-from fixtures.control import TOKEN, URL, fallen
+from fixtures.control import TOKEN, URL, deaths
 from fixtures.http import client, json_of
 from fixtures.run import ROOT, RUN_DIR, commit, new_directory
 from fixtures.services import catalogue
 
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
+LOG_KEPT = 4 * 1024 * 1024
 console = Console(stderr=True, highlight=False)
 
 
@@ -64,6 +65,7 @@ class Conductor:
     target: Target
     journal: Journal
     environment: dict[str, str] = field(default_factory=dict)
+    began: int = field(default_factory=now_ns)
     failures: list[str] = field(default_factory=list)
     """Parts that ended as no part should, in words; one is enough to make the run broken."""
 
@@ -142,9 +144,25 @@ class Conductor:
 
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
-        for name in fallen() if self.target.embedded else ():
-            self.journal.event("component.died", name=name, durable=True)
-            self.failures.append(f"{name} died")
+        for death in deaths(self.began) if self.target.embedded else ():
+            name = str(death["name"])
+            self.journal.event(
+                "component.died",
+                name=name,
+                exit=death.get("exit"),
+                log=f"logs/stack/{name}.log",
+                durable=True,
+            )
+            self.failures.append(f"{name} died (exit {death.get('exit')})")
+
+    def keep_logs(self, state: Path) -> None:
+        """Keeps the end of every component's log beside the evidence, without secrets."""
+        folder = self.directory / "logs" / "stack"
+        for log in sorted((state / "logs").glob("*.log")):
+            folder.mkdir(parents=True, exist_ok=True)
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - LOG_KEPT))
+                (folder / log.name).write_bytes(self.journal.redactor.bytes(file.read()))
 
     def _say(self, text: str) -> None:
         self.journal.event("note", level="progress", text=text)
@@ -220,7 +238,7 @@ def record(
     _announce(journal, directory, request, plan)
     reason, detail = "broken", ""
     try:
-        with interrupts_raise(), hold_target(request, journal) as (target, environment):
+        with interrupts_raise(), hold_target(request, journal) as (target, environment, state):
             environment[RUN_DIR] = str(directory)
             one = Conductor(request, plan, objectives, directory, target, journal, environment)
             if request.expect_version:
@@ -229,6 +247,8 @@ def record(
                 parts(one)
             finally:
                 one.note_deaths()
+                if state:
+                    one.keep_logs(state)
             if request.expect_version:
                 _demand_version(target, request.expect_version, journal, wait=0)
         reason, detail = ("broken", "; ".join(one.failures)) if one.failures else ("completed", "")
@@ -271,14 +291,14 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
 
 
 @contextmanager
-def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, dict[str, str]]]:
-    """The resolved target and the environment in which parts run; holds the embedded stack's lease."""
+def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, dict[str, str], Path | None]]:
+    """The resolved target, the environment for parts, and the embedded stack's folder; holds its lease."""
     environment: dict[str, str] = {}
     if request.target != "embedded":
         target = targets.resolve(request.target, catalogue(), file=request.target_file)
         journal.redactor = target.redactor()
         journal.event("target.resolved", **target.describe(), durable=True)
-        yield target, environment
+        yield target, environment, None
         return
     console.print("[bold]·[/bold] embedded target: starting")
     with embedded.attach(progress=sys.stderr) as stack:
@@ -295,7 +315,7 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, di
         journal.redactor = target.redactor()
         journal.redactor.add(stack.control_token)
         journal.event("target.resolved", **target.describe(), durable=True)
-        yield target, environment
+        yield target, environment, stack.state
 
 
 def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:

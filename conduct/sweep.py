@@ -46,7 +46,7 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path = RUNS) 
 def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target_file: Path) -> bool:
     clean = True
     first = Journal(found[0][0], "sweep")
-    with hold_target(Request(target=target, target_file=target_file), first) as (resolved, _):
+    with hold_target(Request(target=target, target_file=target_file), first) as (resolved, *_):
         for directory, rest in found:
             journal = Journal(directory, "sweep", redactor=resolved.redactor())
             run = Run(directory, resolved, journal, journal.redactor)

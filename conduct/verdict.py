@@ -11,6 +11,7 @@ from fixtures.run import RUNS
 from reports import History, gate, judge, show, write
 
 HISTORY = "ASSAY_HISTORY"
+USAGE = 2
 
 
 def judge_and_write(
@@ -23,9 +24,11 @@ def judge_and_write(
     history = History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
     try:
         verdict = judge(directory, objectives=objectives, history=history)
-        show(verdict)
         text, code = gate(verdict, release=release)
-        print(text)
+        print(text.partition("\n\n")[0], end="\n\n")
+        show(verdict)
+        if release and code == USAGE:
+            print(text.splitlines()[-1])
         write(verdict, directory, history=history if keep else None)
         print(f"report       {_near(directory / 'report' / 'index.html')}")
     finally:
