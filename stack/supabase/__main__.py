@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +43,15 @@ async def serve(settings: config.Config) -> None:
     servers = [_server(app, settings.port, "on")]
     if settings.mail_port:
         servers.append(_server(MailApi(app.parts.mailbox), settings.mail_port, "off"))
-    import signal
 
     loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        for server in servers:
+            server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: [setattr(s, "should_exit", True) for s in servers])
+        loop.add_signal_handler(number, leave)
     tasks = [asyncio.ensure_future(server.serve()) for server in servers]
     while not all(server.started for server in servers):
         done, _ = await asyncio.wait(tasks, timeout=0.01, return_when=asyncio.FIRST_COMPLETED)

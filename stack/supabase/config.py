@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """``options.supabase`` of CONFIG.json. Defaults are those of a hosted project, but for ``autoconfirm``' sake see README."""
+    """``options.supabase`` of CONFIG.json. Defaults are a hosted project's."""
 
     schemas: tuple[str, ...] = ("public",)  # exposed by REST, the first is the default
     extra_search_path: tuple[str, ...] = ("public", "extensions")
@@ -114,4 +114,9 @@ def _options(given: dict[str, Any], path: Path) -> Options:
         raise ValueError(
             f"{path}: options.supabase knows no {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
         )
-    return Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    for name, value in values.items():
+        expected = type(getattr(Options, name))
+        if not isinstance(value, (int, float) if expected is float else expected):
+            raise ValueError(f"{path}: options.supabase.{name} must be {expected.__name__}, not {value!r}")
+    return Options(**values)

@@ -19,7 +19,7 @@ class Resettable(Protocol):
 
 
 class Faults:
-    """Planned misbehaviour. A fault: ``path`` (prefix), ``method``, ``delay_ms``, ``status``, ``body``, ``drop``, ``times``."""
+    """Planned misbehaviour. A fault has some of KNOWN; ``path`` is a prefix, ``drop`` cuts the connection."""
 
     KNOWN = frozenset(("path", "method", "delay_ms", "status", "body", "drop", "times"))
 

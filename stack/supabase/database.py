@@ -27,7 +27,7 @@ class Unavailable(Exception):
     """PostgreSQL cannot be reached, or went away in mid-request."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
+class _Connection(asyncpg.Connection):
     """Every setting is made transaction-local, so the pool's reset query (one more round trip) has nothing to do."""
 
     def get_reset_query(self) -> str:

@@ -14,7 +14,8 @@ OPEN = re.compile(
 )
 BROWSER = re.compile(r"^Mozilla/5\.0 ")
 EXPOSED = (
-    "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit, "
+    "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
+    "Transfer-Encoding, Range-Unit, "
     "Preference-Applied, ETag, X-Total-Count, Link, X-Supabase-Api-Version, Upload-Offset, Upload-Length, Upload-Metadata, "
     "Upload-Expires, Tus-Version, Tus-Resumable, Tus-Max-Size, Tus-Extension, Retry-After"
 )

@@ -53,7 +53,7 @@ class Signer:
         self._secret = secret
         self._private = jwt.PyJWK(signing_jwk, "ES256") if signing_jwk else None
         self.kid = signing_jwk.get("kid") if signing_jwk else None
-        self._public: Any = self._private.key.public_key() if self._private else None  # type: ignore[union-attr]
+        self._public: Any = self._private.key.public_key() if self._private else None
         self._cache: dict[str, Caller] = {}
 
     def sign(self, claims: dict[str, Any]) -> str:

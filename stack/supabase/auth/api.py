@@ -22,7 +22,7 @@ from stack.supabase.tokens import Signer
 
 PREFIX = "/auth/v1"
 ELSEWHERE = re.compile(
-    r"/(sso|saml|scim|passkeys|oauth/|admin/(sso|oauth|audit|custom-providers)|user/oauth|web3)"
+    r"/(saml|scim|passkeys|oauth/|admin/(sso|oauth|audit|custom-providers)|user/oauth|web3)"
 )
 
 
@@ -132,6 +132,8 @@ class Auth:
             known = known or bool(matched)
             if matched and method == request.method:
                 return await handler(Context(request, self._services, matched.groups()))
+        if path.startswith("/sso"):
+            raise AuthError(404, "saml_provider_disabled", "SAML 2.0 is disabled")
         if ELSEWHERE.match(path):
             raise AuthError(
                 501,

@@ -42,7 +42,8 @@ async def enroll(ctx: Context) -> Json:
         factor_id = str(uuid.uuid4())
         try:
             await db.execute(
-                "insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, created_at, updated_at, secret) "
+                "insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, "
+                "created_at, updated_at, secret) "
                 "values ($1, $2, $3, 'totp', 'unverified', now(), now(), $4)",
                 factor_id,
                 user["id"],
@@ -53,7 +54,7 @@ async def enroll(ctx: Context) -> Json:
             message = f'A factor with the friendly name "{name}" for this user already exists'
             raise AuthError(422, "mfa_factor_name_conflict", message) from error
     issuer = body.get("issuer") or urlsplit(ctx.options.site_url).netloc
-    uri = pyotp.TOTP(secret).provisioning_uri(user["email"] or str(user["id"]), issuer)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user["email"] or str(user["id"]), issuer_name=issuer)
     picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="40"><text y="20">{html.escape(uri)}</text></svg>'
     return {
         "id": factor_id,

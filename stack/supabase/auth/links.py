@@ -97,7 +97,8 @@ class Links:
     async def find(self, db: Any, token_hash: str, types: tuple[str, ...]) -> users.Row:
         """The user whose token this is; ``types`` are token types. Raises AuthError 403 otp_expired."""
         row = await db.fetchrow(
-            "select user_id, token_type::text, relates_to, created_at at time zone 'utc' as created_at from auth.one_time_tokens "
+            "select user_id, token_type::text, relates_to, created_at at time zone 'utc' as created_at "
+            "from auth.one_time_tokens "
             "where token_hash in ($1, $2) and token_type::text = any($3) limit 1 for update",
             token_hash,
             PKCE + token_hash.removeprefix(PKCE),
@@ -173,7 +174,8 @@ async def open_flow(
 async def issue_code(db: Any, user_id: Any, method: str) -> str:
     """The code of the newest flow that this person began by ``method``, now redeemable. Raises AuthError."""
     code: str | None = await db.fetchval(
-        "update auth.flow_state set auth_code_issued_at = now(), updated_at = now() where id = (select id from auth.flow_state "
+        "update auth.flow_state set auth_code_issued_at = now(), updated_at = now() where id = (select id "
+        "from auth.flow_state "
         "where user_id = $1 and authentication_method = $2 order by created_at desc limit 1) returning auth_code",
         user_id,
         method,

@@ -57,7 +57,8 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{provider}
 <form method="post"><input type="hidden" name="state" value="{state}">
 <label>Email <input name="email" type="email" required autofocus></label>
 <label>Name <input name="name"></label>
-<button type="submit">Sign in</button> <button type="submit" name="deny" value="1" formnovalidate>Cancel</button></form></html>"""
+<button type="submit">Sign in</button>
+<button type="submit" name="deny" value="1" formnovalidate>Cancel</button></form></html>"""
 
 
 async def page(ctx: Context) -> Response:

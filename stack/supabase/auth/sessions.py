@@ -29,7 +29,8 @@ class Sessions:
             raise AuthError(400, "user_banned", "User is banned")
         session_id, at = str(uuid.uuid4()), users.now()
         await db.execute(
-            "insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip) values ($1, $2, $3, $3, 'aal1', $4, $5)",
+            "insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip) values "
+            "($1, $2, $3, $3, 'aal1', $4, $5)",
             session_id,
             user["id"],
             at,
@@ -50,7 +51,8 @@ class Sessions:
     async def add_method(self, db: Any, session_id: str, method: str) -> None:
         """Note how the session was authenticated (the ``amr`` claim)."""
         await db.execute(
-            "insert into auth.mfa_amr_claims (session_id, created_at, updated_at, authentication_method) values ($1, now(), now(), $2) "
+            "insert into auth.mfa_amr_claims (session_id, created_at, updated_at, authentication_method) "
+            "values ($1, now(), now(), $2) "
             "on conflict (session_id, authentication_method) do update set updated_at = excluded.updated_at",
             session_id,
             method,
@@ -59,7 +61,8 @@ class Sessions:
     async def respond(self, db: Any, user: users.Row, session_id: str, refresh_token: str) -> dict[str, Any]:
         """Access and refresh token with the user."""
         session = await db.fetchrow(
-            "select s.aal::text, (select coalesce(jsonb_agg(jsonb_build_object('method', authentication_method, 'timestamp', "
+            "select s.aal::text, (select coalesce(jsonb_agg(jsonb_build_object('method', "
+            "authentication_method, 'timestamp', "
             "extract(epoch from updated_at)::bigint) order by updated_at desc), '[]') from auth.mfa_amr_claims a "
             "where a.session_id = s.id) as amr from auth.sessions s where s.id = $1",
             session_id,
@@ -108,7 +111,8 @@ class Sessions:
                 following = active["token"]
             elif users.now() > row["updated_at"] + timedelta(seconds=self._options.refresh_reuse_interval):
                 await db.execute(
-                    "update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1 and not revoked",
+                    "update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = "
+                    "$1 and not revoked",
                     row["session_id"],
                 )
                 raise Reused
@@ -128,7 +132,8 @@ class Sessions:
     async def rotate(self, db: Any, user: users.Row, session_id: str) -> dict[str, Any]:
         """A new pair for a running session, after its level of assurance changed."""
         old = await db.fetchval(
-            "update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1 and not revoked returning token",
+            "update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1 and "
+            "not revoked returning token",
             session_id,
         )
         return await self.respond(
@@ -149,7 +154,8 @@ class Sessions:
     async def _new_refresh_token(self, db: Any, user: users.Row, session_id: str, parent: str | None) -> str:
         token = "".join(secrets.choice(ALPHABET) for _ in range(12))
         await db.execute(
-            "insert into auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id) "
+            "insert into auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, "
+            "updated_at, parent, session_id) "
             "values ('00000000-0000-0000-0000-000000000000', $1, $2, false, now(), now(), $3, $4)",
             token,
             str(user["id"]),

@@ -50,14 +50,10 @@ async def sign_up(ctx: Context) -> Json:
 
 
 async def new_email_user(db: Any, email: str, password_hash: str, data: Json) -> users.Row:
-    """A user with an e-mail identity, unconfirmed; what the identity says stands in the metadata too."""
-    user_id = str(uuid.uuid4())
-    known = {"sub": user_id, "email": email, "email_verified": False, "phone_verified": False}
-    user = await users.create(
-        db, email=email, password_hash=password_hash, data={**data, **known}, user_id=user_id
-    )
+    """A user with an e-mail identity, unconfirmed."""
+    user = await users.create(db, email=email, password_hash=password_hash, data=data)
     await users.add_email_identity(db, user)
-    return await users.update(db, user_id)
+    return await users.update(db, user["id"])
 
 
 def _disguised(email: str, data: Json) -> Json:

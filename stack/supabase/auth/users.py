@@ -15,8 +15,10 @@ Row = dict[str, Any]
 
 SELECT = """
 select u.*,
-  (select coalesce(jsonb_agg(to_jsonb(i) order by i.created_at, i.id), '[]') from auth.identities i where i.user_id = u.id) as identities,
-  (select coalesce(jsonb_agg(to_jsonb(f) - 'secret' order by f.created_at), '[]') from auth.mfa_factors f where f.user_id = u.id) as factors
+  (select coalesce(jsonb_agg(to_jsonb(i) order by i.created_at, i.id), '[]')
+    from auth.identities i where i.user_id = u.id) as identities,
+  (select coalesce(jsonb_agg(to_jsonb(f) - 'secret' order by f.created_at), '[]')
+    from auth.mfa_factors f where f.user_id = u.id) as factors
 from auth.users u where {where}"""
 BY_ID, BY_EMAIL = SELECT.format(where="u.id = $1"), SELECT.format(where="u.email = $1 and not u.is_sso_user")
 EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\".]+")
@@ -39,10 +41,10 @@ def email_of(value: Any) -> str:
     """A valid address in lower case. Raises AuthError."""
     if not isinstance(value, str) or not value:
         raise invalid("An email address is required")
-    value = value.strip().lower()
+    value = str(value).strip().lower()
     if len(value) > 255 or not (EMAIL.fullmatch(value) or LOCAL_EMAIL.fullmatch(value)):
         raise invalid("Unable to validate email address: invalid format")
-    return value
+    return str(value)
 
 
 def uuid_of(value: str, what: str = "user_id") -> str:
@@ -86,7 +88,8 @@ async def create(
         await db.execute(
             "insert into auth.users (instance_id, id, aud, role, email, phone, encrypted_password, raw_app_meta_data, "
             "raw_user_meta_data, created_at, updated_at, is_anonymous, confirmation_token, recovery_token, "
-            "email_change_token_new, email_change) values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, "
+            "email_change_token_new, email_change) values ('00000000-0000-0000-0000-000000000000', $1, "
+            "'authenticated', $2, $3, "
             "$4, $5, $6, $7, $8, $8, $9, '', '', '', '')",
             user_id,
             role,
@@ -114,7 +117,7 @@ async def update(db: Any, user_id: str, **values: Any) -> Row:
     names = list(values)
     assign = ", ".join(f"{name} = ${n}" for n, name in enumerate(names, 3))
     await db.execute(
-        f"update auth.users set updated_at = $2{', ' if assign else ''}{assign} where id = $1",  # noqa: S608 our own names
+        f"update auth.users set updated_at = $2{', ' if assign else ''}{assign} where id = $1",
         user_id,
         now(),
         *values.values(),
@@ -129,7 +132,8 @@ async def add_identity(db: Any, user_id: str, provider: str, provider_id: str, d
     """Give the user an identity. Raises AuthError 422 if another user has it."""
     try:
         await db.execute(
-            "insert into auth.identities (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at) "
+            "insert into auth.identities (provider_id, user_id, identity_data, provider, last_sign_in_at, "
+            "created_at, updated_at) "
             "values ($1, $2, $3, $4, $5, $5, $5)",
             provider_id,
             user_id,
@@ -228,7 +232,8 @@ def identity(row: Row) -> Row:
     """An identity as clients see it."""
     out = {
         "identity_id": row["id"], "id": row["provider_id"], "user_id": row["user_id"], "identity_data": row["identity_data"],
-        "provider": row["provider"], "last_sign_in_at": stamp(row["last_sign_in_at"]), "created_at": stamp(row["created_at"]),
+        "provider": row["provider"], "last_sign_in_at": stamp(row["last_sign_in_at"]),
+        "created_at": stamp(row["created_at"]),
         "updated_at": stamp(row["updated_at"]),
     }  # fmt: skip
     return out | ({"email": row["email"]} if row["email"] else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from stack.supabase.auth import links, redirects, users
@@ -27,7 +28,9 @@ async def post(ctx: Context) -> dict[str, Any]:
     ctx.services.limits.take("verify", ctx.request.ip)
     body = await ctx.body()
     if body.get("phone"):
-        raise AuthError(400, "phone_provider_disabled", "Phone logins are disabled")
+        if not re.fullmatch(r"\+?[1-9]\d{1,14}", body["phone"]):
+            raise invalid("Invalid phone number format (E.164 required)")
+        raise AuthError(403, "otp_expired", "Token has expired or is invalid")  # nobody has a phone here
     if bool(body.get("token")) == bool(body.get("token_hash")):
         raise invalid("Verify requires either a token or a token hash")
     kind = _kind(body.get("type"))
@@ -137,7 +140,7 @@ async def apply_email(db: Any, user: users.Row, email: str) -> users.Row:
         await users.add_identity(
             db, str(user["id"]), "email", str(user["id"]), {**data, "phone_verified": False}
         )
-    meta = {**(user["raw_user_meta_data"] or {}), "email": email, "email_verified": True}
+    meta = {**(user["raw_user_meta_data"] or {}), "email_verified": True}
     await users.update(
         db,
         user["id"],

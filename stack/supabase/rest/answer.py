@@ -182,7 +182,8 @@ def envelope(source: str, inner: str, total: str | None, shape: str) -> str:
     counted = f", pgrst_total AS ({total})" if total else ""
     count = "(SELECT count(*) FROM pgrst_total)" if total else "null::bigint"
     return (
-        f"WITH {source}pgrst_rows AS ({inner}){counted} SELECT {count} AS total, count(_t) AS rows, {BODIES[shape]} AS body, "
+        f"WITH {source}pgrst_rows AS ({inner}){counted} SELECT {count} AS total, count(_t) AS rows, "
+        f"{BODIES[shape]} AS body, "
         "nullif(current_setting('response.headers', true), '') AS headers, "
         "nullif(current_setting('response.status', true), '') AS status, "
         "nullif(current_setting('pgrst.updated', true), '') AS updated FROM (SELECT * FROM pgrst_rows) _t"
@@ -279,5 +280,6 @@ def _override(headers: dict[str, str], answer: Answer) -> None:
         for one in json.loads(answer.headers):
             headers.update({str(k).lower(): str(v) for k, v in one.items()})
     except (ValueError, AttributeError, TypeError) as error:
-        raise ApiError(500, "PGRST111", "response.headers GUC must be a JSON array composed of objects with a single key and a "
+        raise ApiError(500, "PGRST111", "response.headers GUC must be a JSON array composed of objects "
+                                        "with a single key and a "
                        "string value") from error  # fmt: skip

@@ -170,9 +170,12 @@ def _function(f: dict[str, Any], catalog: Catalog) -> Function:
     if f["relation"] and tuple(f["relation"]) in catalog.relations:
         rows = catalog.relations[f["relation"][0], f["relation"][1]]
     elif columns := f["columns"] or f["fields"]:
-        if f["columns"] is None or len(columns) > 1 or f["returns"] == "record":
-            rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
-        elif f["set"] and f["columns"]:
+        if (
+            f["columns"] is None
+            or len(columns) > 1
+            or f["returns"] == "record"
+            or (f["set"] and f["columns"])
+        ):
             rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
     elif f["returns"] == "record":
         rows = Relation(f["schema"], f["name"], {})

@@ -106,22 +106,27 @@ class Scanner:
         self.text, self.what, self.at = text, what, 0
 
     def peek(self, literal: str) -> bool:
+        """Whether ``literal`` comes next."""
         return self.text.startswith(literal, self.at)
 
     def take(self, literal: str) -> bool:
+        """Step over ``literal`` if it comes next."""
         if self.peek(literal):
             self.at += len(literal)
             return True
         return False
 
     def expect(self, literal: str) -> None:
+        """Step over ``literal``. Raises PGRST100."""
         if not self.take(literal):
             self.fail(f'expecting "{literal}"')
 
     def done(self) -> bool:
+        """Whether nothing is left."""
         return self.at >= len(self.text)
 
     def fail(self, expecting: str) -> NoReturn:
+        """Raise PGRST100 for what stands here."""
         found = f'"{self.text[self.at]}"' if not self.done() else "end of input"
         raise ApiError(
             400,
@@ -131,8 +136,9 @@ class Scanner:
         )
 
     def quoted(self) -> str:
+        """A text in double quotes; a backslash escapes."""
         self.expect('"')
-        out = []
+        out: list[str] = []
         while not self.done():
             char = self.text[self.at]
             self.at += 1
@@ -164,9 +170,11 @@ class Scanner:
         return found
 
     def field(self) -> Field:
+        """A name with its JSON path."""
         return Field(self.name(), self.path())
 
     def path(self) -> tuple[tuple[str, str], ...]:
+        """``->key`` and ``->>key``, as many as there are."""
         steps = []
         while self.peek("->"):
             arrow = "->>" if self.take("->>") else "->"
@@ -184,6 +192,7 @@ class Scanner:
         return tuple(steps)
 
     def cast(self) -> str | None:
+        """``::type``, if it is there."""
         if not self.take("::"):
             return None
         found = CAST.match(self.text, self.at)

@@ -358,7 +358,8 @@ def _ambiguous(relation: Relation, embed: Embed, found: list[Link]) -> ApiError:
     return ApiError(
         300, "PGRST201",
         f"Could not embed because more than one relationship was found for '{relation.name}' and '{embed.name}'", details,
-        f"Try changing '{embed.name}' to one of the following: {choices}. Find the desired relationship in the 'details' key.",
+        f"Try changing '{embed.name}' to one of the following: {choices}. Find the desired relationship in "
+        "the 'details' key.",
     )  # fmt: skip
 
 

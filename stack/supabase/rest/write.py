@@ -120,7 +120,10 @@ class Write:
         if resolution == "ignore-duplicates" or not columns:
             return target + "NOTHING"
         assign = ", ".join(f"{identifier(c)} = EXCLUDED.{identifier(c)}" for c in columns)
-        counted = "set_config('pgrst.updated', (coalesce(nullif(current_setting('pgrst.updated', true), '')::int, 0) + 1)::text, true)"
+        counted = (
+            "set_config('pgrst.updated', (coalesce(nullif(current_setting('pgrst.updated', true), "
+            "'')::int, 0) + 1)::text, true)"
+        )
         return f"{target}UPDATE SET {assign} WHERE {counted} <> ''"
 
     def check_columns(self, columns: tuple[str, ...]) -> None:

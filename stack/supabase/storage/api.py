@@ -34,7 +34,8 @@ PREFIX = "/storage/v1"
 UPLOAD_URL_S = 2 * 3600
 SWEEP_S = 60
 JWS_ERRORS = {"malformed": "JWS Protected Header is invalid", "signature": "signature verification failed",
-              "expired": '"exp" claim timestamp check failed', "algorithm": '"alg" (Algorithm) Header Parameter value not allowed'}  # fmt: skip
+              "expired": '"exp" claim timestamp check failed',
+              "algorithm": '"alg" (Algorithm) Header Parameter value not allowed'}  # fmt: skip
 
 
 class Storage:
@@ -110,6 +111,10 @@ class Storage:
             return await self._resumable(request, rest.removeprefix("resumable").strip("/"))
         if head in ("status", "health", "version"):
             return Response(200, b"ok", {"content-type": "text/plain"})
+        if path.startswith("render/image/sign/") and request.method in ("GET", "HEAD"):
+            return await self._render_signed(
+                request, *path.removeprefix("render/image/sign/").partition("/")[::2]
+            )
         if head in ("render", "s3", "iceberg", "vector", "cdn", "object-lifecycle"):
             raise StorageError(
                 501,
@@ -238,7 +243,8 @@ class Storage:
         )
         now = int(time.time())
         token = self._signer.sign_shared({
-            "owner": who.user_id, "url": f"{bucket_id}/{name}", "upsert": upsert, "scope": "upload", "iat": now, "exp": now + UPLOAD_URL_S
+            "owner": who.user_id, "url": f"{bucket_id}/{name}", "upsert": upsert, "scope": "upload",
+            "iat": now, "exp": now + UPLOAD_URL_S
         })  # fmt: skip
         return json_response({"url": f"/object/upload/sign/{bucket_id}/{name}?token={token}", "token": token})
 
@@ -273,6 +279,18 @@ class Storage:
         row = await self.objects.find(None, bucket_id, name, "storage.object.get_signed")
         return serve.asset(request, self.objects.store, row, query, claims.get("exp"))
 
+    async def _render_signed(self, request: Request, bucket_id: str, name: str) -> Response:
+        """Vector images are never resized, so they can be served; resizing pixels is left out."""
+        response = await self._get_signed(request, bucket_id, name)
+        if not response.headers.get("content-type", "").startswith("image/svg"):
+            raise StorageError(
+                501,
+                "NotImplemented",
+                "image transformation is not part of the embedded target",
+                "NotImplemented",
+            )
+        return response
+
     async def _info(self, request: Request, path: str) -> Response:
         """GET /object/info/[public/|authenticated/]{bucket}/{name}."""
         kind, _, rest = path.partition("/")
@@ -287,12 +305,13 @@ class Storage:
             None if bucket["public"] else who, bucket_id, name, "storage.object.info"
         )
         metadata = row["metadata"] or {}
-        modified = metadata.get("lastModified") or stamp(row["updated_at"])
+        modified = str(metadata.get("lastModified") or stamp(row["updated_at"]))
         headers = {"etag": metadata.get("eTag", ""), "last-modified": serve.http_date(modified),
                    "cache-control": metadata.get("cacheControl", "no-cache"), "content-type": JSON}  # fmt: skip
         return json_response({
             "id": row["id"], "name": row["name"], "version": row["version"], "bucket_id": bucket_id,
-            "size": metadata.get("size"), "content_type": metadata.get("mimetype"), "cache_control": metadata.get("cacheControl"),
+            "size": metadata.get("size"), "content_type": metadata.get("mimetype"),
+            "cache_control": metadata.get("cacheControl"),
             "etag": metadata.get("eTag"), "metadata": row["user_metadata"], "last_modified": stamp(row["updated_at"]),
             "created_at": stamp(row["created_at"]),
         }, headers=headers)  # fmt: skip
@@ -300,15 +319,9 @@ class Storage:
     async def _sign(self, request: Request, bucket_id: str, name: str) -> Response:
         who, given = self._caller(request), await self._json(request)
         seconds = self._seconds(given)
-        if given.get("transform"):
-            raise StorageError(
-                501,
-                "NotImplemented",
-                "image transformation is not part of the embedded target",
-                "NotImplemented",
-            )
         await self.objects.find(who, bucket_id, name, "storage.object.sign")
-        return json_response({"signedURL": self._url(bucket_id, name, seconds)})
+        kind = "render/image" if given.get("transform") else "object"
+        return json_response({"signedURL": self._url(bucket_id, name, seconds, kind)})
 
     async def _sign_many(self, request: Request, bucket_id: str) -> Response:
         who, given = self._caller(request), await self._json(request)
@@ -320,16 +333,17 @@ class Storage:
         seen = {row["name"] for row in rows}
         missing = "Either the object does not exist or you do not have access to it"
         return json_response([
-            {"error": None if p in seen else missing, "path": p, "signedURL": self._url(bucket_id, p, seconds) if p in seen else None}
+            {"error": None if p in seen else missing, "path": p,
+             "signedURL": self._url(bucket_id, p, seconds) if p in seen else None}
             for p in paths
         ])  # fmt: skip
 
-    def _url(self, bucket_id: str, name: str, seconds: int) -> str:
+    def _url(self, bucket_id: str, name: str, seconds: int, kind: str = "object") -> str:
         now = int(time.time())
         token = self._signer.sign_shared(
             {"url": f"{bucket_id}/{name}", "scope": "download", "iat": now, "exp": now + seconds}
         )
-        return f"/object/sign/{bucket_id}/{name}?token={token}"
+        return f"/{kind}/sign/{bucket_id}/{name}?token={token}"
 
     def _seconds(self, given: dict[str, Any]) -> int:
         value = given.get("expiresIn")

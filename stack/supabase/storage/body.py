@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any
+from typing import Any, cast
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -140,7 +140,7 @@ async def _form(request: Request, kind: str) -> Incoming:
     if not boundary:
         raise bad_request("multipart/form-data without a boundary")
     form, source = _Form(), request.stream()
-    parser = MultipartParser(boundary, form.callbacks())
+    parser = MultipartParser(boundary, cast("Any", form.callbacks()))
 
     async def advance() -> bool:
         chunk = await anext(source, None)

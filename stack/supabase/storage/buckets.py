@@ -13,7 +13,10 @@ from stack.supabase.tokens import Caller
 
 NAME = re.compile(r"[A-Za-z0-9_!.*'() &$=@;:+,?-]{1,100}")
 UNITS = {"b": 1, "kb": 1000, "mb": 10**6, "gb": 10**9}
-SQL = "select id, name, owner::text, public, type::text, file_size_limit, allowed_mime_types, created_at, updated_at from storage.buckets"
+SQL = (
+    "select id, name, owner::text, public, type::text, file_size_limit, allowed_mime_types, created_at, "
+    "updated_at from storage.buckets"
+)
 
 
 def shown(row: Any, with_type: bool) -> dict[str, Any]:
@@ -121,7 +124,7 @@ async def change(objects: Objects, caller: Caller, bucket_id: str, body: dict[st
         row = await db.fetchrow(
             f"update storage.buckets set updated_at = now(){assign} where id = $1 returning id",
             bucket_id,
-            *changes.values(),  # noqa: S608
+            *changes.values(),
         )
     if row is None:
         raise no_bucket()

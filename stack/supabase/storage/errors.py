@@ -1,4 +1,4 @@
-"""Storage errors. Nearly all of them are HTTP 400 with the true status as a string in the body (supabase/storage, codes.ts)."""
+"""Storage errors: nearly all are HTTP 400, with the true status as a string in the body (supabase/storage, codes.ts)."""
 
 from __future__ import annotations
 

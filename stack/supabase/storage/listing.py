@@ -56,7 +56,7 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[dict[str, A
     limit, offset = _integer(body, "limit", 100, 1), _integer(body, "offset", 0, 0)
     by = f"folder desc, {column} {order}, part {order}" if column != "name" else f'part collate "C" {order}'
     rows = await db.fetch(
-        f"select * from ({PARTS}) l order by {by} limit $4 offset $5",  # noqa: S608 our own column names
+        f"select * from ({PARTS}) l order by {by} limit $4 offset $5",
         bucket,
         prefix + _text(body, "search"),
         len(prefix) + 1,
@@ -76,11 +76,12 @@ async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
     delimited = bool(body.get("with_delimiter"))
     if delimited:
         source = (
-            f"select case when folder then $2 || part || '/' else name end as whole, p.* from ({PARTS}) p"  # noqa: S608
+            f"select case when folder then $2 || part || '/' else name end as whole, p.* from ({PARTS}) p"
         )
     else:
         source = (
-            "select name as whole, name as part, false as folder, id::text, name, updated_at, created_at, last_accessed_at, metadata "
+            "select name as whole, name as part, false as folder, id::text, name, updated_at, created_at, "
+            "last_accessed_at, metadata "
             "from storage.objects where bucket_id = $1 and starts_with(name, $2) and $3::int is not null"
         )
     sign = ">" if order == "asc" else "<"
@@ -90,7 +91,8 @@ async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
         else "'epoch'::timestamptz"
     )
     rows = await db.fetch(
-        f"select * from ({source}) l where $5 = '' or ({moment}, whole collate \"C\") {sign} (coalesce($6::text::timestamptz, 'epoch'), $5) "  # noqa: S608
+        f"select * from ({source}) l where $5 = '' or ({moment}, whole collate \"C\") {sign} "
+        "(coalesce($6::text::timestamptz, 'epoch'), $5) "
         f'order by {moment} {order}, whole collate "C" {order} limit $4',
         bucket,
         prefix,

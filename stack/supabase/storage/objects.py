@@ -17,7 +17,10 @@ from stack.supabase.tokens import Caller
 
 KEY = re.compile(r"[A-Za-z0-9_/!.*'() &$=@;:+,?-]+")
 SEARCH_PATH = "storage, public, extensions"
-COLUMNS = "id::text, bucket_id, name, owner::text, owner_id, version, metadata, user_metadata, created_at, updated_at, last_accessed_at"
+COLUMNS = (
+    "id::text, bucket_id, name, owner::text, owner_id, version, metadata, user_metadata, "
+    "created_at, updated_at, last_accessed_at"
+)
 
 
 def stamp(value: datetime | None) -> str | None:
@@ -80,7 +83,7 @@ class Objects:
 
     async def find(self, caller: Caller | None, bucket: str, name: str, operation: str) -> dict[str, Any]:
         """The object as ``caller`` may see it; None asks as the server itself. Raises StorageError."""
-        sql = f"select {COLUMNS} from storage.objects where bucket_id = $1 and name = $2"  # noqa: S608
+        sql = f"select {COLUMNS} from storage.objects where bucket_id = $1 and name = $2"
         if caller is None:
             async with self.database.connection() as db:
                 row = await db.fetchrow(sql, bucket, name)
@@ -96,7 +99,8 @@ class Objects:
         check_key(new.name)
         owner, owner_id = owner_of(new.caller)
         on_conflict = (
-            " on conflict (bucket_id, name) do update set metadata = excluded.metadata, user_metadata = excluded.user_metadata, "
+            " on conflict (bucket_id, name) do update set metadata = excluded.metadata, user_metadata = "
+            "excluded.user_metadata, "
             "version = excluded.version, owner = excluded.owner, owner_id = excluded.owner_id"
         )
         sql = (
@@ -135,7 +139,8 @@ class Objects:
                 row = await db.fetchrow(
                     "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
                     "values ($1, $2, $3, $4, $5, $6, $7)"
-                    + (" on conflict (bucket_id, name) do update set metadata = excluded.metadata, version = excluded.version, "
+                    + (" on conflict (bucket_id, name) do update set metadata = excluded.metadata, "
+                       "version = excluded.version, "
                        "user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id"
                        if new.upsert else "")
                     + f" returning {COLUMNS}",
@@ -154,7 +159,8 @@ class Objects:
         """Give an object another name: SELECT and UPDATE policies are asked."""
         check_key(target)
         sql = (
-            "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), owner_id = coalesce($6, owner_id) "
+            "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), owner_id "
+            "= coalesce($6, owner_id) "
             f"where bucket_id = $1 and name = $2 returning {COLUMNS}"
         )
         owner, owner_id = owner_of(caller)
@@ -192,7 +198,8 @@ class Objects:
                 )
                 row = await db.fetchrow(
                     "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
-                    "values ($1, $2, $3, $4, $5, $6, $7) on conflict (bucket_id, name) do update set metadata = excluded.metadata, "
+                    "values ($1, $2, $3, $4, $5, $6, $7) on conflict (bucket_id, name) do update set "
+                    "metadata = excluded.metadata, "
                     f"version = excluded.version, user_metadata = excluded.user_metadata returning {COLUMNS}",
                     new.bucket,
                     new.name,
@@ -214,7 +221,7 @@ class Objects:
         """Delete those that the caller may delete, and answer with them."""
         async with self.as_caller(caller, "storage.object.delete_many") as db:
             rows = await db.fetch(
-                f"delete from storage.objects where bucket_id = $1 and name = any($2) returning {COLUMNS}",  # noqa: S608
+                f"delete from storage.objects where bucket_id = $1 and name = any($2) returning {COLUMNS}",
                 bucket,
                 names,
             )

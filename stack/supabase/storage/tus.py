@@ -267,15 +267,23 @@ class Tus:
 
     def _answer(self, status: int, headers: dict[str, str]) -> Response:
         return Response(status, b"", {
-            "tus-resumable": "1.0.0", "access-control-allow-origin": "*", "access-control-expose-headers": HEADERS.strip(), **headers
+            "tus-resumable": "1.0.0", "access-control-allow-origin": "*",
+            "access-control-expose-headers": HEADERS.strip(), **headers
         })  # fmt: skip
 
 
 def plain(error: StorageError) -> Response:
     """An error as TUS clients read it."""
-    text = error.message if error.message.endswith("\n") else error.message
-    return Response(error.true_status, text.encode(), {"tus-resumable": "1.0.0", "content-type": "text/plain;charset=UTF-8",
-                    "access-control-allow-origin": "*", "access-control-expose-headers": HEADERS.strip()})  # fmt: skip
+    headers = {
+        "tus-resumable": "1.0.0",
+        "content-type": "text/plain;charset=UTF-8",
+        "access-control-allow-origin": "*",
+    }
+    return Response(
+        error.true_status,
+        error.message.encode(),
+        {**headers, "access-control-expose-headers": HEADERS.strip()},
+    )
 
 
 def _metadata(header: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class Postgres:
     """A cluster in a folder of its own, reached over a socket in it."""
 
     folder: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[Any] | None = None
 
     def _as(self) -> dict[str, Any]:
         if os.geteuid() != 0:
@@ -56,15 +57,32 @@ class Postgres:
 
     def start(self) -> None:
         """Start it (again); returns when it answers."""
-        arguments = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"]
-        program = [postgres_bin() / "postgres", "-D", self.folder / "data", *arguments, "-c", "max_connections=80"]
+        arguments = [
+            "-c",
+            "listen_addresses=",
+            "-c",
+            f"unix_socket_directories={self.folder}",
+            "-c",
+            "fsync=off",
+        ]
+        program = [
+            str(postgres_bin() / "postgres"),
+            "-D",
+            str(self.folder / "data"),
+            *arguments,
+            "-c",
+            "max_connections=80",
+        ]
         with (self.folder / "postgres.log").open("ab") as log:
-            self.process = subprocess.Popen(program, stdout=log, stderr=log, cwd=self.folder, **self._as())
+            self.process = process = subprocess.Popen(
+                program, stdout=log, stderr=log, cwd=self.folder, **self._as()
+            )
         for _ in range(2000):
             with contextlib.suppress(psycopg.OperationalError):
                 psycopg.connect(self.dsn("supabase_admin"), connect_timeout=1).close()
                 return
-            if self.process.poll() is not None:
+            time.sleep(0.02)
+            if process.poll() is not None:
                 break
         raise RuntimeError((self.folder / "postgres.log").read_text()[-2000:])
 
@@ -81,7 +99,8 @@ class Postgres:
             owner = pwd.getpwnam("postgres")
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         subprocess.run(
-            [postgres_bin() / "initdb", "-D", self.folder / "data", "-U", "supabase_admin", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            [str(postgres_bin() / "initdb"), "-D", str(self.folder / "data"), "-U", "supabase_admin", "-A", "trust",
+             "-E", "UTF8", "--no-sync"],
             check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self._as(),
         )  # fmt: skip
 
@@ -99,7 +118,7 @@ class Gateway:
     keys: Keys
     options: dict[str, Any]
     database: str = "postgres"
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[Any] | None = None
     port: int = field(default_factory=free_port)
     mail_port: int = field(default_factory=free_port)
 
@@ -119,7 +138,8 @@ class Gateway:
             "state": str(self.folder), "logs": str(self.folder), "ports": {"supabase": self.port, "mail": self.mail_port},
             "variables": {"PLATFORM_URL": "http://127.0.0.1:3000"}, "options": {"supabase": self.options},
             "secrets": {
-                **self.keys.secrets(), "control_token": CONTROL_TOKEN, "dsn_admin": self.postgres.dsn("supabase_admin", self.database),
+                **self.keys.secrets(), "control_token": CONTROL_TOKEN,
+                "dsn_admin": self.postgres.dsn("supabase_admin", self.database),
                 "dsn_authenticator": self.postgres.dsn("authenticator", self.database),
             },
         }  # fmt: skip
@@ -131,7 +151,9 @@ class Gateway:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.startswith("READY "):
-            raise RuntimeError(f"the gateway said {line!r}: {(self.folder / 'gateway.log').read_text()[-3000:]}")
+            raise RuntimeError(
+                f"the gateway said {line!r}: {(self.folder / 'gateway.log').read_text()[-3000:]}"
+            )
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
@@ -163,9 +185,13 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextlib.contextmanager
-def gateway(cluster: Postgres, options: dict[str, Any] | None = None, signing: str = "ES256") -> Iterator[Gateway]:
+def gateway(
+    cluster: Postgres, options: dict[str, Any] | None = None, signing: str = "ES256"
+) -> Iterator[Gateway]:
     """A gateway over ``cluster``; without rate limits and with cheap passwords unless told otherwise."""
-    chosen = {"bcrypt_cost": 4, "rate_limits": False, "redirect_urls": ["http://allowed.test/**"]} | (options or {})
+    chosen = {"bcrypt_cost": 4, "rate_limits": False, "redirect_urls": ["http://allowed.test/**"]} | (
+        options or {}
+    )
     with tempfile.TemporaryDirectory(prefix="assay-gw-", dir="/tmp") as name:
         one = Gateway(cluster, Path(name), mint(signing=signing), chosen)
         try:
