@@ -16,6 +16,9 @@ BATCHES = 48
 FEWEST = 40
 """Below this many values dependence cannot be estimated, and the values are taken as independent."""
 
+CAUTION = 1.2
+"""Widens what dependence costs; chosen with `python -m reports.simulate intervals`, which shows the risks kept."""
+
 
 class Batched:
     """Values of one series with the time of each, cut into stretches of equal time.
@@ -100,5 +103,5 @@ def design_effect(hits: NDArray[np.int64], counts: NDArray[np.int64], risk: floa
             continue
         events = min(total, trials - total) / raw
         price = (float(t.isf(risk, max(1.0, min(size - 1, events)))) / float(norm.isf(risk))) ** 2
-        worst = max(worst, 1 + (raw - 1) * price)
+        worst = max(worst, 1 + (raw - 1) * price * CAUTION)
     return min(worst, float(trials))

@@ -41,13 +41,7 @@ def judge_quantile(
         return Answer(Verdict.UNKNOWN, float("nan"), -inf, inf, 0, 0, 0, binomial.clean_needed(allowed, risk))
     over = int(data.over(limit).sum())
     effect = _effect(data, p, limit, over)
-    most, least = _bounds(data.n, over, effect, risk, groups)
-    if most < allowed:
-        verdict = Verdict.MET
-    elif least > allowed:
-        verdict = Verdict.MISSED
-    else:
-        verdict = Verdict.UNKNOWN
+    verdict = decide(data, p, limit, risk=risk, groups=groups)
     low, high = _interval(data, p, risk, groups)
     if verdict is Verdict.MET:
         high = min(high, limit)
@@ -63,6 +57,15 @@ def judge_quantile(
     return Answer(
         verdict, value, min(low, value), max(high, value), data.n, max(1, int(data.n / effect)), over, more
     )
+
+
+def decide(data: Batched, p: float, limit: float, *, risk: float = binomial.RISK, groups: int = 1) -> Verdict:
+    """The verdict alone, without the interval: what `judge_quantile` decides, at a hundredth of its cost."""
+    over = int(data.over(limit).sum())
+    most, least = _bounds(data.n, over, _effect(data, p, limit, over), risk, groups)
+    if most < 1.0 - p:
+        return Verdict.MET
+    return Verdict.MISSED if least > 1.0 - p else Verdict.UNKNOWN
 
 
 def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> Answer:
