@@ -28,7 +28,7 @@ class Settings:
     drain: float = 10.0
     """Seconds that requests under way get to finish at the end; then they are recorded as cancelled."""
     lag_limit_ms: float = 25.0
-    """Send lag (p99 of a second) above which the generator calls that second invalid."""
+    """Send lag above which a send is late; a second with more than 1 % of late sends is invalid."""
     stop_errors: float = 0.5
     """Share of wrong and failed answers in the last seconds that stops the load; 0 switches it off."""
     stop_p95_ms: float = 60_000.0
