@@ -1,0 +1,117 @@
+"""From live connections to a history that `suites.realtime.history` can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.clock import eventually
+from core.errors import Missed
+from core.expect import expect_equal
+from fixtures.actors import Actor
+from fixtures.services.rooms import Member
+from fixtures.toolbox import Services
+from suites.realtime.history import Connection, Sent, present, seen_present, violations
+
+ROOMS = "rooms"
+
+
+@dataclass
+class Recorder:
+    """Keeps every connection to one room in order of joining."""
+
+    services: Services
+    room: str
+    _members: list[tuple[str, str, Member]] = field(default_factory=list)
+
+    def join(self, actor: Actor, *, since: int | None = None) -> Member:
+        """Joins and waits for the welcome."""
+        member: Member = self.services.rooms.join(self.room, actor.access_token, since=since)
+        self._members.append((f"{actor.username} #{len(self._members) + 1}", actor.id, member))
+        _ = member.welcome
+        return member
+
+    def connections(self) -> list[Connection]:
+        """Every connection as recorded so far."""
+        return [
+            Connection(
+                name=name,
+                user=user,
+                since=member.since,
+                frames=tuple((frame.at, frame.data) for frame in list(member.frames)),
+                sent=tuple(Sent(*one) for one in member.sent),
+                ended=member.ended,
+            )
+            for name, user, member in self._members
+        ]
+
+    def kept(self, reader: Actor) -> list[dict[str, Any]]:
+        """The room's messages over HTTP, all of them, oldest first."""
+        found: list[dict[str, Any]] = []
+        since = 0
+        while True:
+            answer = self.services.platform.call(
+                "GET",
+                f"/api/rooms/{self.room}/history",
+                token=reader.access_token,
+                params={"since": since, "limit": 500},
+            )
+            document = answer.expect(200, claim="a member reads the room's history over HTTP").json(dict)
+            found += document["messages"]
+            if not document["more"] or not document["messages"]:
+                return found
+            since = found[-1]["id"]
+
+    def judge(self, reader: Actor) -> list[dict[str, Any]]:
+        """Waits until all present have everything, then raises Missed with each broken promise; returns what is kept."""
+        kept = self.kept(reader)
+        last = kept[-1]["id"] if kept else 0
+        eventually(
+            lambda: [m.last_id for _, _, m in self._members if m.ended == "open"],
+            until=lambda seen: all(number >= last for number in seen),
+            within=10,
+            claim=f"everybody present receives the room's last message, {last}",
+            service=ROOMS,
+        )
+        broken = violations(self.connections(), kept)
+        if broken:
+            raise Missed(
+                f"room {self.room} keeps its promises over {len(self._members)} connections and {len(kept)} messages",
+                expected="no message lost, doubled, reordered or invented",
+                saw="; ".join(map(str, broken[:8]))
+                + (f"; and {len(broken) - 8} more" if len(broken) > 8 else ""),
+                service=ROOMS,
+            )
+        return kept
+
+    def presence_converges(self) -> None:
+        """Every open connection comes to see exactly the people who are connected."""
+        there = present(self.connections())
+        for connection in self.connections():
+            if connection.ended == "open":
+                eventually(
+                    lambda name=connection.name: self._seen(name),  # type: ignore[misc]
+                    until=lambda seen: seen == there,
+                    within=10,
+                    claim=f"{connection.name} sees exactly the {len(there)} people who are there",
+                    service=ROOMS,
+                )
+        expect_equal(present(self.connections()), there, "nobody came or went meanwhile", service=ROOMS)
+
+    def _seen(self, name: str) -> set[str]:
+        return next(seen_present(c) for c in self.connections() if c.name == name)
+
+    def close(self) -> None:
+        """Ends every open connection."""
+        for _, _, member in self._members:
+            if member.ended == "open":
+                member.close()
+
+
+def say_all(member: Member, bodies: Sequence[tuple[str, str]], *, within: float = 15) -> None:
+    """Sends (client id, body) pairs and waits for every acknowledgement."""
+    for client_id, body in bodies:
+        member.say(body, client_id)
+    for client_id, _ in bodies:
+        member.acked(client_id, within=within)

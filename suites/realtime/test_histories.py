@@ -1,0 +1,223 @@
+"""P5.1, P5.2: rooms under a burst, under cuts, and full: what everybody saw, judged as one history."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.actors import Actor
+from fixtures.run import Run
+from fixtures.services.rooms import Member
+from fixtures.toolbox import Services
+from suites.realtime.recorder import Recorder, say_all
+from suites.types import NewActor, Witness
+
+ROOMS = "rooms"
+
+
+@check(
+    "realtime.burst",
+    "Six people join at once and all talk at once; everybody sees the same",
+    requirement=("P5.1", "P5.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_burst(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Ninety messages in one burst; the history over HTTP and all six records must agree."""
+    people = [actor() for _ in range(6)]
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    with ThreadPoolExecutor(6) as pool:
+        members = list(pool.map(recorder.join, people))
+        recorder.presence_converges()
+        texts = [[(f"{i}-{n}", f"{i} says {n}") for n in range(15)] for i in range(6)]
+        list(pool.map(say_all, members, texts))
+    kept = recorder.judge(people[0])
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal(len(kept), 90, "every one of ninety messages is kept", service=ROOMS)
+    recorder.close()
+
+
+@check(
+    "realtime.cut_mid_send",
+    "Who is cut off while sending comes back, sends again, and nothing is lost or doubled",
+    requirement=("P5.1", "P5.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_cut_mid_send(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The socket is reset with messages on the way, three times; the other member stays and sees each once."""
+    talker, listener = actor(), actor()
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    stays = recorder.join(listener)
+    stays.say("hello", "hello")
+    member = recorder.join(talker)
+    member.wait_message("hello")
+    number = 0
+    for _ in range(3):
+        batch = [(f"t{n}", f"talk {n}") for n in range(number, number + 5)]
+        number += 5
+        for client_id, body in batch:
+            member.say(body, client_id)
+        member.acked(batch[0][0])  # at least one is durable, the others anywhere
+        member.cut()
+        member = recorder.join(talker, since=member.last_id)
+        say_all(member, batch)
+    recorder.presence_converges()
+    kept = recorder.judge(listener)
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal(
+        [m["body"] for m in kept if m["user"]["id"] == talker.id],
+        [f"talk {n}" for n in range(15)],
+        "every message is kept once, in the order in which it was first sent",
+        service=ROOMS,
+    )
+    recorder.close()
+
+
+@check(
+    "realtime.same_message_again",
+    "A message sent again with its client id is one message",
+    requirement="P5.2",
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_same_message_again(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The second acknowledgement has the first id and says so; another person's same client id is another message."""
+    anna, boris = actor(), actor()
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    a, b = recorder.join(anna), recorder.join(boris)
+    a.say("once", "same")
+    first = a.acked("same")
+    expect_equal(first["duplicate"], False, "the first acknowledgement is of a new message", service=ROOMS)
+    start = len(a.frames)
+    a.say("once", "same")
+    again = a.acked("same", start=start)
+    expect_equal(
+        (again["id"], again["duplicate"]),
+        (first["id"], True),
+        "the second one names the same message",
+        service=ROOMS,
+    )
+    b.say("mine", "same")
+    other = b.acked("same")
+    expect_equal(
+        (other["id"], other["duplicate"]),
+        (first["id"] + 1, False),
+        "another person's message with that client id is a new one",
+        service=ROOMS,
+    )
+    kept = recorder.judge(anna)
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal([m["body"] for m in kept], ["once", "mine"], "the room keeps two messages", service=ROOMS)
+    recorder.close()
+
+
+@check(
+    "realtime.replay",
+    "A newcomer gets the last fifty, and can ask for all that came before",
+    requirement="P5.2",
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_replay(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Sixty messages by four people; replays by limit and from any point are exact and in order."""
+    people = [actor() for _ in range(4)]
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    members = [recorder.join(p) for p in people]
+    for i, member in enumerate(members):
+        say_all(member, [(f"{i}-{n}", f"{i} says {n}") for n in range(15)])
+    late = recorder.join(people[0])
+    kept = [m["id"] for m in recorder.judge(people[0])]
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal(
+        [m["id"] for m in late.welcome["messages"]],
+        kept[-50:],
+        "a newcomer gets the last fifty",
+        service=ROOMS,
+    )
+    expect(late.welcome["more"], "a newcomer is told that there is more", saw="no more", service=ROOMS)
+    for since, limit, due, more in (
+        (0, 500, kept, False),
+        (0, 10, kept[:10], True),
+        (kept[54], 500, kept[55:], False),
+    ):
+        start = len(late.frames)
+        late.send({"type": "replay", "since": since, "limit": limit})
+        history = late.wait_type("history", start=start).data
+        expect_equal(
+            ([m["id"] for m in history["messages"]], history["more"]),
+            (due, more),
+            f"a replay since {since} of at most {limit} is exact",
+            service=ROOMS,
+        )
+    recorder.close()
+
+
+@check(
+    "realtime.hundred_connections",
+    "A message reaches each of a hundred connections in one room",
+    requirement=("P5.1", "P5.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+    timeout=40,
+    why_slow="a hundred connections are opened and closed again",
+)
+def test_hundred_connections(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Ten people with ten screens each; presence counts people, delivery counts connections."""
+    people = [actor() for _ in range(10)]
+    recorder = Recorder(services, f"assay-{run.tag()}")
+
+    def join(person: Actor) -> Member:
+        return recorder.join(person)
+
+    with ThreadPoolExecutor(10) as pool:
+        members = list(pool.map(join, people * 10))
+    recorder.presence_converges()
+    sent = members[0].say("to everybody", "all")
+    for member in members:
+        arrived = member.wait_message("to everybody")
+        run.journal.sample(
+            run.journal.series("rooms.fanout", {"connections": "100"}),
+            intended=sent,
+            sent=sent,
+            done=arrived.at,
+        )
+    kept = recorder.judge(people[0])
+    witness("the room's history over HTTP", f"{len(kept)} message")
+    expect_equal(len(kept), 1, "one message is kept", service=ROOMS)
+    recorder.close()
+
+
+@check(
+    "realtime.rooms_apart",
+    "What is said in one room is heard in no other, nor after leaving",
+    requirement=("P5.1", "P5.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+)
+def test_rooms_apart(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The listener elsewhere hears their own room (positive control) and nothing of the other."""
+    anna, boris = actor(), actor()
+    here, there = Recorder(services, f"assay-{run.tag()}"), Recorder(services, f"assay-{run.tag()}")
+    a, b, c = here.join(anna), there.join(boris), here.join(boris)
+    a.say("before leaving", "1")
+    c.wait_message("before leaving")
+    c.close()
+    a.wait_type("presence", claim="the others see one leave", event="leave")
+    a.say("after leaving", "2")
+    a.acked("2")
+    b.say("elsewhere", "3")
+    b.wait_message("elsewhere")
+    heard_after = [m["body"] for m in c.messages()]
+    expect_equal(heard_after, ["before leaving"], "who left hears nothing more", service=ROOMS)
+    expect_equal(
+        [m["body"] for m in b.messages()], ["elsewhere"], "the other room hears its own alone", service=ROOMS
+    )
+    both = [[m["body"] for m in r.judge(anna)] for r in (here, there)]
+    witness("both rooms' histories over HTTP", "apart")
+    expect_equal(
+        both, [["before leaving", "after leaving"], ["elsewhere"]], "each room keeps its own", service=ROOMS
+    )
+    here.close()
+    there.close()
