@@ -1,0 +1,108 @@
+"""Imports run one way, rooms resolve inside the project, and only the load generator loads Locust."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.structure.tree import ROOT, imports, modules, room
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "core": set(),
+    "stack": set(),
+    "launcher": set(),
+    "fixtures": {"core"},
+    "scenarios": {"fixtures", "core"},
+    "suites": {"scenarios", "fixtures", "core"},
+    "loadprofiles": {"scenarios", "fixtures", "core"},
+    "defects": {"scenarios", "fixtures", "core"},
+    "reports": {"core"},
+    "conduct": {"suites", "loadprofiles", "defects", "scenarios", "fixtures", "reports", "core"},
+    "cli": {"conduct", "suites", "loadprofiles", "defects", "scenarios", "fixtures", "reports", "core"},
+    "conftest": {"fixtures", "core"},
+}
+"""Room -> the rooms that it may import. `stack` is reached by subprocess and network alone."""
+
+FREE = {"tests", "bench", "deploy", "docs", "locks"}
+"""May import any room: they stand outside."""
+
+LOCUST_IN = {"loadprofiles", "bench"}
+ROOMS = set(MAY_IMPORT) | FREE
+
+
+def test_every_top_level_room_has_a_rule() -> None:
+    assert {room(file) for file, _ in modules()} <= ROOMS
+
+
+def test_imports_run_one_way() -> None:
+    wrong = []
+    for file, tree in modules():
+        mine = room(file)
+        for line, imported in imports(tree):
+            theirs = imported.split(".")[0]
+            if theirs in ROOMS and theirs != mine and mine not in FREE and theirs not in MAY_IMPORT[mine]:
+                wrong.append(f"{file}:{line} imports {imported}")
+    assert wrong == []
+
+
+def test_only_the_load_generator_imports_locust() -> None:
+    wrong = [
+        f"{file}:{line}"
+        for file, tree in modules()
+        for line, imported in imports(tree)
+        if imported.split(".")[0] == "locust" and room(file) not in LOCUST_IN
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", ["cli", "conftest", "fixtures.plugin", "conduct.run", "reports.judge"])
+def test_importing_the_harness_patches_nothing(name: str) -> None:
+    """Locust's import replaces the standard library's sockets and threads in the whole process."""
+    code = f"import {name}, sys; print('locust' in sys.modules or 'gevent.monkey' in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert said.stdout.strip() == "False"
+
+
+def test_the_launcher_needs_nothing_but_the_standard_library() -> None:
+    wrong = [
+        f"{file}:{line} imports {imported}"
+        for file, tree in modules()
+        if room(file) == "launcher"
+        for line, imported in imports(tree)
+        if imported.split(".")[0] not in sys.stdlib_module_names | {"launcher"}
+    ]
+    assert wrong == []
+
+
+def test_each_room_resolves_inside_the_project_from_anywhere(tmp_path: Path) -> None:
+    """The rooms' names are common words that packages have too."""
+    rooms = sorted({room(file) for file, _ in modules()} - {"tests", "docs", "deploy", "locks", "bench"})
+    code = (
+        "import importlib.util, json, sys\n"
+        "found = {}\n"
+        "for name in sys.argv[1:]:\n"
+        "    spec = importlib.util.find_spec(name)\n"
+        "    found[name] = list(spec.submodule_search_locations or [spec.origin]) if spec else []\n"
+        "print(json.dumps(found))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, *rooms],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for name, places in json.loads(said.stdout).items():
+        assert places, f"{name} is not importable: run ./assay setup"
+        assert {Path(place).parent for place in places} == {ROOT}, name
+
+
+def test_no_room_hides_a_module_of_the_standard_library() -> None:
+    assert not {room(file) for file, _ in modules()} & set(sys.stdlib_module_names)
