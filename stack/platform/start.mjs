@@ -26,7 +26,7 @@ function workerdLauncher() {
   const binary = require("workerd").default;
   const guard = existsSync("/usr/bin/setpriv") ? "setpriv --pdeathsig KILL " : "";
   const file = join(state, "workerd.sh");
-  writeFileSync(file, `#!/bin/sh\nulimit -n "$(ulimit -Hn)" 2>/dev/null\nexec ${guard}"${binary}" "$@"\n`);
+  writeFileSync(file, `#!/bin/sh\nulimit -n "$(ulimit -Hn)" 2>/dev/null\necho $$ >"${join(state, "workerd.pid")}"\nexec ${guard}"${binary}" "$@"\n`);
   chmodSync(file, 0o755);
   return file;
 }
@@ -113,9 +113,25 @@ const mf = new Miniflare({
   durableObjectsPersist: join(state, "rooms"), kvPersist: join(state, "kv"), r2Persist: join(state, "r2"), cachePersist: join(state, "cache"),
 });
 
+/** Ends this process when workerd ends unasked: miniflare would stay, and the component would seem to be up. */
+function watchWorkerd() {
+  const pid = Number(readFileSync(join(state, "workerd.pid"), "utf8"));
+  setInterval(() => {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      if (ending) return;
+      log(`ERROR: workerd (process ${pid}) ended by itself`);
+      process.exit(1);
+    }
+  }, 200).unref();
+}
+
 let front;
+let ending = false;
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.once(signal, async () => {
+    ending = true;
     setTimeout(() => process.exit(0), 2500).unref();
     front?.close();
     await mf.dispose().catch((error) => log(String(error)));
@@ -124,6 +140,7 @@ for (const signal of ["SIGTERM", "SIGINT"]) {
 }
 
 const [upstream] = await Promise.all([mf.ready, uploadSourceMaps(folder, version)]);
+watchWorkerd();
 const url = `http://127.0.0.1:${ports.platform}`;
 front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });
 const answer = await fetch(`${url}/api/version`);

@@ -1,0 +1,78 @@
+"""Consent, export and erasure: what a person has is found, and afterwards nothing is, anywhere."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from .conftest import Person, Stack, until
+from .test_files import MIB, put
+from .test_rooms import joined
+
+
+def consent(stack: Stack, person: Person, yes: bool) -> None:
+    stack.as_user(person, "POST", "/rest/v1/rpc/save_consent", json={"analytics": yes}).raise_for_status()
+
+
+def test_events_go_only_with_consent(stack: Stack, person: Person) -> None:
+    event = {"name": "probe_event", "params": {"a": 1}, "client_id": "1.1"}
+    assert stack.http.post("/api/track", json=event).status_code == 403
+    assert stack.http.post("/api/track", json={**event, "consent": "granted"}).json() == {"accepted": True}
+    granted = {**event, "consent": "granted"}
+    assert person.http.post("/api/track", json=granted).status_code == 403
+    consent(stack, person, True)
+    assert person.http.post("/api/track", json=granted).status_code == 202
+    debug = person.http.post("/api/track?debug=1", json=granted)
+    assert debug.json()["validationMessages"] == []
+    consent(stack, person, False)
+    assert person.http.post("/api/track", json=granted).status_code == 403
+    assert person.http.post("/api/track", json={**granted, "name": "9bad"}).status_code == 400
+    form = {"data": '[{"event":"x","properties":{}}]'}
+    assert stack.http.post("/api/telemetry/mixpanel/track/", data=form).status_code == 403
+
+
+def test_export_then_erasure(stack: Stack, person: Person) -> None:
+    room, witness = f"p-{secrets.token_hex(5)}", stack.person()
+    put(person, "small.txt", b"mine", mime="text/plain")
+    put(person, "large.bin", os.urandom(6 * MIB))
+    post = {"title": f"mine {room}", "status": "published"}
+    stack.as_user(person, "POST", "/rest/v1/posts", json=post).raise_for_status()
+    consent(stack, person, True)
+    with joined(stack, person, room) as it, joined(stack, witness, room) as other:
+        it.get("welcome")
+        other.get("welcome")
+        it.say("my words")
+        document = person.http.get("/api/privacy/export").json()
+        assert document["user"]["email"] == person.email
+        assert [p["title"] for p in document["posts"]] == [post["title"]]
+        assert {f["name"] for f in document["files"]} == {"small.txt", "large.bin"}
+        link = next(f for f in document["files"] if f["name"] == "small.txt")["links"][0]["url"]
+        assert stack.http.get(link).content == b"mine"
+        assert [m["body"] for m in document["room_messages"][room]] == ["my words"]
+        assert document["consents"]["analytics"] is True
+        assert len(document["audit_log"]) >= 6
+
+        wrong = person.http.post("/api/privacy/erase", json={"confirm": "someone@else.test"})
+        assert wrong.status_code == 400
+        done = person.http.post("/api/privacy/erase", json={"confirm": person.email})
+        assert done.status_code == 200, done.text
+        assert set(done.json()["erased"].values()) == {"done"}
+        assert other.get("erased")["user_id"] == person.id
+
+    assert stack.sql("select 1 from auth.users where id = %s", person.id) == []
+    for table, column in [
+        ("profiles", "id"),
+        ("posts", "author_id"),
+        ("files", "owner_id"),
+        ("uploads", "owner_id"),
+        ("consents", "user_id"),
+    ]:
+        assert stack.sql(f"select 1 from public.{table} where {column} = %s", person.id) == [], table
+    assert (
+        stack.sql("select 1 from audit_log where to_jsonb(audit_log)::text like %s", f"%{person.id}%") == []
+    )
+    assert until(lambda: stack.r2_keys(person.id) == [] and stack.storage_keys(person.id) == [])
+    told = witness.http.get(f"/api/rooms/{room}/history").json()["messages"]
+    assert [(m["id"], m["body"], m["user"]["id"]) for m in told] == [(1, "", "")]
+    assert person.http.get("/api/me").status_code == 401
+    assert person.http.get("/api/files").status_code == 401
