@@ -17,15 +17,18 @@ from reports.gate import gate
 from reports.history import History
 from reports.judge import judge
 from reports.model import RunVerdict
+from reports.page.compare import compare
+from reports.senders import Context, send_all
 from reports.terminal import show
 
-__all__ = ["History", "RunVerdict", "gate", "judge", "show", "write"]
+__all__ = ["History", "RunVerdict", "compare", "gate", "judge", "show", "write"]
 
 
 def write(
     verdict: RunVerdict, run_dir: Path, writers: list[str] | None = None, history: History | None = None
 ) -> list[Path]:
-    """Writes everything that is made from a verdict, and keeps it in the history if one is given.
+    """Writes everything that is made from a verdict. With a history: keeps it there, and tells who is to be
+    told (reports/senders); without one nothing leaves this machine, so judging again alarms nobody.
 
     `writers` names modules of reports/writers (all when None). One that fails does not stop the others;
     BrokenError names it at the end.
@@ -39,6 +42,8 @@ def write(
             failed.append(f"{name} ({type(error).__name__}: {error})")
     if history is not None:
         history.record(verdict)
+        for line in send_all(verdict, Context(Path(run_dir), history)):
+            print(line, flush=True)
     if failed:
         raise BrokenError(f"the verdict stands, but these could not be written: {'; '.join(failed)}")
     return written

@@ -56,6 +56,13 @@ _values = sa.Table(
     sa.Column("samples", sa.BigInteger, nullable=False),
     sa.Index("assay_value_objective", "objective", "profile", "run"),
 )
+_alerts = sa.Table(
+    "assay_alert",
+    _meta,
+    sa.Column("scope", sa.String(200), primary_key=True),
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+)
 
 
 class History:
@@ -127,7 +134,25 @@ class History:
             db.execute(_values.delete().where(_values.c.run.in_(old)))
             return int(db.execute(_runs.delete().where(_runs.c.started < limit)).rowcount)
 
+    def keep_alerts(self, scope: str, standing: dict[str, str]) -> None:
+        """Replaces the alerts that stand in a scope."""
+        with self._engine.begin() as db:
+            db.execute(_alerts.delete().where(_alerts.c.scope == scope))
+            if standing:
+                rows = [{"scope": scope, "key": key, "state": state} for key, state in standing.items()]
+                db.execute(_alerts.insert(), rows)
+
     # -- reading -------------------------------------------------------------------------------------------
+
+    def scope(self, verdict: RunVerdict) -> str:
+        """Within what alerts are told apart: one target and plan."""
+        return f"{_target(verdict)}/{verdict.plan}"
+
+    def alerts(self, scope: str) -> dict[str, str]:
+        """Alerts that stand, by key."""
+        with self._engine.connect() as db:
+            query = sa.select(_alerts.c.key, _alerts.c.state).where(_alerts.c.scope == scope)
+            return {row.key: row.state for row in db.execute(query)}
 
     def runs(
         self, target: str | None = None, plan: str | None = None, limit: int = 100

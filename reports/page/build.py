@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from reports.words import duration, number, quantity
 
 _TEMPLATES = Path(__file__).with_name("templates")
 MOST_FAILURES = 60
+MOST_LINKED = 3000
 _QUANTILES = ("p50", "p95", "p99", "p99.9", "max")
 _GROUPS = {
     "phases": "Integrations",
@@ -29,7 +31,8 @@ _GROUPS = {
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with everything escaped that is put into them."""
     env = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -41,10 +44,10 @@ def _environment() -> Environment:
 def build(verdict: RunVerdict, folder: Path) -> list[Path]:
     """Writes the front page, the page of checks, of security, and one for each measured objective."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = _pages(folder)
-    written = [_write(folder / "index.html", _index(verdict, pages))]
-    written.append(_write(folder / "checks.html", _checks(verdict, pages)))
-    written.append(_write(folder / "security.html", _security(verdict, pages)))
+    pages, allure = _pages(folder), _allure_links(folder)
+    written = [_write(folder / "index.html", _index(verdict, pages, allure))]
+    written.append(_write(folder / "checks.html", _checks(verdict, pages, allure)))
+    written.append(_write(folder / "security.html", _security(verdict, pages, allure)))
     written += [
         _write(folder / _page_of(o), _objective(verdict, o, pages))
         for o in verdict.objectives
@@ -66,6 +69,18 @@ def _pages(folder: Path) -> list[tuple[str, str]]:
     return pages + [(f"../{file}", name) for file, name in others if (folder.parent / file).exists()]
 
 
+def _allure_links(folder: Path) -> dict[str, str]:
+    """Check or objective to its page in Allure; of very large runs only the page of checks leads there."""
+    files = sorted((folder / "allure" / "data" / "test-results").glob("*.json"))
+    links: dict[str, str] = {}
+    for path in files if len(files) <= MOST_LINKED else []:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for label in result.get("labels", []):
+            if label.get("name") == "as_id":
+                links[label["value"]] = f"allure/index.html#{result['id']}"
+    return links
+
+
 def _has_page(objective: ObjectiveResult) -> bool:
     return bool(objective.groups or objective.samples or objective.trend)
 
@@ -74,16 +89,17 @@ def _page_of(objective: ObjectiveResult) -> str:
     return f"objective-{objective.id}.html"
 
 
-def _index(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     title, _, what = verdict.headline.partition(": ")
     failing = [c for c in verdict.checks if c.state not in ("met", NOT_COVERED)]
     failing.sort(key=lambda c: (not c.closes, -STATES[c.state].rank, c.id))
     objectives = [_row(o) for o in verdict.objectives if o.state != NOT_IN_PLAN or o.blocks]
     objectives.sort(key=lambda o: o.quiet)
     since = verdict.since_last
-    return _environment().get_template("index.html").render(
+    return environment().get_template("index.html").render(
         v=verdict,
         pages=pages,
+        allure=allure,
         title=title,
         what=what[:1].upper() + what[1:] or "Everything that the plan requires ran and holds.",
         when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
@@ -154,18 +170,18 @@ def _mark(o: ObjectiveResult) -> str:
     return f"{text}, since {o.regression.commits}" if o.regression.commits else text
 
 
-def _checks(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+def _checks(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     ordered = sorted(verdict.checks, key=lambda c: (-STATES[c.state].rank, c.service, c.id))
     lead = f"{len(ordered):,} checks of plan {verdict.plan}, the gravest first."
-    return _table(verdict, pages, "checks.html", "Checks", lead, ordered)
+    return _table(verdict, pages, "checks.html", "Checks", lead, ordered, allure)
 
 
-def _security(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
+def _security(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     about = {"P6.3", "prod.security", "prod.compliance"}
     chosen = [c for c in verdict.checks if about & set(c.requirement)]
     chosen.sort(key=lambda c: (-STATES[c.state].rank, c.id))
     lead = "Checks of P6.3 (security), prod.security (encryption) and prod.compliance (privacy)."
-    return _table(verdict, pages, "security.html", "Security", lead, chosen)
+    return _table(verdict, pages, "security.html", "Security", lead, chosen, allure)
 
 
 def _table(
@@ -175,6 +191,7 @@ def _table(
     heading: str,
     lead: str,
     checks: list[CheckResult],
+    allure: dict[str, str],
 ) -> str:
     rows = [
         SimpleNamespace(
@@ -185,12 +202,12 @@ def _table(
             requirement=c.requirement,
             owner=c.owner,
             seconds=c.seconds,
-            allure="",
+            allure=allure.get(c.id, ""),
             message="" if c.state == "met" else c.message.split("\n")[0][:300],
         )
         for c in checks
     ]
-    return _environment().get_template("checks.html").render(
+    return environment().get_template("checks.html").render(
         v=verdict, pages=pages, here=here, heading=heading, lead=lead, checks=rows
     )  # fmt: skip
 
@@ -220,6 +237,6 @@ def _objective(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[str, s
             )
         )
     figures = [charts.distribution(o, curves) if o.percentile is not None else "", charts.trend(o)]
-    return _environment().get_template("objective.html").render(
+    return environment().get_template("objective.html").render(
         v=verdict, o=o, pages=pages, groups=groups, figures=[f for f in figures if f], qs=_QUANTILES
     )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Senders: what leaves this machine after a run, each only when its address is configured.
+
+A sender module has `send(verdict, context) -> list[str]`: lines that tell what was sent; nothing when it is not
+configured. A new one is one file. A sender that fails never changes a verdict: it is told on the terminal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from reports.history import History
+from reports.model import RunVerdict
+
+TIMEOUT = 10.0
+
+
+@dataclass
+class Context:
+    """What senders may use: the run's folder, the history, the environment, and the mutes' file."""
+
+    run_dir: Path
+    history: History
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    mutes: Path = Path(__file__).resolve().parent.parent.parent / "alerts.toml"
+
+    def link(self) -> str:
+        """Where a person finds the report: ASSAY_REPORT_URL, the workflow's page, or the folder."""
+        if url := self.environ.get("ASSAY_REPORT_URL"):
+            return url.replace("{run}", self.run_dir.name)
+        server, repository, run = (
+            self.environ.get(f"GITHUB_{k}") for k in ("SERVER_URL", "REPOSITORY", "RUN_ID")
+        )
+        if server and repository and run:
+            return f"{server}/{repository}/actions/runs/{run}"
+        return f"runs/{self.run_dir.name}/report/index.html"
+
+
+def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> None:
+    """Posts JSON, twice if the first try gets no answer or a 5xx. Raises RuntimeError without the address,
+    which is a secret itself (a webhook's path is its password)."""
+    why = ""
+    for _ in range(2):
+        try:
+            answer = httpx.post(
+                url, json=body, headers=dict(headers or {}), timeout=TIMEOUT, follow_redirects=False
+            )
+        except httpx.HTTPError as error:
+            why = type(error).__name__
+            continue
+        if answer.is_success:
+            return
+        why = f"status {answer.status_code}"
+        if answer.status_code < 500:
+            break
+    raise RuntimeError(why)
+
+
+def send_all(verdict: RunVerdict, context: Context) -> list[str]:
+    """Runs every sender; returns what they told, failures included."""
+    told: list[str] = []
+    for name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+        try:
+            told += importlib.import_module(f"{__name__}.{name}").send(verdict, context)
+        except Exception as error:
+            told.append(f"{name}: could not be sent ({type(error).__name__}: {error})")
+    return told
