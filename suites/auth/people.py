@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from fixtures.mailbox import Mailbox
 from fixtures.toolbox import Services
 
 
@@ -37,3 +38,11 @@ def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
         return found
     answer = services.auth.as_admin("GET", f"/admin/users/{identifier}")
     return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+
+
+def mailbox_of(services: Services) -> Mailbox:
+    """The mailbox, for checks that cannot do without; ConfigError when MAILBOX_URL is not given."""
+    if services.auth.mailbox is None:
+        services.run.target.get("MAILBOX_URL")
+    box: Mailbox = services.auth.mailbox
+    return box

@@ -1,0 +1,290 @@
+"""P1.1, P1.2: other ways in, and who may manage people: OAuth, anonymous, a second factor, the admin API."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import pyotp
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.actors import new_identity, plan_user
+from fixtures.run import Run
+from fixtures.sdk import Refused, refused
+from fixtures.toolbox import Services
+from fixtures.wire import WireAnswer
+from suites.auth.people import auth_user, follow, mailbox_of
+from suites.types import NewActor, Witness
+
+AUTH = "supabase.auth"
+
+
+def sign_in_at_provider(services: Services, url: str, email: str) -> dict[str, list[str]]:
+    """Follows an authorize address to the provider's form, fills it in, and returns what comes back to the app."""
+    port = services.auth.port
+    page = follow_to_page(services, url)
+    action = re.search(r"<form[^>]*?action=\"([^\"]+)\"", page.text)
+    target = urljoin(url, html.unescape(action[1])) if action else str(page.headers.get("x-final", ""))
+    fields = dict(re.findall(r"<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\"", page.text))
+    form = {name: html.unescape(value) for name, value in fields.items()} | {"email": email, "name": "Assay"}
+    answer = port.client.post(target, data=form, extensions={"assay.allow": (302, 303)})
+    address = answer.headers.get("location", "")
+    for _ in range(5):
+        if "/auth/v1/" not in address:
+            break
+        step = port.request("GET", address, allow=(302, 303))
+        address = step.expect(302, 303, claim="the provider's answer is passed on to the app").headers[
+            "location"
+        ]
+    back = urlsplit(address)
+    return {"": [address], **parse_qs(back.query), **parse_qs(back.fragment)}
+
+
+def follow_to_page(services: Services, url: str) -> WireAnswer:
+    """GETs through redirects until a page comes; its address is in the header `x-final`."""
+    for _ in range(5):
+        answer: WireAnswer = services.auth.port.request(
+            "GET", url, headers={"Accept": "text/html"}, allow=(302, 303)
+        )
+        if answer.status not in (302, 303):
+            answer.expect(200, claim="the provider shows its sign-in page")
+            answer.headers["x-final"] = url
+            return answer
+        url = urljoin(url, answer.headers["location"])
+    raise AssertionError("the authorize address redirects without end")
+
+
+@check(
+    "auth.oauth",
+    "A person logs in through an OAuth provider, with PKCE, and comes back only to an allowed address",
+    requirement=("P1.2", "P6.3"),
+    service=AUTH,
+    capability="auth.oauth",
+)
+def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+    """The code is worthless without the verifier; an address that is not allowed becomes the site's own."""
+    email, _, _ = new_identity(run, services)
+    entry = plan_user(ledger, email)
+    provider = run.target.get("OAUTH_TEST_PROVIDER")
+    browser = services.auth.person()
+    allowed = f"{services.platform.url}/auth/callback"
+
+    def begin(redirect: str) -> str:
+        started = browser.auth.sign_in_with_oauth(
+            {"provider": provider, "options": {"redirect_to": redirect}}
+        )
+        return str(started.url)
+
+    evil = sign_in_at_provider(services, begin("https://evil.example/steal"), email)
+    expect(
+        "evil.example" not in evil[""][0],
+        "the provider's answer never goes to an address that is not allowed",
+        expected=services.platform.url,
+        saw=urlsplit(evil[""][0]).netloc,
+        service=AUTH,
+    )
+    back = sign_in_at_provider(services, begin(allowed), email)
+    expect(
+        back[""][0].startswith(allowed),
+        "it goes to the allowed address (positive control)",
+        saw=back[""][0],
+        service=AUTH,
+    )
+    expect(
+        "code" in back and "access_token" not in back,
+        "it carries a code, not a token",
+        saw=sorted(back),
+        service=AUTH,
+    )
+    thief = services.auth.person()
+    with refused(claim="a code without its verifier is worthless", service=AUTH):
+        thief.auth.exchange_code_for_session(
+            {"auth_code": back["code"][0], "code_verifier": "x" * 64, "redirect_to": ""}
+        )
+    session = browser.auth.exchange_code_for_session(
+        {"auth_code": back["code"][0], "code_verifier": "", "redirect_to": ""}
+    ).session
+    expect(session is not None, "the browser that began gets a session", service=AUTH)
+    entry.confirm(id=session.user.id)
+    expect_equal(session.user.email, email, "it is the person who signed in at the provider", service=AUTH)
+    if services.database.sql:
+        linked = services.database.sql.rows(
+            "select provider from auth.identities where user_id::text = %s", (session.user.id,)
+        )
+        witness("SQL", "auth.identities")
+        expect_equal(
+            [r["provider"] for r in linked], [provider], "the identity is the provider's", service=AUTH
+        )
+    with refused(claim="a provider that is not enabled is refused", service=AUTH):
+        url = services.auth.person().auth.sign_in_with_oauth({"provider": "keycloak"}).url
+        answer = services.auth.port.request("GET", url, allow=(302, 303))
+        if answer.status >= 400:
+            raise Refused(AUTH, "an unknown provider", answer.status, answer.code, answer.text[:100])
+
+
+@check(
+    "auth.anonymous_upgrade",
+    "Somebody anonymous becomes permanent and keeps what is theirs",
+    requirement="P1.2",
+    service=AUTH,
+    capability="auth.anonymous",
+)
+def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+    """A post written anonymously is still theirs after they confirmed an address; the id stays."""
+    email, _, password = new_identity(run, services)
+    browser = services.auth.person()
+    entry = plan_user(ledger, email)
+    somebody = browser.auth.sign_in_anonymously()
+    expect(somebody.session is not None, "an anonymous person gets a session", service=AUTH)
+    assert somebody.session is not None
+    assert somebody.user is not None
+    entry.confirm(id=somebody.user.id)
+    run.redactor.add(somebody.session.access_token)
+    expect(somebody.user.is_anonymous, "they are anonymous", saw=somebody.user.is_anonymous, service=AUTH)
+    eventually(
+        lambda: services.database.witness_rows("profiles", id=somebody.user.id),
+        within=10,
+        claim="an anonymous person has a profile too",
+        service="supabase.database",
+    )
+    token = somebody.session.access_token
+    post = services.database.rest("POST", "/posts", token=token, body={"title": run.tag()})
+    post.expect(201, claim="an anonymous person writes a post")
+    browser.auth.update_user({"email": email})
+    if services.auth.mailbox:
+        follow(services, mailbox_of(services).wait_for(email).links()[0])
+    else:
+        services.auth.admin.update_user_by_id(somebody.user.id, {"email": email, "email_confirm": True})
+    browser.auth.refresh_session()
+    browser.auth.update_user({"password": password})
+    back = services.auth.person().auth.sign_in_with_password({"email": email, "password": password})
+    expect(back.user is not None, "the permanent person logs in with address and password", service=AUTH)
+    assert back.user is not None
+    expect_equal(
+        (back.user.id, back.user.is_anonymous),
+        (somebody.user.id, False),
+        "it is the same person, no longer anonymous",
+        service=AUTH,
+    )
+    stored = auth_user(services, somebody.user.id) or {}
+    mine = services.database.witness_rows("posts", author_id=somebody.user.id)
+    witness(services.database.channel, "the person and their post")
+    expect_equal(
+        (stored.get("is_anonymous"), len(mine)), (False, 1), "what they wrote is still theirs", service=AUTH
+    )
+
+
+@check(
+    "auth.second_factor",
+    "A TOTP factor is enrolled, asked for, and raises the session's level only with the right code",
+    requirement=("P1.2", "P6.3"),
+    service=AUTH,
+    capability="auth.mfa",
+)
+def test_second_factor(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """A wrong code is refused and leaves the level at aal1; the right one lifts it to aal2 (positive control)."""
+    person = actor()
+    mfa = person.supabase.auth.mfa
+    enrolled = mfa.enroll({"factor_type": "totp", "friendly_name": run.tag()})
+    expect(enrolled.totp is not None, "enrolling answers with the factor's secret", service=AUTH)
+    assert enrolled.totp is not None
+    secret = enrolled.totp.secret
+    run.redactor.add(secret)
+    code = pyotp.TOTP(secret)
+    wrong = f"{(int(code.now()) + 500_000) % 1_000_000:06d}"
+    challenge = mfa.challenge({"factor_id": enrolled.id})
+    with refused("mfa_verification_failed", claim="a wrong code is refused", service=AUTH):
+        mfa.verify({"factor_id": enrolled.id, "challenge_id": challenge.id, "code": wrong})
+    before = mfa.get_authenticator_assurance_level()
+    expect_equal(before.current_level, "aal1", "after a wrong code the level is still aal1", service=AUTH)
+    challenge = mfa.challenge({"factor_id": enrolled.id})
+    mfa.verify({"factor_id": enrolled.id, "challenge_id": challenge.id, "code": code.now()})
+    after = mfa.get_authenticator_assurance_level()
+    expect_equal(after.current_level, "aal2", "after the right code the level is aal2", service=AUTH)
+    fresh = services.auth.person()
+    fresh.auth.sign_in_with_password({"email": person.email, "password": person.password})
+    level = fresh.auth.mfa.get_authenticator_assurance_level()
+    expect_equal(
+        (level.current_level, level.next_level),
+        ("aal1", "aal2"),
+        "a new log-in is told that the factor is due",
+        service=AUTH,
+    )
+    if services.database.sql:
+        stored = services.database.sql.rows(
+            "select status::text, factor_type::text from auth.mfa_factors where user_id::text = %s",
+            (person.id,),
+        )
+        witness("SQL", "auth.mfa_factors")
+        expect_equal(
+            stored,
+            [{"status": "verified", "factor_type": "totp"}],
+            "the factor is stored as verified",
+            service=AUTH,
+        )
+    mfa.unenroll({"factor_id": enrolled.id})
+    expect_equal(mfa.list_factors().totp, [], "it can be taken off again", service=AUTH)
+
+
+@check(
+    "auth.admin",
+    "The admin API manages people, for the secret key alone",
+    requirement=("P1.1", "P1.2", "P6.3"),
+    service=AUTH,
+    capability="auth.email",
+)
+def test_admin(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+    """Made, read, changed, banned, deleted, each seen in auth.users; a person and a visitor are refused it all."""
+    email, username, password = new_identity(run, services)
+    entry = plan_user(ledger, email)
+    made = services.auth.admin.create_user(
+        {"email": email, "password": password, "email_confirm": True, "user_metadata": {"username": username}}
+    ).user
+    entry.confirm(id=made.id)
+    expect_equal(
+        services.auth.admin.get_user_by_id(made.id).user.email,
+        email,
+        "who was made can be read",
+        service=AUTH,
+    )
+    with refused("email_exists", claim="the same address is not made twice", service=AUTH):
+        services.auth.admin.create_user({"email": email, "password": password})
+    services.auth.admin.update_user_by_id(made.id, {"app_metadata": {"plan": "gold"}})
+    read = services.auth.admin.get_user_by_id(made.id).user
+    expect_equal(read.app_metadata.get("plan"), "gold", "the admin API changes metadata", service=AUTH)
+
+    people = {"email": email, "password": password}
+    services.auth.admin.update_user_by_id(made.id, {"ban_duration": "1h"})
+    with refused("user_banned", claim="who is banned does not log in", service=AUTH):
+        services.auth.person().auth.sign_in_with_password(people)
+    services.auth.admin.update_user_by_id(made.id, {"ban_duration": "none"})
+    session = services.auth.person().auth.sign_in_with_password(people).session
+    expect(session is not None, "who is no longer banned logs in (positive control)", service=AUTH)
+
+    person = actor()
+    for who, token in (("a person", person.access_token), ("a visitor", services.auth.public_key)):
+        for method, path, body in (
+            ("GET", "/admin/users", None),
+            ("POST", "/admin/users", {"email": f"x{email}", "password": password}),
+            ("DELETE", f"/admin/users/{made.id}", {}),
+            ("POST", "/admin/generate_link", {"type": "recovery", "email": email}),
+        ):
+            answer = services.auth.as_user(method, path, token, body)
+            expect(
+                answer.status in (401, 403),
+                f"{method} {path.split('/')[2]} is refused to {who}",
+                saw=answer.said(),
+                service=AUTH,
+            )
+    expect(auth_user(services, made.id), "refused deletions deleted nobody", service=AUTH)
+    services.auth.delete_user(made.id)
+    gone = auth_user(services, made.id)
+    profile = services.database.witness_rows("profiles", id=made.id)
+    witness(services.database.channel, "nobody in auth.users, no profile")
+    expect_equal((gone, profile), (None, []), "who was deleted is gone, the profile too", service=AUTH)
+    with refused("invalid_credentials", claim="who was deleted does not log in", service=AUTH):
+        services.auth.person().auth.sign_in_with_password(people)

@@ -1,0 +1,133 @@
+"""P1.2: passwords: which are refused, and that a refusal tells a stranger nothing."""
+
+from __future__ import annotations
+
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.actors import new_identity, plan_user
+from fixtures.run import Run
+from fixtures.sdk import Refused, refused
+from fixtures.toolbox import Services
+from suites.auth.people import auth_user
+from suites.types import NewActor, Witness
+
+AUTH = "supabase.auth"
+
+
+@check(
+    "auth.wrong_password",
+    "A wrong password opens nothing, and does not tell whether the person exists",
+    requirement=("P1.2", "P6.3"),
+    service=AUTH,
+    capability="auth.email",
+)
+def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Wrong, empty of case, and for nobody: the same refusal; the right one works (positive control)."""
+    person = actor()
+    stranger, _, other = new_identity(run, services)
+    said: set[tuple[int, str, str]] = set()
+    for email, password in (
+        (person.email, other),
+        (person.email, person.password.swapcase()),
+        (stranger, other),
+    ):
+        try:
+            services.auth.person().auth.sign_in_with_password({"email": email, "password": password})
+        except Refused as error:
+            said.add((error.status, error.code, error.message))
+        else:
+            expect(False, "a wrong password is refused", saw="a session", service=AUTH)
+    expect_equal(
+        {(status, code) for status, code, _ in said},
+        {(400, "invalid_credentials")},
+        "each wrong log-in is refused as invalid_credentials",
+        service=AUTH,
+    )
+    expect_equal(len(said), 1, "the refusal is the same whether the person exists or not", service=AUTH)
+    good = services.auth.person().auth.sign_in_with_password(
+        {"email": person.email, "password": person.password}
+    )
+    expect(good.session is not None, "the right password logs in (positive control)", service=AUTH)
+    stored = auth_user(services, person.id) or {}
+    witness(services.database.channel, "how the password is stored")
+    if "encrypted_password" in stored:
+        kept = str(stored["encrypted_password"])
+        expect(
+            kept.startswith(("$2", "$argon2")) and person.password not in kept,
+            "the password is stored as a salted hash alone",
+            expected="bcrypt or argon2",
+            saw=f"something beginning {kept[:4]!r}",
+            service=AUTH,
+        )
+
+
+@check(
+    "auth.registration_refused",
+    "A weak password, a bad address and a taken address make no new person",
+    requirement=("P1.2", "P6.3"),
+    service=AUTH,
+    capability="auth.email",
+)
+def test_registration_refused(
+    run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness
+) -> None:
+    """A taken address answers like a new one, so that nobody learns who is registered, and changes nothing."""
+    taken = actor()
+    email, _, password = new_identity(run, services)
+    plan_user(ledger, email)
+    with refused("weak_password", claim="a password of three letters is refused as weak", service=AUTH):
+        services.auth.person().auth.sign_up({"email": email, "password": "abc"})
+    with refused(
+        "validation_failed", "email_address_invalid", claim="an address without @ is refused", service=AUTH
+    ):
+        services.auth.person().auth.sign_up({"email": "no address", "password": password})
+    before = auth_user(services, taken.id)
+    answer = services.auth.person().auth.sign_up({"email": taken.email, "password": password})
+    expect(
+        answer.session is None, "registering a taken address logs nobody in", saw="a session", service=AUTH
+    )
+    after = auth_user(services, taken.id)
+    witness(services.database.channel, "the person whose address was tried")
+    expect_equal(after, before, "registering a taken address changes nothing of its owner", service=AUTH)
+    expect_equal(
+        services.auth.find_id(email), None, "no person came of the refused registrations", service=AUTH
+    )
+    again = services.auth.person().auth.sign_in_with_password(
+        {"email": taken.email, "password": taken.password}
+    )
+    expect(again.session is not None, "the owner's own password still works (positive control)", service=AUTH)
+
+
+@check(
+    "auth.password_changed",
+    "A changed password is the only one that works",
+    requirement="P1.2",
+    service=AUTH,
+    capability="auth.email",
+)
+def test_password_changed(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The same password again is refused; a new one replaces the old one, in auth.users too."""
+    person = actor()
+    _, _, new = new_identity(run, services)
+    before = auth_user(services, person.id)
+    with refused("same_password", claim="the same password again is refused", service=AUTH):
+        person.supabase.auth.update_user({"password": person.password})
+    person.supabase.auth.update_user({"password": new})
+    with refused("invalid_credentials", claim="the old password no longer works", service=AUTH):
+        services.auth.person().auth.sign_in_with_password(
+            {"email": person.email, "password": person.password}
+        )
+    session = (
+        services.auth.person().auth.sign_in_with_password({"email": person.email, "password": new}).session
+    )
+    expect(session is not None, "the new password works (positive control)", service=AUTH)
+    after = auth_user(services, person.id)
+    witness(services.database.channel, "the stored hash before and after")
+    if before and after and "encrypted_password" in after:
+        expect(
+            after["encrypted_password"] != before["encrypted_password"],
+            "the stored hash changed with the password",
+            saw="the same hash",
+            service=AUTH,
+        )

@@ -1,0 +1,276 @@
+"""P1.2: sessions: refreshed, restored, ended, and what their tokens say."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+from supabase_auth.types import Session
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.actors import Actor
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from suites.types import NewActor, Witness
+
+AUTH = "supabase.auth"
+
+
+def log_in(run: Run, services: Services, person: Actor) -> Session:
+    """Another session of the same person."""
+    answer = services.auth.person().auth.sign_in_with_password(
+        {"email": person.email, "password": person.password}
+    )
+    expect(answer.session is not None, "the right password logs in", service=AUTH)
+    session: Session = answer.session
+    run.redactor.add(session.access_token)
+    run.redactor.add(session.refresh_token)
+    return session
+
+
+def refresh(services: Services, token: str) -> Any:
+    """One use of a refresh token."""
+    return services.auth.port.request(
+        "POST", "/token", params={"grant_type": "refresh_token"}, body={"refresh_token": token}
+    )
+
+
+def alive(services: Services, token: str) -> bool:
+    """Whether an access token still reads its user."""
+    answer = services.auth.as_user("GET", "/user", token)
+    expect(
+        answer.status in (200, 401, 403),
+        "asking for the user answers yes or no",
+        saw=answer.said(),
+        service=AUTH,
+    )
+    return bool(answer.status == 200)
+
+
+def age(services: Services, user: str) -> int:
+    """Makes the person's spent refresh tokens an hour old, past the interval in which reuse is forgiven; how many."""
+    aged = services.database.demand_sql().rows(
+        "update auth.refresh_tokens set updated_at = now() - interval '1 hour' "
+        "where user_id::text = %s and revoked returning id",
+        (user,),
+    )
+    return len(aged)
+
+
+@check(
+    "auth.refresh_rotation",
+    "A refresh token is spent by its use; an old one used again ends the session",
+    requirement=("P1.2", "P6.3"),
+    service=AUTH,
+    capability="database.sql",
+)
+def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """The spent token is aged in auth.refresh_tokens past the reuse interval, so that nobody has to wait for it."""
+    person = actor()
+    first = log_in(run, services, person)
+    second = (
+        refresh(services, first.refresh_token)
+        .expect(200, claim="a refresh token gives a new session")
+        .json(dict)
+    )
+    third = refresh(services, second["refresh_token"]).expect(200, claim="the new one does too").json(dict)
+    for one in (second, third):
+        run.redactor.add(one["refresh_token"])
+        run.redactor.add(one["access_token"])
+    expect(
+        len({first.refresh_token, second["refresh_token"], third["refresh_token"]}) == 3,
+        "each use gives a new refresh token",
+        service=AUTH,
+    )
+    expect(
+        alive(services, third["access_token"]),
+        "the newest access token works (positive control)",
+        service=AUTH,
+    )
+    expect_equal(
+        age(services, person.id), 2, "auth.refresh_tokens marks the two spent tokens as revoked", service=AUTH
+    )
+    stolen = refresh(services, first.refresh_token)
+    expect_equal(
+        (stolen.status, stolen.code),
+        (400, "refresh_token_already_used"),
+        "a refresh token spent long ago is refused",
+        service=AUTH,
+    )
+    age(services, person.id)
+    newest = refresh(services, third["refresh_token"])
+    expect(
+        newest.status == 400,
+        "and its session has ended: the newest token is refused too",
+        saw=newest.said(),
+        service=AUTH,
+    )
+    left = services.database.demand_sql().value(
+        "select count(*) from auth.refresh_tokens where user_id::text = %s and not revoked and session_id::text = %s",
+        (person.id, jwt.decode(first.access_token, options={"verify_signature": False})["session_id"]),
+    )
+    witness("SQL", "no token of that session is left unrevoked")
+    expect_equal(left, 0, "no refresh token of the ended session is left", service=AUTH)
+
+
+@check(
+    "auth.log_out_scopes",
+    "Logging out ends this session, the others, or all, as asked",
+    requirement="P1.2",
+    service=AUTH,
+    capability="auth.email",
+)
+def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Three sessions; after each scope both their tokens are tried: access and refresh."""
+    person = actor()
+    for scope, ends_own, ends_other in (
+        ("local", True, False),
+        ("others", False, True),
+        ("global", True, True),
+    ):
+        own, other = log_in(run, services, person), log_in(run, services, person)
+        expect(
+            alive(services, own.access_token) and alive(services, other.access_token),
+            "both sessions work before (positive control)",
+            service=AUTH,
+        )
+        services.auth.as_user("POST", "/logout", own.access_token, params={"scope": scope}).expect(
+            204, claim=f"logging out with scope {scope} answers 204"
+        )
+        for name, session, ended in (("this", own, ends_own), ("the other", other, ends_other)):
+            expect_equal(
+                alive(services, session.access_token),
+                not ended,
+                f"scope {scope} {'ends' if ended else 'leaves'} {name} session's access token",
+                service=AUTH,
+            )
+            expect_equal(
+                refresh(services, session.refresh_token).status == 200,
+                not ended,
+                f"scope {scope} {'ends' if ended else 'leaves'} {name} session's refresh token",
+                service=AUTH,
+            )
+    if services.database.sql:
+        count = services.database.sql.value(
+            "select count(*) from auth.sessions where user_id::text = %s", (person.id,)
+        )
+        witness("SQL", "auth.sessions after the last, global log-out")
+        expect_equal(count, 0, "after a global log-out auth.sessions holds none of the person", service=AUTH)
+
+
+@check(
+    "auth.session_restored",
+    "A session survives a reload, and is refreshed when it comes back",
+    requirement="P1.2",
+    service=AUTH,
+    capability="auth.email",
+)
+def test_session_restored(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """A new client is handed the stored pair of tokens, as the web app does it; a damaged pair is refused."""
+    person = actor()
+    again = services.auth.person()
+    restored = again.auth.set_session(person.access_token, person.refresh_token)
+    expect(restored.user is not None, "stored tokens restore the session", service=AUTH)
+    assert restored.user is not None
+    expect_equal(restored.user.id, person.id, "the restored session is the same person's", service=AUTH)
+    fresh = again.auth.refresh_session().session
+    expect(
+        fresh is not None and fresh.access_token != person.access_token, "it can be refreshed", service=AUTH
+    )
+    assert fresh is not None
+    run.redactor.add(fresh.access_token)
+    seen = services.auth.as_user("GET", "/user", fresh.access_token).expect(200, claim="the new token works")
+    expect_equal(
+        seen.json(dict)["id"], person.id, "the refreshed token is still the same person's", service=AUTH
+    )
+    me = services.platform.call("GET", "/api/me", token=fresh.access_token)
+    witness("the platform's Worker", "whose token it is")
+    expect_equal(
+        me.expect(200, claim="the platform takes the token").json(dict)["id"],
+        person.id,
+        "the platform sees the same person",
+        service="platform",
+    )
+    bad = refresh(services, "not-a-token")
+    expect(
+        bad.status == 400 and bad.code in ("refresh_token_not_found", "validation_failed"),
+        "a made-up refresh token is refused",
+        saw=bad.said(),
+        service=AUTH,
+    )
+
+
+@check(
+    "auth.token_contents",
+    "A token says who, what and until when, and its signature holds against the published keys",
+    requirement=("P1.2", "P6.3", "prod.security"),
+    service=AUTH,
+    capability="auth.email",
+)
+def test_token_contents(services: Services, actor: NewActor, witness: Witness) -> None:
+    """Verified by the keys at /.well-known/jwks.json alone; changed, unsigned and key-swapped tokens are refused."""
+    person = actor()
+    header = jwt.get_unverified_header(person.access_token)
+    claims = jwt.decode(person.access_token, options={"verify_signature": False})
+    for name, due in (
+        ("sub", person.id),
+        ("email", person.email),
+        ("role", "authenticated"),
+        ("aud", "authenticated"),
+        ("aal", "aal1"),
+        ("is_anonymous", False),
+    ):
+        expect_equal(claims.get(name), due, f"the token's {name} is right", service=AUTH)
+    expect(
+        claims.get("session_id"), "the token names its session", saw=claims.get("session_id"), service=AUTH
+    )
+    expect(
+        time.time() < claims["exp"] <= time.time() + 86_400 and claims["exp"] - claims["iat"] <= 86_400,
+        "the token expires within a day",
+        saw=claims["exp"] - time.time(),
+        service=AUTH,
+    )
+    published = services.auth.port.request("GET", "/.well-known/jwks.json").expect(
+        200, claim="the keys are published"
+    )
+    keys = {k["kid"]: k for k in published.json(dict).get("keys", [])}
+    if header["alg"] != "HS256":  # a project on the old shared secret publishes no key
+        expect(
+            header.get("kid") in keys,
+            "the token's key is published",
+            expected=sorted(keys),
+            saw=header.get("kid"),
+            service=AUTH,
+        )
+        key = jwt.PyJWK(keys[header["kid"]])
+        checked = jwt.decode(
+            person.access_token, key.key, algorithms=[header["alg"]], audience="authenticated"
+        )
+        witness("the published keys", "the signature, verified by PyJWT")
+        expect_equal(checked["sub"], person.id, "the signature holds against the published key", service=AUTH)
+        expect(not any("d" in k for k in keys.values()), "no private key is published", service=AUTH)
+    expect(alive(services, person.access_token), "the token as issued works (positive control)", service=AUTH)
+    head, payload, signature = person.access_token.split(".")
+    raised = jwt.encode({**claims, "role": "service_role"}, "guess" * 8, algorithm="HS256")
+    none = jwt.encode(claims, None, algorithm="none")  # type: ignore[arg-type]
+    for what, token in (
+        ("with another payload", f"{head}.{raised.split('.')[1]}.{signature}"),
+        ("signed with a guessed secret", raised),
+        ("without signature", none),
+        ("with half a signature", f"{head}.{payload}.{signature[: len(signature) // 2]}"),
+    ):
+        answer = services.auth.as_user("GET", "/user", token)
+        expect(
+            answer.status in (401, 403), f"a token {what} is refused by Auth", saw=answer.said(), service=AUTH
+        )
+        rest = services.database.rest("GET", "/profiles?select=id&limit=1", token=token)
+        expect(
+            rest.status == 401,
+            f"a token {what} is refused by the REST API",
+            saw=rest.said(),
+            service="supabase.database",
+        )
+        worker = services.platform.call("GET", "/api/me", token=token)
+        expect_equal(worker.status, 401, f"a token {what} is refused by the platform", service="platform")
