@@ -115,7 +115,8 @@ class Bugsink:
     # -- preparing
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "TMPDIR") if name in os.environ}
+        names = ("PATH", "LANG", "HOME", "TMPDIR", "ASSAY_STACK", "ASSAY_COMPONENT")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         paths = os.pathsep.join((str(folder), str(Path(__file__).parent / "inside_bugsink")))
         return {**kept, "PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": "bugsink_conf"}
 

@@ -1,7 +1,7 @@
 """Sentry's event query (`GET /organizations/<org>/events/`), check-ins and feedback.
 
 Source: Sentry's API reference, "Query Explore events in table format" (`field`, `query`, `dataset`, `sort`,
-`per_page`; answer `{data, meta}`), "Crons" (check-ins of a monitor), "User feedback".
+`per_page`; answer `{data, meta}`; `is_transaction` marks a segment), "Crons" (check-ins of a monitor), "User feedback".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from stack.sentry.access import Access
 from stack.sentry.reading import Reading, period
-from stack.sentry.recorder import BY_BUGSINK, BY_RECORDER, CHECK_IN, FEEDBACK, TRANSACTION, seconds
+from stack.sentry.recorder import BY_BUGSINK, BY_RECORDER, CHECK_IN, FEEDBACK, SPAN, TRANSACTION, seconds
 from stack.sentry.search import BadSearch, matches
 from stack.sentry.shapes import iso, search_fields, tags_of
 from stack.sentry.variables import PROJECT
@@ -80,6 +80,39 @@ def span_fields(span: dict[str, Any], parent: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def streamed_fields(span: dict[str, Any], at: float) -> dict[str, Any]:
+    """Return what a query may ask of a span that an SDK streamed (span protocol version 2, or 1)."""
+    given = span.get("attributes") or span.get("data") or {}
+    attributes = {key: one.get("value") if isinstance(one, dict) else one for key, one in given.items()}
+    ended = span.get("end_timestamp") or span.get("timestamp")
+    duration = round((seconds(ended) - seconds(span.get("start_timestamp"))) * 1000, 3)
+    description = span.get("name") or span.get("description")
+    segment = bool(span.get("is_segment"))
+    return {
+        **attributes,
+        "id": span.get("span_id"),
+        "span_id": span.get("span_id"),
+        "span.op": attributes.get("sentry.op") or span.get("op"),
+        "span.description": description,
+        "span.duration": duration,
+        "span.status": span.get("status"),
+        "is_transaction": "true" if segment else "false",
+        "event.type": "transaction" if segment else "span",
+        "transaction": attributes.get("sentry.segment.name") or description,
+        "transaction.op": attributes.get("sentry.op"),
+        "transaction.duration": duration if segment else None,
+        "transaction.status": span.get("status"),
+        "title": description,
+        "trace": span.get("trace_id"),
+        "release": attributes.get("sentry.release"),
+        "environment": attributes.get("sentry.environment"),
+        "user.id": attributes.get("user.id"),
+        "timestamp": iso(at),
+        "project": PROJECT,
+        "project.name": PROJECT,
+    }
+
+
 def reduce(name: str, field: str, rows: list[dict[str, Any]], minutes: float) -> float | int | None:
     """Return one aggregate over rows."""
     if name == "count":
@@ -128,14 +161,18 @@ class Discover:
             transaction_fields(body, at) | {"_body": body}
             for _, at, body in self.store.events(TRANSACTION, since=since, until=until)
         ]
-        if dataset == "transactions":
-            return transactions, "recorder"
+        streamed = [
+            streamed_fields(span, at) for _, at, span in self.store.events(SPAN, since=since, until=until)
+        ]
         if dataset == "spans":
-            rows = []
+            rows = list(streamed)
             for row in transactions:
                 body = row.pop("_body")
                 rows += [row, *(span_fields(span, row) for span in body.get("spans") or [])]
             return rows, "recorder"
+        transactions += [row for row in streamed if row["is_transaction"] == "true"]
+        if dataset == "transactions":
+            return transactions, "recorder"
         errors = [
             search_fields(event) | {"project": PROJECT, "project.name": PROJECT}
             for event in await self.reading.newest(1000)

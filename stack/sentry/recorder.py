@@ -31,11 +31,16 @@ EVENT = "sentry.event"
 TRANSACTION = "sentry.transaction"
 SESSION = "sentry.session"
 ATTACHMENT = "sentry.attachment"
+SPAN = "sentry.span"
+LOG = "sentry.log"
 CHECK_IN = "sentry.check_in"
 FEEDBACK = "sentry.feedback"
 OTHER = "sentry.other"
 BY_BUGSINK = {"X-Assay-Engine": "bugsink"}
 BY_RECORDER = {"X-Assay-Engine": "recorder"}
+
+CONTAINERS = {"span": SPAN, "log": LOG}
+"""Item types that may hold many records at once (`item_count`, `{"items": [...]}`)."""
 
 Told = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -196,6 +201,8 @@ class Recorder:
             body = self._object(item)
             body.setdefault("event_id", event_id)
             self.store.append(TRANSACTION, body, at=seconds(body.get("timestamp")), key=body["event_id"])
+        elif kind in CONTAINERS:
+            self._keep_container(kind, self._object(item), item.headers)
         elif kind in ("session", "sessions"):
             self._keep_sessions(kind, self._object(item))
         elif kind == "attachment":
@@ -219,6 +226,17 @@ class Recorder:
         else:
             shown = item.payload[:20_000].decode(errors="replace")
             self.store.append(OTHER, {"type": kind, "headers": item.headers, "payload": shown})
+
+    def _keep_container(self, kind: str, body: dict[str, Any], headers: dict[str, Any]) -> None:
+        """Keep spans or logs that an SDK streams, many in one item; raises Refused where they are not."""
+        items = body.get("items") if "item_count" in headers else [body]
+        if not isinstance(items, list) or headers.get("item_count", len(items)) != len(items):
+            raise Refused(400, "invalid event envelope", f"item_count of the {kind} container is wrong")
+        for one in items:
+            if not isinstance(one, dict) or not one.get("trace_id"):
+                raise Refused(400, "invalid event envelope", f"a {kind} has no trace_id")
+            ended = one.get("end_timestamp") or one.get("timestamp")
+            self.store.append(CONTAINERS[kind], one, at=seconds(ended))
 
     @staticmethod
     def _object(item: Item) -> dict[str, Any]:

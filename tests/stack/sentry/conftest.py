@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from tests.stack.vendors.running import Running, make
+from tests.stack.vendors.site import Site
+from tests.stack.vendors.site import site as started_site
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,10 @@ def api(sentry: Running) -> Iterator[httpx.Client]:
 @pytest.fixture
 def marker() -> str:
     return "m" + secrets.token_hex(8)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with the vendors' browser SDKs, in Chromium."""
+    with started_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
