@@ -1,0 +1,189 @@
+"""The CI workflow's own shell lines, run as GitHub would, with a stand-in for ./assay that records its call."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+import fixtures.services
+from tests.structure.tree import ROOT
+
+WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"
+EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+STAND_IN = """#!/usr/bin/env python3
+import json, os, pathlib, sys
+words = sys.argv[1:]
+text = None
+if "--target-file" in words:
+    text = pathlib.Path(words[words.index("--target-file") + 1]).read_text()
+with open("calls.jsonl", "a") as calls:
+    calls.write(json.dumps({"words": words, "target": text, "env": dict(os.environ)}) + "\\n")
+sys.exit(int(os.environ.get("STAND_IN_EXIT", "0")) if words[0] != "setup" else 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())
+    return loaded
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The files that the workflow's lines start, with a stand-in for what they start."""
+    for file in (".ci/run", "deploy/ci/gate"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    (tmp_path / "assay").write_text(STAND_IN)
+    (tmp_path / "assay").chmod(0o755)
+    return tmp_path
+
+
+def evaluate(text: object, context: Mapping[str, str]) -> str:
+    """A workflow value with each expression's value put in; what the context has not is empty, as on GitHub."""
+    return EXPRESSION.sub(lambda found: context.get(found.group(1), ""), str(text))
+
+
+def run_job(
+    job: Mapping[str, Any], context: Mapping[str, str], clone: Path, **more: str
+) -> tuple[int, str, list[Any]]:
+    """Run a job's shell lines in order. Returns exit code, output and the calls of ./assay."""
+    output = ""
+    for step in job["steps"]:
+        if "run" not in step:
+            continue
+        env = {
+            name: evaluate(text, context)
+            for name, text in {**job.get("env", {}), **step.get("env", {})}.items()
+        }
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", evaluate(step["run"], context)],
+            cwd=clone, capture_output=True, text=True, timeout=60,
+            env={"PATH": os.environ["PATH"], "CI": "true", "GITHUB_ACTIONS": "true", **env, **more},
+        )  # fmt: skip
+        output += done.stdout + done.stderr
+        if done.returncode:
+            break
+    calls = clone / "calls.jsonl"
+    made = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
+    return done.returncode, output, made
+
+
+UNTRUSTED = "github.event.pull_request.head.repo.fork || github.actor == 'dependabot[bot]'"
+LIVE = {
+    "vars.GATE_LIVE": "true",
+    UNTRUSTED: "false",
+    "vars.GATE_TARGET_TOML": 'name = "production"',
+    "secrets.SUPABASE_SERVICE_KEY": "a key",
+    "vars.PLATFORM_URL": "https://platform.example",
+}
+
+
+def test_the_harness_job_runs_what_ci_runs(workflow: dict[str, Any], clone: Path) -> None:
+    code, _, calls = run_job(workflow["jobs"]["harness"], {}, clone)
+    assert code == 0
+    assert [call["words"] for call in calls] == [["setup"], ["test"]]
+
+
+@pytest.mark.parametrize(
+    ("context", "because"),
+    [
+        ({UNTRUSTED: "true", "vars.GATE_LIVE": "true"}, "given no secrets"),
+        ({UNTRUSTED: "true"}, "given no secrets"),
+        ({}, "No live target is declared"),
+        ({"vars.GATE_LIVE": "false"}, "No live target is declared"),
+    ],
+)
+def test_without_secrets_the_gate_runs_embedded_and_says_so(
+    workflow: dict[str, Any], clone: Path, context: dict[str, str], because: str
+) -> None:
+    code, output, calls = run_job(workflow["jobs"]["gate"], context, clone)
+    assert code == 0
+    assert calls[-1]["words"] == ["validate", "--plan", "smoke"]
+    assert because in output
+    assert "not about a release" in output
+    assert "::notice" in output
+
+
+def test_with_a_live_target_the_gate_judges_the_release(workflow: dict[str, Any], clone: Path) -> None:
+    code, _, calls = run_job(workflow["jobs"]["gate"], LIVE | {"inputs.expect_version": "abc123"}, clone)
+    words = calls[-1]["words"]
+    assert code == 0
+    assert words[:3] == ["validate", "--target", "live"]
+    assert words[words.index("--plan") :] == ["--plan", "gate", "--release", "--expect-version", "abc123"]
+    assert calls[-1]["target"] == 'name = "production"\n'
+    assert calls[-1]["env"]["SUPABASE_SERVICE_KEY"] == "a key"
+    assert not Path(words[words.index("--target-file") + 1]).exists()
+
+
+def test_only_the_gate_s_own_step_knows_secrets(workflow: dict[str, Any], clone: Path) -> None:
+    _, _, calls = run_job(workflow["jobs"]["gate"], LIVE, clone)
+    assert [call["words"][0] for call in calls] == ["setup", "validate"]
+    assert "SUPABASE_SERVICE_KEY" not in calls[0]["env"]
+    for name, job in workflow["jobs"].items():
+        assert "secrets." not in json.dumps(job.get("env", {})), name
+        for step in job["steps"]:
+            assert "secrets." not in str(step.get("run")) + json.dumps(step.get("with", {}))
+
+
+def test_a_lost_secret_is_not_taken_for_a_fork(workflow: dict[str, Any], clone: Path) -> None:
+    """An unset secret arrives empty. Assay itself must then refuse, on the live target, and name it."""
+    context = {name: value for name, value in LIVE.items() if not name.startswith("secrets.")}
+    code, _, calls = run_job(workflow["jobs"]["gate"], context, clone, STAND_IN_EXIT="2")
+    assert code == 2
+    assert "live" in calls[-1]["words"]
+    assert calls[-1]["env"]["SUPABASE_SERVICE_KEY"] == ""
+
+
+def test_a_live_target_without_its_description_is_a_configuration_error(
+    workflow: dict[str, Any], clone: Path
+) -> None:
+    code, output, calls = run_job(workflow["jobs"]["gate"], LIVE | {"vars.GATE_TARGET_TOML": ""}, clone)
+    assert code == 2
+    assert "GATE_TARGET_TOML is empty" in output
+    assert [call["words"] for call in calls] == [["setup"]]
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+@pytest.mark.parametrize("context", [LIVE, {}], ids=["live", "embedded"])
+def test_the_verdict_s_exit_code_is_the_job_s(
+    workflow: dict[str, Any], clone: Path, context: dict[str, str], code: int
+) -> None:
+    assert run_job(workflow["jobs"]["gate"], context, clone, STAND_IN_EXIT=str(code))[0] == code
+
+
+def test_every_variable_of_every_service_reaches_the_gate(workflow: dict[str, Any]) -> None:
+    step = next(step for step in workflow["jobs"]["gate"]["steps"] if step.get("run") == "deploy/ci/gate")
+    wanted = {}
+    for module in pkgutil.iter_modules(fixtures.services.__path__, "fixtures.services."):
+        service = getattr(importlib.import_module(module.name), "SERVICE", None)
+        for variable in service.variables if service else ():
+            for name in (variable.name, *variable.aliases):
+                wanted[name] = f"${{{{ {'secrets' if variable.secret else 'vars'}.{name} }}}}"
+    assert len(wanted) > 30
+    assert wanted == {name: text for name, text in step["env"].items() if name in wanted}
+
+
+def test_actions_are_pinned_and_caches_follow_the_locks(workflow: dict[str, Any]) -> None:
+    text = WORKFLOW.read_text()
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"]
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(re.search(r"@[0-9a-f]{40}$", use) for use in used)
+        cache = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/cache@"))
+        assert "hashFiles('locks/*.txt', 'package-lock.json')" in cache["with"]["key"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "pull_request_target" not in text
+    assert "continue-on-error" not in text
+    assert "|| true" not in text
