@@ -85,7 +85,8 @@ class App:
     async def start(self) -> None:
         """Connect, read the schema cache, begin watching."""
         for database in self.parts.databases:
-            await database.open()
+            async with database.connection():  # it must answer before we say READY
+                pass
         await self.parts.rest.load()
         background = (self.gauges.watch(), self.parts.rest.follow(), self.parts.storage.sweep())
         self._tasks = [asyncio.ensure_future(job) for job in background]
@@ -95,7 +96,7 @@ class App:
         for task in self._tasks:
             task.cancel()
         for database in self.parts.databases:
-            await database.close()
+            database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""

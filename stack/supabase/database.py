@@ -11,9 +11,11 @@ from typing import Any
 import asyncpg
 
 from stack.supabase.gauges import Gauges
+from stack.supabase.pool import Pool
 from stack.supabase.tokens import Caller
 
 ACQUIRE_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 
 # PostgREST docs, "Transactions": role and settings first, in a statement of their own, the query after. The user-defined
 # settings are transaction-local, so a connection goes back to the pool as it came.
@@ -27,85 +29,97 @@ class Unavailable(Exception):
     """PostgreSQL cannot be reached, or went away in mid-request."""
 
 
-class _Connection(asyncpg.Connection):
-    """Every setting is made transaction-local, so the pool's reset query (one more round trip) has nothing to do."""
+# Types whose text PostgreSQL reads differently by session (time zone, date style): a cast from text would be evaluated
+# anew for each row. Bound as themselves, in text form, they are constants to the planner.
+BOUND_AS_TEXT = (
+    ("timestamptz", "timestamp with time zone"),
+    ("timestamp", "timestamp without time zone"),
+    ("date", "date"),
+    ("time", "time without time zone"),
+    ("timetz", "time with time zone"),
+    ("interval", "interval"),
+)
+GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+)
 
-    def get_reset_query(self) -> str:
-        return ""
+
+async def _values_as_text(connection: Any) -> None:
+    for name, _ in BOUND_AS_TEXT:
+        await connection.set_type_codec(name, encoder=str, decoder=str, schema="pg_catalog", format="text")
 
 
-async def _read_json(connection: Any) -> None:
-    """Let jsonb columns arrive as Python values, on the connections that read rows and not ready-made JSON."""
+async def _values_as_json(connection: Any) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
 class Database:
-    """One pool. ``role`` is taken on connection, for an administrator's DSN that acts as a service's own role."""
+    """One pool. ``role`` is taken on connection, for an administrator's DSN that acts as a service's own role.
+
+    With a role, jsonb arrives as Python values; without one (REST), every value is bound as text.
+    """
 
     def __init__(
         self, dsn: str, gauges: Gauges, size: int, role: str | None = None, search_path: str | None = None
     ) -> None:
-        self._dsn, self._gauges, self._size = dsn, gauges, size
+        self._dsn, self._gauges, self._role = dsn, gauges, role
         self._settings = {"application_name": f"supabase-{role or 'rest'}"}
         if role:
             self._settings["role"] = role
         if search_path:
             self._settings["search_path"] = search_path
-        self._pool: Any = None
+        self._pool = Pool(self.connect, size)
 
-    async def open(self) -> None:
-        """Connect."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=min(2, self._size),
-            max_size=self._size,
-            connection_class=_Connection,
-            server_settings=self._settings,
-            statement_cache_size=500,
-            timeout=5,
-            max_inactive_connection_lifetime=0,
-            init=_read_json if self._settings.get("role") else None,
+    async def connect(self) -> Any:
+        """A connection of its own, outside the pool."""
+        connection = await asyncpg.connect(
+            self._dsn, server_settings=self._settings, statement_cache_size=500, timeout=CONNECT_TIMEOUT_S
         )
+        await (_values_as_json if self._role else _values_as_text)(connection)
+        return connection
 
-    async def close(self) -> None:
-        """Drop every connection."""
-        if self._pool:
-            self._pool.terminate()
+    def close(self) -> None:
+        """Cut every connection."""
+        self._pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A connection outside any transaction. Raises Unavailable."""
         began = time.monotonic()
         try:
-            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.InterfaceError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.TooManyConnectionsError,
-        ) as error:
+            connection = await self._pool.take(ACQUIRE_TIMEOUT_S)
+        except (*GONE, TimeoutError) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
         self._gauges.pool_wait(time.monotonic() - began)
         try:
             yield connection
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-            ConnectionError,
-        ) as error:
+        except GONE as error:
+            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
+                raise
             raise Unavailable(str(error)) from error
         finally:
-            await self._pool.release(connection)
+            if not connection.is_closed() and connection.is_in_transaction():
+                connection.terminate()  # cancelled between two statements: what it would answer is unknown
+            self._pool.give(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, read_only: bool = False) -> AsyncIterator[Any]:
         """A connection in a transaction, committed unless an exception leaves the block."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            await connection.execute("BEGIN READ ONLY" if read_only else "BEGIN")
+            try:
+                yield connection
+            except Exception:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
 
     @asynccontextmanager
     async def as_caller(
@@ -118,7 +132,7 @@ class Database:
         read_only: bool = False,
     ) -> AsyncIterator[Any]:
         """A transaction in which the database sees ``caller``: role, ``request.jwt.claims`` and the request."""
-        async with self.connection() as connection, connection.transaction(readonly=read_only):
+        async with self.transaction(read_only) as connection:
             await connection.fetchrow(
                 AS_CALLER, search_path, caller.role, caller.claims_json, method, path, headers
             )

@@ -69,22 +69,29 @@ class Rest:
         """Reload the schema cache whenever PostgreSQL says so, for as long as the process lives."""
         while True:
             with contextlib.suppress(Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                async with self._database.connection() as connection:
-                    told = asyncio.Event()
-
-                    def heard(*_: Any, told: asyncio.Event = told) -> None:
-                        told.set()
-
-                    await connection.add_listener("pgrst", heard)
-                    connection.add_termination_listener(heard)
-                    await self.load()  # what changed while nobody listened
-                    while not connection.is_closed():
-                        await told.wait()
-                        told.clear()
-                        await asyncio.sleep(0.05)  # a migration notifies for each of its statements
-                        if not connection.is_closed():
-                            await self.load()
+                connection = await self._database.connect()
+                try:
+                    await self._listen(connection)
+                finally:
+                    connection.terminate()
             await asyncio.sleep(0.2)
+
+    async def _listen(self, connection: Any) -> None:
+        told = asyncio.Event()
+
+        def heard(*_: Any) -> None:
+            told.set()
+
+        await connection.add_listener("pgrst", heard)
+        connection.add_termination_listener(heard)
+        await self.load()  # what changed while nobody listened
+        while True:
+            await told.wait()
+            told.clear()
+            await asyncio.sleep(0.05)  # a migration notifies for each of its statements
+            if connection.is_closed():
+                return
+            await self.load()
 
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises ApiError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NoReturn
 
 from stack.supabase.rest.errors import ApiError
@@ -94,7 +95,7 @@ class Node:
     """What was asked of one level of the tree: the request's own, or an embedded resource's."""
 
     filters: list[Condition | Logic] = field(default_factory=list)
-    order: list[Order] = field(default_factory=list)
+    order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
 
@@ -202,6 +203,7 @@ class Scanner:
         return found[0].strip()
 
 
+@lru_cache(2000)
 def select(text: str) -> Select:
     """Parse the ``select`` parameter."""
     scan = Scanner(text, "select parameter")
@@ -373,7 +375,8 @@ def _logic_condition(scan: Scanner) -> Condition:
     return _checked(scan, Condition(target, operator, value, negated, modifier))
 
 
-def order(text: str) -> list[Order]:
+@lru_cache(2000)
+def order(text: str) -> tuple[Order, ...]:
     """Parse the ``order`` parameter."""
     scan = Scanner(text, "order")
     terms = []
@@ -394,7 +397,7 @@ def order(text: str) -> list[Order]:
                 scan.fail('expecting "asc", "desc", "nullsfirst" or "nullslast"')
         terms.append(Order(target, direction, nulls, embed))
         if scan.done():
-            return terms
+            return tuple(terms)
         scan.expect(",")
 
 
@@ -420,25 +423,32 @@ def _integer(text: str, what: str) -> int:
 Path = tuple[str, ...]
 
 
+@lru_cache(5000)
+def _address(key: str) -> tuple[Path, bool, Field]:
+    """A parameter's name taken apart: the level it addresses, whether ``not`` stands before a logic word, the rest."""
+    scan = Scanner(key, "tree path")
+    path: list[str] = []
+    negated = False
+    target = scan.field()
+    while scan.take("."):
+        if target.name == "not" and scan.text[scan.at :] in ("and", "or"):
+            negated, target = True, scan.field()
+            continue
+        path.append(target.name)
+        target = scan.field()
+    if not scan.done():
+        scan.fail('expecting "." or end of input')
+    return tuple(path), negated, target
+
+
 def nodes(params: list[tuple[str, str]]) -> dict[Path, Node]:
     """Sort the parameters by the level of the tree that they address: () is the request's own."""
     found: dict[Path, Node] = {(): Node()}
     for key, value in params:
         if key in ("select", "columns", "on_conflict"):
             continue
-        scan = Scanner(key, "tree path")
-        path: list[str] = []
-        negated = False
-        target = scan.field()
-        while scan.take("."):
-            if target.name == "not" and scan.text[scan.at :] in ("and", "or"):
-                negated, target = True, scan.field()
-                continue
-            path.append(target.name)
-            target = scan.field()
-        if not scan.done():
-            scan.fail('expecting "." or end of input')
-        node = found.setdefault(tuple(path), Node())
+        path, negated, target = _address(key)
+        node = found.setdefault(path, Node())
         if target.path:
             node.filters.append(condition(target, value))
         elif target.name == "order":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stack.supabase.database import BOUND_AS_TEXT
 from stack.supabase.rest.catalog import Catalog, Link, Relation
 from stack.supabase.rest.errors import ApiError
 from stack.supabase.rest.parse import (
@@ -33,6 +34,7 @@ SEARCH = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
+AS_THEMSELVES = frozenset(name for _, name in BOUND_AS_TEXT)
 NULLS = {"nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST", "": ""}
 ALL: Select = (Item(Field("*")),)
 
@@ -71,7 +73,11 @@ class Binds:
 
     def typed(self, value: str, type_: str) -> str:
         """A parameter given as text and read as ``type_`` (a name from the catalog)."""
-        return self.text(value) if type_ == "text" else f"CAST({self.text(value)} AS {type_})"
+        if type_ == "text":
+            return self.text(value)
+        if type_ in AS_THEMSELVES:
+            return self._add(type_, value)
+        return f"CAST({self.text(value)} AS {type_})"
 
     def _add(self, type_: str, value: Any) -> str:
         if (type_, value) not in self._known:
