@@ -29,9 +29,9 @@ export function field(text: string, control: HTMLElement, hint?: string): HTMLLa
 }
 
 /** A form whose submit runs `work` with its button disabled and its errors told. */
-export function form(children: Child[], button: string, work: () => Promise<void>, more: Child[] = []): HTMLFormElement {
+export function form(children: Child[], button: string, work: () => Promise<void>, more: Child[] = [], style = ""): HTMLFormElement {
   const submit = h("button", { type: "submit" }, button);
-  return h("form", { noValidate: true, onsubmit: (event: Event) => {
+  return h("form", { noValidate: true, class: style, onsubmit: (event: Event) => {
     event.preventDefault();
     const bad = [...(event.currentTarget as HTMLFormElement).elements].find((e) => e instanceof HTMLInputElement && !e.checkValidity()) as HTMLInputElement | undefined;
     if (bad) {

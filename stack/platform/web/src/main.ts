@@ -126,6 +126,8 @@ async function boot(): Promise<void> {
     });
     if (known) await Promise.allSettled([adoptAccount(), refreshAccount()]);
     await show();
+    tell("notice", sessionStorage.getItem("notice") ?? "");
+    sessionStorage.removeItem("notice");
   } catch (error) {
     document.getElementById("app")!.replaceChildren(page("failed", "The platform cannot be reached", h("p", {}, String((error as Error).message))));
     document.documentElement.dataset.ready = "true";

@@ -57,7 +57,7 @@ export class RoomSocket {
   private async connect(): Promise<void> {
     this.link(this.attempts || this.lastId ? "reconnecting" : "connecting");
     const bearer = await token().catch(() => undefined);
-    if (this.closed) return;
+    if (this.closed || !navigator.onLine) return; // "online" calls again
     if (!bearer) return this.link("offline", "You are no longer signed in.");
     const url = new URL(`/api/rooms/${this.room}`, location.href.replace(/^http/, "ws"));
     if (this.lastId) url.searchParams.set("since", String(this.lastId));

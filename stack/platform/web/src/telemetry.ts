@@ -2,14 +2,19 @@
  * Sentry always (without personal data); RUM, Mixpanel and GA4 only after consent. All go through the Worker's relays. The
  * choice is kept in the browser and, for a signed-in person, in `consents`; the later answer wins.
  */
-import { datadogRum } from "@datadog/browser-rum";
 import * as Sentry from "@sentry/browser";
-import mixpanel from "mixpanel-browser/src/loaders/loader-module-core";
 import { api, config, got, supabase, userId } from "./session";
 
 export type Consent = "granted" | "declined" | "unknown";
 const KEY = "consent";
-let mixpanelRuns = false;
+
+/** The analytics SDKs; they are not even loaded before consent. */
+interface Tools { rum?: typeof import("@datadog/browser-rum").datadogRum; mixpanel?: import("mixpanel-browser").Mixpanel }
+let loading: Promise<Tools> | undefined;
+/** Settles when the account's choice is known, so that no event overtakes it. */
+let adopted: Promise<void> = Promise.resolve();
+let adoptedFor: string | undefined;
+let known = false;
 
 export const consent = (): Consent => (localStorage.getItem(KEY) as Consent | null) ?? "unknown";
 
@@ -24,20 +29,33 @@ function scrubAll<T>(value: T): T {
 export function startTelemetry(): void {
   if (config.sentryDsn) {
     Sentry.init({
-      dsn: config.sentryDsn, tunnel: "/api/telemetry/sentry", release: config.version, environment: config.sentryEnvironment, tracesSampleRate: 1,
+      dsn: config.sentryDsn, tunnel: "/api/telemetry/sentry", release: config.version, environment: config.sentryEnvironment, tracesSampleRate: 1, traceLifecycle: "static",
       integrations: [Sentry.browserTracingIntegration()], beforeSend: (event) => scrubAll(event), beforeSendTransaction: (event) => scrubAll(event),
       beforeBreadcrumb: (crumb) => scrubAll({ ...crumb, data: crumb.data && { ...crumb.data, arguments: undefined } }),
     });
   }
+  apply();
+}
+
+async function load(): Promise<Tools> {
+  const tools: Tools = {};
   if (config.datadogClientToken && config.datadogApplicationId) {
+    const { datadogRum } = await import("@datadog/browser-rum");
     datadogRum.init({
       applicationId: config.datadogApplicationId, clientToken: config.datadogClientToken, site: "datadoghq.com", service: "platform", env: config.sentryEnvironment,
-      version: config.version, proxy: `${location.origin}/api/telemetry/datadog`, trackingConsent: "not-granted", sessionSampleRate: 100, sessionReplaySampleRate: 0,
+      version: config.version, proxy: `${location.origin}/api/telemetry/datadog`, trackingConsent: "granted", sessionSampleRate: 100, sessionReplaySampleRate: 0,
       telemetrySampleRate: 0, trackUserInteractions: true, trackResources: true, trackLongTasks: true, defaultPrivacyLevel: "mask", storeContextsAcrossPages: false,
       beforeSend: (event) => { event.view.url = scrub(event.view.url); schedulePush(); return true; },
     });
+    tools.rum = datadogRum;
   }
-  apply();
+  if (config.mixpanelToken) {
+    const { default: mixpanel } = await import("mixpanel-browser/src/loaders/loader-module-core");
+    mixpanel.init(config.mixpanelToken, { api_host: `${location.origin}/api/telemetry/mixpanel`, persistence: "localStorage", ip: false, autocapture: false,
+      track_pageview: false, batch_flush_interval_ms: 400, property_blacklist: ["$current_url", "$initial_referrer", "$referrer"], record_sessions_percent: 0 });
+    tools.mixpanel = mixpanel as unknown as Tools["mixpanel"];
+  }
+  return tools;
 }
 
 let pushing: number | undefined;
@@ -50,17 +68,15 @@ function apply(): void {
   const granted = consent() === "granted";
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = granted ? `consent=granted; Path=/; Max-Age=31536000; SameSite=Lax${secure}` : `consent=; Path=/; Max-Age=0; SameSite=Lax${secure}`;
-  datadogRum.setTrackingConsent(granted ? "granted" : "not-granted");
-  if (granted && !mixpanelRuns && config.mixpanelToken) {
-    mixpanel.init(config.mixpanelToken, { api_host: `${location.origin}/api/telemetry/mixpanel`, persistence: "localStorage", ip: false, autocapture: false,
-      track_pageview: false, batch_flush_interval_ms: 400, property_blacklist: ["$current_url", "$initial_referrer", "$referrer"], record_sessions_percent: 0 });
-    mixpanelRuns = true;
-    mixpanel.opt_in_tracking({ track: () => undefined });
-    if (userId()) mixpanel.identify(userId()!);
-  } else if (mixpanelRuns) {
-    if (granted) mixpanel.opt_in_tracking({ track: () => undefined });
-    else mixpanel.opt_out_tracking({ delete_user: false });
-  }
+  if (!granted && !loading) return;
+  loading ??= load();
+  void loading.then(({ rum, mixpanel }) => {
+    const still = consent() === "granted"; // it may have been withdrawn while the SDKs came
+    rum?.setTrackingConsent(still ? "granted" : "not-granted");
+    if (still) mixpanel?.opt_in_tracking({ track: () => undefined });
+    else mixpanel?.opt_out_tracking({ delete_user: false });
+    if (still && userId()) { rum?.setUser({ id: userId()! }); mixpanel?.identify(userId()!); }
+  }).catch(() => { loading = undefined; }); // an SDK that could not be fetched is tried again at the next event
 }
 
 /** Keeps a choice, here and in the account. */
@@ -76,20 +92,27 @@ export async function choose(choice: "granted" | "declined"): Promise<void> {
 }
 
 /** Takes over the account's choice after signing in, or gives it the browser's. */
-export async function adoptAccount(): Promise<void> {
+export function adoptAccount(): Promise<void> {
+  if (adoptedFor === userId() && adoptedFor) return adopted;
+  adoptedFor = userId();
+  return (adopted = adopt().catch(() => undefined)); // a choice that cannot be read leaves the browser's in force
+}
+
+async function adopt(): Promise<void> {
   const id = userId();
   Sentry.setUser(id ? { id } : null);
   if (!id) {
-    if (mixpanelRuns) mixpanel.reset();
-    datadogRum.clearUser();
+    const tools = await loading;
+    if (known) tools?.mixpanel?.reset();
+    if (known) tools?.rum?.clearUser();
+    known = false;
     return;
   }
-  datadogRum.setUser({ id });
+  known = true;
   const { data } = await supabase.from("consents").select("analytics").eq("user_id", id).maybeSingle();
   if (data) localStorage.setItem(KEY, data.analytics ? "granted" : "declined");
   else if (consent() !== "unknown") got(await supabase.rpc("save_consent", { analytics: consent() === "granted" }));
   apply();
-  if (mixpanelRuns && consent() === "granted") mixpanel.identify(id);
   window.dispatchEvent(new Event("consent"));
 }
 
@@ -99,16 +122,23 @@ function clientId(): string {
   return id;
 }
 
-/** An analytics event, to Mixpanel and GA4; nothing without consent. Failures never disturb the page. */
+/** An analytics event, to Mixpanel, GA4 and as an action to RUM; nothing without consent. Failures never disturb the page. */
 export function track(name: string, params: Record<string, string | number | boolean> = {}): void {
-  if (consent() !== "granted") return;
-  const insert_id = crypto.randomUUID();
-  if (mixpanelRuns) mixpanel.track(name, { ...params, $insert_id: insert_id });
-  datadogRum.addAction(name, params);
-  api("/api/track", { method: "POST", keepalive: true, json: { name, params, client_id: clientId(), consent: "granted", insert_id } }).catch(() => undefined);
+  void send(name, params).catch(() => undefined);
 }
 
-/** A page was shown: its transaction, view and event. */
+async function send(name: string, params: Record<string, string | number | boolean>): Promise<void> {
+  await adoptAccount();
+  if (consent() !== "granted") return;
+  const insert_id = crypto.randomUUID();
+  const relayed = api("/api/track", { method: "POST", keepalive: true, json: { name, params, client_id: clientId(), consent: "granted", insert_id } });
+  const tools = await loading;
+  tools?.mixpanel?.track(name, { ...params, $insert_id: insert_id });
+  tools?.rum?.addAction(name, params);
+  await relayed;
+}
+
+/** A page was shown. `route` holds no ids. */
 export function pageShown(route: string): void {
   track("page_view", { page_path: route });
 }

@@ -102,7 +102,7 @@ export default async function files(): Promise<Page> {
   return page("files", "My files",
     h("section", { class: "card" }, h("div", { class: "row end" }, field("Choose files", picker, "Over 5 MiB goes to R2 in parts, the rest to Supabase Storage"), field("Folder", folder)), uploads),
     h("section", { class: "card" },
-      form([field("Search files", search)], "Find", refresh),
+      form([field("Search files", search)], "Find", refresh, [], "inline"),
       h("div", { class: "row end" }, button("Delete selected", () => batch("delete"), { class: "danger" }), field("Target folder", target), button("Move selected", () => batch("move"))),
       count, h("div", { class: "table" }, h("table", {}, h("thead", {}, h("tr", {}, ["Select", "Name", "Size", "Store", "Version", "Changed", "Actions"].map((t) => h("th", { scope: "col" }, t)))), body))));
 }

@@ -37,7 +37,7 @@ export async function list(): Promise<Page> {
   const find_ = form([field("Search", search)], "Find", async () => {
     history.replaceState(null, "", search.value ? `/posts?q=${encodeURIComponent(search.value)}` : "/posts");
     await fill();
-  });
+  }, [], "inline");
   return page("posts", "Posts", h("div", { class: "row end" }, find_, h("a", { class: "button", href: "/posts/new" }, "Write a post")), h("h2", {}, "Found"), results);
 }
 

@@ -1,7 +1,7 @@
 /** Consent, export and erasure (GDPR). */
 import { field, form, h, page, tell, button } from "../dom";
-import { go, type Page } from "../main";
-import { ApiFailure, currentSession, supabase, token } from "../session";
+import type { Page } from "../main";
+import { ApiFailure, currentSession, token } from "../session";
 import { choose, consent } from "../telemetry";
 
 export default function privacy(): Page {
@@ -29,10 +29,11 @@ export default function privacy(): Page {
         const body = (await answer.json()) as { erased?: Record<string, string>; error?: { message: string } };
         if (answer.status === 207) throw new Error(`Some parts could not be deleted yet, please try again: ${Object.entries(body.erased!).filter(([, v]) => v.startsWith("failed")).map(([k]) => k).join(", ")}.`);
         if (!answer.ok) throw new Error(body.error?.message ?? `The platform answered ${answer.status}.`);
-        await supabase.auth.signOut({ scope: "local" });
-        localStorage.clear();
-        await go("/");
-        tell("notice", "Your account is deleted.");
+        localStorage.clear(); // the session with it: there is nobody left to log out
+        sessionStorage.clear();
+        sessionStorage.setItem("notice", "Your account is deleted.");
+        document.cookie = "consent=; Path=/; Max-Age=0";
+        location.assign("/");
       })));
   it.leave = () => window.removeEventListener("consent", tellState);
   return it;

@@ -6,7 +6,7 @@ import { type Frame, type Member, type Message, RoomSocket } from "../socket";
 import { track } from "../telemetry";
 
 export function choose(): Page {
-  const name = h("input", { required: true, pattern: "[\\w-]{1,64}", value: "lobby" });
+  const name = h("input", { required: true, pattern: "[A-Za-z0-9_\\-]{1,64}", value: "lobby" });
   return page("rooms", "Rooms", h("div", { class: "card narrow" },
     form([field("Room name", name, "Letters, digits, - and _")], "Join room", () => go(`/rooms/${name.value.trim()}`))));
 }
