@@ -67,7 +67,9 @@ def serve(path: str) -> int:
         }
         print("READY", json.dumps(ready), flush=True)
         assert cluster.process is not None
-        return cluster.process.wait()
+        code = cluster.process.wait()
+        print(f"{server.name} ended by itself, with {code}", file=sys.stderr)
+        return code if code >= 0 else 128 - code
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if cluster.process is not None and cluster.process.poll() is None:

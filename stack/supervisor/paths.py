@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,14 @@ class Lock:
             return False
         return True
 
-    def give(self) -> None:
-        """Unlock, and keep the file open."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+    def take_within(self, seconds: float) -> bool:
+        """Try to lock, alone, for a while: who merely looks with `is_locked` holds it for a moment."""
+        deadline = time.monotonic() + seconds
+        while not self.take():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def close(self) -> None:
         """Unlock and close; may be called twice."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import os
 import resource
 import secrets
@@ -207,6 +208,7 @@ class Supervisor:
         self.announce("starting")
         os.write(ready, b"1")
         os.dup2(1, 2)  # until now, `up` reads what we say
+        faulthandler.register(signal.SIGUSR2)  # where is it? is answered in supervisor.log
         os.close(ready)
         control: Control | None = None
         living = asyncio.create_task(self.live())
@@ -263,7 +265,7 @@ def raise_limits() -> None:
 def serve(paths: Paths, components: Path, wanted: Mapping[str, int], ready: int) -> int:
     """Be the supervisor of the stack at `paths`. Errors before the first phase go to standard error."""
     alive = Lock(paths.alive)
-    if not alive.take():
+    if not alive.take_within(2.0):
         raise StackError(f"Another supervisor already serves {paths.state}.")
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
