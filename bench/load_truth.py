@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,8 +42,15 @@ def start_server(mode: str, log: Path) -> tuple[subprocess.Popen[str], int]:
     return process, int(process.stdout.readline().split()[1])
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def run_assay(port: int, rate: float, seconds: int, folder: Path) -> tuple[Row, dict[str, Any]]:
-    """Reported percentiles of this engine under Locust, and its `load.finished` event."""
+    """Reported percentiles of this engine under Locust, and its `load.finished` event with the steady window."""
     users = 50
     environment = os.environ | {
         "BENCH_URL": f"http://127.0.0.1:{port}", "BENCH_RATE": str(rate), "BENCH_USERS": str(users),
@@ -53,11 +61,15 @@ def run_assay(port: int, rate: float, seconds: int, folder: Path) -> tuple[Row, 
     command += ["-u", str(users), "-r", "1000", "-t", f"{seconds}s", "--only-summary"]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=seconds + 90)
     lines = next((folder / "journal").glob("*.jsonl")).read_text().splitlines()
-    finished = next(e for e in map(json.loads, lines) if e["type"] == "load.finished")
+    events = {e["type"]: e for e in map(json.loads, lines)}
+    finished = events["load.finished"] | {
+        "steady_from": events["load.steady"]["steady_from"],
+        "steady_to": events["load.drain"]["steady_to"],
+    }
     series = finished["series"][0]
     lag = series["lag"]
-    row = {str(p): series["response"][str(p)] for p in PERCENTS}
-    return row | {"n": series["counts"]["steady"]["ok"], "lag_p99": lag["99.0"]}, finished
+    row = {str(p): series["response"][f"{p:g}"] for p in PERCENTS}
+    return row | {"n": series["counts"]["steady"]["ok"], "lag_p99": lag["99"]}, finished
 
 
 def truth_of_arrivals(log: Path, rate: float, finished: dict[str, Any]) -> Row:
@@ -99,12 +111,18 @@ def truth_of_rate(mode: str, log: Path, rate: float, seconds: int) -> Row:
 
 def main() -> None:
     """Runs every tool against every scenario and prints reported | truth."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--scenarios", default="stall,ramp,queue")
     parser.add_argument("--tools", default="assay")
     options = parser.parse_args()
-    print(f"{'scenario':9}{'tool':16}{'':9}" + "".join(f"{'p' + format(p, 'g'):>10}" for p in PERCENTS) + f"{'n':>9}")
+    print(
+        f"{'scenario':9}{'tool':16}{'':9}"
+        + "".join(f"{'p' + format(p, 'g'):>10}" for p in PERCENTS)
+        + f"{'n':>9}"
+    )
     for mode in options.scenarios.split(","):
         for tool in options.tools.split(","):
             with tempfile.TemporaryDirectory() as name:
@@ -116,7 +134,9 @@ def main() -> None:
                         reported, finished = run_assay(port, RATES[mode], options.seconds, folder)
                         lag = f"  lag p99 {reported.pop('lag_p99'):.2f} ms"
                     else:
-                        reported = PEERS[tool].percentiles(f"http://127.0.0.1:{port}/x", RATES[mode], options.seconds)
+                        reported = PEERS[tool].percentiles(
+                            f"http://127.0.0.1:{port}/x", RATES[mode], options.seconds
+                        )
                 finally:
                     server.terminate()
                     server.wait(10)
@@ -126,8 +146,14 @@ def main() -> None:
                     truth = truth_of_rate(mode, folder / "log.npy", RATES[mode], options.seconds)
             for label, row in (("reported", reported), ("truth", truth)):
                 figures = "".join(f"{row.get(str(p), float('nan')):10.2f}" for p in PERCENTS)
-                print(f"{mode:9}{tool:16}{label:9}{figures}{row['n']:9.0f}{lag if label == 'reported' else ''}", flush=True)
-            errors = [(reported.get(str(p), np.nan) - truth[str(p)]) / max(truth[str(p)], 1e-9) * 100 for p in PERCENTS]
+                print(
+                    f"{mode:9}{tool:16}{label:9}{figures}{row['n']:9.0f}{lag if label == 'reported' else ''}",
+                    flush=True,
+                )
+            errors = [
+                (reported.get(str(p), np.nan) - truth[str(p)]) / max(truth[str(p)], 1e-9) * 100
+                for p in PERCENTS
+            ]
             print(f"{mode:9}{tool:16}{'error %':9}" + "".join(f"{e:10.2f}" for e in errors), flush=True)
             time.sleep(0.5)
 

@@ -168,6 +168,7 @@ class Engine:
             return
         self.closing = True
         self.recorder.steady_to = _now()
+        self.process.event("load.drain", profile=self.settings.profile, steady_to=self.recorder.steady_to)
         self.dispatcher.stop()
         deadline = _now() + int(self.settings.drain * 1e9)
         while self.under_way() and _now() < deadline:
