@@ -145,15 +145,10 @@ class Conductor:
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
         for death in deaths(self.began) if self.target.embedded else ():
-            name = str(death["name"])
-            self.journal.event(
-                "component.died",
-                name=name,
-                exit=death.get("exit"),
-                log=f"logs/stack/{name}.log",
-                durable=True,
-            )
-            self.failures.append(f"{name} died (exit {death.get('exit')})")
+            name, ended = str(death["component"]), str(death["ended"])
+            log = f"logs/stack/{name}.log"
+            self.journal.event("component.died", name=name, exit=ended, log=log, durable=True)
+            self.failures.append(f"{name} died ({ended}; its log: {log})")
 
     def keep_logs(self, state: Path) -> None:
         """Keeps the end of every component's log beside the evidence, without secrets."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from fixtures.run import RUNS
-from reports import History, gate, judge, show, write
+from reports import History, compare, gate, judge, show, write
 
 HISTORY = "ASSAY_HISTORY"
 USAGE = 2
@@ -49,6 +49,9 @@ def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | Non
     code = 0
     for directory in directories:
         code = judge_and_write(directory, objectives=objectives, keep=False)
+    if len(directories) == 2:
+        one, two = (judge(directory, objectives=objectives) for directory in directories)
+        print(f"comparison   {_near(compare(one, two, directories[1] / 'report' / 'compare.html'))}")
     if serve_it:
         from reports.serve import serve
 
