@@ -1,0 +1,343 @@
+"""P2.3: the file manager: versions, search, renaming and moving, all-or-nothing batches, quota."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.files import MIB, MadeFile, sha256
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.api import files
+from scenarios.api.place import Place
+from suites.storage.uploads import held, holdings, listed, prepared, read, upload
+from suites.types import NewActor, NewFile, Witness
+
+PLATFORM = "platform"
+
+
+@check(
+    "storage.versions",
+    "The same name again is the next version; every version stays readable, and may be restored",
+    requirement="P2.3",
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_versions(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+    """Three versions across both stores; the first restored as the fourth; removal takes all their objects."""
+    person = actor()
+    token = person.access_token
+    sizes = (1000, 6 * MIB, 2000)
+    name = made(0).name
+    contents = [MadeFile(name, size, f"{name}-{n}") for n, size in enumerate(sizes, 1)]
+    stored: dict[str, Any] = {}
+    for number, content in enumerate(contents, 1):
+        stored = upload(services, place, token, content)
+        expect_equal(
+            stored["version"], number, f"upload {number} of a name is version {number}", service=PLATFORM
+        )
+    about = services.platform.call("GET", f"/api/files/{stored['id']}", token=token)
+    versions = about.expect(200, claim="a file tells its versions").json(dict)["versions"]
+    expect_equal(
+        [(v["version"], v["size"], v["sha256"], v["store"]) for v in versions],
+        [
+            (n, c.size, c.sha256, "r2" if c.size > 5 * MIB else "supabase")
+            for n, c in [*enumerate(contents, 1)][::-1]
+        ],
+        "its versions are listed newest first, each with its own content",
+        service=PLATFORM,
+    )
+    for version, content in zip(reversed(versions), contents, strict=True):
+        expect_equal(
+            held(services, version["store"], version["object_key"]),
+            content.sha256,
+            "each version lies in its store",
+            service=version["store"],
+        )
+        got = services.platform.call(
+            "GET", f"/api/files/{stored['id']}/content", token=token, params={"version": version["version"]}
+        )
+        expect_equal(
+            sha256(got.content), content.sha256, f"version {version['version']} is readable", service=PLATFORM
+        )
+    witness("both stores' own APIs", "SHA-256 of three versions")
+    restored = services.platform.call(
+        "POST", f"/api/files/{stored['id']}/restore", token=token, body={"version": 1}
+    )
+    after = restored.expect(200, 201, claim="a version is restored").json(dict)["file"]
+    expect_equal(
+        (after["version"], after["sha256"]),
+        (4, contents[0].sha256),
+        "restoring makes a new version with the old content",
+        service=PLATFORM,
+    )
+    expect_equal(
+        sha256(read(services, token, stored["id"]).content),
+        contents[0].sha256,
+        "and that is what is read",
+        service=PLATFORM,
+    )
+    missing = services.platform.call(
+        "POST", f"/api/files/{stored['id']}/restore", token=token, body={"version": 9}
+    )
+    expect_equal(missing.status, 404, "a version that never was is not restored", service=PLATFORM)
+    gone = files.remove(services.platform.port, place, token, stored["id"])
+    expect_equal(gone.status, 204, "removing the file answers 204", service=PLATFORM)
+    eventually(
+        lambda: holdings(services, person.id),
+        until=lambda h: h.empty,
+        within=20,
+        claim="all versions' objects are gone",
+        service="r2",
+    )
+
+
+@check(
+    "storage.same_name_at_once",
+    "One name uploaded by many at once becomes so many versions, none lost or mixed",
+    requirement=("P2.2", "P2.3"),
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_same_name_at_once(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Six different contents under one name at the same moment; each is one version, whole."""
+    person, name = actor(), made(0).name
+    contents = [MadeFile(name, 2000 + n, f"{name}-{n}") for n in range(6)]
+
+    def send(content: MadeFile) -> int:
+        answer = files.upload(
+            services.platform.port, place, person.access_token, name=name, data=content.data
+        )
+        return int(answer.status)
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(send, contents))
+    expect_equal(statuses, [201] * 6, "all six uploads of one name are taken", service=PLATFORM)
+    document = listed(services, person.access_token)
+    expect_equal(document["total"], 1, "they are one file", service=PLATFORM)
+    identifier = document["files"][0]["id"]
+    about = (
+        services.platform.call("GET", f"/api/files/{identifier}", token=person.access_token)
+        .demand(200)
+        .json(dict)
+    )
+    expect_equal(
+        [v["version"] for v in about["versions"]], [6, 5, 4, 3, 2, 1], "with six versions", service=PLATFORM
+    )
+    seen = {held(services, v["store"], v["object_key"]) for v in about["versions"]}
+    witness("Storage API with the secret key", "SHA-256 of six versions")
+    expect_equal(
+        seen, {c.sha256 for c in contents}, "each content is one of them, whole", service="supabase.storage"
+    )
+
+
+@check(
+    "storage.search_and_sort",
+    "Files are found by part of their name and by folder, sorted and paged as asked",
+    requirement="P2.3",
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_search(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+    """Names with wildcards and other scripts are plain text; another person's files never show."""
+    person, other = actor(), actor()
+    token = person.access_token
+    files_there = {
+        "alpha.txt": "/",
+        "ALPHABET.txt": "/a",
+        "100%_sure.txt": "/a/b",
+        "日本語.txt": "/a/b",
+        "beta.txt": "/z",
+    }
+    for size, (name, folder) in enumerate(files_there.items(), 1):
+        prepared(services, place, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
+    prepared(services, place, other.access_token, MadeFile("alpha.txt", 9, "other"))
+
+    def names(**params: Any) -> list[str]:
+        return [f["name"] for f in listed(services, token, **params)["files"]]
+
+    for what, params, due in (
+        ("everything by size", {"sort": "size", "order": "asc"}, list(files_there)),
+        (
+            "a part of a name, any case",
+            {"q": "alpha", "sort": "size", "order": "asc"},
+            ["alpha.txt", "ALPHABET.txt"],
+        ),
+        ("a wildcard as plain text", {"q": "0%_s"}, ["100%_sure.txt"]),
+        ("a percent sign alone", {"q": "%"}, ["100%_sure.txt"]),
+        ("another script", {"q": "本"}, ["日本語.txt"]),
+        ("what is not there", {"q": "nothing"}, []),
+        ("a folder exactly", {"folder": "/a"}, ["ALPHABET.txt"]),
+        (
+            "a folder and below",
+            {"under": "/a", "sort": "size", "order": "desc"},
+            ["日本語.txt", "100%_sure.txt", "ALPHABET.txt"],
+        ),
+        (
+            "the second page",
+            {"sort": "size", "order": "asc", "limit": 2, "offset": 2},
+            ["100%_sure.txt", "日本語.txt"],
+        ),
+    ):
+        expect_equal(names(**params), due, f"searching for {what} finds exactly these", service=PLATFORM)
+    total = listed(services, token, limit=1)["total"]
+    rows = services.database.witness_rows("files", owner_id=person.id)
+    witness(services.database.channel, f"{len(rows)} files")
+    expect_equal(total, len(rows), "the total counts every file, not the page", service=PLATFORM)
+
+
+@check(
+    "storage.batch_all_or_nothing",
+    "A batch is done wholly or not at all",
+    requirement="P2.3",
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_batch(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+    """A stranger's file, a name taken and a bad folder, each as the last of three; then three good ones."""
+    person, stranger = actor(), actor()
+    token = person.access_token
+    one, two, three = (prepared(services, place, token, made(100)) for _ in range(3))
+    theirs = prepared(services, place, stranger.access_token, made(100))
+    before = services.database.witness_rows("files", owner_id=person.id)
+    good = [{"op": "delete", "id": one["id"]}, {"op": "move", "id": two["id"], "folder": "/moved"}]
+    for what, last, status in (
+        ("somebody else's file", {"op": "delete", "id": theirs["id"]}, 404),
+        ("a name that is taken", {"op": "rename", "id": three["id"], "name": two["name"]}, None),
+        ("a folder that is none", {"op": "move", "id": three["id"], "folder": "no slash"}, 400),
+        ("an unknown operation", {"op": "explode", "id": three["id"]}, 400),
+    ):
+        ops = [*good, last] if status else [{"op": "delete", "id": one["id"]}, last]
+        answer = services.platform.call("POST", "/api/files/batch", token=token, body={"ops": ops})
+        expect(
+            answer.status == (status or 409)
+            and answer.json(dict)["error"].get("details", {}).get("index") == len(ops) - 1,
+            f"a batch with {what} is refused and says which operation failed",
+            expected=f"{status or 409} with details.index {len(ops) - 1}",
+            saw=answer.said(),
+            service=PLATFORM,
+        )
+        after = services.database.witness_rows("files", owner_id=person.id)
+        expect_equal(
+            after, before, f"after a batch with {what} nothing is changed", service="supabase.database"
+        )
+    done = services.platform.call(
+        "POST",
+        "/api/files/batch",
+        token=token,
+        body={"ops": [*good, {"op": "rename", "id": three["id"], "name": "new.bin"}]},
+    )
+    results = done.expect(200, claim="a good batch is done (positive control)").json(dict)["results"]
+    expect_equal(
+        [(r["id"], r["ok"]) for r in results],
+        [(f["id"], True) for f in (one, two, three)],
+        "each operation is answered",
+        service=PLATFORM,
+    )
+    left = {(f["folder"], f["name"]) for f in services.database.witness_rows("files", owner_id=person.id)}
+    witness(services.database.channel, "the files after the batches")
+    expect_equal(
+        left,
+        {("/moved", two["name"]), ("/", "new.bin")},
+        "exactly the asked-for changes are stored",
+        service="supabase.database",
+    )
+    gone = eventually(
+        lambda: held(services, "supabase", one["object_key"]),
+        until=lambda sum: sum is None,
+        within=20,
+        claim="the deleted file's object is gone",
+        service="supabase.storage",
+    )
+    expect_equal(gone, None, "the deleted file's object is gone", service="supabase.storage")
+
+
+@check(
+    "storage.rename_and_move",
+    "Renaming and moving change the name alone, refuse a taken one, and notice a stale version",
+    requirement="P2.3",
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_rename(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+    """The object in its store is the same before and after."""
+    person, first, second = actor(), made(1000), made(1000)
+    token = person.access_token
+    one, two = (prepared(services, place, token, f) for f in (first, second))
+
+    def change(body: dict[str, Any]) -> Any:
+        return services.platform.call("PATCH", f"/api/files/{one['id']}", token=token, body=body)
+
+    for what, body, status in (
+        ("a name that is taken", {"name": two["name"]}, 409),
+        ("an empty name", {"name": ""}, 400),
+        ("a name with a slash", {"name": "a/b"}, 400),
+        ("a folder that climbs", {"folder": "/../x"}, 400),
+        ("a stale version", {"name": "late.bin", "if_version": 7}, 409),
+    ):
+        expect_equal(change(body).status, status, f"changing to {what} is refused", service=PLATFORM)
+    done = change({"name": "Ünïcode ☂.bin", "folder": "/x/y", "if_version": 1})
+    after = done.expect(200, claim="a good change is done (positive control)").json(dict)["file"]
+    expect_equal(
+        (after["name"], after["folder"]),
+        ("Ünïcode ☂.bin", "/x/y"),
+        "it answers with the new place",
+        service=PLATFORM,
+    )
+    [row] = services.database.witness_rows("files", id=one["id"]) or [{}]
+    witness(services.database.channel, "the file's row")
+    expect_equal(
+        (row.get("name"), row.get("folder"), row.get("object_key"), row.get("sha256")),
+        ("Ünïcode ☂.bin", "/x/y", one["object_key"], first.sha256),
+        "stored are the new name and place, with the same object",
+        service="supabase.database",
+    )
+    expect_equal(
+        held(services, "supabase", one["object_key"]),
+        first.sha256,
+        "the object is untouched",
+        service="supabase.storage",
+    )
+
+
+@check(
+    "storage.quota",
+    "Nobody holds more than their 2 GiB, and what they begin counts",
+    requirement=("P2.3", "risk.cost"),
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_quota(services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+    """Four uploads of 512 MiB are begun without a byte; a fifth is refused; one aborted makes room again."""
+    person = actor()
+    port, token = services.platform.port, person.access_token
+    begun = [files.start(port, place, token, name=f"{n}.bin", size=512 * MIB) for n in range(4)]
+    expect_equal(
+        [a.status for a in begun],
+        [201] * 4,
+        "four starts of 512 MiB are taken (positive control)",
+        service=PLATFORM,
+    )
+    over = files.upload(port, place, token, name="over.bin", data=b"one byte")
+    expect_equal(
+        (over.status, over.json()["error"]["code"]),
+        (413, "quota_exceeded"),
+        "one more byte is over the quota",
+        service=PLATFORM,
+    )
+    uploads = [a.json()["upload"]["id"] for a in begun]
+    services.platform.call("DELETE", f"/api/upload/{uploads[0]}", token=token).demand(204)
+    fits = files.upload(port, place, token, name="fits.bin", data=b"one byte")
+    expect_equal(fits.status, 201, "after an abort there is room again", service=PLATFORM)
+    for upload_id in uploads[1:]:
+        services.platform.call("DELETE", f"/api/upload/{upload_id}", token=token).demand(204)
+    left = services.database.witness_rows("files", owner_id=person.id)
+    witness(services.database.channel, "one file left")
+    expect_equal(
+        [f["name"] for f in left], ["fits.bin"], "only the one file is left", service="supabase.database"
+    )
