@@ -24,6 +24,7 @@ HEADERS = (
     "Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Requested-With, "
     "X-Forwarded-Host, X-Forwarded-Proto, Forwarded, "
 )
+PLAIN = "text/plain;charset=UTF-8"
 MAX_METADATA = 64 * 1024
 
 
@@ -109,6 +110,7 @@ class Tus:
         self._remember(upload)
         location = f"{self._url}/storage/v1/upload/resumable/{'sign/' if signed else ''}{upload.id}"
         headers = {
+            "content-type": PLAIN,
             "location": location,
             "upload-expires": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires)),
         }
@@ -123,8 +125,12 @@ class Tus:
 
     async def head(self, upload: Upload) -> Response:
         """HEAD: how far it is."""
-        headers = {"cache-control": "no-store", "upload-offset": str(self._path(upload).stat().st_size),
-                   "upload-metadata": upload.metadata_header}  # fmt: skip
+        headers = {
+            "content-type": PLAIN,
+            "cache-control": "no-store",
+            "upload-metadata": upload.metadata_header,
+        }
+        headers["upload-offset"] = str(self._path(upload).stat().st_size)
         if upload.size is None:
             headers["upload-defer-length"] = "1"
         else:
