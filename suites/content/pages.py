@@ -1,0 +1,96 @@
+"""Steps that the content checks share: a page of the check's own at Builder.io, and how the platform serves it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core.clock import eventually
+from core.ledger import Ledger
+from fixtures.run import Run
+from fixtures.services.builder import page_entry
+from fixtures.services.kv import content_keys
+from fixtures.toolbox import Services
+from fixtures.wire import WireAnswer
+from scenarios.api import content
+from scenarios.api.place import Place
+
+PLATFORM = "platform"
+
+
+@dataclass
+class Page:
+    """One page at a path of its own. Changes tell no webhook unless asked to."""
+
+    services: Services
+    place: Place
+    ledger: Ledger
+    path: str
+    tag: str
+    id: str = ""
+
+    def publish(self, text: str, *, webhooks: bool = False, **more: Any) -> dict[str, Any]:
+        """Creates the page, or changes it, with one text block."""
+        entry = page_entry(self.path, f"Page {self.tag}", text, **more)
+        if self.id:
+            changed: dict[str, Any] = self.services.builder.change(self.id, entry, webhooks=webhooks)
+            return changed
+        planned = self.ledger.plan("builder.entry", path=self.path)
+        made: dict[str, Any] = self.services.builder.create(entry, webhooks=webhooks)
+        self.id = made["id"]
+        planned.confirm(id=self.id)
+        return made
+
+    def get(self, **targeting: str) -> WireAnswer:
+        """The page as the platform serves it."""
+        answer = content.page(self.services.platform.port, self.place, self.path, **targeting)
+        assert isinstance(answer, WireAnswer)
+        return answer
+
+    def served(self, text: str, *, within: float = 30, **targeting: str) -> WireAnswer:
+        """Waits until the platform serves the page with this text."""
+        return eventually(
+            lambda: self.get(**targeting),
+            until=lambda a: a.status == 200 and text in a.text,
+            within=within,
+            claim=f"the platform serves {self.path} with the text {text!r}",
+            service=PLATFORM,
+        )
+
+    def hook(
+        self, operation: str, value: dict[str, Any] | None, previous: dict[str, Any] | None = None
+    ) -> bytes:
+        """A webhook's body as Builder.io documents it."""
+        return json.dumps(
+            {"operation": operation, "modelName": "page", "newValue": value, "previousValue": previous}
+        ).encode()
+
+    def tell(self, body: bytes, **headers: str) -> WireAnswer:
+        """Sends a webhook to the platform with these headers."""
+        answer: WireAnswer = self.services.platform.call(
+            "POST", "/api/content/webhook", body=body, headers={"Content-Type": "application/json", **headers}
+        )
+        return answer
+
+    def signed(self, body: bytes, *, at: int | None = None, secret: str | None = None) -> dict[str, str]:
+        """The header of a signing relay."""
+        return {"X-Builder-Signature": self.services.builder.sign(body, at=at, secret=secret)}
+
+    def with_secret(self) -> dict[str, str]:
+        """Builder.io's own custom header."""
+        return {"X-Builder-Webhook-Secret": self.services.builder.webhook_secret}
+
+
+def new_page(run: Run, services: Services, ledger: Ledger, place: Place) -> Page:
+    """A page of the check's own, not yet published; its cache entries are planned in the ledger."""
+    tag = run.tag()
+    path = f"/assay/{tag}"
+    ledger.plan("kv.prefix", prefix=content_keys(path))
+    return Page(services, place, ledger, path, tag)
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, as Builder.io counts."""
+    return int(time.time() * 1000)

@@ -1,0 +1,196 @@
+"""P3.1, P3.2: keys, drafts, targeting: what Builder.io holds is what each visitor is served, and no more."""
+
+from __future__ import annotations
+
+from core.clock import eventually, now_ns
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.run import Run
+from fixtures.services.builder import page_entry
+from fixtures.toolbox import Services
+from scenarios.api.place import Place
+from suites.content.pages import new_page
+from suites.types import Witness
+
+BUILDER = "builder"
+PLATFORM = "platform"
+SLOW = "Builder.io's webhook and edge cache may take half a minute on a live target"
+
+
+@check(
+    "content.keys",
+    "Builder.io takes changes with the private key alone, and the page model is there",
+    requirement="P3.1",
+    service=BUILDER,
+    capability="content.api",
+)
+def test_keys(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+    """The public key and a made-up one write nothing; the private one does (positive control)."""
+    page = new_page(run, services, ledger, place)
+    ledger.plan("builder.entry", path=page.path)
+    for what, key in (("the public key", services.builder.public_key), ("a made-up key", "bpk-" + "0" * 32)):
+        answer = services.builder.write_as(key, page_entry(page.path, "x", "written"))
+        expect(answer.status in (401, 403), f"{what} writes nothing", saw=answer.said(), service=BUILDER)
+    expect_equal(
+        services.builder.content(page.path), [], "nothing was written with wrong keys", service=BUILDER
+    )
+    page.publish("written")
+    held = eventually(
+        lambda: services.builder.content(page.path),
+        within=30,
+        claim="Builder.io serves what was written",
+        service=BUILDER,
+    )
+    witness("Builder.io's content API", "the entry by its path")
+    expect_equal(held[0]["id"], page.id, "the private key writes (positive control)", service=BUILDER)
+    wrong = services.builder.raw_content("page", apiKey="0" * 32, limit=1)
+    expect(
+        wrong.status in (400, 401, 403, 404) or not wrong.json(dict).get("results"),
+        "an unknown public key reads nothing",
+        saw=wrong.said(),
+        service=BUILDER,
+    )
+
+
+@check(
+    "content.drafts",
+    "A draft is served to nobody; what is unpublished is served no longer",
+    requirement=("P3.1", "P3.2"),
+    service=BUILDER,
+    capability="content.webhook",
+    timeout=100,
+    why_slow=SLOW,
+)
+def test_drafts(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+    """Draft, published, draft again, deleted; each step seen at the platform and in Builder.io's own API."""
+    page = new_page(run, services, ledger, place)
+    page.publish(f"secret {page.tag}", webhooks=True, published="draft")
+    expect_equal(page.get().status, 404, "a draft is served to nobody", service=PLATFORM)
+    expect_equal(services.builder.content(page.path), [], "nor by Builder.io's public API", service=BUILDER)
+    begin = now_ns()
+    page.publish(f"public {page.tag}", webhooks=True, published="published")
+    page.served(f"public {page.tag}")
+    run.journal.sample(
+        run.journal.series("content.propagation", {"change": "publish"}),
+        intended=begin,
+        sent=begin,
+        done=now_ns(),
+    )
+    witness("Builder.io's content API", "the page while published")
+    expect(
+        services.builder.content(page.path), "Builder.io serves it too (positive control)", service=BUILDER
+    )
+    page.publish(f"secret again {page.tag}", webhooks=True, published="draft")
+    eventually(
+        page.get,
+        until=lambda a: a.status == 404,
+        within=30,
+        claim="what is unpublished is served no longer",
+        service=PLATFORM,
+    )
+    page.publish(f"public {page.tag}", webhooks=True, published="published")
+    page.served(f"public {page.tag}")
+    services.builder.delete(page.id)
+    eventually(
+        page.get,
+        until=lambda a: a.status == 404,
+        within=30,
+        claim="what is deleted is served no longer",
+        service=PLATFORM,
+    )
+    expect_equal(
+        services.builder.content(page.path), [], "Builder.io no longer serves it either", service=BUILDER
+    )
+
+
+@check(
+    "content.targeting",
+    "A page for one audience is served to it, the general one to all others, each cached apart",
+    requirement=("P3.1", "P3.2"),
+    service=BUILDER,
+    capability="content.api",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_targeting(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+    """Two entries of one path, the mobile one first; asked twice each, so that the cache is asked too."""
+    page = new_page(run, services, ledger, place)
+    page.publish(f"general {page.tag}")
+    planned = ledger.plan("builder.entry", path=page.path)
+    mobile = page_entry(page.path, "Mobile", f"mobile {page.tag}", priority=0)
+    mobile["query"].append(
+        {"@type": "@builder.io/core:Query", "property": "device", "operator": "is", "value": "mobile"}
+    )
+    planned.confirm(id=services.builder.create(mobile, webhooks=False)["id"])
+    asked = eventually(
+        lambda: services.builder.content(page.path, device="mobile"),
+        until=lambda found: bool(found) and "mobile" in str(found[0]["data"]),
+        within=30,
+        claim="Builder.io itself serves the mobile page to mobile",
+        service=BUILDER,
+    )
+    witness("Builder.io's content API", "both variants by device")
+    expect(asked, "Builder.io tells the variants apart", service=BUILDER)
+    for device, due, other in (
+        ("mobile", "mobile", "general"),
+        ("desktop", "general", "mobile"),
+        ("mobile", "mobile", "general"),
+    ):
+        text = page.served(f"{due} {page.tag}", device=device).text
+        expect(
+            f"{other} {page.tag}" not in text,
+            f"{device} is not served the {other} page",
+            saw=text[:200],
+            service=PLATFORM,
+        )
+
+
+@check(
+    "content.rendering",
+    "A page's blocks are rendered, and nothing in them runs",
+    requirement=("P3.2", "P6.3"),
+    service=PLATFORM,
+    capability="content.api",
+)
+def test_rendering(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+    """Text, the platform's own component, one that it does not know, and scripts in each place that takes text."""
+    page = new_page(run, services, ledger, place)
+    tag = page.tag
+
+    def block(name: str, **options: str) -> dict[str, object]:
+        return {
+            "@type": "@builder.io/sdk:Element",
+            "id": f"builder-{tag}{name}",
+            "component": {"name": name, "options": options},
+        }
+
+    entry = page_entry(page.path, "Rendering", "x")
+    entry["data"]["blocks"] = [
+        block(
+            "Text", text=f"<p>text {tag} <b>bold</b></p><script>alert(1)</script><img src=x onerror=alert(2)>"
+        ),
+        block("Hero", title=f"hero {tag}", subtitle="<script>alert(3)</script>"),
+        block("Button", text=f"button {tag}", link="javascript:alert(4)"),
+        block("Unknown", text=f"unknown {tag}"),
+    ]
+    planned = ledger.plan("builder.entry", path=page.path)
+    planned.confirm(id=services.builder.create(entry, webhooks=False)["id"])
+    document = page.served(f"hero {tag}").json(dict)
+    html = document["html"]
+    for what in (f"text {tag}", f"hero {tag}", f"button {tag}"):
+        expect(what in html, f"the page shows '{what.split()[0]}'", saw=html[:300], service=PLATFORM)
+    expect("<b>bold</b>" in html, "harmless marks stay (positive control)", saw=html[:300], service=PLATFORM)
+    for danger in ("<script", "onerror", "javascript:"):
+        expect(
+            danger not in html.lower(),
+            f"nothing of '{danger}' is handed to the visitor",
+            saw=html[:400],
+            service=PLATFORM,
+        )
+    held = services.builder.content(page.path)
+    witness("Builder.io's content API", "the blocks as written, scripts and all")
+    expect(
+        "onerror" in str(held), "Builder.io holds the blocks as written (positive control)", service=BUILDER
+    )
+    expect_equal(document["title"], "Rendering", "the page has its title", service=PLATFORM)
