@@ -167,6 +167,7 @@ class Builder:
         }
         if parameters.get("entry"):
             query["id"] = parameters["entry"]
+        matches({}, query)  # an operator that does not exist is refused, whatever entries there are
         limit = self._count(parameters, "limit", DEFAULT_RESULTS, MAX_RESULTS)
         offset = self._count(parameters, "offset", 0, 10**9)
         found = [

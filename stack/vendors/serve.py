@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -27,6 +29,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announcement: dict[str, Any]) -> None:
         super().__init__(config)
         self._announcement = announcement
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End gracefully on SIGTERM and SIGINT, with exit code 0: uvicorn itself would die by the signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then announce it."""
