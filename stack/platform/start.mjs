@@ -110,7 +110,7 @@ const mf = new Miniflare({
   outboundService: { network: { allow: ["127.0.0.0/8"], deny: [] } },
   unsafeDirectSockets: [{ host: "127.0.0.1", port: ports.platform, entrypoint: "Edge" }],
   defaultPersistRoot: state,
-  durableObjectsPersist: join(state, "rooms"), kvPersist: join(state, "kv"), r2Persist: join(state, "r2"), cachePersist: join(state, "cache"),
+  durableObjectsPersist: options.rooms_folder ?? join(state, "rooms"), kvPersist: join(state, "kv"), r2Persist: join(state, "r2"), cachePersist: join(state, "cache"),
 });
 
 /** Ends this process when workerd ends unasked: miniflare would stay, and the component would seem to be up. */

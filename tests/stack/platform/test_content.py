@@ -15,6 +15,9 @@ import httpx
 from .conftest import Stack, until
 
 
+HARMFUL = '<p onclick="x()">Hi <b>there</b><script>alert(1)</script><a href="javascript:x">l</a><img src=x onerror=y></p>'
+
+
 def write(stack: Stack, path: str, text: str, published: str = "published") -> dict[str, Any]:
     """A page written by Builder.io's write API."""
     answer = httpx.post(
@@ -38,9 +41,7 @@ def write(stack: Stack, path: str, text: str, published: str = "published") -> d
                         "id": "b2",
                         "component": {
                             "name": "Text",
-                            "options": {
-                                "text": '<p onclick="x()">Hi <b>there</b><script>alert(1)</script><a href="javascript:x">l</a><img src=x onerror=y></p>'
-                            },
+                            "options": {"text": HARMFUL},
                         },
                     },
                 ],

@@ -12,7 +12,8 @@ from typing import Any
 import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from .conftest import Person, Stack
 
@@ -20,7 +21,7 @@ from .conftest import Person, Stack
 class Member:
     """One socket in a room, and every frame it got."""
 
-    def __init__(self, ws: ClientConnection) -> None:
+    def __init__(self, ws: Connection) -> None:
         self.ws = ws
         self.frames: list[dict[str, Any]] = []
 
