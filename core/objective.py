@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,41 +77,50 @@ _OPTIONAL = {
 }
 
 
-def load_objectives(path: Path) -> dict[str, Objective]:
+def load_objectives(path: Path, override: Path | None = None) -> dict[str, Objective]:
     """The objectives of a TOML file, one table each, by identifier.
 
-    Raises ConfigError with file and line for what is missing, misspelt or impossible.
+    `override` is a second file of the same shape whose tables may hold only the keys that differ, or whole
+    new objectives. Raises ConfigError with file and line for what is missing, misspelt or impossible.
     """
+    text, document = _document(path)
+    found = {
+        identifier: _objective(identifier, table, f"{path.name} line {_line_of(text, identifier)}")
+        for identifier, table in _tables(document)
+    }
+    if override is not None:
+        base = dict(_tables(document))
+        text, document = _document(override)
+        for identifier, table in _tables(document, known=set(base)):
+            where = f"{override.name} line {_line_of(text, identifier)}"
+            found[identifier] = _objective(identifier, {**base.get(identifier, {}), **table}, where)
+    if not found:
+        raise ConfigError(f"{path} holds no objective.")
+    return found
+
+
+def _document(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; it holds the objectives.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}; mend that line.") from None
-    found: dict[str, Objective] = {}
-    for identifier, table in _tables(document):
-        found[identifier] = _objective(identifier, table, f"{path.name} line {_line_of(text, identifier)}")
-    if not found:
-        raise ConfigError(f"{path} holds no objective.")
-    for objective in found.values():
-        for other in objective.holding:
-            if other not in found:
-                raise ConfigError(
-                    f"{path.name}: '{objective.id}' is to hold with '{other}', which is not there."
-                )
-    return found
 
 
-def _tables(document: dict[str, Any], prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
+def _tables(
+    document: dict[str, Any], prefix: str = "", known: Collection[str] = ()
+) -> list[tuple[str, dict[str, Any]]]:
+    """Identifier and table of each objective; a table is one when it has a limit, a title, or a known name."""
     tables: list[tuple[str, dict[str, Any]]] = []
     for key, value in document.items():
         if not isinstance(value, dict):
             raise ConfigError(f"objectives: '{prefix}{key}' stands outside any objective's table.")
-        if "limit" in value or "title" in value:
+        if "limit" in value or "title" in value or prefix + key in known:
             tables.append((prefix + key, value))
         else:
-            tables += _tables(value, f"{prefix}{key}.")
+            tables += _tables(value, f"{prefix}{key}.", known)
     return tables
 
 

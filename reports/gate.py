@@ -27,7 +27,7 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
         "",
     ]
     lines += [
-        f"  {STATES[c.state].glyph} {STATES[c.state].word:<11}  {_clip(c.text, 84)}"
+        f"  {STATES[c.state].glyph} {STATES[c.state].word:<11}  {_clip(c.text, 83)}"
         for c in verdict.causes[:12]
     ]
     if len(verdict.causes) > 12:
@@ -61,4 +61,6 @@ def _waived(verdict: RunVerdict) -> str:
 
 
 def _clip(text: str, width: int) -> str:
+    """Cut to width; control characters, which could play with a terminal, become spaces."""
+    text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= width else f"{text[: width - 1]}…"

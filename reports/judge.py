@@ -32,9 +32,12 @@ def judge(
     waivers: list[Waiver] | Path | None = None,
     history: History | None = None,
 ) -> RunVerdict:
-    """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run."""
+    """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run.
+
+    `objectives` as a path is a file of overrides over reports/objectives.toml, as a target has them.
+    """
     if objectives is None or isinstance(objectives, Path):
-        objectives = load_objectives(objectives or OBJECTIVES)
+        objectives = load_objectives(OBJECTIVES, override=objectives)
     if waivers is None or isinstance(waivers, Path):
         waivers = load_waivers(waivers or WAIVERS)
     evidence = Evidence(Path(run_dir))

@@ -9,7 +9,7 @@ the usual alternatives.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,10 +85,12 @@ OUTSIDE, INSIDE = (0.90, 0.97, 0.999), (1.001, 1.03, 1.10)
 """Limits as a share of the true p95: below it the platform misses, above it the platform meets."""
 
 
-def intervals(runs: int, seed: int = 1) -> list[tuple[Process, float, float, float, float]]:
+def intervals(
+    runs: int, seed: int = 1, processes: Sequence[Process] = PROCESSES
+) -> list[tuple[Process, float, float, float, float]]:
     """For each process: share of false met, false missed, and of unknown far inside and far outside."""
     rows = []
-    for process in PROCESSES:
+    for process in processes:
         rng = np.random.default_rng(seed)
         truth = process.truth or _truth(process, rng)
         false_met = false_missed = unknown_in = unknown_out = 0

@@ -32,7 +32,7 @@ def compare(one: RunVerdict, two: RunVerdict, path: Path) -> Path:
         if (before[i].state if i in before else "") != (after[i].state if i in after else "")
     ]
     slower = sorted(
-        (c for c in two.checks if c.id in before and before[c.id].seconds and c.seconds),
+        (c for c in two.checks if c.id in before and 0 < before[c.id].seconds < c.seconds),
         key=lambda c: before[c.id].seconds - c.seconds,
     )[:10]
     path.parent.mkdir(parents=True, exist_ok=True)

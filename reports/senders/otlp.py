@@ -48,8 +48,7 @@ def send(verdict: RunVerdict, context: Context) -> list[str]:
             return samples
 
         meter.create_observable_gauge(metric.name, callbacks=[observe], description=metric.documentation)
-    sent = provider.force_flush(int(TIMEOUT * 1000))
-    provider.shutdown()
-    if not sent or MetricExportResult.SUCCESS not in results:
+    provider.shutdown(TIMEOUT * 1000)  # collects and exports once, then stops
+    if MetricExportResult.SUCCESS not in results:
         raise RuntimeError("the collector did not take the metrics")
     return ["otlp: metrics sent"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
     figure = Figure(figsize=A4)
     _draw(figure, _lines(verdict, digest, files))
     path = run_dir / "summary.pdf"
-    with PdfPages(path, metadata={"Title": verdict.headline, "Creator": "Assay"}) as pages:
+    with (
+        warnings.catch_warnings(),
+        PdfPages(path, metadata={"Title": verdict.headline, "Creator": "Assay"}) as pages,
+    ):
+        warnings.simplefilter("ignore")  # a glyph that the font lacks shows as a box
         pages.savefig(figure)
     return [listing, path]
 
@@ -41,7 +46,7 @@ def _draw(figure: Any, lines: list[tuple[str, str]]) -> None:
         if style == "head":
             y -= 0.010
         figure.text(
-            0.085, y, text, fontsize=size, va="top", parse_math=False,
+            0.085, y, "".join(c if c.isprintable() else " " for c in text), fontsize=size, va="top", parse_math=False,
             fontweight="bold" if style in ("title", "head") else "normal",
             family="monospace" if style == "mono" else "sans-serif",
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def nights(
 
 
 def tonight(
-    tmp_path: Path, history: History, name: str = "tonight", factor: float = 1.0, **more: object
+    tmp_path: Path, history: History, name: str = "tonight", factor: float = 1.0, **more: Any
 ) -> RunVerdict:
     made = Made(tmp_path / name, seed=99, plan="nightly", latency={"perf.rooms": 6.0 * factor}, **more)
     made.samples, made.loads, made.objectives = {"perf.rooms": 600}, {"rooms": 30}, made.objectives[2:]

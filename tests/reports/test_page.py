@@ -1,0 +1,169 @@
+"""The pages in a real browser: each cause clear on the first screen, no request to anyone, no sideways scroll."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reports
+from reports.judge import judge
+from reports.serve import server
+from tests.reports.made import Made
+
+WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("ASSAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        options: dict[str, Any] = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}
+        if not Path(playwright.chromium.executable_path).exists():
+            assert path, "no Chromium: install Debian's chromium, or run playwright install chromium"
+            options["executable_path"] = path
+        running = playwright.chromium.launch(**options)
+        yield running
+        running.close()
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "passing": {},
+    "missed": {"outcomes": {"storage.large-file": {"outcome": "missed", "message": "no object in R2"}}},
+    "broken": {"extra": [("component.died", {"name": "postgres"})]},
+    "unknown": {"samples": {"perf.database": 3000, "perf.upload": 8, "perf.rooms": 90}},
+    "killed": {"finished": False},
+}
+FIRST_SCREEN = {
+    "passing": "Gate open",
+    "missed": "no object in R2",
+    "broken": "postgres died",
+    "unknown": "at least 400 are needed",
+    "killed": "did not finish",
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cause_is_on_the_first_screen(browser: Any, tmp_path: Path, kind: str, width: str) -> None:
+    directory = Made(tmp_path / kind, **KINDS[kind]).write()
+    reports.write(judge(directory, waivers=[]), directory, writers=["json", "page"])
+    context = browser.new_context(viewport=dict(zip(("width", "height"), WIDTHS[width], strict=True)))
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in ("index.html", "checks.html", "security.html", "objective-perf.database.html"):
+        page.goto((directory / "report" / name).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0], name
+    page.goto((directory / "report" / "index.html").as_uri())
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    spot = page.get_by_text(FIRST_SCREEN[kind]).first.bounding_box()
+    assert spot["y"] < WIDTHS[width][1]
+    assert page.locator("h1").count() == 1
+    assert page.locator("svg:not([aria-label]):not([aria-hidden])").count() == 0
+    context.close()
+
+
+def test_it_can_be_read_by_keyboard_and_without_colour(browser: Any, tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run", **KINDS["missed"]).write()
+    reports.write(judge(directory, waivers=[]), directory, writers=["page"])
+    page = browser.new_page()
+    page.goto((directory / "report" / "index.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the verdict"
+    styles = page.evaluate(
+        "[...document.querySelectorAll('.key .pill')].map(e => {const s = getComputedStyle(e);"
+        "return [s.borderStyle, s.backgroundImage != 'none', s.backgroundColor != 'rgba(0, 0, 0, 0)',"
+        "e.textContent[0]].join()})"
+    )
+    assert len(set(styles)) == 6
+    page.close()
+
+
+def test_contrast_of_every_text(browser: Any, tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run", **KINDS["missed"]).write()
+    reports.write(judge(directory, waivers=[]), directory, writers=["page"])
+    axe = (Path(reports.__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        for name in ("index.html", "objective-perf.database.html", "checks.html"):
+            page.goto((directory / "report" / name).as_uri())
+            page.evaluate(axe)
+            found = page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))")
+            assert found == [], (scheme, name)
+        context.close()
+
+
+def test_ten_thousand_checks_stay_light(browser: Any, tmp_path: Path) -> None:
+    checks = [(f"s.check-{i:05d}", f"Check {i}", "supabase.database", ["P1.3"]) for i in range(10_000)]
+    outcomes = {c[0]: {"outcome": "missed", "message": "gone"} for c in checks[::50]}
+    directory = Made(
+        tmp_path / "run", checks=checks, outcomes=outcomes, latency={}, loads={}, objectives=[]
+    ).write()
+    reports.write(judge(directory, waivers=[]), directory, writers=["page"])
+    assert (directory / "report" / "index.html").stat().st_size < 2_000_000
+    page = browser.new_page()
+    page.goto((directory / "report" / "index.html").as_uri(), wait_until="load")
+    ready = page.evaluate("performance.timing.domInteractive - performance.timing.navigationStart")
+    print(f"interactive after {ready} ms")
+    page.goto((directory / "report" / "checks.html").as_uri())
+    page.get_by_label("Show only rows with").fill("check-00050")
+    page.get_by_text("1 of 10000").wait_for()
+    page.close()
+
+
+def test_served_on_loopback_to_this_machine_alone(tmp_path: Path) -> None:
+    import http.client
+    import threading
+
+    directory = Made(tmp_path / "run").write()
+    reports.write(judge(directory, waivers=[]), directory, writers=["page"])
+    running, url = server(directory)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    try:
+        assert url.startswith("http://127.0.0.1:")
+        for host, status in (("127.0.0.1", 200), ("evil.example", 403)):
+            connection = http.client.HTTPConnection("127.0.0.1", running.server_address[1], timeout=5)
+            connection.request("GET", "/report/index.html", headers={"Host": host})
+            answer = connection.getresponse()
+            assert answer.status == status
+            answer.read()
+            connection.close()
+    finally:
+        running.shutdown()
+        running.server_close()
+        thread.join(5)
+
+
+def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
+    from core.journal import Journal
+    from core.secret import Redactor
+
+    secret = f"planted-{time.time_ns()}"
+    directory = Made(tmp_path / "run").write()
+    journal = Journal(directory, "leaky", redactor=Redactor([secret]), background=False)
+    fields = {
+        "message": f"refused {secret}",
+        "saw": secret,
+        "service": "kv",
+        "outcome": "missed",
+        "attempt": 9,
+    }
+    journal.event(
+        "check.finished", check="kv.hit-and-miss", evidence=[], expected=secret, seconds=1.0, **fields
+    )
+    journal.close()
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 1
+    reports.write(verdict, directory)
+    for path in directory.rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
