@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stack.vendors.edge import Edge, cache_control
+from stack.vendors.editor import Editor
 from stack.vendors.query import MISSING, BadQuery, literal, lookup, matches, unflatten
 from stack.vendors.store import Store
 from stack.vendors.targeting import fits
@@ -49,6 +50,7 @@ class Builder:
         self.private_key = variables["BUILDER_PRIVATE_KEY"]
         self.edge = Edge(float(options.get("builder_delay_ms", 100)) / 1000)
         self.webhooks = Webhooks(store, variables, options)
+        self.editor = Editor(store, variables, ENTRY)
         for name, kind in BUILT_IN_MODELS.items():
             if store.get(MODEL, name) is None:
                 store.put(MODEL, name, {"id": uuid.uuid4().hex, "name": name, "kind": kind, "fields": []})
@@ -232,6 +234,7 @@ class Builder:
         return [
             Route("/api/v1/write/{model}", self.create, methods=["POST"]),
             Route("/api/v1/write/{model}/{entry}", self.change, methods=["PATCH", "PUT", "DELETE"]),
+            *self.editor.routes(),
         ]
 
     def _writable(self, request: Request) -> dict[str, Any] | JSONResponse:

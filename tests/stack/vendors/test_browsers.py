@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema
 import pytest
+from playwright.sync_api import Frame, Page
 
 from tests.stack.vendors.running import ROOT
 from tests.stack.vendors.site import with_node
@@ -178,3 +182,63 @@ def test_builder_react_sdk_renders_a_registered_component(vendors, site, marker)
         assert f"text {marker}" in page.inner_text("#root")
     with site.visit("builder-react", key="0" * 32, **settings) as page:
         assert page.query_selector("[data-testid=hero]") is None
+
+
+def test_the_visual_editor_redraws_a_react_page_before_anything_is_published(vendors, site, marker):
+    made = publish(vendors, f"/{marker}", marker)
+    with edited(vendors, site, made, "builder-react") as (page, frame):
+        frame.wait_for_selector(f"[data-testid=hero]:has-text('{marker}')")
+        page.wait_for_function("editor.components.Hero")
+        assert page.evaluate("editor.components.Hero.inputs[0].name") == "title"
+        hero = {**made["data"]["blocks"][0], "component": {"name": "Hero", "options": {"title": "changed"}}}
+        page.evaluate("(blocks) => editor.change({ data: { blocks } })", [hero])
+        frame.wait_for_selector("[data-testid=hero]:has-text('changed')")
+    read = httpx.get(
+        f"{vendors.env['BUILDER_API_URL']}/api/v3/content/page/{made['id']}",
+        params={"apiKey": vendors.env["BUILDER_PUBLIC_KEY"], "cachebust": "true"},
+    )
+    assert read.json()["data"]["blocks"][0]["component"]["options"]["title"] == marker
+
+
+def test_the_visual_editor_drives_the_first_generation_sdk(vendors, site, marker):
+    made = publish(vendors, f"/{marker}", marker)
+    with edited(vendors, site, made, "builder-first", endpoint="content") as (page, frame):
+        page.wait_for_function("editor.seen.some((one) => one.type === 'builder.pong')")
+        page.wait_for_function("editor.components.Hero")
+        page.evaluate("editor.change({ data: { title: 'changed' } })")
+        frame.wait_for_function("window.shown === 'changed'")
+
+
+def test_a_wrong_key_does_not_edit(vendors, marker):
+    made = publish(vendors, f"/{marker}", marker)
+    for key in ("", "bpk-" + "0" * 32, vendors.env["BUILDER_PUBLIC_KEY"]):
+        url = f"{vendors.env['BUILDER_WRITE_URL']}/content/{made['id']}/edit"
+        assert httpx.get(url, params={"key": key}).status_code == 401
+
+
+@contextmanager
+def edited(vendors, site, entry: dict[str, Any], name: str, **more: Any) -> Iterator[tuple[Page, Frame]]:
+    """The editor with the site's page in its frame."""
+    site.bundle(name)
+    path = entry["data"]["url"]
+    settings = {
+        "key": vendors.env["BUILDER_PUBLIC_KEY"],
+        "host": vendors.env["BUILDER_API_URL"],
+        "path": path,
+        **more,
+    }
+    context = site.browser.new_context()
+    context.add_init_script(f"window.settings = {json.dumps(settings)}")
+    page = context.new_page()
+    query = {
+        "key": vendors.env["BUILDER_PRIVATE_KEY"],
+        "preview": f"http://127.0.0.1:{site.port}/{name}.html",
+    }
+    page.goto(f"{vendors.env['BUILDER_WRITE_URL']}/content/{entry['id']}/edit?{urlencode(query)}")
+    handle = page.query_selector("#preview")
+    assert handle is not None
+    frame = handle.content_frame()
+    assert frame is not None
+    frame.wait_for_function("window.ready")
+    yield page, frame
+    context.close()
