@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from stack.supervisor.client import Client, Stopped, say, shell_lines, stopping_signals
 from stack.supervisor.errors import BROKEN, StackError
@@ -24,6 +25,15 @@ def port(text: str) -> tuple[str, int]:
     if not name or not number.isdigit() or not 0 < int(number) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
     return name, int(number)
+
+
+def option(text: str) -> tuple[str, Any]:
+    """NAME=JSON as a pair."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=JSON") from error
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -41,12 +51,18 @@ def arguments() -> argparse.ArgumentParser:
     up.add_argument(
         "--port", type=port, action="append", default=[], metavar="NAME=NUMBER", help="a fixed port"
     )
+    up.add_argument(
+        "--option", type=option, action="append", default=[], metavar="NAME=JSON",
+        help="an entry of CONFIG.json's options, for components that know it; merged when both are objects",
+    )  # fmt: skip
     verbs.add_parser("down", parents=[common], help="end the stack, whoever holds it")
+    verbs.add_parser("remove", parents=[common], help="end the stack and remove its folder, logs included")
     verbs.add_parser("status", parents=[common], help="say what is up")
     verbs.add_parser("env", parents=[common], help="print the variables that a live target would set")
     serve = verbs.add_parser("serve", parents=[common])
     serve.add_argument("--ready-fd", type=int, required=True)
     serve.add_argument("--port", type=port, action="append", default=[])
+    serve.add_argument("--option", type=option, action="append", default=[])
     return parser
 
 
@@ -73,8 +89,9 @@ def run(options: argparse.Namespace) -> int:
     if options.verb == "serve":
         from stack.supervisor.serve import serve
 
-        return serve(paths, options.components, dict(options.port), options.ready_fd)
-    client = Client(paths, options.components.resolve(), dict(getattr(options, "port", [])))
+        return serve(paths, options.components, dict(options.port), dict(options.option), options.ready_fd)
+    ports, settings = dict(getattr(options, "port", [])), dict(getattr(options, "option", []))
+    client = Client(paths, options.components.resolve(), ports, settings)
     match options.verb:
         case "up":
             with stopping_signals():
@@ -82,6 +99,9 @@ def run(options: argparse.Namespace) -> int:
         case "down":
             was_up = client.down()
             print(json.dumps({"was_up": was_up}) if options.json else "down" if was_up else "nothing was up")
+            return 0
+        case "remove":
+            client.remove()
             return 0
         case "env":
             variables = client.env()

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from stack.supervisor import strays
-from stack.supervisor.errors import BROKEN, StackError
+from stack.supervisor.errors import BROKEN, USAGE, StackError, name_error
 from stack.supervisor.events import Tail, last_lines
-from stack.supervisor.paths import ROOT, Lock, Paths, is_locked, read_json
+from stack.supervisor.paths import ROOT, Lock, Paths, is_locked, read_json, sources
 
 PATIENCE_S = 45.0
 """How long to wait for an earlier stack to end, or for the start lock."""
@@ -61,11 +62,13 @@ def say(text: str) -> None:
 class Client:
     """One command's view of the stack at `paths`."""
 
-    def __init__(self, paths: Paths, components: Path, ports: Mapping[str, int], quiet: bool = False) -> None:
+    def __init__(
+        self, paths: Paths, components: Path, ports: Mapping[str, int], options: Mapping[str, Any]
+    ) -> None:
         self.paths = paths
         self.components = components
-        self.ports = ports
-        self.quiet = quiet
+        self.wanted = [f"--port={name}={number}" for name, number in ports.items()]
+        self.wanted += [f"--option={name}={json.dumps(value)}" for name, value in options.items()]
         self.lease: Lock | None = None
 
     # -- up ------------------------------------------------------------------------------------------------
@@ -101,12 +104,11 @@ class Client:
     def _spawn(self) -> None:
         """Start a supervisor in a session of its own, and return when it has said who it is."""
         inbox, outbox = os.pipe()
-        ports = [f"--port={name}={number}" for name, number in self.ports.items()]
         early = self.paths.state / "supervisor.start.log"
         with early.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "stack.supervisor", "serve", "--state", str(self.paths.state),
-                 "--components", str(self.components), "--ready-fd", str(outbox), *ports],
+                 "--components", str(self.components), "--ready-fd", str(outbox), *self.wanted],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(outbox,),
                 cwd=ROOT,
             )  # fmt: skip
@@ -127,6 +129,8 @@ class Client:
         if supervisor["phase"] == "ready":
             self._all_well()
             say("attached to the stack that is up")
+            if supervisor.get("sources") != sources():
+                say("the sources have changed since it started: end it with `assay down` to use them")
             return self._answer()
         tail = Tail(self.paths.events)
         while True:
@@ -243,6 +247,19 @@ class Client:
                 self._signal(signal.SIGKILL)
                 self._until_gone()
         return strays.end(self.paths.state) > 0 or was_up
+
+    def remove(self) -> None:
+        """End the stack and remove its folder. Raises StackError when the folder is not a stack's."""
+        state = self.paths.state
+        if not state.exists():
+            return
+        if not self.paths.alive.exists() and any(state.iterdir()):
+            raise StackError(f"{state} is not a stack's folder: it is left alone.", USAGE)
+        self.down()
+        try:
+            shutil.rmtree(state)
+        except OSError as error:
+            raise name_error(error, f"remove {state}") from error
 
     def _signal(self, number: signal.Signals) -> None:
         """A signal to the supervisor, when its own description can still be read."""

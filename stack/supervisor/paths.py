@@ -119,6 +119,16 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def sources() -> str:
+    """A digest of when the files below `stack/` were changed: a running stack may be older than they are."""
+    text = "".join(
+        f"{file}{file.stat().st_mtime_ns}"
+        for file in sorted((ROOT / "stack").rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    )
+    return digest(text)
+
+
 class Lock:
     """An advisory lock on a file, given back when closed or when the process dies, however it dies."""
 

@@ -29,7 +29,7 @@ from stack.supervisor.component import Component, Minted, Site, load
 from stack.supervisor.control import Control
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
-from stack.supervisor.paths import ROOT, Lock, Paths, write_private
+from stack.supervisor.paths import ROOT, Lock, Paths, sources, write_private
 from stack.supervisor.ports import Ports
 from stack.supervisor.process import Process
 
@@ -42,8 +42,12 @@ PR_SET_CHILD_SUBREAPER = 36
 class Supervisor:
     """One stack's life."""
 
-    def __init__(self, paths: Paths, components: Path, wanted: Mapping[str, int]) -> None:
+    def __init__(
+        self, paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any]
+    ) -> None:
         self.paths = paths
+        self.options = options
+        self.sources = sources()
         self.instance = uuid.uuid4().hex
         self.pinned = False
         self.events = Events(paths.events)
@@ -69,6 +73,7 @@ class Supervisor:
                 "instance": self.instance,
                 "pid": os.getpid(),
                 "phase": phase,
+                "sources": self.sources,
                 "control": f"http://127.0.0.1:{self.ports.numbers['control']}",
                 "error": str(error) if error else None,
                 "code": error.code if error else None,
@@ -80,6 +85,9 @@ class Supervisor:
         minted = Minted(secrets={"control_token": self.token}, options={"cache": str(self.site.cache)})
         for component in self.components.values():
             component.mint(self.site, minted)
+        for name, value in self.options.items():
+            merge = isinstance(value, dict) and isinstance(minted.options.get(name), dict)
+            minted.options[name] = {**minted.options[name], **value} if merge else value
         write_private(
             self.paths.config,
             {
@@ -262,7 +270,9 @@ def raise_limits() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def serve(paths: Paths, components: Path, wanted: Mapping[str, int], ready: int) -> int:
+def serve(
+    paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any], ready: int
+) -> int:
     """Be the supervisor of the stack at `paths`. Errors before the first phase go to standard error."""
     alive = Lock(paths.alive)
     if not alive.take_within(2.0):
@@ -276,6 +286,6 @@ def serve(paths: Paths, components: Path, wanted: Mapping[str, int], ready: int)
     os.dup2(log, 1)
 
     async def life() -> int:
-        return await Supervisor(paths, components, wanted).run(ready)
+        return await Supervisor(paths, components, wanted, options).run(ready)
 
     return asyncio.run(life())

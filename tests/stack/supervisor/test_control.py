@@ -69,7 +69,7 @@ def test_an_unplanned_death_is_named_and_nothing_restarts(stack):
     (death,) = eventually(news, "the death is told")
     assert (death["type"], death["component"], death["pid"]) == ("component.died", "top", pid)
     assert (death["exit_code"], death["ended"]) == (137, "killed by SIGKILL")
-    assert death["last_lines"][-1] == "top serves"
+    assert "top serves" in death["last_lines"]
     assert stack.component(answer, "top")["state"] == "died"
     assert stack.component(answer, "base")["state"] == "ready"
     assert "component.starting" not in {e["type"] for e in news()}
@@ -102,7 +102,7 @@ def test_a_component_that_does_not_come_back_is_named(tmp_path):
         _, answer = stack.held()
         eventually(lambda: stack.component(answer, "weak")["state"] == "died", "it died by itself")
         death = stack.events()[-1]
-        assert (death["exit_code"], death["last_lines"][-1]) == (9, "it was too much")
+        assert (death["exit_code"], "it was too much" in death["last_lines"]) == (9, True)
     finally:
         stack.close()
 

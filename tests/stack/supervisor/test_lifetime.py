@@ -1,5 +1,6 @@
 """A stack lives exactly as long as somebody holds it, however each party ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -207,3 +208,25 @@ def test_without_a_pipe_for_input_the_holder_stays(stack):
     assert holder.poll() is None
     holder.terminate()
     assert holder.wait(20) == 143
+
+
+def test_remove_ends_a_stack_and_removes_its_folder(stack, tmp_path):
+    stack.run("up")
+    stack.run("remove")
+    assert stack.processes() == {}
+    assert not stack.state.exists()
+    stack.run("remove")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis").write_text("")
+    other = Stack(tmp_path / "precious", stack.components)
+    other.state = tmp_path / "precious"
+    refused = other.run("remove", check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert (tmp_path / "precious" / "thesis").exists()
+
+
+def test_options_reach_the_components(stack):
+    stack.held('--option=version="abc"', '--option=supabase={"pool_size": 3}')
+    options = json.loads((stack.state / "CONFIG.json").read_text())["options"]
+    assert (options["version"], options["supabase"]) == ("abc", {"pool_size": 3})
+    assert "is not NAME=JSON" in stack.run("up", "--option=version=abc", check=False).stderr
