@@ -114,11 +114,12 @@ function secured(call: Call, answer: Response): Response {
   const api = url.pathname.startsWith("/api/") || url.pathname === "/config.json";
   const supabase = new URL(env.VITE_SUPABASE_URL);
   const editor = env.BUILDER_WRITE_URL ? new URL(env.BUILDER_WRITE_URL).origin : "https://builder.io https://*.builder.io";
-  const framed = url.pathname.startsWith("/c/");
+  const framed = url.pathname.startsWith("/c/"); // the visual editor's frame, whose SDK reads Builder.io itself
+  const builder = framed ? ` ${new URL(env.BUILDER_API_URL ?? DEFAULTS.builder).origin}` : "";
   const set = (name: string, value: string) => { if (!headers.has(name)) headers.set(name, value); };
   set("content-security-policy", [
     "default-src 'self'", "script-src 'self'", "style-src 'self'", `img-src 'self' data: blob: https: ${supabase.origin}`,
-    `connect-src 'self' ${supabase.origin} ${supabase.origin.replace(/^http/, "ws")} ${env.R2_ENDPOINT ? new URL(env.R2_ENDPOINT).origin : "https://*.r2.cloudflarestorage.com"}`,
+    `connect-src 'self' ${supabase.origin} ${supabase.origin.replace(/^http/, "ws")} ${env.R2_ENDPOINT ? new URL(env.R2_ENDPOINT).origin : "https://*.r2.cloudflarestorage.com"}${builder}`,
     "object-src 'none'", "base-uri 'none'", "form-action 'self'", "worker-src 'self' blob:", `frame-ancestors ${framed ? `'self' ${editor}` : "'none'"}`].join("; "));
   set("strict-transport-security", "max-age=63072000; includeSubDomains");
   set("x-content-type-options", "nosniff");

@@ -14,7 +14,6 @@ import httpx
 
 from .conftest import Stack, until
 
-
 HARMFUL = '<p onclick="x()">Hi <b>there</b><script>alert(1)</script><a href="javascript:x">l</a><img src=x onerror=y></p>'
 
 

@@ -11,6 +11,7 @@ function prepare(): void {
   Builder.overrideHost = config.builderApiUrl;
   Builder.registerTrustedHost(new URL(config.builderEditorUrl).hostname);
   Builder.isStatic = false;
+  builder.apiEndpoint = "content";
   builder.init(config.builderKey ?? "");
   builder.canTrack = false; // Builder.io's own visitor tracking needs consent, which is asked for analytics only
   for (const { name, inputs } of OWN_COMPONENTS) Builder.registerComponent(() => null, { name, inputs: inputs as never });

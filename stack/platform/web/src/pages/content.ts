@@ -35,6 +35,7 @@ export default async function content(path: string): Promise<Page> {
       place.textContent = error.status === 404 ? "There is no page at this address." : "This page cannot be shown at the moment.";
       delete place.dataset.rendered;
     } else if (!editing) throw error;
+    else draw("New page", "");
   }
   if (editing) {
     const { edit } = await import("../editor");
