@@ -134,9 +134,10 @@ def main() -> None:
                         reported, finished = run_assay(port, RATES[mode], options.seconds, folder)
                         lag = f"  lag p99 {reported.pop('lag_p99'):.2f} ms"
                     else:
-                        reported = PEERS[tool].percentiles(
-                            f"http://127.0.0.1:{port}/x", RATES[mode], options.seconds
-                        )
+                        report = PEERS[tool].percentiles
+                        if report is None:
+                            sys.exit(f"{tool} keeps no rate; choose others")
+                        reported = report(f"http://127.0.0.1:{port}/x", RATES[mode], options.seconds)
                 finally:
                     server.terminate()
                     server.wait(10)

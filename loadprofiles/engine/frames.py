@@ -17,6 +17,7 @@ LARGEST = 16 * 2**20
 
 _TWO, _EIGHT = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _FIN, _MASKED = 0x80, 0x80
+_WHOLE = (_FIN | TEXT, _FIN | BINARY)
 
 
 class BadFrame(Exception):
@@ -27,11 +28,14 @@ class BadFrame(Exception):
         self.code = code
 
 
+_SHORT_TEXT = tuple(bytes((_FIN | TEXT, _MASKED | size)) for size in range(126))
+
+
 def encode(opcode: int, payload: bytes, key: bytes) -> bytes:
     """One whole frame, masked with `key` (4 bytes)."""
     size = len(payload)
     if size < 126:
-        head = bytes((_FIN | opcode, _MASKED | size))
+        head = _SHORT_TEXT[size] if opcode == TEXT else bytes((_FIN | opcode, _MASKED | size))
     elif size < 65536:
         head = _TWO.pack(_FIN | opcode, _MASKED | 126, size)
     else:
@@ -58,6 +62,8 @@ class Decoder:
         """The whole messages and control frames that `data` completes: (opcode, payload). Raises BadFrame."""
         if self._rest:
             data = self._rest + data
+        elif not self._kind and len(data) > 1 and data[0] in _WHOLE and data[1] == len(data) - 2 < 126:
+            return [(data[0] & 0x0F, data[2:])]  # one short message and nothing else: nearly always
         at, end = 0, len(data)
         found: list[tuple[int, bytes]] = []
         while end - at >= 2:

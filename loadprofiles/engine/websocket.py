@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _now = time.monotonic_ns
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_HEAD = 65536
+_READ = 16384
 
 
 class Refused(NoAnswer):
@@ -118,7 +119,17 @@ class WebSocket(Wire):
 
     def say_text(self, payload: bytes) -> None:
         """Sends UTF-8 bytes as one text message: the hot path."""
-        self._write(encode(TEXT, payload, self._key))
+        data = encode(TEXT, payload, self._key)
+        if self.fd < 0 or self._unsent or self.tls is not None:
+            self._write(data)
+            return
+        try:
+            sent = self.send(data)
+        except OSError:
+            self._write(data)  # says what is wrong
+            return
+        if sent != len(data):
+            self._wait_to_send(data[sent:])
 
     def ping(self, payload: bytes = b"") -> None:
         """Sends a ping."""
@@ -152,7 +163,7 @@ class WebSocket(Wire):
         more = True
         while more and self.fd >= 0:
             try:
-                data = self.receive(RECEIVE)
+                data = self.receive(_READ)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -200,8 +211,11 @@ class WebSocket(Wire):
             self._ended(ABNORMAL, cause_of(error, "sending"))
             return
         if sent != len(data) or waits:
-            self._unsent = data[sent:] or b""
-            self.reactor.change(self.fd, READ | WRITE)
+            self._wait_to_send(data[sent:])
+
+    def _wait_to_send(self, rest: bytes) -> None:
+        self._unsent = rest
+        self.reactor.change(self.fd, READ | WRITE)
 
     def _ended(self, code: int, reason: str) -> None:
         if self.fd < 0:

@@ -1,0 +1,164 @@
+"""WebSocket round trips per CPU-second under Locust, against k6 and websocket-client; and 10,000 sockets held.
+
+    python bench/load_sockets.py [--connections 64,1000] [--rounds 3] [--held 10000] [--seconds 30]
+
+Round trips are counted by the echo server, CPU is that of the tool's whole process tree, tools go in turn. The
+holding run sends a message each 10 s on every socket and prints what the generator itself reports: the lag of
+its sends, its CPU and its memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from websockets.sync.client import connect
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.load_peers import HERE, ROOT, k6, locust
+from bench.load_speed import cpu
+
+TOOLS = ("assay", "k6", "websocket-client")
+WINDOWS = 4
+
+
+def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """How a tool is started, saturating `connections` sockets with round trips."""
+    environment = {"BENCH_WS": f"ws://127.0.0.1:{port}/", "PYTHONPATH": str(ROOT)}
+    if tool == "assay":
+        return locust("load_sockets_user.py", connections, 60), environment
+    if tool == "websocket-client":
+        return locust("load_sockets_stock.py", connections, 60), environment
+    script = folder / "ws.js"
+    script.write_text(
+        "import ws from 'k6/ws';\n"
+        f"export const options={{vus:{connections},duration:'60s'}};\n"
+        "const m='x'.repeat(128);\n"
+        f"export default function(){{ws.connect('ws://127.0.0.1:{port}/',null,function(s){{"
+        "s.on('open',()=>s.send(m));s.on('message',()=>s.send(m));});}\n"
+    )
+    return ["env", "GOMAXPROCS=1", k6(), "run", "--quiet", "--no-usage-report", str(script)], environment
+
+
+def echoed(port: int) -> int:
+    """Messages that the server has sent back so far."""
+    with connect(f"ws://127.0.0.1:{port}/", compression=None) as socket:
+        socket.send("count")
+        return int(socket.recv())
+
+
+def pin(core: int) -> list[str]:
+    """Words that keep a command on one core, where there are several."""
+    return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
+
+
+def round_trips(tool: str, port: int, connections: int) -> list[float]:
+    """Round trips per CPU-second, a figure a window."""
+    with tempfile.TemporaryDirectory() as name:
+        command, environment = command_of(tool, port, connections, Path(name))
+        process = subprocess.Popen(
+            [*pin(0), *command],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        found = []
+        try:
+            time.sleep(5 + connections / 200)
+            for _ in range(WINDOWS):
+                before, used = echoed(port), cpu(process.pid)
+                time.sleep(1.0)
+                after, used = echoed(port), cpu(process.pid) - used
+                if used > 0.05:
+                    found.append((after - before) / used)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return found
+
+
+def hold(port: int, sockets: int, seconds: int) -> None:
+    """Holds so many sockets in one process and prints what it reports of itself."""
+    with tempfile.TemporaryDirectory() as name:
+        spawn = sockets / 500
+        command = locust("load_sockets_user.py", sockets, int(seconds + spawn + 10))
+        command[command.index("-r") + 1] = "500"
+        environment = os.environ | {
+            "BENCH_WS": f"ws://127.0.0.1:{port}/",
+            "BENCH_PERIOD": "10",
+            "ASSAY_RUN_DIR": name,
+            "ASSAY_WARM_UP": "10",
+            "PYTHONPATH": str(ROOT),
+        }
+        limit = f"ulimit -n {sockets + 5000}; exec " + " ".join(map(str, [*pin(0), *command]))
+        done = subprocess.run(
+            ["bash", "-c", limit], env=environment, capture_output=True, text=True, check=False
+        )
+        journal = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
+    events = [json.loads(line) for line in journal]
+    steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")
+    health = [e for e in events if e["type"] == "generator.health" and e["from"] > steady]
+    series = next(e for e in events if e["type"] == "load.finished")["series"][0]
+    print(f"\n{sockets} sockets, a message each 10 s, one process (exit {done.returncode})")
+    print(f"  messages        {series['counts']['steady']}")
+    print(f"  lag of sends    p50 {series['lag']['50']:.2f}  p99 {series['lag']['99']:.2f} ms")
+    print(f"  echo (service)  p50 {series['service']['50']:.2f}  p99 {series['service']['99']:.2f} ms")
+    print(f"  CPU             {statistics.median(h['cpu'] for h in health):.1%} of a core")
+    print(
+        f"  memory          {max(h['memory_mb'] for h in health):.0f} MB; files {max(h['files'] for h in health)}"
+    )
+
+
+def main() -> None:
+    """Runs and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--connections", default="64,1000")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tools", default=",".join(TOOLS))
+    parser.add_argument("--held", type=int, default=10_000)
+    parser.add_argument("--seconds", type=int, default=30)
+    options = parser.parse_args()
+    command = [*pin((os.cpu_count() or 1) - 1), sys.executable, str(HERE / "load_echo.py"), "0"]
+    server = subprocess.Popen(
+        ["bash", "-c", "ulimit -n 30000; exec " + " ".join(command)], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    port = int(server.stdout.readline().split()[1])
+    try:
+        for connections in map(int, filter(None, options.connections.split(","))):
+            tools = options.tools.split(",")
+            figures: dict[str, list[float]] = {tool: [] for tool in tools}
+            for _ in range(options.rounds):
+                for tool in tools:
+                    figures[tool] += round_trips(tool, port, connections)
+            print(f"\n{connections} sockets, {options.rounds} rounds: round trips per CPU-second")
+            ours = statistics.median(figures.get("assay") or [float("nan")])
+            for tool in tools:
+                values = sorted(figures[tool])
+                median = statistics.median(values)
+                low, high = values[len(values) // 10], values[len(values) * 9 // 10]
+                print(
+                    f"{tool:18}{median:9.0f}  {low:9.0f} … {high:<9.0f} assay is {ours / median:.2f} x",
+                    flush=True,
+                )
+        if options.held:
+            hold(port, options.held, options.seconds)
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()
