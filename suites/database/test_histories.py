@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.actors import Actor
 from fixtures.run import Run
 from fixtures.toolbox import Services
+from suites.histories import Told, noted, run_histories
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
@@ -30,6 +30,7 @@ class World:
     services: Services
     people: list[Actor]
     steps: int = 0
+    told: Told = field(default_factory=Told)
 
 
 class Posts(RuleBasedStateMachine):
@@ -48,6 +49,7 @@ class Posts(RuleBasedStateMachine):
         return self.world.services.database.rest(method, path, token=self.people[who].access_token, **more)
 
     @rule(target=posts, who=WHO, title=TEXT, status=st.sampled_from(["draft", "published"]))
+    @noted
     def write(self, who: int, title: str, status: str) -> str:
         """Somebody writes a post of their own."""
         answer = self._rest(who, "POST", "/posts", body={"title": title, "status": status})
@@ -62,6 +64,7 @@ class Posts(RuleBasedStateMachine):
         return str(stored["id"])
 
     @rule(post=posts, who=WHO, body=TEXT, stale=st.booleans())
+    @noted
     def change(self, post: str, who: int, body: str, stale: bool) -> None:
         """Somebody changes a post, with the version they saw or an older one; only the author's fresh one counts."""
         known = self.model.get(post)
@@ -85,6 +88,7 @@ class Posts(RuleBasedStateMachine):
             known.update(body=body, version=version + 1)
 
     @rule(post=posts, who=WHO)
+    @noted
     def delete(self, post: str, who: int) -> None:
         """Somebody deletes a post; only the author's deletion counts."""
         answer = self._rest(who, "DELETE", "/posts", params={"id": f"eq.{post}"})
@@ -98,6 +102,7 @@ class Posts(RuleBasedStateMachine):
             del self.model[post]
 
     @rule(some=st.lists(posts, min_size=1, max_size=3, unique=True), who=WHO)
+    @noted
     def publish(self, some: list[str], who: int) -> None:
         """Somebody publishes several posts at once: all are theirs, or nothing happens."""
         mine = all(self.model.get(p, {}).get("author_id") == self.people[who].id for p in some)
@@ -114,6 +119,7 @@ class Posts(RuleBasedStateMachine):
                 self.model[post]["version"] += 1
 
     @rule(who=WHO)
+    @noted
     def read(self, who: int) -> None:
         """Somebody reads: their own posts and the published ones of the three, no others."""
         reader = self.people[who].id
@@ -132,6 +138,7 @@ class Posts(RuleBasedStateMachine):
         )
 
     @invariant()
+    @noted
     def stored_is_the_model(self) -> None:
         """PostgreSQL holds exactly what the model says, whatever was answered."""
         if not self.model and not self.world.steps:
@@ -143,6 +150,7 @@ class Posts(RuleBasedStateMachine):
         }
         expect_equal(stored, self.model, "what is stored is what the history leads to", service=DATABASE)
 
+    @noted
     def teardown(self) -> None:
         """The next history begins with no posts."""
         for person in self.people:
@@ -177,17 +185,6 @@ def test_random_histories(run: Run, services: Services, actor: NewActor, witness
         pass
 
     world = Machine.world = World(services, [actor() for _ in range(3)])
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],  # shrinking over a network would take longer than it helps
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_histories(Machine, world.told, examples=EXAMPLES, steps=STEPS)
     witness(services.database.channel, f"the stored posts after each of {world.steps} steps")
     expect(world.steps >= EXAMPLES, "the histories had steps", saw=world.steps, service=DATABASE)

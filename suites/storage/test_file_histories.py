@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.clock import eventually
 from core.expect import expect, expect_equal
@@ -17,6 +16,7 @@ from fixtures.files import sha256
 from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
+from suites.histories import Told, noted, run_histories
 from suites.storage.uploads import holdings, listed, read
 from suites.types import NewActor, Witness
 
@@ -35,6 +35,7 @@ class World:
     place: Place
     person: Actor
     steps: int = 0
+    told: Told = field(default_factory=Told)
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Files(RuleBasedStateMachine):
         return next((i for i, f in self.model.items() if (f.folder, f.name) == (folder, name)), None)
 
     @rule(target=ids, name=NAMES, folder=FOLDERS, data=DATA)
+    @noted
     def upload(self, name: str, folder: str, data: bytes) -> str:
         """A new file, or the next version of the one that has this place."""
         self.world.steps += 1
@@ -91,6 +93,7 @@ class Files(RuleBasedStateMachine):
         return str(file["id"])
 
     @rule(file=ids, name=NAMES, folder=FOLDERS)
+    @noted
     def move(self, file: str, name: str, folder: str) -> None:
         """To a free place, or its own; a taken one is refused."""
         answer = self._call("PATCH", f"/api/files/{file}", {"name": name, "folder": folder})
@@ -103,6 +106,7 @@ class Files(RuleBasedStateMachine):
             self.model[file].name, self.model[file].folder = name, folder
 
     @rule(file=ids, version=st.integers(1, 4))
+    @noted
     def restore(self, file: str, version: int) -> None:
         """An old version's content becomes the newest version."""
         answer = self._call("POST", f"/api/files/{file}/restore", {"version": version})
@@ -119,6 +123,7 @@ class Files(RuleBasedStateMachine):
             known.versions.append(known.versions[version - 1])
 
     @rule(some=st.lists(ids, min_size=1, max_size=3, unique=True))
+    @noted
     def delete(self, some: list[str]) -> None:
         """Several at once, all or none."""
         answer = self._call("POST", "/api/files/batch", {"ops": [{"op": "delete", "id": i} for i in some]})
@@ -132,6 +137,7 @@ class Files(RuleBasedStateMachine):
             )
 
     @rule(file=ids)
+    @noted
     def content(self, file: str) -> None:
         """The newest content is what is read."""
         answer = read(self.world.services, self.world.person.access_token, file)
@@ -146,6 +152,7 @@ class Files(RuleBasedStateMachine):
             expect_equal(answer.status, 404, "a deleted file is not read", service=PLATFORM)
 
     @invariant()
+    @noted
     def list_and_rows_are_the_model(self) -> None:
         """The platform's list and PostgreSQL's rows both say what the model says."""
         if not self.world.steps:
@@ -157,6 +164,7 @@ class Files(RuleBasedStateMachine):
             seen = {f["id"]: (f["name"], f["folder"], f["version"], f["sha256"]) for f in found}
             expect_equal(seen, due, f"{what} what the history leads to", service=PLATFORM)
 
+    @noted
     def teardown(self) -> None:
         """The objects in both stores are those of the model's versions; then the next history begins with none."""
         services, person = self.world.services, self.world.person
@@ -192,18 +200,7 @@ def test_random_histories(services: Services, place: Place, actor: NewActor, wit
         pass
 
     world = Machine.world = World(services, place, actor())
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],  # shrinking over a network would take longer than it helps
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_histories(Machine, world.told, examples=EXAMPLES, steps=STEPS)
     witness(
         services.database.channel, f"rows after each of {world.steps} steps; both stores after each history"
     )
