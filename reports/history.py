@@ -134,6 +134,25 @@ class History:
             db.execute(_values.delete().where(_values.c.run.in_(old)))
             return int(db.execute(_runs.delete().where(_runs.c.started < limit)).rowcount)
 
+    def merge(self, other: History) -> int:
+        """Takes over every run of another store that is not known here; returns how many."""
+        known = {row["run"] for row in self.runs(limit=10**9)}
+        taken = 0
+        with other._engine.connect() as theirs, self._engine.begin() as ours:
+            for row in theirs.execute(sa.select(_runs)).mappings():
+                if row["run"] in known:
+                    continue
+                values = (
+                    theirs.execute(sa.select(_values).where(_values.c.run == row["run"])).mappings().all()
+                )
+                ours.execute(_upsert(self._engine, _runs, ["run"]), dict(row))
+                if values:
+                    ours.execute(
+                        _upsert(self._engine, _values, ["run", "objective"]), [dict(v) for v in values]
+                    )
+                taken += 1
+        return taken
+
     def keep_alerts(self, scope: str, standing: dict[str, str]) -> None:
         """Replaces the alerts that stand in a scope."""
         with self._engine.begin() as db:

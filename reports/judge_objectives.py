@@ -114,7 +114,8 @@ def _judge_samples(
     for labels, series in groups:
         group, curve = _judge_group(result, objective, labels, series, len(groups))
         result.groups.append(group)
-        curves[objective.id].append({"labels": labels, **curve})
+        marks = _marks(result, series, run, measured)
+        curves[objective.id].append({"labels": labels, **curve, **marks})
     result.state = worst([g.state for g in result.groups])
     decisive = max(
         (g for g in result.groups if g.state == result.state), key=lambda g: _badness(g, objective.direction)
@@ -124,6 +125,26 @@ def _judge_samples(
     result.needed = decisive.needed
     name = " ".join(decisive.labels.values()) if len(result.groups) > 1 else ""
     result.reason = f"{name}: {decisive.reason}" if name else decisive.reason
+
+
+def _marks(
+    result: ObjectiveResult, series: Measured, run: RunRecord, measured: Measurements
+) -> dict[str, Any]:
+    """What happened while the series was measured, in seconds since its first sample."""
+    start = int(series.at.min()) * TICK_NS + measured.origin_ns
+    end = int(series.at.max()) * TICK_NS + measured.origin_ns
+    return {
+        "unhealthy": [
+            [round((one.start - start) / 1e9, 2), round((one.end - start) / 1e9, 2)]
+            for one in run.unhealthy
+            if run.serves(one.source, result.profile) and one.end > start and one.start < end
+        ],
+        "events": [
+            [round(mark["at"] - start / 1e9, 2), mark["text"]]
+            for mark in run.marks
+            if start / 1e9 <= mark["at"] <= end / 1e9
+        ],
+    }
 
 
 def _badness(group: GroupResult, direction: str) -> float:

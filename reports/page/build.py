@@ -220,7 +220,7 @@ def _objective(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[str, s
         figures = []
         if curve is not None:
             latency = o.percentile is not None
-            figures = [charts.over_time(o, curve, [])] if latency else []
+            figures = [charts.over_time(o, curve)] if latency else []
             figures.append(charts.throughput(curve))
         groups.append(
             SimpleNamespace(
@@ -233,6 +233,9 @@ def _objective(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[str, s
                 effective=group.effective,
                 failed=group.failed,
                 cut=group.cut,
+                unhealthy=f"{sum(b - a for a, b in curve['unhealthy']):.1f}"
+                if curve and curve.get("unhealthy")
+                else "",
                 figures=[f for f in figures if f],
             )
         )

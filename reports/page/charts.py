@@ -18,7 +18,7 @@ _STYLE = (
 _LINES = ("one", "two", "three", "four")
 
 
-def over_time(objective: ObjectiveResult, curve: dict[str, Any], unhealthy: list[tuple[float, float]]) -> str:
+def over_time(objective: ObjectiveResult, curve: dict[str, Any]) -> str:
     """Latency over the steady window: median, p95, largest; log scale."""
     rows = [r for r in curve["time"]["rows"] if r[3] is not None]
     if not rows:
@@ -34,7 +34,7 @@ def over_time(objective: ObjectiveResult, curve: dict[str, Any], unhealthy: list
         x_unit="seconds of the steady window",
         log_y=low > 0,
     )
-    for a, b in unhealthy:
+    for a, b in curve.get("unhealthy", []):
         chart.span(a, b, "generator not healthy")
     step = curve["time"]["step"] / 2
     rows = curve["time"]["rows"]
@@ -42,6 +42,8 @@ def over_time(objective: ObjectiveResult, curve: dict[str, Any], unhealthy: list
     chart.line([(r[0] + step, r[4]) for r in rows], "two", "p95")
     chart.line([(r[0] + step, r[3]) for r in rows], "one", "median")
     chart.limit(objective.limit, f"limit {quantity(objective.limit, objective.unit)}")
+    for at, text in curve.get("events", [])[:8]:
+        chart.mark(at, text)
     return chart.render()
 
 

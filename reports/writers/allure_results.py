@@ -148,7 +148,7 @@ def _of_objective(folder: Path, verdict: RunVerdict, o: ObjectiveResult, start: 
     figures = {"Distribution": charts.distribution(o, curves) if curves and o.percentile is not None else ""}
     for curve in curves:
         if o.percentile is not None:
-            figures["Over time " + " ".join(curve["labels"].values())] = charts.over_time(o, curve, [])
+            figures["Over time " + " ".join(curve["labels"].values())] = charts.over_time(o, curve)
     for name, figure in figures.items():
         if figure:
             source = f"assay-{uuid.uuid5(_SPACE, o.id + name)}-attachment.svg"

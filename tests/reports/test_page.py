@@ -151,16 +151,18 @@ def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
     secret = f"planted-{time.time_ns()}"
     directory = Made(tmp_path / "run").write()
     journal = Journal(directory, "leaky", redactor=Redactor([secret]), background=False)
-    fields = {
+    fields: dict[str, Any] = {
+        "check": "kv.hit-and-miss",
+        "evidence": [],
+        "expected": secret,
+        "seconds": 1.0,
         "message": f"refused {secret}",
         "saw": secret,
         "service": "kv",
         "outcome": "missed",
         "attempt": 9,
     }
-    journal.event(
-        "check.finished", check="kv.hit-and-miss", evidence=[], expected=secret, seconds=1.0, **fields
-    )
+    journal.event("check.finished", **fields)
     journal.close()
     verdict = judge(directory, waivers=[])
     assert verdict.exit == 1
