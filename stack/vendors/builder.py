@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from stack.vendors.builder_admin import BuilderAdmin
 from stack.vendors.edge import Edge, cache_control
 from stack.vendors.editor import Editor
 from stack.vendors.query import MISSING, BadQuery, literal, lookup, matches, unflatten
@@ -51,6 +52,7 @@ class Builder:
         self.edge = Edge(float(options.get("builder_delay_ms", 100)) / 1000)
         self.webhooks = Webhooks(store, variables, options)
         self.editor = Editor(store, variables, ENTRY)
+        self.admin = BuilderAdmin(store, variables, MODEL)
         for name, kind in BUILT_IN_MODELS.items():
             if store.get(MODEL, name) is None:
                 store.put(MODEL, name, {"id": uuid.uuid4().hex, "name": name, "kind": kind, "fields": []})
@@ -64,6 +66,7 @@ class Builder:
             Route("/api/v3/content/{model}/{entry}", self.content_entry, methods=["GET"]),
             Route("/api/v3/query/{key}/{models}", self.query, methods=["GET"]),
             Route("/api/v1/track", self.track, methods=["POST"]),
+            *self.admin.routes(),
         ]
 
     async def content(self, request: Request) -> Response:
@@ -235,6 +238,7 @@ class Builder:
             Route("/api/v1/write/{model}", self.create, methods=["POST"]),
             Route("/api/v1/write/{model}/{entry}", self.change, methods=["PATCH", "PUT", "DELETE"]),
             *self.editor.routes(),
+            *self.admin.routes(),
         ]
 
     def _writable(self, request: Request) -> dict[str, Any] | JSONResponse:
@@ -333,4 +337,5 @@ class Builder:
     ) -> None:
         if request.query_params.get("triggerWebhooks", "true") != "false":
             model = (new or old or {})["modelName"]
-            self.webhooks.deliver(operation, model, new, old)
+            own = (self.store.get(MODEL, model) or {}).get("webhooks") or []
+            self.webhooks.deliver(operation, model, new, old, own)

@@ -56,13 +56,29 @@ class Webhooks:
             store.put(WEBHOOK, "default", hook)
 
     def deliver(
-        self, operation: str, model: str, new: dict[str, Any] | None, old: dict[str, Any] | None
+        self,
+        operation: str,
+        model: str,
+        new: dict[str, Any] | None,
+        old: dict[str, Any] | None,
+        of_model: list[dict[str, Any]],
     ) -> None:
-        """Start the delivery of one change to every webhook; returns at once."""
+        """Start the delivery of one change to the space's webhooks and those of the model; returns at once.
+
+        A model's webhook is `{url, customHeaders: [{name, value}], disablePayload}`.
+        """
         if LOSING.get():
             return
         payload = {"operation": operation, "modelName": model, "newValue": new, "previousValue": old}
-        for hook in self.store.all(WEBHOOK):
+        own = [
+            {
+                **hook,
+                "secret": "",
+                "headers": {one["name"]: one["value"] for one in hook.get("customHeaders") or []},
+            }
+            for hook in of_model
+        ]
+        for hook in [*self.store.all(WEBHOOK), *own]:
             shown = (
                 payload if not hook.get("disablePayload") else {"operation": operation, "modelName": model}
             )

@@ -239,6 +239,57 @@ class TestWebhooks:
         assert [json.loads(body)["newValue"]["name"] for _, _, body in receiver.got] == [marker]
 
 
+def admin(vendors: Running, query: str, key: str | None = None, **variables: Any) -> httpx.Response:
+    token = {"Authorization": f"Bearer {vendors.env['BUILDER_PRIVATE_KEY'] if key is None else key}"}
+    url = vendors.env["BUILDER_WRITE_URL"] + "/api/v2/admin"
+    return httpx.post(url, headers=token, json={"query": query, "variables": variables})
+
+
+class TestModels:
+    ADD = "mutation ($body: JSONObject!) { addModel(body: $body) { id name kind } }"
+
+    def test_a_model_is_made_used_changed_and_deleted(self, vendors, marker):
+        body = {"name": marker, "kind": "data", "fields": [{"name": "title", "type": "text"}]}
+        made = admin(vendors, self.ADD, body=body).json()["data"]["addModel"]
+        assert (made["name"], made["kind"]) == (marker, "data")
+        assert marker in [
+            one["name"] for one in admin(vendors, "{ models { name } }").json()["data"]["models"]
+        ]
+        assert write(vendors, path=marker, name="x", published="published").status_code == 200
+        assert names(read(vendors, marker)) == ["x"]
+        assert names(read(vendors)) != ["x"]
+        update = "mutation ($id: String!) { updateModel(body: {id: $id, data: {hidden: true}}) { hidden } }"
+        assert admin(vendors, update, id=made["id"]).json()["data"]["updateModel"] == {"hidden": True}
+        delete = "mutation ($id: String!) { deleteModel(id: $id) { id } }"
+        assert admin(vendors, delete, id=made["id"]).json()["data"]["deleteModel"]["id"] == made["id"]
+        assert read(vendors, marker).status_code == 404
+
+    def test_what_cannot_be_is_refused(self, vendors, marker):
+        for body in (
+            {"name": marker, "kind": "odd"},
+            {"name": "", "kind": "data"},
+            {"name": "page", "kind": "page"},
+        ):
+            assert admin(vendors, self.ADD, body=body).json()["errors"]
+        assert admin(vendors, "{ nothing }").status_code == 400
+
+    def test_a_models_own_webhook_is_told(self, own_vendors, marker):
+        with Receiver() as receiver:
+            vendors = own_vendors()
+            hook = {"url": receiver.url + "/own", "customHeaders": [{"name": "X-Shared", "value": "s"}]}
+            body = {"name": marker, "kind": "data", "webhooks": [hook]}
+            assert "errors" not in admin(vendors, self.ADD, body=body).json()
+            publish(vendors, "another model")
+            write(vendors, path=marker, name="x", published="published")
+            until(lambda: receiver.got)
+        path, headers, sent = receiver.got[0]
+        assert (path, headers["x-shared"], json.loads(sent)["modelName"]) == ("/own", "s", marker)
+
+    def test_a_wrong_key_sees_no_model(self, vendors):
+        for key in ("x", vendors.env["BUILDER_PUBLIC_KEY"]):
+            assert admin(vendors, "{ models { name } }", key=key).status_code == 401
+
+
 class TestKeys:
     @pytest.mark.parametrize("wrong", ["", "0" * 32])
     def test_a_wrong_public_key_reads_nothing(self, vendors, wrong):
