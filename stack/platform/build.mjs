@@ -5,7 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
@@ -65,9 +65,14 @@ export async function cachedBuild(cache) {
       if (!existsSync(join(folder, "done"))) throw error; // another start has won: its build is the same
       rmSync(mine, { recursive: true });
     }
-    const builds = readdirSync(cache).filter((d) => /^build-[0-9a-f]{16}$/.test(d)).map((d) => join(cache, d));
-    builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs).slice(5).forEach((d) => rmSync(d, { recursive: true, force: true }));
+    // A stack that still runs serves its own build from here: only what nobody started for a week goes.
+    const old = Date.now() - 7 * 86_400_000;
+    for (const name of readdirSync(cache).filter((d) => /^build-[0-9a-f]{16}/.test(d))) {
+      const each = join(cache, name);
+      if (statSync(each).mtimeMs < old) rmSync(each, { recursive: true, force: true });
+    }
   }
+  utimesSync(folder, new Date(), new Date());
   return { folder, hash };
 }
 
