@@ -10,11 +10,16 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from core.errors import Missed, ServiceError
+from core.ledger import Ledger
+from fixtures.actors import Actor, make_actor
 from fixtures.browser import Stage
 from fixtures.run import Run
+from fixtures.toolbox import Services
 from scenarios.browser.pages import Pages, pages_of
 
 NewPerson = Callable[..., Pages]
+NewMember = Callable[..., tuple[Pages, Actor]]
+Witness = Callable[[str, str], None]
 
 
 @pytest.fixture
@@ -24,6 +29,19 @@ def people(run: Run, stage: Stage) -> NewPerson:
 
     def new(name: str, **options: Any) -> Pages:
         return kind(stage, stage.person(name, **options))
+
+    return new
+
+
+@pytest.fixture
+def member(run: Run, services: Services, ledger: Ledger, people: NewPerson) -> NewMember:
+    """`member("ada")` is a new person with an account, logged in through the page; returns (pages, actor)."""
+
+    def new(name: str, **options: Any) -> tuple[Pages, Actor]:
+        actor = make_actor(run, services, ledger)
+        pages = people(name, **options)
+        pages.account.log_in(actor.email, actor.password)
+        return pages, actor
 
     return new
 

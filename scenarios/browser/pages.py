@@ -76,6 +76,41 @@ class Accounts(AnyPage):
         expect(self.test_id("current-user")).to_be_visible(timeout=ARRIVES)
         self.step("logged in")
 
+    def log_out_everywhere(self) -> None:
+        """Ends every session of the account."""
+        self.open("/profile")
+        self.button("Log out everywhere").click()
+        self.says("All your sessions are ended")
+        self.step("logged out everywhere")
+
+    def is_signed_out(self) -> None:
+        """Waits until nobody is signed in here."""
+        expect(self.test_id("current-user")).to_have_count(0, timeout=ARRIVES)
+
+    def ask_for_recovery(self, email: str) -> None:
+        """Asks for a link to choose a new password."""
+        self.open("/recover")
+        self.page.get_by_label("Email").fill(email)
+        self.button("Send link").click()
+        self.says("link is on its way")
+        self.step("asked for a recovery link")
+
+    def choose_password(self, password: str) -> None:
+        """Chooses a new password on the page that the link opened."""
+        self.page.get_by_label("New password").fill(password)
+        self.button("Save password").click()
+        self.says("Your new password is saved")
+        self.step("chose a new password")
+
+    def log_in_with(self, provider: str, email: str) -> None:
+        """Logs in through an OAuth provider whose page takes a test identity."""
+        self.open("/login")
+        self.test_id(f"oauth-{provider}").click()
+        self.page.get_by_label("Email").fill(email)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.test_id("current-user")).to_be_visible(timeout=ARRIVES)
+        self.step(f"logged in with {provider}")
+
     def is_signed_in_as(self, username: str) -> None:
         """Waits until the page names this person."""
         expect(self.test_id("current-user")).to_have_text(username, timeout=ARRIVES)
@@ -84,22 +119,116 @@ class Accounts(AnyPage):
 class Files(AnyPage):
     """Uploads, versions, search, batch."""
 
-    def upload(self, *files: Path | FilePayload) -> None:
-        """Chooses files and waits until each upload ended well."""
+    def visit(self) -> None:
+        """Opens the files page."""
         self.open("/files")
+        expect(self.test_id("page-files")).to_be_visible(timeout=ARRIVES)
+
+    def upload(self, *files: Path | FilePayload) -> None:
+        """Opens the page and chooses files."""
+        self.visit()
+        self.choose(*files)
+
+    def choose(self, *files: Path | FilePayload) -> None:
+        """Chooses files on the open page; uploading begins."""
         self.page.get_by_label("Choose files").set_input_files(list(files))  # type: ignore[arg-type]
+
+    def upload_item(self, name: str) -> Locator:
+        """The progress card of one upload."""
+        return self.test_id("upload-item").filter(has_text=name)
 
     def row(self, name: str) -> Locator:
         """The row of a file by its name."""
         return self.test_id("file-row").filter(has_text=name)
 
-    def shows(self, name: str, *, store: str) -> str:
+    def shows(self, name: str, *, store: str, within: float = ARRIVES) -> str:
         """Waits for a file's row in that store; returns the file's id."""
         row = self.row(name)
-        expect(row).to_be_visible(timeout=ARRIVES)
+        expect(row).to_be_visible(timeout=within)
         expect(row).to_have_attribute("data-store", store)
         self.step(f"{name} is in {store}")
         return str(row.get_attribute("data-file-id"))
+
+    def search(self, text: str) -> None:
+        """Filters the list by a part of the name."""
+        self.page.get_by_label("Search files").fill(text)
+        self.button("Find").click()
+
+    def restore(self, name: str, version: int) -> None:
+        """Opens a file's versions and restores one."""
+        self.row(name).get_by_role("button", name="Versions").click()
+        old = self.page.locator(f"[data-testid=version-row][data-version='{version}']")
+        old.get_by_role("button", name="Restore").click()
+        self.says(f"Version {version} of {name} is restored")
+        self.step(f"restored version {version}")
+
+    def delete_together(self, *names: str) -> None:
+        """Selects several files and deletes them in one go."""
+        for name in names:
+            self.page.get_by_label(f"Select {name}").check()
+        self.button("Delete selected").click()
+        for name in names:
+            expect(self.row(name)).to_have_count(0, timeout=ARRIVES)
+        self.step("deleted together")
+
+
+class Content(AnyPage):
+    """A page from Builder.io."""
+
+    def shows(self, path: str, text: str) -> str:
+        """Opens a content page and waits for a text in it; returns what its cache said."""
+        self.open(path)
+        place = self.test_id("content")
+        expect(place).to_contain_text(text, timeout=ARRIVES)
+        self.step(f"read {path}")
+        return str(place.get_attribute("data-cache"))
+
+
+class Privacy(AnyPage):
+    """Consent, export, erasure."""
+
+    def decline(self) -> None:
+        """Declines analytics in the banner."""
+        self.test_id("consent-banner").get_by_role("button", name="Decline").click()
+        expect(self.test_id("consent-banner")).to_have_count(0)
+        self.step("declined analytics")
+
+    def accept(self) -> None:
+        """Accepts analytics in the banner."""
+        self.test_id("consent-banner").get_by_role("button", name="Accept analytics").click()
+        expect(self.test_id("consent-banner")).to_have_count(0)
+        self.step("accepted analytics")
+
+    def export(self) -> bytes:
+        """Downloads everything that the platform holds about the person."""
+        self.open("/privacy")
+        with self.page.expect_download() as download:
+            self.button("Export my data").click()
+        self.step("exported their data")
+        return Path(download.value.path()).read_bytes()
+
+    def erase(self, email: str) -> None:
+        """Deletes the account, confirmed by its address."""
+        self.open("/privacy")
+        self.page.get_by_label("Confirm email").fill(email)
+        self.button("Delete my account").click()
+        self.says("Your account is deleted")
+        self.step("deleted the account")
+
+
+class Posts(AnyPage):
+    """Write and read posts."""
+
+    def write(self, title: str, body: str, *, publish: bool = True) -> str:
+        """Writes a post; returns its id."""
+        self.open("/posts/new")
+        self.page.get_by_label("Title").fill(title)
+        self.page.get_by_label("Body").fill(body)
+        self.page.get_by_label("Status").select_option("published" if publish else "draft")
+        self.button("Save post").click()
+        expect(self.test_id("post-title")).to_have_text(title, timeout=ARRIVES)
+        self.step("wrote a post")
+        return self.page.url.rsplit("/", 1)[-1]
 
 
 class Rooms(AnyPage):
@@ -138,12 +267,18 @@ class Pages:
     accounts: type[Accounts] = Accounts
     files: type[Files] = Files
     rooms: type[Rooms] = Rooms
+    contents: type[Content] = Content
+    privacies: type[Privacy] = Privacy
+    posts: type[Posts] = Posts
 
     def __init__(self, stage: Stage, person: Person) -> None:
         self.person = person
         self.account = self.accounts(stage, person)
         self.file = self.files(stage, person)
         self.room = self.rooms(stage, person)
+        self.content = self.contents(stage, person)
+        self.privacy = self.privacies(stage, person)
+        self.post = self.posts(stage, person)
 
 
 def pages_of(target: Target) -> type[Pages]:

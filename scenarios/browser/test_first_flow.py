@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from playwright.sync_api import FilePayload
-
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -14,10 +10,10 @@ from fixtures.browser import Stage
 from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
-from scenarios.browser.conftest import NewPerson
+from scenarios.browser.conftest import NewPerson, Witness
+from scenarios.browser.facts import mailed_link, payload, same_bytes
 
 SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
-Witness = Callable[[str, str], None]
 
 
 @check(
@@ -37,7 +33,7 @@ def test_register_upload_chat(
     entry = plan_user(ledger, email)
     ada = people("ada")
     ada.account.register(username, email, password)
-    ada.account.follow_mail(_confirmation(services, email))
+    ada.account.follow_mail(mailed_link(services, email))
     ada.account.is_signed_in_as(username)
     identifier = services.auth.find_id(email)
     expect(identifier, "the registered person exists at Supabase Auth", service="supabase.auth")
@@ -46,9 +42,9 @@ def test_register_upload_chat(
 
     small = MadeFile(f"small-{run.tag()}.bin", SMALL, run.tag(), "application/octet-stream")
     large = MadeFile(f"large-{run.tag()}.bin", LARGE, run.tag(), "application/octet-stream")
-    ada.file.upload(_payload(small), _payload(large))
-    _same_bytes(services, ada.file.shows(small.name, store="supabase"), small, witness)
-    _same_bytes(services, ada.file.shows(large.name, store="r2"), large, witness)
+    ada.file.upload(payload(small), payload(large))
+    same_bytes(services, ada.file.shows(small.name, store="supabase"), small, witness)
+    same_bytes(services, ada.file.shows(large.name, store="r2"), large, witness)
 
     other: Actor = make_actor(run, services, ledger)
     ben = people("ben")
@@ -74,31 +70,3 @@ def test_register_upload_chat(
     )
     witness("room history", "both messages are kept in order")
     stage.picture(ada.person, "the-room")
-
-
-def _confirmation(services: Services, email: str) -> str:
-    if services.auth.mailbox:
-        return str(services.auth.mailbox.wait_for(email).links()[0])
-    return str(
-        services.auth.admin.generate_link({"type": "magiclink", "email": email}).properties.action_link
-    )
-
-
-def _payload(file: MadeFile) -> FilePayload:
-    return FilePayload(name=file.name, mimeType=file.mime, buffer=file.data)
-
-
-def _same_bytes(services: Services, file_id: str, file: MadeFile, witness: Witness) -> None:
-    """The object, read through the store's own API, has the bytes that the browser sent."""
-    [row] = services.database.witness_rows("files", id=file_id)
-    if row["store"] == "r2":
-        seen = services.r2.s3.sha256(row["object_key"])
-    else:
-        seen = services.storage.witness_sha256(row["object_key"])
-    witness(f"{row['store']} API", f"{file.size} bytes with the sent SHA-256")
-    expect_equal(
-        seen,
-        file.sha256,
-        f"{file.name} lies in {row['store']} with the bytes that were sent",
-        service=row["store"],
-    )

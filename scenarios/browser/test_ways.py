@@ -1,0 +1,176 @@
+"""P6.1: the same platform by keyboard alone, on a phone, over a slow network, and with back and reload."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Route
+from playwright.sync_api import expect as shows
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.files import MadeFile
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.browser.conftest import NewMember, Witness
+from scenarios.browser.facts import payload, same_bytes
+from scenarios.browser.pages import ARRIVES, AnyPage
+
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
+LATENCY_MS, BYTES_PER_S = 150, 200_000
+SLOW = "a whole flow in a real browser"
+
+
+def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
+    """Presses Tab until the element with this accessible name has the focus."""
+    reached = "() => (document.activeElement?.labels?.[0]?.innerText || document.activeElement?.innerText || '').trim()"
+    for _ in range(most):
+        page.page.keyboard.press("Tab")
+        if page.page.evaluate(reached).startswith(name):
+            return
+    expect(
+        False,
+        f"'{name}' can be reached with the Tab key",
+        expected=f"within {most} steps",
+        service="platform",
+    )
+
+
+@check(
+    "browser.keyboard_only",
+    "A person writes and publishes a post with the keyboard alone",
+    requirement="P6.1",
+    service="platform",
+    capability="platform.web",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """No mouse after log-in; the row is read back."""
+    ada, actor = member("ada")
+    title = f"By keyboard {run.tag()}"
+    ada.account.open("/posts/new")
+    tab_to(ada.account, "Title")
+    ada.person.page.keyboard.type(title)
+    tab_to(ada.account, "Body")
+    ada.person.page.keyboard.type("no mouse")
+    tab_to(ada.account, "Save post")
+    ada.person.page.keyboard.press("Enter")
+    shows(ada.account.test_id("post-title")).to_have_text(title, timeout=ARRIVES)
+    rows = services.database.witness_rows("posts", author_id=actor.id)
+    witness(services.database.channel, "the post that was typed")
+    expect_equal(
+        [row["title"] for row in rows], [title], "the post is kept as typed", service="supabase.database"
+    )
+
+
+@check(
+    "browser.phone",
+    "On a phone nothing is cut off and a person can upload and talk",
+    requirement="P6.1",
+    service="platform",
+    capability="platform.web",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_phone(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """No page scrolls sideways at 390 pixels; an upload is read back."""
+    ada, _ = member("ada", **PHONE)
+    wide = []
+    for path in ("/", "/posts", "/files", "/rooms/phone", "/privacy", "/profile"):
+        ada.account.open(path)
+        if ada.person.page.evaluate("() => document.documentElement.scrollWidth > innerWidth + 1"):
+            wide.append(path)
+    expect_equal(wide, [], "no page scrolls sideways on a phone", service="platform")
+    file = MadeFile(f"phone-{run.tag()}.bin", 5000, run.tag())
+    ada.file.upload(payload(file))
+    same_bytes(services, ada.file.shows(file.name, store="supabase"), file, witness)
+
+
+@check(
+    "browser.slow_network",
+    "Over a slow network a post is saved once, however often the person clicks",
+    requirement="P6.1",
+    service="supabase.database",
+    capability="platform.web",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_slow_network(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """The first answer to the insert is lost; the person clicks again; one row is there."""
+    ada, actor = member("ada")
+    network = ada.person.context.new_cdp_session(ada.person.page)
+    network.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": LATENCY_MS,
+            "downloadThroughput": BYTES_PER_S,
+            "uploadThroughput": BYTES_PER_S,
+        },
+    )
+    title = f"Slowly {run.tag()}"
+    ada.account.open("/posts/new")
+    ada.person.page.get_by_label("Title").fill(title)
+    lost: list[int] = []
+
+    def lose_first_answer(route: Route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.fetch().status)
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    ada.person.page.route("**/rest/v1/posts*", lose_first_answer)
+    save = ada.account.button("Save post")
+    save.click()
+    shows(ada.account.test_id("error")).not_to_be_empty(timeout=ARRIVES)
+    save.click()
+    shows(ada.account.test_id("post-title")).to_have_text(title, timeout=ARRIVES)
+    expect_equal(
+        lost, [201], "the first insert was accepted and its answer lost", service="supabase.database"
+    )
+    rows = services.database.witness_rows("posts", author_id=actor.id)
+    witness(services.database.channel, "one row in spite of two clicks")
+    expect_equal(len(rows), 1, "the post is kept once", service="supabase.database")
+
+
+@check(
+    "browser.back_and_reload",
+    "Back, forward and reload keep a person where they were, with nothing lost or doubled",
+    requirement="P6.1",
+    service="platform",
+    capability="platform.web",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_back_and_reload(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """In the middle of each flow: a post just saved, a room just joined, a message just sent."""
+    ada, actor = member("ada")
+    post = ada.post.write(f"Back {run.tag()}", "words")
+    ada.person.page.go_back()
+    ada.person.page.go_forward()
+    shows(ada.account.test_id("post-body")).to_have_text("words", timeout=ARRIVES)
+    room = f"reload-{run.tag()}"
+    ada.room.join(room)
+    ada.room.say("before the reload")
+    ada.person.page.reload()
+    ada.room.reads("before the reload")
+    ada.room.say("after the reload")
+    history = (
+        services.platform.call("GET", f"/api/rooms/{room}/history", token=actor.access_token)
+        .demand(200)
+        .json(dict)
+    )
+    witness("room history", "each message once")
+    expect_equal(
+        [m["body"] for m in history["messages"]],
+        ["before the reload", "after the reload"],
+        "each message is kept once",
+        service="rooms",
+    )
+    rows = services.database.witness_rows("posts", author_id=actor.id)
+    expect_equal([row["id"] for row in rows], [post], "the post is kept once", service="supabase.database")
