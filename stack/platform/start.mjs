@@ -3,15 +3,14 @@
  * Runs the same Worker and web build that wrangler deploys, on workerd, with Durable Objects, KV and R2 on disk.
  * Ports: `platform` (Worker and web app), `cloudflare` (API v4 and R2's S3 endpoint, see cloudflare.mjs).
  */
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire, registerHooks } from "node:module";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { cachedBuild, HERE, SENTRY_CLI } from "./build.mjs";
+import { cachedBuild, HERE } from "./build.mjs";
 import { startFront } from "./cloudflare.mjs";
+import { SECRET, uploadSourceMaps, VARS, wranglerConfig } from "./release.mjs";
 
-const run = promisify(execFile);
 const log = (...what) => console.error(new Date().toISOString(), ...what);
 const ROOT = join(HERE, "../..");
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -40,28 +39,6 @@ function deployedVersion(hash) {
   }
 }
 
-/** Uploads the web app's source maps by the real sentry-cli. A failure is told, loudly: errors would stay unreadable. */
-async function uploadSourceMaps(folder, version) {
-  if (!variables.SENTRY_AUTH_TOKEN || !existsSync(join(folder, "web"))) return "not configured";
-  const env = { ...process.env, SENTRY_URL: variables.SENTRY_URL, SENTRY_AUTH_TOKEN: variables.SENTRY_AUTH_TOKEN, SENTRY_ORG: variables.SENTRY_ORG,
-    SENTRY_PROJECT: variables.SENTRY_PROJECT, SENTRY_DISABLE_UPDATE_CHECK: "1", NO_COLOR: "1" };
-  try {
-    const args = ["sourcemaps", "upload", "--release", version, join(folder, "web/assets")];
-    const { stdout, stderr } = await run(process.execPath, [SENTRY_CLI, ...args], { env, timeout: 60_000 });
-    log("sentry-cli:", (stdout + stderr).trim().split("\n").slice(-3).join(" | "));
-    return "uploaded";
-  } catch (error) {
-    log("ERROR: source maps were NOT uploaded to Sentry; stack traces will not resolve:", `${error.stderr ?? error}`.trim().slice(-500));
-    return "failed";
-  }
-}
-
-/** Only what the Worker's Env names reaches it; the rest of CONFIG.json stays out. */
-const PASSED = `VITE_SUPABASE_URL VITE_SUPABASE_ANON_KEY SUPABASE_SERVICE_KEY CLOUDFLARE_ACCOUNT_ID R2_BUCKET_NAME R2_ENDPOINT R2_ACCESS_KEY_ID
-  R2_SECRET_ACCESS_KEY BUILDER_PUBLIC_KEY BUILDER_WEBHOOK_SECRET BUILDER_API_URL BUILDER_WRITE_URL SENTRY_DSN SENTRY_ENVIRONMENT DATADOG_CLIENT_TOKEN
-  DATADOG_APPLICATION_ID DATADOG_API_KEY DATADOG_API_URL DATADOG_INTAKE_URL GA4_MEASUREMENT_ID GA4_API_SECRET GA4_PROPERTY_ID GA4_ACCESS_TOKEN
-  GA4_COLLECT_URL GA4_ADMIN_URL MIXPANEL_TOKEN MIXPANEL_API_SECRET MIXPANEL_API_URL MIXPANEL_APP_URL`.split(/\s+/);
-
 const started = performance.now();
 // A cache that the supervisor names, else the checkout's own.
 const { folder, hash } = await cachedBuild(options.build_cache ?? join(ROOT, ".assay/stack"));
@@ -84,9 +61,10 @@ registerHooks({
 });
 process.env.MINIFLARE_WORKERD_PATH = workerdLauncher();
 const { Miniflare } = await import("miniflare"); // reads the path above when it is loaded
-const wrangler = JSON.parse(readFileSync(join(HERE, "wrangler.jsonc"), "utf8").replace(/^\s*\/\/.*$/gm, ""));
+const wrangler = wranglerConfig();
 
-const bindings = Object.fromEntries(PASSED.filter((n) => variables[n]).map((n) => [n, variables[n]]));
+// Only what the Worker's Env names reaches it; the rest of CONFIG.json stays out.
+const bindings = Object.fromEntries([...VARS, ...SECRET].filter((n) => variables[n]).map((n) => [n, variables[n]]));
 Object.assign(bindings, {
   DEPLOY_VERSION: version, CONTROL_TOKEN: secrets.control_token ?? crypto.randomUUID(), OAUTH_PROVIDERS: variables.OAUTH_TEST_PROVIDER ?? "",
   UPLOAD_TTL_SECONDS: String(options.upload_ttl_seconds ?? 60), SWEEP_SECONDS: String(options.sweep_seconds ?? 3),
@@ -139,7 +117,7 @@ for (const signal of ["SIGTERM", "SIGINT"]) {
   });
 }
 
-const [upstream] = await Promise.all([mf.ready, uploadSourceMaps(folder, version)]);
+const [upstream] = await Promise.all([mf.ready, uploadSourceMaps(folder, version, variables, log)]);
 watchWorkerd();
 const url = `http://127.0.0.1:${ports.platform}`;
 front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });
