@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import statistics
 import subprocess
@@ -87,6 +88,12 @@ def round_trips(tool: str, port: int, connections: int) -> list[float]:
     return found
 
 
+def more_files() -> None:
+    """As many open files as this user may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def hold(port: int, sockets: int, seconds: int) -> None:
     """Holds so many sockets in one process and prints what it reports of itself."""
     with tempfile.TemporaryDirectory() as name:
@@ -100,9 +107,13 @@ def hold(port: int, sockets: int, seconds: int) -> None:
             "ASSAY_WARM_UP": "10",
             "PYTHONPATH": str(ROOT),
         }
-        limit = f"ulimit -n {sockets + 5000}; exec " + " ".join(map(str, [*pin(0), *command]))
         done = subprocess.run(
-            ["bash", "-c", limit], env=environment, capture_output=True, text=True, check=False
+            [*pin(0), *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=more_files,
         )
         journal = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in journal]
@@ -131,9 +142,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=30)
     options = parser.parse_args()
     command = [*pin((os.cpu_count() or 1) - 1), sys.executable, str(HERE / "load_echo.py"), "0"]
-    server = subprocess.Popen(
-        ["bash", "-c", "ulimit -n 30000; exec " + " ".join(command)], stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=more_files)
     assert server.stdout is not None
     port = int(server.stdout.readline().split()[1])
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from loadprofiles.engine.delta import Delta
+from loadprofiles.engine.histogram import Histogram
 from loadprofiles.engine.live import progress_line
 from loadprofiles.engine.stop import reason_to_stop
 from loadprofiles.engine.view import View
@@ -43,7 +44,7 @@ class Conductor:
         self._ask_to_finish = ask_to_finish
         self._running = False
         self._over = False
-        self._told, self._printed = 0, 0
+        self._told, self._printed, self._started = 0, 0, _now()
         process.beat.append(self.check)
 
     # -- what comes in -------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ class Conductor:
         self.lost.clear()
         self.counted_by_workers.clear()
         self.stopped = None
-        self._running, self._over = True, False
+        self._running, self._over, self._started = True, False, _now()
         settings, runner = self._process.settings, self._environment.runner
         self._process.event(
             "load.started",
@@ -100,7 +101,8 @@ class Conductor:
             reason=self.broken or self.stopped or "",
             count=self.view.count, counted_by_workers=self.counted_by_workers,
             reconciled=all(self.view.received[w] == n for w, n in self.counted_by_workers.items()),
-            lost=self.lost, series=self.view.summary(), causes=dict(self.view.causes(20)), durable=True,
+            lost=self.lost, series=self.view.summary(), corrected=self._corrected(),
+            causes=dict(self.view.causes(20)), durable=True,
         )  # fmt: skip
         if self.broken or self.stopped:
             print(f"load {'broken' if self.broken else 'stopped'}: {self.broken or self.stopped}", flush=True)
@@ -146,6 +148,30 @@ class Conductor:
             "generator_ok": all(h.get("ok", True) for h in self.health.values()),
         }  # fmt: skip
 
+    def _corrected(self) -> list[dict[str, Any]]:
+        """For closed users alone: percentiles with coordinated omission corrected, beside the raw ones.
+
+        The interval at which a user means to act is taken as all users' time divided by all they did.
+        """
+        if _models(self._environment) != ["closed"]:
+            return []
+        seconds = (_now() - self._started) / 1e9
+        found = []
+        for key in sorted(self.view.series):
+            delta = self.view.series[key]
+            response = delta.histograms["response"]
+            if not response.total:
+                continue
+            expected = _planned_users(self._environment) * seconds * 1000 / max(int(delta.counts.sum()), 1)
+            corrected = response.corrected(expected)
+            found.append(
+                {
+                    "metric": delta.metric, "labels": delta.labels, "expected_interval_ms": expected,
+                    "raw": _percentiles(response), "corrected": _percentiles(corrected),
+                }
+            )  # fmt: skip
+        return found
+
     def _stop(self) -> None:
         runner = self._environment.runner
         if _headless(self._environment):
@@ -166,6 +192,10 @@ class Conductor:
 def _planned_users(environment: Any) -> int:
     options = environment.parsed_options
     return int(getattr(options, "num_users", 0) or 0) or int(environment.runner.target_user_count or 0)
+
+
+def _percentiles(histogram: Histogram) -> dict[str, float]:
+    return {f"{p:g}": histogram.percentile(p) for p in (50, 95, 99, 99.9)}
 
 
 def _headless(environment: Any) -> bool:

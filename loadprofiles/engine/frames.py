@@ -17,7 +17,6 @@ LARGEST = 16 * 2**20
 
 _TWO, _EIGHT = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _FIN, _MASKED = 0x80, 0x80
-_WHOLE = (_FIN | TEXT, _FIN | BINARY)
 
 
 class BadFrame(Exception):
@@ -58,12 +57,15 @@ class Decoder:
         self._parts: list[bytes] = []
         self._kind = 0
 
+    @property
+    def between(self) -> bool:
+        """True when nothing is half read: a piece of the stream may be looked at on its own."""
+        return not self._rest and not self._kind
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """The whole messages and control frames that `data` completes: (opcode, payload). Raises BadFrame."""
         if self._rest:
             data = self._rest + data
-        elif not self._kind and len(data) > 1 and data[0] in _WHOLE and data[1] == len(data) - 2 < 126:
-            return [(data[0] & 0x0F, data[2:])]  # one short message and nothing else: nearly always
         at, end = 0, len(data)
         found: list[tuple[int, bytes]] = []
         while end - at >= 2:

@@ -17,6 +17,7 @@ import ctypes
 import errno
 import os
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,9 @@ def _ignore(events: int) -> None:
 class Reactor:
     """One per process; create it in the process and the thread that will use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[Exception], None] = traceback.print_exception) -> None:
+        """`on_error` hears what a handler raised; the others get their turn all the same."""
+        self._on_error = on_error
         self.hub = get_hub()
         self.wait: Callable[[], Any] = greenlet.switch.__get__(self.hub)
         """Leaves the current greenlet for the hub; returns what the handler was called with.
@@ -99,7 +102,10 @@ class Reactor:
         for _ in range(_ROUNDS):
             ready = poll(0, _BATCH)
             for fd, events in ready:
-                handlers[fd](events)
+                try:
+                    handlers[fd](events)
+                except Exception as error:
+                    self._on_error(error)
             if len(ready) < _BATCH:
                 return
 

@@ -22,6 +22,7 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
 from core.errors import ConfigError
+from loadprofiles.engine import metrics
 from loadprofiles.engine.conductor import Conductor
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.dispatch import Dispatcher
@@ -49,7 +50,7 @@ class Engine:
         self.environment = environment
         self.process = process
         self.settings = process.settings
-        self.reactor = Reactor()
+        self.reactor = Reactor(lambda error: self.user_error(None, error))
         self.tracer = Tracer(self.settings.run_id)
         self.recorder = Recorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
@@ -300,6 +301,7 @@ def _conduct_workers(environment: Any) -> None:
 
 def _follow(environment: Any, process: Process, conductor: Conductor, tell: Callable[[], None]) -> None:
     """Wires a conductor to Locust's events; `tell` hands it what this process itself measured."""
+    metrics.serve(conductor, environment, process.settings.metrics_port)
 
     def stopping(**_: Any) -> None:
         conductor.finish()

@@ -46,6 +46,7 @@ _now = time.monotonic_ns
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_HEAD = 65536
 _READ = 16384
+_WHOLE = (0x80 | TEXT, 0x80 | BINARY)
 
 
 class Refused(NoAnswer):
@@ -172,7 +173,15 @@ class WebSocket(Wire):
             if not data:
                 self._ended(ABNORMAL, "the server closed the connection without a close frame")
                 return
-            self._take(data)
+            if (
+                len(data) > 1
+                and data[1] == len(data) - 2 < 126
+                and data[0] in _WHOLE
+                and self._decoder.between
+            ):
+                self.on_message(data[2:])  # one short message and nothing else: nearly always
+            else:
+                self._take(data)
             more = self.tls is not None and self.tls.more
 
     def _take(self, data: bytes) -> None:

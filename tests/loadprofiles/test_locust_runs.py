@@ -223,10 +223,15 @@ def test_the_web_ui_works_and_shows_fractions_of_milliseconds(server, tmp_path):
         return rows or None
 
     (row,) = until(30, stats)
+    with urllib.request.urlopen(f"http://127.0.0.1:{web}/metrics", timeout=5) as answer:
+        metrics = answer.read().decode()
     code, out = ended(process)
     stop()
     assert code == 0, out
     assert row["median_response_time"] != round(row["median_response_time"])
+    assert 'assay_operations_total{metric="http",name="/x",outcome="ok"}' in metrics
+    assert 'assay_response_seconds{metric="http",name="/x",quantile="0.95"}' in metrics
+    assert 'assay_generator_ok{worker="local"}' in metrics
 
 
 def test_stock_users_stand_beside_lean_ones(server, tmp_path):
