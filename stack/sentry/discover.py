@@ -19,7 +19,7 @@ from stack.sentry.access import Access
 from stack.sentry.reading import Reading, period
 from stack.sentry.recorder import BY_BUGSINK, BY_RECORDER, CHECK_IN, FEEDBACK, SPAN, TRANSACTION, seconds
 from stack.sentry.search import BadSearch, matches
-from stack.sentry.shapes import iso, search_fields, tags_of
+from stack.sentry.shapes import iso, part, search_fields, tags_of
 from stack.sentry.variables import PROJECT
 from stack.vendors.store import Store
 
@@ -31,14 +31,14 @@ DATASETS = ("discover", "errors", "transactions", "spans")
 
 def transaction_fields(body: dict[str, Any], at: float) -> dict[str, Any]:
     """Return what a query may ask of a transaction."""
-    trace = (body.get("contexts") or {}).get("trace") or {}
-    user = body.get("user") or {}
+    trace = part(part(body, "contexts"), "trace")
+    user = part(body, "user")
     started, ended = seconds(body.get("start_timestamp")), seconds(body.get("timestamp"))
     duration = round((ended - started) * 1000, 3)
-    measured = body.get("measurements") or {}
+    measured = part(body, "measurements")
     return {
         **{tag["key"]: tag["value"] for tag in tags_of({"level": "info", **body})},
-        **{f"measurements.{name}": one.get("value") for name, one in measured.items()},
+        **{f"measurements.{name}": part(measured, name).get("value") for name in measured},
         "id": body["event_id"],
         "event.type": "transaction",
         "title": body.get("transaction"),

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from stack.sentry.access import Access, missing
 from stack.sentry.bugsink import Bugsink
 from stack.sentry.recorder import ATTACHMENT, BY_BUGSINK, BY_RECORDER, TRANSACTION
+from stack.sentry.schema import errors_of
 from stack.sentry.search import BadSearch, matches
 from stack.sentry.shapes import error_shape, issue_shape, search_fields, title_of, transaction_shape
 from stack.sentry.variables import ORGANISATION, PROJECT
@@ -118,10 +119,12 @@ class Reading:
         event_id = request.path_params["event"].replace("-", "").lower()
         found = await self.look_up(event_id)
         if found is not None:
-            return JSONResponse(error_shape(found, full=True), headers=BY_BUGSINK)
+            shown = error_shape(found, full=True) | {"errors": errors_of(found["data"])}
+            return JSONResponse(shown, headers=BY_BUGSINK)
         for _, at, body in self.store.events(TRANSACTION, containing=(event_id,), limit=10):
             if body.get("event_id") == event_id:
-                return JSONResponse(transaction_shape(body, at), headers=BY_RECORDER)
+                shown = transaction_shape(body, at) | {"errors": errors_of(body)}
+                return JSONResponse(shown, headers=BY_RECORDER)
         return missing("Event not found")
 
     async def resolve(self, request: Request) -> Response:

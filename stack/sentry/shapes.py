@@ -28,11 +28,18 @@ def iso(value: float | str | None) -> str | None:
     return datetime.fromtimestamp(value, UTC).isoformat().replace("+00:00", "Z")
 
 
+def part(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object inside a payload; an empty one where it is absent or, wrongly, something else."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def tags_of(data: dict[str, Any]) -> list[dict[str, str]]:
     """Return an event's tags with those that Sentry makes of its fields."""
     given = data.get("tags") or {}
-    pairs = list(given.items()) if isinstance(given, dict) else [tuple(pair) for pair in given]
-    user = data.get("user") or {}
+    listed = given.items() if isinstance(given, dict) else given if isinstance(given, list) else []
+    pairs = [(pair[0], pair[1]) for pair in listed if isinstance(pair, list | tuple) and len(pair) == 2]
+    user = part(data, "user")
     made = {
         "environment": data.get("environment") or "production",
         "release": data.get("release"),
@@ -40,7 +47,7 @@ def tags_of(data: dict[str, Any]) -> list[dict[str, str]]:
         "level": data.get("level") or "error",
         "server_name": data.get("server_name"),
         "transaction": data.get("transaction"),
-        "url": (data.get("request") or {}).get("url"),
+        "url": part(data, "request").get("url"),
         "user": f"id:{user['id']}" if user.get("id") else None,
     }
     known = {str(key) for key, _ in pairs}
@@ -51,8 +58,8 @@ def tags_of(data: dict[str, Any]) -> list[dict[str, str]]:
 def exceptions(data: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the exceptions of a payload, whichever of the two forms they are in."""
     given = data.get("exception") or {}
-    found = given.get("values", []) if isinstance(given, dict) else given
-    return [one for one in found if isinstance(one, dict)]
+    found = given.get("values") if isinstance(given, dict) else given
+    return [one for one in (found if isinstance(found, list) else []) if isinstance(one, dict)]
 
 
 def title_of(event: dict[str, Any]) -> str:
@@ -77,10 +84,10 @@ def _frame(frame: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _stacktrace(trace: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not trace:
+def _stacktrace(trace: Any) -> dict[str, Any] | None:
+    if not isinstance(trace, dict):
         return None
-    frames = [_frame(frame) for frame in trace.get("frames") or []]
+    frames = [_frame(frame) for frame in trace.get("frames") or [] if isinstance(frame, dict)]
     return {"frames": frames, "framesOmitted": None, "registers": None, "hasSystemFrames": False}
 
 
@@ -162,7 +169,7 @@ def search_fields(event: dict[str, Any]) -> dict[str, Any]:
     """Return what a search may ask of an error."""
     data = event["data"]
     found = exceptions(data)
-    user = data.get("user") or {}
+    user = part(data, "user")
     return {
         **{tag["key"]: tag["value"] for tag in tags_of(data)},
         "id": event["event_id"],
@@ -176,7 +183,7 @@ def search_fields(event: dict[str, Any]) -> dict[str, Any]:
         "user.username": user.get("username"),
         "platform": data.get("platform"),
         "issue": str(event["issue"]["id"]),
-        "trace": ((data.get("contexts") or {}).get("trace") or {}).get("trace_id"),
+        "trace": part(part(data, "contexts"), "trace").get("trace_id"),
         "timestamp": iso(event["timestamp"]),
     }
 
@@ -215,7 +222,7 @@ def issue_shape(issue: dict[str, Any], newest: dict[str, Any]) -> dict[str, Any]
 
 def transaction_shape(body: dict[str, Any], at: float) -> dict[str, Any]:
     """Return a transaction as the Web API shows it."""
-    trace = (body.get("contexts") or {}).get("trace") or {}
+    trace = part(part(body, "contexts"), "trace")
     return {
         "id": body["event_id"],
         "eventID": body["event_id"],
@@ -230,7 +237,7 @@ def transaction_shape(body: dict[str, Any], at: float) -> dict[str, Any]:
         "endTimestamp": body.get("timestamp"),
         "tags": tags_of({"level": "info", **body}),
         "user": body.get("user"),
-        "contexts": {**(body.get("contexts") or {}), "trace": trace},
+        "contexts": {**part(body, "contexts"), "trace": trace},
         "entries": [{"type": "spans", "data": body.get("spans") or []}],
         "measurements": body.get("measurements") or {},
         "release": {"version": body["release"]} if body.get("release") else None,
