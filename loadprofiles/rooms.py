@@ -8,12 +8,12 @@ from the intended send to each receiver. What has not arrived when the load has 
 
 from __future__ import annotations
 
-import json
 import os
 from itertools import count
 from typing import Any, ClassVar
 
 import gevent
+import orjson
 from gevent.lock import BoundedSemaphore
 from locust import task
 
@@ -91,11 +91,11 @@ class Member(OpenUser):
         for other in self.rooms.get(self.room, set()):
             if other is not self:
                 self.deliveries.sent((identifier, other), intended)
-        self.socket.say_text(json.dumps(rooms.send("spoken under load", identifier)).encode())
+        self.socket.say_text(orjson.dumps(rooms.send("spoken under load", identifier)))
 
     def take(self, payload: bytes) -> None:
         """A frame came; runs in the hub."""
-        frame = json.loads(payload)
+        frame = orjson.loads(payload)
         match frame["type"]:
             case "message":
                 wrong = (

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
+import orjson
 import zstandard
-
-_decode_json = json.JSONDecoder().decode  # json.loads first guesses an encoding, which costs as much again
 
 
 class Response:
@@ -60,14 +58,17 @@ class Response:
         """The body after removing its Content-Encoding. Raises ValueError when it is damaged or unknown."""
         if self._decoded is None:
             self._decoded = self.body
-            if b"ncoding" in self._raw and (encoding := self.headers.get("content-encoding")):
+            raw = self._raw
+            if raw.find(b"ncoding", 0, raw.find(b"\r\n\r\n")) > 0 and (
+                encoding := self.headers.get("content-encoding")
+            ):
                 for name in reversed(encoding.lower().split(",")):
                     self._decoded = _decode(name.strip(), self._decoded)
         return self._decoded
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError when it is none."""
-        return _decode_json(self.content.decode())
+        return orjson.loads(self.content)
 
     @property
     def text(self) -> str:
