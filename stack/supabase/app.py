@@ -114,6 +114,9 @@ class App:
             await respond(send, response, request.method == "HEAD")
         except ClientGone:
             log.info("%s %s: the client left", request.method, request.path)
+        except control.Dropped:
+            # A response that promises a body and ends without it makes the server close the connection.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
         finally:
             self.gauges.in_flight -= 1
 
@@ -135,7 +138,7 @@ class App:
             return gateway.unknown(request)
         except HttpError as error:
             return json_response(error.body, error.status, error.headers)
-        except ClientGone:
+        except (ClientGone, control.Dropped):
             raise
         except Exception:
             log.exception("%s %s", request.method, request.path)

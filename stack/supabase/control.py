@@ -8,7 +8,11 @@ import json
 from typing import Any, Protocol
 
 from stack.supabase.gauges import Gauges
-from stack.supabase.http import ClientGone, HttpError, Request, Response, json_response
+from stack.supabase.http import HttpError, Request, Response, json_response
+
+
+class Dropped(Exception):
+    """A planned fault cuts this request's connection."""
 
 
 class Resettable(Protocol):
@@ -46,7 +50,7 @@ class Faults:
                 fault["times"] -= 1
             await asyncio.sleep(fault.get("delay_ms", 0) / 1000)
             if fault.get("drop"):
-                raise ClientGone
+                raise Dropped
             if "status" in fault:
                 return json_response(fault.get("body", {"message": "planned fault"}), fault["status"])
         return None

@@ -42,6 +42,7 @@ BOUND_AS_TEXT = (
 GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a goodbye of the server came between two of our messages
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -102,6 +103,7 @@ class Database:
         except GONE as error:
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise
+            connection.terminate()
             raise Unavailable(str(error)) from error
         finally:
             if not connection.is_closed() and connection.is_in_transaction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Signer:
 
     def __init__(self, secret: str, signing_jwk: dict[str, Any] | None) -> None:
         self._secret = secret
+        self._own = hashlib.sha256(b"sealed by the gateway:" + secret.encode()).hexdigest()
         self._private = jwt.PyJWK(signing_jwk, "ES256") if signing_jwk else None
         self.kid = signing_jwk.get("kid") if signing_jwk else None
         self._public: Any = self._private.key.public_key() if self._private else None
@@ -64,9 +66,13 @@ class Signer:
             )
         return jwt.encode(claims, self._secret, "HS256")
 
-    def sign_shared(self, claims: dict[str, Any]) -> str:
-        """A token for the gateway's own later reading, such as a signed URL: always HS256."""
-        return jwt.encode(claims, self._secret, "HS256")
+    def seal(self, claims: dict[str, Any]) -> str:
+        """A token for the gateway's own later reading, such as a signed URL; it opens no wire as a bearer token."""
+        return jwt.encode(claims, self._own, "HS256")
+
+    def unseal(self, token: str) -> dict[str, Any]:
+        """The claims of a sealed token. Raises TokenError."""
+        return self._decode(token, {"HS256": self._own}, None)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, as served at /auth/v1/.well-known/jwks.json; a shared secret is never among them."""
@@ -81,6 +87,9 @@ class Signer:
 
     def verify(self, token: str, audience: str | None = None) -> dict[str, Any]:
         """The claims of ``token``. Raises TokenError."""
+        return self._decode(token, {"HS256": self._secret, "ES256": self._public}, audience)
+
+    def _decode(self, token: str, keys: dict[str, Any], audience: str | None) -> dict[str, Any]:
         if token.count(".") != 2:
             raise TokenError(
                 "malformed", f"Expected 3 parts in JWT; got {token.count('.') + 1 if token else 0}"
@@ -89,7 +98,7 @@ class Signer:
             algorithm = jwt.get_unverified_header(token).get("alg")
         except jwt.PyJWTError as error:
             raise TokenError("malformed", f"JWT cryptographic operation failed: {error}") from error
-        key = {"HS256": self._secret, "ES256": self._public}.get(str(algorithm))
+        key = keys.get(str(algorithm))
         if key is None:
             raise TokenError("algorithm", "Wrong or unsupported encoding algorithm")
         try:

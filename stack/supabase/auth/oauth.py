@@ -45,7 +45,7 @@ async def _begin(ctx: Context, linking: str | None) -> str:
         )
     async with ctx.transaction() as db:
         flow = await links.open_flow(db, pkce, provider, "oauth", referrer=ctx.redirect_to())
-    state = ctx.services.signer.sign_shared({
+    state = ctx.services.signer.seal({
         "use": "oauth-state", "flow": flow, "pkce": bool(pkce), "provider": provider, "linking": linking,
         "redirect_to": ctx.redirect_to(), "exp": int(time.time()) + STATE_S,
     })  # fmt: skip
@@ -79,7 +79,7 @@ async def page(ctx: Context) -> Response:
             "state": form["state"],
         }
         return see(redirects.with_query(callback, values))
-    code = ctx.services.signer.sign_shared({
+    code = ctx.services.signer.seal({
         "use": "oauth-code", "email": users.email_of(form.get("email")), "name": form.get("name", ""),
         "exp": int(time.time()) + 60,
     })  # fmt: skip
@@ -169,7 +169,7 @@ def _state(ctx: Context, token: str) -> dict[str, Any]:
 
 def _opened(ctx: Context, token: str, use: str, code: str, message: str) -> dict[str, Any]:
     try:
-        claims = ctx.services.signer.verify(token)
+        claims = ctx.services.signer.unseal(token)
     except TokenError as error:
         raise AuthError(400, code, message) from error
     if claims.get("use") != use:

@@ -90,9 +90,10 @@ class Write:
 
     def update(self, data: Payload, columns: tuple[str, ...], defaults: bool) -> str:
         """UPDATE what the filters match with the body's one row; a body without columns updates nothing."""
-        where = self.builder.where(self.relation, identifier(self.relation.name))
         if not columns:
+            self.builder.used.add(())
             return f"SELECT {self.returning} FROM {self.target} WHERE false"
+        where = self.builder.where(self.relation, identifier(self.relation.name))
         assign = ", ".join(f"{identifier(c)} = pgrst_body.{identifier(c)}" for c in columns)
         body = f"(SELECT * FROM {self._rows(data, columns, defaults)} LIMIT 1) AS pgrst_body"
         return f"UPDATE {self.target} SET {assign} FROM {body}{where} RETURNING {self.returning}"

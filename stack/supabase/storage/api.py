@@ -92,7 +92,7 @@ class Storage:
 
     def _signed(self, token: str, scope: str, bucket: str, name: str) -> dict[str, Any]:
         try:
-            claims = self._signer.verify(token)
+            claims = self._signer.unseal(token)
         except TokenError as error:
             raise bad_token(JWS_ERRORS.get(error.kind, str(error))) from error
         if claims.get("scope") != scope or claims.get("url") != f"{bucket}/{name}":
@@ -242,7 +242,7 @@ class Storage:
             New(bucket_id, name, who, upsert, mime, "no-cache", None), "storage.object.sign_upload_url", None
         )
         now = int(time.time())
-        token = self._signer.sign_shared({
+        token = self._signer.seal({
             "owner": who.user_id, "url": f"{bucket_id}/{name}", "upsert": upsert, "scope": "upload",
             "iat": now, "exp": now + UPLOAD_URL_S
         })  # fmt: skip
@@ -340,7 +340,7 @@ class Storage:
 
     def _url(self, bucket_id: str, name: str, seconds: int, kind: str = "object") -> str:
         now = int(time.time())
-        token = self._signer.sign_shared(
+        token = self._signer.seal(
             {"url": f"{bucket_id}/{name}", "scope": "download", "iat": now, "exp": now + seconds}
         )
         return f"/{kind}/sign/{bucket_id}/{name}?token={token}"
