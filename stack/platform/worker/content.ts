@@ -33,18 +33,6 @@ async function fetchContent(env: Env, path: string, attributes: Attributes, fres
   return body.results[0];
 }
 
-const inFlight = new Map<string, Promise<Content | undefined>>();
-
-/** One request to Builder.io for any number of visitors who wait for the same page. */
-function fetchOnce(env: Env, key: string, path: string, attributes: Attributes): Promise<Content | undefined> {
-  let running = inFlight.get(key);
-  if (!running) {
-    running = fetchContent(env, path, attributes).finally(() => inFlight.delete(key));
-    inFlight.set(key, running);
-  }
-  return running;
-}
-
 const keep = (env: Env, key: string, content: Content): Promise<void> =>
   env.KV.put(key, JSON.stringify({ content, fetched_at: Date.now() } satisfies Kept), { expirationTtl: KEPT_SECONDS });
 
@@ -71,7 +59,7 @@ export async function getContent(call: Call): Promise<Response> {
   if (kept && Date.now() - kept.fetched_at < Number(env.CONTENT_TTL_SECONDS ?? 300) * 1000) return done("hit", kept);
   const asked = Date.now();
   try {
-    const content = await fetchOnce(env, key, path, attributes);
+    const content = await fetchContent(env, path, attributes);
     if (!content) {
       if (kept) ctx.waitUntil(env.KV.delete(key));
       throw new ApiError("content_not_found", `Nothing is published at ${path}.`, { path }, { "x-cache": "miss" });
@@ -102,8 +90,8 @@ interface HookValue { id?: string; lastUpdated?: number; query?: { property?: st
 
 const OPERATIONS = ["publish", "archive", "delete", "unpublish", "scheduledStart", "scheduledEnd"];
 
-/** The request's raw body, once it is proved to be Builder.io's, fresh and new. Throws bad_signature | stale (401), replayed. */
-async function trusted(call: Call): Promise<string> {
+/** The webhook, once it is proved to be Builder.io's, fresh and new; `key` remembers it. Throws bad_signature | stale (401), replayed. */
+async function trusted(call: Call): Promise<{ hook: Hook; key: string }> {
   const { request, env } = call;
   const secret = env.BUILDER_WEBHOOK_SECRET;
   if (!secret) throw new ApiError("unavailable", "BUILDER_WEBHOOK_SECRET is not set.");
@@ -118,27 +106,42 @@ async function trusted(call: Call): Promise<string> {
     once = match[2]!;
   } else {
     if (!(await sameSecret(request.headers.get("x-builder-webhook-secret") ?? "", secret))) throw bad();
-    const hook = JSON.parse(raw) as Hook;
+    const hook = parse(raw);
     at = Number(hook.newValue?.lastUpdated ?? hook.previousValue?.lastUpdated ?? 0) / 1000;
     once = await sha256(raw);
   }
   if (Math.abs(Date.now() / 1000 - at) > WEBHOOK_WINDOW_S) throw new ApiError("stale", "The webhook is older than five minutes.", { window: WEBHOOK_WINDOW_S });
-  if (!(await janitor(env).once(`webhook:${once}`, 2 * WEBHOOK_WINDOW_S))) throw new ApiError("replayed", "This webhook was already taken.");
-  return raw;
+  const hook = parse(raw);
+  const key = `webhook:${once}`;
+  if (!(await janitor(env).once(key, 2 * WEBHOOK_WINDOW_S))) throw new ApiError("replayed", "This webhook was already taken.");
+  return { hook, key };
+}
+
+function parse(raw: string): Hook {
+  let hook: Hook;
+  try {
+    hook = JSON.parse(raw) as Hook;
+  } catch {
+    throw new ApiError("bad_request", "The body is not JSON.");
+  }
+  if (!OPERATIONS.includes(hook?.operation ?? "")) throw new ApiError("bad_request", `operation is one of ${OPERATIONS.join(", ")}.`);
+  return hook;
 }
 
 /** POST /api/content/webhook */
 export async function contentWebhook(call: Call): Promise<Response> {
   await limit(call.env.LIMIT_WEBHOOK, call.address);
-  let hook: Hook;
+  const { hook, key } = await trusted(call);
   try {
-    hook = JSON.parse(await trusted(call)) as Hook;
+    return json(await refresh(call, hook));
   } catch (error) {
-    if (error instanceof SyntaxError) throw new ApiError("bad_request", "The body is not JSON.");
+    await janitor(call.env).again(key); // its sender will try again, and must not be told that it was a replay
     throw error;
   }
-  if (!OPERATIONS.includes(hook?.operation ?? "")) throw new ApiError("bad_request", `operation is one of ${OPERATIONS.join(", ")}.`);
-  if (hook.modelName !== MODEL) return json({ refreshed: [], purged: 0 });
+}
+
+async function refresh(call: Call, hook: Hook): Promise<{ refreshed: string[]; purged: number }> {
+  if (hook.modelName !== MODEL) return { refreshed: [], purged: 0 };
   const paths = new Set<string>();
   for (const value of [hook.newValue, hook.previousValue]) {
     const told = [...(value?.query ?? []).filter((q) => q.property === "urlPath").flatMap((q) => q.value), value?.data?.url];
@@ -158,5 +161,5 @@ export async function contentWebhook(call: Call): Promise<Response> {
     // What is older than the webhook's own value is a cache's echo: the next visitor asks again.
     if (content && (content.lastUpdated ?? 0) >= (hook.newValue?.lastUpdated ?? 0)) await keep(call.env, cacheKey(path, plain), content);
   }
-  return json({ refreshed: [...paths], purged });
+  return { refreshed: [...paths], purged };
 }

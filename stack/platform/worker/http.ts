@@ -39,6 +39,7 @@ export function errorResponse(error: ApiError, trace: string): Response {
 
 /** The request's JSON body, an object of at most 256 KiB. Throws ApiError bad_request | too_large. */
 export async function readJson(call: Call): Promise<Record<string, unknown>> {
+  if (Number(call.request.headers.get("content-length") ?? 0) > 256 * 1024) throw new ApiError("too_large", "The body is over 256 KiB.");
   const text = await call.request.text();
   if (text.length > 256 * 1024) throw new ApiError("too_large", "The body is over 256 KiB.");
   try {

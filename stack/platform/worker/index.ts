@@ -10,7 +10,7 @@ import { captureError } from "./observe";
 import { People } from "./people";
 import { eraseMine, exportMine } from "./privacy";
 import { Room } from "./room";
-import { joinRoom, roomHistory } from "./rooms";
+import { joinRoom, roomHistory, roomPresence } from "./rooms";
 import { datadogProxy, mixpanelProxy, sentryTunnel, track } from "./telemetry";
 import { ACCEPTED_TYPES } from "./types";
 import { uploadAbort, uploadComplete, uploadPart, uploadStart, uploadStatus, uploadWhole } from "./uploads";
@@ -46,6 +46,7 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = (
     ["POST", "/api/content/webhook", contentWebhook],
     ["GET", `/api/rooms/${ID}`, joinRoom],
     ["GET", `/api/rooms/${ID}/history`, roomHistory],
+    ["GET", `/api/rooms/${ID}/presence`, roomPresence],
     ["POST", "/api/track", track],
     ["POST", "/api/telemetry/sentry", sentryTunnel],
     ["POST", "/api/telemetry/datadog", datadogProxy],

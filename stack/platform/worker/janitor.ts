@@ -55,6 +55,11 @@ export class Janitor extends DurableObject<Env> {
     return cursor.rowsWritten > 0;
   }
 
+  /** Takes a key back, when what it stood for was not done after all. */
+  async again(key: string): Promise<void> {
+    this.ctx.storage.sql.exec("DELETE FROM seen WHERE key = ?", key);
+  }
+
   override async alarm(): Promise<void> {
     try {
       await rpc(this.env, "uploads_expire", {});

@@ -55,22 +55,23 @@ export function transaction(call: Call, name: string, op: string, started: numbe
 
 interface Point { metric: string; value: number; tags: string[]; at: number }
 let points: Point[] = [];
-let flushing = false;
+let flushingSince = 0;
 
 /** Notes a value for DataDog; values are sent together a third of a second later. */
 export function metric(call: Pick<Call, "env" | "ctx">, name: string, value: number, tags: string[] = []): void {
   const { env, ctx } = call;
   if (!env.DATADOG_API_KEY) return;
   points.push({ metric: name, value, at: Math.floor(Date.now() / 1000), tags: [`env:${env.SENTRY_ENVIRONMENT ?? "production"}`, `version:${env.DEPLOY_VERSION}`, ...tags] });
-  if (flushing) return;
-  flushing = true;
+  // Another request sends them; if that one came to grief, the next begins again.
+  if (Date.now() - flushingSince < 3000) return;
+  flushingSince = Date.now();
   ctx.waitUntil(quietly("Metrics", scheduler.wait(300).then(() => flush(env))));
 }
 
 async function flush(env: Env): Promise<void> {
   const batch = points;
   points = [];
-  flushing = false;
+  flushingSince = 0;
   const series = batch.map((p) => ({ metric: p.metric, type: 3, points: [{ timestamp: p.at, value: p.value }], tags: p.tags, resources: [{ name: "platform", type: "host" }] }));
   const answer = await fetch(`${env.DATADOG_API_URL ?? DEFAULTS.datadogApi}/api/v2/series`, {
     method: "POST", body: JSON.stringify({ series }), signal: AbortSignal.timeout(5000),

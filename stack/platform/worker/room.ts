@@ -159,6 +159,10 @@ export class Room extends DurableObject<Env> {
     return { ...this.after(since, limit), last_id: this.lastId(), first_id: first ?? 0 };
   }
 
+  presence(): object {
+    return { members: this.members(), sockets: this.sessions.size };
+  }
+
   exportPerson(id: string): object[] {
     return this.sql.exec<Message & Record<string, SqlStorageValue>>("SELECT * FROM messages WHERE user_id = ? ORDER BY id", id).toArray()
       .map((m) => ({ id: m.id, body: m.body, at: new Date(m.at).toISOString() }));

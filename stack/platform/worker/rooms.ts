@@ -36,3 +36,9 @@ export async function roomHistory(call: Call, name: string): Promise<Response> {
   if (!Number.isSafeInteger(since) || since < 0 || !Number.isInteger(most) || most < 1 || most > 500) throw new ApiError("bad_request", "since is a message id, limit 1 to 500.");
   return json(await room(call, name).history(since, most));
 }
+
+/** GET /api/rooms/{id}/presence */
+export async function roomPresence(call: Call, name: string): Promise<Response> {
+  await requireUser(call);
+  return json(await room(call, name).presence());
+}

@@ -21,6 +21,7 @@ async function forward(service: string, url: string, init: RequestInit): Promise
 
 async function bodyOf(call: Call): Promise<ArrayBuffer> {
   await limit(call.env.LIMIT_TELEMETRY, call.address);
+  if (Number(call.request.headers.get("content-length") ?? 0) > BODY_MAX) throw new ApiError("too_large", "Telemetry has at most 1 MiB.");
   const body = await call.request.arrayBuffer();
   if (body.byteLength > BODY_MAX) throw new ApiError("too_large", "Telemetry has at most 1 MiB.");
   return body;

@@ -80,7 +80,8 @@ def test_miss_then_hit_then_webhook_then_new(stack: Stack) -> None:
     path, text = f"/t-{secrets.token_hex(4)}", f"marker {secrets.token_hex(6)}"
     assert read(stack, path).status_code == 404
     page = write(stack, path, text)
-    first = until(lambda: (r := read(stack, path)).status_code == 200 and r)
+    # The webhook of the publication has warmed the plain page; a targeted one is asked for first by us.
+    first = until(lambda: (r := read(stack, path, locale="de")).status_code == 200 and r)
     assert first.headers["x-cache"] == "miss"
     body = first.json()
     assert (body["title"], body["path"]) == (text, path)
@@ -88,10 +89,10 @@ def test_miss_then_hit_then_webhook_then_new(stack: Stack) -> None:
     assert "<p>Hi <b>there</b>" in body["html"]
     for harmful in ("script", "onclick", "javascript:", "<img", "onerror"):
         assert harmful not in body["html"]
-    second = until(lambda: (r := read(stack, path)).headers["x-cache"] == "hit" and r)
+    second = until(lambda: (r := read(stack, path, locale="de")).headers["x-cache"] == "hit" and r)
     assert second.json()["html"] == body["html"]
     kept = stack.kv("GET", "keys", params={"prefix": f"content:page:{path}|"}).json()["result"]
-    assert [k["name"] for k in kept] == [f"content:page:{path}|||"]
+    assert f"content:page:{path}|de||" in [k["name"] for k in kept]
     changed = f"changed {secrets.token_hex(6)}"
     httpx.patch(
         f"{stack.env['BUILDER_WRITE_URL']}/api/v1/write/page/{page['id']}",
@@ -101,7 +102,7 @@ def test_miss_then_hit_then_webhook_then_new(stack: Stack) -> None:
     raw = hook(path)
     told = stack.http.post("/api/content/webhook", content=raw, headers=signed(stack, raw))
     assert told.json()["refreshed"] == [path], told.text
-    assert until(lambda: read(stack, path).json()["title"] == changed)
+    assert until(lambda: read(stack, path, locale="de").json()["title"] == changed)
 
 
 def test_only_a_true_fresh_new_webhook_is_taken(stack: Stack) -> None:
