@@ -80,7 +80,9 @@ def test_miss_then_hit_then_webhook_then_new(stack: Stack) -> None:
     path, text = f"/t-{secrets.token_hex(4)}", f"marker {secrets.token_hex(6)}"
     assert read(stack, path).status_code == 404
     page = write(stack, path, text)
-    # The webhook of the publication has warmed the plain page; a targeted one is asked for first by us.
+    # The webhook of the publication warms the plain page; a targeted one is asked for first by us.
+    plain = quote(f"content:page:{path}|||", safe="")
+    assert until(lambda: stack.kv("GET", f"values/{plain}").status_code == 200)
     first = until(lambda: (r := read(stack, path, locale="de")).status_code == 200 and r)
     assert first.headers["x-cache"] == "miss"
     body = first.json()
