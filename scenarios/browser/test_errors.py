@@ -33,9 +33,11 @@ def test_error_found(run: Run, services: Services, people: NewPerson, witness: W
     def found() -> dict[str, Any] | None:
         return next((e for e in services.sentry.events(full=True) if marker in json.dumps(e)), None)
 
-    event = eventually(
+    listed = eventually(
         found, within=60, every=0.2, claim="the page's error is readable at Sentry", service="sentry"
     )
+    assert listed is not None
+    event = services.sentry.event(str(listed["eventID"]))
     assert event is not None
     witness("Sentry API", "the event with the marker of this page")
     frames = [

@@ -47,15 +47,9 @@ def test_large_upload(
         same_bytes(services, ada.file.shows(file.name, store="r2", within=90_000), file, witness)
     finally:
         path.unlink()
-    left = eventually(
-        lambda: services.r2.s3.multipart_uploads(f"{actor.id}/"),
-        until=lambda found: found == [],
-        within=10,
-        claim="no half-finished upload is left in R2",
-        service="r2",
-    )
-    witness("R2 API", "no multipart upload is left over")
-    expect_equal(left, [], "no half-finished upload is left in R2", service="r2")
+    under_way = services.database.witness_rows("uploads", owner_id=actor.id)
+    witness(services.database.channel, "no upload is left under way")
+    expect_equal(under_way, [], "no half-finished upload is left", service="supabase.database")
 
 
 @check(
