@@ -287,6 +287,10 @@ def _say(result: ObjectiveResult, objective: Objective, group: GroupResult, answ
     if group.state == "unknown" and result.samples < result.wanted:
         return f"{result.samples:,} samples, and at least {result.wanted:,} are needed to decide"
     below = objective.direction == "below"
+    if unit == "%":
+        value += (
+            f" (error budget: {answer.over:,} of {(100 - objective.limit) / 100 * answer.samples:,.1f} used)"
+        )
     if group.state == "met":
         bound = (
             f"at most {quantity(answer.high, unit)}" if below else f"at least {quantity(answer.low, unit)}"

@@ -93,8 +93,7 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
     title, _, what = verdict.headline.partition(": ")
     failing = [c for c in verdict.checks if c.state not in ("met", NOT_COVERED)]
     failing.sort(key=lambda c: (not c.closes, -STATES[c.state].rank, c.id))
-    objectives = [_row(o) for o in verdict.objectives if o.state != NOT_IN_PLAN or o.blocks]
-    objectives.sort(key=lambda o: o.quiet)
+    rows = [_row(o) for o in verdict.objectives]
     since = verdict.since_last
     return environment().get_template("index.html").render(
         v=verdict,
@@ -105,7 +104,8 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
         when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
         took=duration(verdict.seconds),
         counts=verdict.counts(),
-        objectives=objectives,
+        objectives=[o for o in rows if not o.aside],
+        others=[o for o in rows if o.aside],
         trend_n=30,
         failing=failing[:MOST_FAILURES],
         more_failing=max(0, len(failing) - MOST_FAILURES),
@@ -154,6 +154,7 @@ def _row(o: ObjectiveResult) -> SimpleNamespace:
         spark=spark,
         mark=_mark(o),
         quiet=not o.decides,
+        aside=o.state == NOT_IN_PLAN,
     )
 
 

@@ -25,9 +25,16 @@ def database(tmp_path: Path) -> Iterator[str]:
     components.mkdir()
     shutil.copy(ROOT / "stack" / "components" / "postgres.py", components)
     stack = Stack(tmp_path, components)
-    _, answer = stack.held()
-    yield answer["variables"]["SUPABASE_DB_URL"]
-    stack.close()
+    try:
+        _, answer = stack.held()
+        yield answer["variables"]["SUPABASE_DB_URL"]
+    finally:
+        stack.close()
+        for process in stack.started:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+            process.wait(30)
 
 
 @pytest.mark.timeout(180)

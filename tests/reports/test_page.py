@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 import reports
 from reports.judge import judge
+from reports.page.build import _allure_links
 from reports.serve import server
 from tests.reports.made import Made
 
@@ -122,7 +125,6 @@ def test_ten_thousand_checks_stay_light(browser: Any, tmp_path: Path) -> None:
 
 def test_served_on_loopback_to_this_machine_alone(tmp_path: Path) -> None:
     import http.client
-    import threading
 
     directory = Made(tmp_path / "run").write()
     reports.write(judge(directory, waivers=[]), directory, writers=["page"])
@@ -169,3 +171,52 @@ def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
     reports.write(verdict, directory)
     for path in directory.rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+def test_a_trace_opens_offline(browser: Any, tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run", live=True).write()
+    folder = directory / "allure-results"
+    folder.mkdir()
+    context = browser.new_context()
+    context.tracing.start(snapshots=True)
+    page = context.new_page()
+    page.set_content("<h1>greeting</h1>")
+    page.click("h1")
+    context.tracing.stop(path=folder / "t-attachment.zip")
+    context.close()
+    trace = {"name": "trace", "source": "t-attachment.zip", "type": "application/vnd.allure.playwright-trace"}
+    labels = [{"name": "as_id", "value": "browser.whole-flow"}]
+    result = {
+        "uuid": "t",
+        "name": "flow",
+        "status": "passed",
+        "labels": labels,
+        "attachments": [trace],
+        "start": 1,
+        "stop": 2,
+    }
+    (folder / "t-result.json").write_text(json.dumps(result))
+    reports.write(
+        judge(directory, waivers=[]), directory, writers=["allure_results", "allure_report", "page"]
+    )
+    running, url = server(directory)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    try:
+        context = browser.new_context()
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        links = _allure_links(directory / "report")
+        page.goto(url.replace("index.html", links["browser.whole-flow"]))
+        page.get_by_text("Playwright Trace").first.wait_for()
+        (stored,) = (directory / "report" / "allure" / "data" / "attachments").glob("*.zip")
+        address = url.replace("index.html", f"allure/data/attachments/{stored.name}")
+        page.goto(url.replace("index.html", f"allure/trace/index.html?trace={address}"))
+        page.get_by_text('locator("h1")').first.wait_for()
+        context.close()
+    finally:
+        running.shutdown()
+        running.server_close()
+        thread.join(5)
+    assert all(u.startswith(("http://127.0.0.1:", "blob:", "data:")) for u in asked)
