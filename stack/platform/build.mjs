@@ -26,6 +26,11 @@ export function sourceHash() {
   return hash.digest("hex").slice(0, 16);
 }
 
+/** Original files are named from the project's root wherever the build is made. */
+const sourcemapPathTransform = (path) => path.replace(/^(\.\.\/)+/, "");
+/** Debug ids tie each file to its source map at Sentry; the maps are uploaded there and never served. */
+const inject = (folder) => execFileSync(process.execPath, [SENTRY_CLI, "sourcemaps", "inject", folder], { stdio: ["ignore", "ignore", "inherit"] });
+
 const common = { configFile: false, envDir: false, logLevel: "warn" };
 
 export async function buildInto(folder) {
@@ -33,19 +38,18 @@ export async function buildInto(folder) {
     ...common, root: join(HERE, "worker"),
     build: {
       outDir: join(folder, "worker"), emptyOutDir: true, ssr: join(HERE, "worker/index.ts"), target: "es2022", sourcemap: true, minify: false,
-      rolldownOptions: { external: [/^cloudflare:/], output: { format: "es", entryFileNames: "worker.mjs", codeSplitting: false } },
+      rolldownOptions: { external: [/^cloudflare:/], output: { format: "es", entryFileNames: "worker.mjs", codeSplitting: false, sourcemapPathTransform } },
     },
     ssr: { noExternal: true, target: "webworker" },
   });
+  inject(join(folder, "worker"));
   if (existsSync(join(HERE, "web/index.html"))) {
     await build({
       ...common, root: join(HERE, "web"),
       build: { outDir: join(folder, "web"), emptyOutDir: true, target: "es2022", sourcemap: "hidden", assetsInlineLimit: 0, chunkSizeWarningLimit: 1500,
-        // Original files are named from the project's root wherever the build is made.
-        rolldownOptions: { checks: { eval: false }, output: { sourcemapPathTransform: (path) => path.replace(/^(\.\.\/)+/, "") } } },
+        rolldownOptions: { checks: { eval: false }, output: { sourcemapPathTransform } } },
     });
-    // Debug ids tie each file to its source map at Sentry; the maps themselves are uploaded there and never served.
-    execFileSync(process.execPath, [SENTRY_CLI, "sourcemaps", "inject", join(folder, "web/assets")], { stdio: ["ignore", "ignore", "inherit"] });
+    inject(join(folder, "web/assets"));
     writeFileSync(join(folder, "web/.assetsignore"), "*.map\n");
   }
 }

@@ -25,7 +25,7 @@ export async function uploadSourceMaps(folder, version, variables, log) {
   const env = { ...process.env, SENTRY_DISABLE_UPDATE_CHECK: "1", NO_COLOR: "1" };
   for (const name of ["SENTRY_URL", "SENTRY_AUTH_TOKEN", "SENTRY_ORG", "SENTRY_PROJECT"]) if (variables[name]) env[name] = variables[name];
   try {
-    const args = [SENTRY_CLI, "sourcemaps", "upload", "--release", version, join(folder, "web/assets")];
+    const args = [SENTRY_CLI, "sourcemaps", "upload", "--release", version, join(folder, "web/assets"), join(folder, "worker")];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env, timeout: 60_000 });
     log("sentry-cli:", (stdout + stderr).trim().split("\n").slice(-3).join(" | "));
     return "uploaded";

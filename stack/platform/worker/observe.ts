@@ -29,6 +29,15 @@ async function sendEnvelope(env: Env, type: "event" | "transaction", event: Reco
   if (!answer.ok) console.error("Sentry refused an envelope:", answer.status);
 }
 
+/** sentry-cli left each file's debug id beside a stack of that file: so Sentry finds the source map. */
+function debugImages(): object[] {
+  const ids = (globalThis as { _sentryDebugIds?: Record<string, string> })._sentryDebugIds ?? {};
+  return Object.entries(ids).flatMap(([stack, debug_id]) => {
+    const file = /(?:\(|at )([^\s()]+):\d+:\d+\)?$/m.exec(stack)?.[1];
+    return file ? [{ type: "sourcemap", code_file: file, debug_id }] : [];
+  });
+}
+
 const quietly = (what: string, work: Promise<unknown>) => work.catch((error) => console.error(`${what} was not delivered:`, String(error)));
 
 /** Reports an exception; the event's id is returned at once. */
@@ -41,7 +50,7 @@ export function captureError(call: Pick<Call, "env" | "ctx" | "trace"> & { reque
   call.ctx.waitUntil(quietly("An exception", sendEnvelope(call.env, "event", {
     event_id, timestamp: Date.now() / 1000, level: "error", tags: { runtime: "worker" },
     contexts: { trace: { trace_id: call.trace, span_id: call.trace.slice(16) } },
-    request: url && { method: call.request!.method, url: scrub(url.origin + url.pathname) },
+    debug_meta: { images: debugImages() }, request: url && { method: call.request!.method, url: scrub(url.origin + url.pathname) },
     exception: { values: [{ type: it.name, value: scrub(it.message), stacktrace: { frames }, mechanism: { type: "generic", handled: false } }] } })));
   return event_id;
 }
