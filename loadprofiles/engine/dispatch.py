@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _now = time.monotonic_ns
 _COALESCE = 50_000  # ns: alarms closer than this are one alarm
+_AT_ONCE = 32
+"""Arrivals started before answers get their turn: after a pause of this process, starting all that is due
+would open a connection for each while answers that free one lie unread, and never catch up."""
 _BACKLOG = 100_000  # arrivals that may wait for a lane; beyond, they are dropped and counted
 
 
@@ -155,8 +158,10 @@ class Dispatcher:
     def _due(self) -> None:
         if self._engine.closing:
             return
+        now, left = _now(), _AT_ONCE
         for stream in self._streams.values():
-            while 0 < stream.next_at <= _now() and stream.users:
+            while 0 < stream.next_at <= now and stream.users and left:
+                left -= 1
                 intended = stream.next_at
                 user = stream.take()
                 self._launch(intended, user, user.choose())
@@ -165,7 +170,8 @@ class Dispatcher:
     def _arm(self) -> None:
         times = [stream.next_at for stream in self._streams.values() if stream.next_at]
         if times and not self._engine.closing:
-            self._pacer.arm(max(min(times), _now() + _COALESCE))
+            due, now = min(times), _now()
+            self._pacer.arm(due if due <= now else max(due, now + _COALESCE))
 
     def _launch(self, intended: int, user: OpenUser, work: Callable[[Any], Any]) -> None:
         self.arrived += 1

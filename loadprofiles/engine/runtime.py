@@ -6,9 +6,11 @@ what is under way finishes or is cancelled and recorded) -> test_stop -> quittin
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import ipaddress
 import itertools
+import os
 import ssl
 import sys
 import time
@@ -66,6 +68,8 @@ class Engine:
         self._people: list[Person] = []
         self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
+        with contextlib.suppress(OSError):  # not allowed to everybody
+            os.setpriority(os.PRIO_PROCESS, 0, self.settings.nice)
         process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
 
     # -- what users need ---------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ class Settings:
     """Seconds that requests under way get to finish at the end; then they are recorded as cancelled."""
     lag_limit_ms: float = 25.0
     """Send lag above which a send is late; a second with more than 1 % of late sends is invalid."""
+    nice: int = -10
+    """Scheduling priority of generating processes, where the system allows it: what wakes late measures late."""
     stop_errors: float = 0.5
     """Share of wrong and failed answers in the last seconds that stops the load; 0 switches it off."""
     stop_p95_ms: float = 60_000.0

@@ -1,0 +1,74 @@
+"""How far sends lag behind the schedule, by rate, in one process on one core, every answer checked.
+
+    python bench/load_pace.py [--rates 2000,8000,15000] [--seconds 10]
+
+Against the nginx of load_speed.py; prints what the engine reports of itself. Run it on a quiet machine: any
+other process that takes the core is part of the lag.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.load_peers import ROOT, locust
+from bench.load_sockets import pin
+from bench.load_speed import nginx
+
+USERS = 100
+
+
+def pace(port: int, rate: int, seconds: int) -> None:
+    """One run, one line."""
+    with tempfile.TemporaryDirectory() as name:
+        environment = os.environ | {
+            "BENCH_URL": f"http://127.0.0.1:{port}",
+            "BENCH_RATE": str(rate),
+            "BENCH_USERS": str(USERS),
+            "ASSAY_RUN_DIR": name,
+            "ASSAY_WARM_UP": "3",
+            "ASSAY_STOP_ERRORS": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+        command = [*pin(0), *locust("load_open.py", USERS, seconds + 5)]
+        subprocess.run(command, env=environment, check=False, capture_output=True)
+        lines = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")
+    health = [e for e in events if e["type"] == "generator.health" and e["from"] > steady]
+    series = next(e for e in events if e["type"] == "load.finished")["series"][0]
+    lag, counts = series["lag"], series["counts"]["steady"]
+    cpu, unfit = statistics.median(h["cpu"] for h in health), sum(not h["ok"] for h in health)
+    print(
+        f"{rate:>7}/s  lag p50 {lag['50']:7.3f}  p99 {lag['99']:8.3f}  p99.9 {lag['99.9']:8.3f} ms   CPU {cpu:6.1%}   "
+        f"ok {counts['ok']}  other {sum(counts.values()) - counts['ok']}   unfit {unfit} of {len(health)} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Runs and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rates", default="2000,8000,15000")
+    parser.add_argument("--seconds", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with nginx(folder) as (port, _):
+            for rate in map(int, options.rates.split(",")):
+                pace(port, rate, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
