@@ -60,7 +60,6 @@ def arguments() -> argparse.ArgumentParser:
     verbs.add_parser("status", parents=[common], help="say what is up")
     verbs.add_parser("env", parents=[common], help="print the variables that a live target would set")
     serve = verbs.add_parser("serve", parents=[common])
-    serve.add_argument("--ready-fd", type=int, required=True)
     serve.add_argument("--port", type=port, action="append", default=[])
     serve.add_argument("--option", type=option, action="append", default=[])
     return parser
@@ -89,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verb == "serve":
         from stack.supervisor.serve import serve
 
-        return serve(paths, options.components, dict(options.port), dict(options.option), options.ready_fd)
+        return serve(paths, options.components, dict(options.port), dict(options.option))
     ports, settings = dict(getattr(options, "port", [])), dict(getattr(options, "option", []))
     client = Client(paths, options.components.resolve(), ports, settings)
     match options.verb:

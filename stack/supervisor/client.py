@@ -22,7 +22,7 @@ from typing import Any
 from stack.supervisor import strays
 from stack.supervisor.errors import BROKEN, USAGE, StackError, name_error
 from stack.supervisor.events import Tail, last_lines
-from stack.supervisor.paths import ROOT, Lock, Paths, is_locked, read_json, sources
+from stack.supervisor.paths import HERE, ROOT, Lock, Paths, is_locked, read_json, sources
 
 PATIENCE_S = 45.0
 """How long to wait for an earlier stack to end, or for the start lock."""
@@ -104,25 +104,23 @@ class Client:
     def _spawn(self) -> None:
         """Start a supervisor in a session of its own, and return when it has said who it is."""
         inbox, outbox = os.pipe()
-        early = self.paths.state / "supervisor.start.log"
-        with early.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "stack.supervisor", "serve", "--state", str(self.paths.state),
-                 "--components", str(self.components), "--ready-fd", str(outbox), *self.wanted],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(outbox,),
-                cwd=ROOT,
-            )  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stack.supervisor", "serve", "--state", str(self.paths.state),
+             "--components", str(self.components), *self.wanted],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=outbox, start_new_session=True, cwd=ROOT,
+        )  # fmt: skip
         os.close(outbox)
-        try:
-            if os.read(inbox, 1):
-                return
-        finally:
-            os.close(inbox)
+        said = b""
+        with os.fdopen(inbox, "rb", buffering=0) as early:
+            while part := early.read(4096):
+                said += part
+                if said.endswith(HERE):
+                    return
         code = process.wait()
-        lines = last_lines(early)
-        message = lines[-1] if lines else f"it said nothing (exit code {code})"
-        raise StackError(message if code in (2, 3) else f"The supervisor did not start: {message}; see {early}.",
-                         code if code in (2, 3) else BROKEN)  # fmt: skip
+        lines = said.decode(errors="replace").strip().splitlines() or [f"it said nothing (exit code {code})"]
+        if code in (USAGE, BROKEN):
+            raise StackError(lines[-1], code)
+        raise StackError(f"The supervisor did not start: {lines[-1]}")
 
     def _follow(self, supervisor: dict[str, Any]) -> dict[str, Any]:
         """Tell the progress of a starting stack until it is ready. Raises StackError when it fails."""

@@ -29,7 +29,7 @@ from stack.supervisor.component import Component, Minted, Site, load
 from stack.supervisor.control import Control
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
-from stack.supervisor.paths import ROOT, Lock, Paths, sources, write_private
+from stack.supervisor.paths import HERE, ROOT, Lock, Paths, sources, write_private
 from stack.supervisor.ports import Ports
 from stack.supervisor.process import Process
 
@@ -207,17 +207,17 @@ class Supervisor:
         for component in self.components.values():
             component.clean(self.site)
 
-    async def run(self, ready: int) -> int:
-        """The whole life; writes one byte to `ready` when others may look at us. Returns the exit code."""
+    async def run(self) -> int:
+        """The whole life; says HERE when others may look at us. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.ending.set)
         self.events.add("stack.starting", instance=self.instance, pid=os.getpid())
         self.announce("starting")
-        os.write(ready, b"1")
-        os.dup2(1, 2)  # until now, `up` reads what we say
+        with suppress(OSError):  # an `up` that was killed meanwhile reads no more
+            os.write(2, HERE)
+        os.dup2(1, 2)
         faulthandler.register(signal.SIGUSR2)  # where is it? is answered in supervisor.log
-        os.close(ready)
         control: Control | None = None
         living = asyncio.create_task(self.live())
         try:
@@ -270,9 +270,7 @@ def raise_limits() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def serve(
-    paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any], ready: int
-) -> int:
+def serve(paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any]) -> int:
     """Be the supervisor of the stack at `paths`. Errors before the first phase go to standard error."""
     alive = Lock(paths.alive)
     if not alive.take_within(2.0):
@@ -286,6 +284,6 @@ def serve(
     os.dup2(log, 1)
 
     async def life() -> int:
-        return await Supervisor(paths, components, wanted, options).run(ready)
+        return await Supervisor(paths, components, wanted, options).run()
 
     return asyncio.run(life())
