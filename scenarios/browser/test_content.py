@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from playwright.sync_api import expect as shows
+
 from core.clock import eventually
+from core.errors import ConfigError
 from core.expect import expect
 from core.ledger import Ledger
 from core.passport import check
@@ -11,6 +16,10 @@ from fixtures.services.builder import page_entry
 from fixtures.services.kv import content_keys
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewPerson, Witness
+from scenarios.browser.pages import ARRIVES
+
+COMPONENTS = ("Hero", "Quote", "Callout", "PostList")
+"""The platform's own components, which its visual editor must offer (API.md of the reference platform)."""
 
 
 @check(
@@ -47,4 +56,55 @@ def test_publish_and_see(
     witness("Builder.io API", "the page holds the changed words")
     expect(
         f"second words {tag}" in str(held), "Builder.io's API holds what the visitor sees", service="builder"
+    )
+
+
+@check(
+    "browser.visual_editor",
+    "The visual editor shows the page with every registered component, and an edit redraws it unpublished",
+    requirement=("P6.1", "P3.3"),
+    service="builder",
+    capability="content.editor",
+    timeout=60,
+    why_slow="the editor, with the page in its frame",
+)
+def test_visual_editor(
+    run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness
+) -> None:
+    """A round trip by the editor's own messages; the public page stays as it was until it is published.
+
+    Builder.io's own editor needs a person's sign-in, so a live target's is looked at by people.
+    """
+    if not run.target.embedded:
+        raise ConfigError("Builder.io's hosted editor takes no test identity; try the round trip by hand.")
+    tag = run.tag()
+    path = f"/assay/{tag}"
+    ledger.plan("kv.prefix", prefix=content_keys(path))
+    entry = ledger.plan("builder.entry", path=path)
+    made = services.builder.create(page_entry(path, f"Page {tag}", f"published words {tag}"), webhooks=False)
+    entry.confirm(id=made["id"])
+    editor = people("editor")
+    page = editor.person.page
+    query = urlencode(
+        {
+            "key": run.target.secret("BUILDER_PRIVATE_KEY").reveal(),
+            "preview": f"{run.target.get('PLATFORM_URL').rstrip('/')}/c{path}",
+        }
+    )
+    page.goto(f"{run.target.get('BUILDER_WRITE_URL').rstrip('/')}/content/{made['id']}/edit?{query}")
+    shown = page.frame_locator("#preview").get_by_test_id("content")
+    shows(shown).to_contain_text(f"published words {tag}", timeout=ARRIVES)
+    for component in COMPONENTS:
+        page.wait_for_function(f"() => window.editor.components[{component!r}]")
+    editor.content.step("the editor knows every component")
+    blocks = page_entry(path, f"Page {tag}", f"edited words {tag}")["data"]["blocks"]
+    page.evaluate("(blocks) => window.editor.change({data: {blocks}})", blocks)
+    shows(shown).to_contain_text(f"edited words {tag}", timeout=ARRIVES)
+    editor.content.step("the edit is drawn")
+    [held] = services.builder.content(path)
+    witness("Builder.io API", "the published page is unchanged")
+    expect(
+        f"published words {tag}" in str(held),
+        "an edit is not public before it is published",
+        service="builder",
     )
