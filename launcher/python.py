@@ -96,6 +96,7 @@ def bring_up(installation: Installation, *, afresh: bool) -> None:
         if damaged:
             say(f"mending {len(damaged)} damaged packages: {', '.join(sorted(damaged)[:5])}")
             _forget(installation, damaged)
+            _forget_cached(installation, damaged)
             _install(installation, pins)
             damaged = damage(installation)
         if damaged:
@@ -164,11 +165,18 @@ def _forget(installation: Installation, names: set[str]) -> None:
     """Take away the metadata of packages, so that they count as not installed."""
     packages = installation.project.site_packages(installation.folder)
     for entry in list(packages.glob("*.dist-info")) if packages else []:
-        if locks_name(entry.name.split("-")[0]) in {locks_name(name) for name in names}:
+        if normal(entry.name.split("-")[0]) in {normal(name) for name in names}:
             shutil.rmtree(entry)
 
 
-def locks_name(name: str) -> str:
+def _forget_cached(installation: Installation, names: set[str]) -> None:
+    """Take packages out of uv's cache: their files there and here are often one (hard links)."""
+    if _runs(installation.uv):
+        words: list[str | Path] = [installation.uv, "cache", "clean", *sorted(names)]
+        installation.run(words, "Clearing uv's cache", "uv-cache", installation.env)
+
+
+def normal(name: str) -> str:
     """A package's normalized name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -204,8 +212,6 @@ def _uv(installation: Installation, env: dict[str, str]) -> None:
         installation.uv, "pip", "sync", "--python", installation.python, "--require-hashes", "--no-build",
         # Hashes say which file it must be, so any index may offer it, as with pip.
         "--index-strategy", "unsafe-best-match",
-        # A hard link would let damage here reach the cache that mends it.
-        "--link-mode", "copy",
         "--no-python-downloads",
     ]  # fmt: skip
     if not env.get("SSL_CERT_FILE"):
@@ -237,7 +243,7 @@ def _remove_others(installation: Installation, pins: Mapping[str, str], env: Map
     """Uninstall what the lock does not name (uv does this by itself)."""
     packages = installation.project.site_packages(installation.folder)
     installed = {
-        locks_name(found.metadata["Name"])
+        normal(found.metadata["Name"])
         for found in metadata.distributions(path=[str(packages)])
         if found.metadata
     }

@@ -95,7 +95,7 @@ class Checkout:
         """Run `./assay ARGUMENTS` with this environment alone."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             self.argv(*arguments), env=self.env if env is None else env, text=True, capture_output=True,
-            timeout=180, cwd=self.root.parent, stdin=subprocess.DEVNULL, **more,  # type: ignore[call-overload]
+            timeout=300, cwd=self.root.parent, stdin=subprocess.DEVNULL, **more,  # type: ignore[call-overload]
         )  # fmt: skip
         return done
 

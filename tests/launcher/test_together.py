@@ -35,7 +35,7 @@ class SlowIndex:
                 else:
                     index.downloads += 1
                     index.asked.set()
-                    index.allowed.wait(60)
+                    index.allowed.wait(180)
                     body, kind = (wheels / name).read_bytes(), "application/octet-stream"
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
@@ -79,15 +79,15 @@ def _start(checkout: Checkout) -> subprocess.Popen[str]:
 
 def test_two_first_runs_at_once_install_once(checkout: Checkout, index: SlowIndex) -> None:
     with _start(checkout) as first:
-        assert index.asked.wait(60)
+        assert index.asked.wait(180)
         with _start(checkout) as second:
             assert second.stderr is not None
             assert "another setup is at work" in second.stderr.readline()
             index.allowed.set()
-            said, errors = second.communicate(timeout=120)
+            said, errors = second.communicate(timeout=300)
             assert second.returncode == 0, errors
             assert json.loads(said)["tiny"] == "1.0"
-        said, errors = first.communicate(timeout=120)
+        said, errors = first.communicate(timeout=300)
         assert first.returncode == 0, errors
         assert json.loads(said)["tiny"] == "1.0"
     assert index.downloads == 1
@@ -97,7 +97,7 @@ def test_after_kill_9_the_next_run_waits_for_the_orphan_and_starts_afresh(
     checkout: Checkout, index: SlowIndex
 ) -> None:
     with _start(checkout) as first:
-        assert index.asked.wait(60)
+        assert index.asked.wait(180)
         first.kill()
     assert not (checkout.packages / "assay_tiny").exists()
     (checkout.venv / "half-made").write_text("")
@@ -105,7 +105,7 @@ def test_after_kill_9_the_next_run_waits_for_the_orphan_and_starts_afresh(
         assert second.stderr is not None
         assert "another setup is at work" in second.stderr.readline()  # pip outlived its launcher
         index.allowed.set()
-        said, errors = second.communicate(timeout=120)
+        said, errors = second.communicate(timeout=300)
     assert second.returncode == 0, errors
     assert json.loads(said)["tiny"] == "1.0"
     assert not (checkout.venv / "half-made").exists()
@@ -116,9 +116,9 @@ def test_a_signal_ends_the_installer_too(
     checkout: Checkout, index: SlowIndex, number: signal.Signals, code: int
 ) -> None:
     with _start(checkout) as first:
-        assert index.asked.wait(60)
+        assert index.asked.wait(180)
         first.send_signal(number)
-        _, errors = first.communicate(timeout=60)
+        _, errors = first.communicate(timeout=180)
     assert first.returncode == code
     assert "the next run finishes the setup" in errors
     assert "Traceback" not in errors
