@@ -129,7 +129,7 @@ def _alert(
     good: dict[str, Any] | None,
     link: str,
 ) -> Alert:
-    commits = f"{good['commit_sha']}..{verdict.commit}" if good else ""
+    commits = f"{good['commit_sha']}..{verdict.subject}" if good else ""
     value = next(
         (
             quantity(t["value"], o.unit)

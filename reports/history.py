@@ -97,7 +97,7 @@ class History:
             "target": _target(verdict),
             "plan": verdict.plan,
             "vantage": verdict.vantage,
-            "commit_sha": verdict.commit,
+            "commit_sha": verdict.subject,
             "started": _epoch(verdict.started),
             "state": verdict.state,
             "exit": verdict.exit,
@@ -234,7 +234,7 @@ class History:
             window = [*rows[-(BASE + RECENT) :]]
             positive = [max(float(r.value), 1e-12) for r in window]
             at = change_point([*positive, result.value])
-            first = window[at].commit_sha if at < len(window) else verdict.commit
+            first = window[at].commit_sha if at < len(window) else verdict.subject
             result.regression.since = window[at].run if at < len(window) else verdict.run
             result.regression.commits = f"{window[at - 1].commit_sha}..{first}"
 
@@ -297,7 +297,7 @@ class History:
             "state": row.state,
             "commit": row.commit_sha,
             "started": row.started,
-            "commits": f"{row.commit_sha}..{verdict.commit}",
+            "commits": f"{row.commit_sha}..{verdict.subject}",
             "newly_failing": [c.id for c in verdict.checks if c.new],
             "recovered": [
                 i

@@ -58,6 +58,7 @@ def judge(
         target=_target(run),
         plan=str(run.plan.get("plan") or run.plan.get("name") or run.started.get("plan") or "none"),
         commit=str(run.started.get("commit") or "unknown"),
+        version=run.version,
         started=moment(started),
         finished=moment(finished),
         seconds=(end - started) / 1e9 if started and end else None,
@@ -71,7 +72,7 @@ def judge(
         profiles=judge_profiles(run),
         requirements=judge_requirements(checks, results),
         waivers=[],
-        notes=[n for n in run.notes if n],
+        notes=_notes(run),
         events=run.marks,
         since_last={},
         samples=measured.total,
@@ -84,6 +85,17 @@ def judge(
     verdict.causes = _causes(verdict, run)
     _conclude(verdict)
     return verdict
+
+
+def _notes(run: RunRecord) -> list[str]:
+    notes = [n for n in run.notes if n]
+    if run.finished is not None:
+        notes += [f"{stem} never closed its journal: that process was killed" for stem in run.open_journals]
+    if run.ledger_left:
+        notes.append(
+            f"{count(run.ledger_left, 'thing')} that the run made may still be there; `assay sweep` undoes them"
+        )
+    return notes
 
 
 def _target(run: RunRecord) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def judge_objectives(
         result = _blank(objective, plan)
         results.append(result)
         _judge(result, objective, run, measured, curves)
-        if plan is None:
+        if plan is None and (objective.blocks or not result.samples):
             result.state, result.reason = NOT_IN_PLAN, "this plan does not decide it"
     results.extend(_vanished(plan) for identifier, plan in planned.items() if identifier not in objectives)
     _judge_holding(results, objectives)

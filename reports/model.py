@@ -222,6 +222,7 @@ class RunVerdict:
     target: dict[str, Any]
     plan: str
     commit: str
+    version: str
     started: str | None
     finished: str | None
     seconds: float | None
@@ -246,6 +247,11 @@ class RunVerdict:
     def embedded(self) -> bool:
         """True when the platform was started by Assay."""
         return self.target.get("kind") != "live"
+
+    @property
+    def subject(self) -> str:
+        """What was judged: the platform's declared version, or the harness's commit where it declares none."""
+        return self.version or self.commit
 
     @property
     def open(self) -> bool:

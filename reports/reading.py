@@ -71,6 +71,7 @@ class RunRecord:
     last_ns: int | None = None
     ledger_left: int = 0
     faults: list[str] = field(default_factory=list)
+    version: str = ""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def read(evidence: Evidence) -> RunRecord:
         undone += kind == "ledger.undone"
         _take(run, kind, event, wall, offset)
     run.ledger_left = max(0, planned - undone)
+    run.version = run.version or str(run.started.get("platform_version") or "")
     run.open_journals = [file.path.stem for file in evidence.files if not file.closed]
     return run
 
@@ -161,7 +163,7 @@ def _take_note(run: RunRecord, event: Event) -> None:
     if level == "broken":
         run.faults.append(text)
     elif level == "version":
-        run.notes.append(f"the platform declares version {text}")
+        run.version = text
     elif level != "progress":
         run.notes.append(text)
 

@@ -63,7 +63,7 @@ def _lines(verdict: RunVerdict, digest: str, files: int) -> list[tuple[str, str]
     counts = ", ".join(f"{n:,} {STATES[s].word}" for s, n in verdict.counts().items() if n) or "none"
     facts = [
         f"Target {verdict.target.get('name', '?')} ({verdict.target.get('kind', '?')}), plan {verdict.plan}, "
-        f"commit of the harness {verdict.commit}",
+        f"commit of the harness {verdict.commit}, platform version {verdict.version or 'not declared'}",
         f"Run {verdict.run}, started {verdict.started}, took {duration(verdict.seconds)}, "
         f"on {verdict.host or 'an unnamed host'}",
         f"Command: assay {' '.join(verdict.argv)}; this page made by {_who()}",

@@ -285,3 +285,55 @@ def test_judging_is_pure(tmp_path: Path) -> None:
     first, second = judge(directory, waivers=[]), judge(directory, waivers=[])
     assert first.as_dict() == second.as_dict()
     assert before == {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_measured_but_unplanned_warnings_are_told_and_close_nothing(tmp_path: Path) -> None:
+    vitals = [
+        ("gauge", {"metric": "web.lcp", "value": 4000 + i, "unit": "ms", "labels": {}}) for i in range(12)
+    ]
+    verdict = judge(Made(tmp_path / "run", extra=vitals).write(), waivers=[])
+    found = objective(verdict, "web.lcp")
+    assert found.state == "missed"
+    assert not found.closes
+    assert verdict.exit == 0
+
+
+def test_load_is_what_covers_the_load_requirement(judged: Judged) -> None:
+    rows = {r.id: r for r in judged().requirements}
+    assert rows["P6.2"].state == "met"
+    assert len(rows["P6.2"].objectives) == 3
+
+
+def test_the_platform_version_and_what_was_left_are_told(judged: Judged) -> None:
+    extra = [
+        ("note", {"level": "version", "text": "9f8e7d6"}),
+        ("ledger.planned", {"entry": 1, "kind": "r2.object"}),
+    ]
+    verdict = judged(extra=extra)
+    assert verdict.version == verdict.subject == "9f8e7d6"
+    assert any("assay sweep" in note for note in verdict.notes)
+
+
+def test_a_process_that_never_closed_is_told(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob("load-*.jsonl"))
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    assert any("never closed" in note for note in judge(directory, waivers=[]).notes)
+
+
+def test_overrides_change_only_what_they_name(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    (tmp_path / "mine.toml").write_text('["perf.rooms"]\nlimit = 5\n')
+    verdict = judge(directory, objectives=tmp_path / "mine.toml", waivers=[])
+    assert objective(verdict, "perf.rooms").state == "missed"
+    assert objective(verdict, "perf.database").limit == 100
+    (tmp_path / "wrong.toml").write_text('\n["perf.rooms"]\nlimits = 5\n')
+    with pytest.raises(ConfigError, match=r"wrong.toml line 2: 'limits' is not known"):
+        judge(directory, objectives=tmp_path / "wrong.toml", waivers=[])
+
+
+def test_a_target_of_several_outcomes_says_the_gravest(judged: Judged) -> None:
+    outcomes = {"kv.hit-and-miss": {"outcome": "missed"}, "ga4.event": {"outcome": "broken"}}
+    verdict = judged(outcomes=outcomes)
+    assert verdict.exit == 3
+    assert [c.state for c in verdict.causes] == ["broken", "missed"]
