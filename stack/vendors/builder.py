@@ -7,6 +7,7 @@ stands on which, and what is a guess, is in this room's README.
 
 from __future__ import annotations
 
+import copy
 import time
 import uuid
 from typing import Any
@@ -49,6 +50,7 @@ class Builder:
         self.store = store
         self.public_key = variables["BUILDER_PUBLIC_KEY"]
         self.private_key = variables["BUILDER_PRIVATE_KEY"]
+        self._entries: list[dict[str, Any]] | None = None
         self.edge = Edge(float(options.get("builder_delay_ms", 100)) / 1000)
         self.webhooks = Webhooks(store, variables, options)
         self.editor = Editor(store, variables, ENTRY)
@@ -177,7 +179,7 @@ class Builder:
         offset = self._count(parameters, "offset", 0, 10**9)
         found = [
             entry
-            for entry in self.store.all(ENTRY)
+            for entry in self._all()
             if entry["modelName"] == model
             and self._readable(entry, parameters)
             and (parameters.get("noTargeting") == "true" or fits(entry.get("query") or [], attributes))
@@ -198,6 +200,12 @@ class Builder:
             answer["totalCount"] = len(found)
         return answer
 
+    def _all(self) -> list[dict[str, Any]]:
+        """Return every entry, decoded once between two changes; nobody may change them."""
+        if self._entries is None:
+            self._entries = self.store.all(ENTRY)
+        return self._entries
+
     @staticmethod
     def _count(parameters: dict[str, str], name: str, default: int, most: int) -> int:
         value = literal(parameters.get(name, str(default)))
@@ -208,7 +216,7 @@ class Builder:
     @staticmethod
     def _shaped(entry: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
         """Return an entry with `fields` kept and `omit` dropped, dotted paths both."""
-        shown = {key: value for key, value in entry.items() if key != "modelName"}
+        shown = copy.deepcopy({key: value for key, value in entry.items() if key != "modelName"})
         if fields := [name for name in parameters.get("fields", "").split(",") if name]:
             kept: dict[str, Any] = {}
             for path in ["id", *fields]:
@@ -294,6 +302,7 @@ class Builder:
             return failure(404, f"No entry {key} was found")
         if request.method == "DELETE":
             self.store.delete(ENTRY, key)
+            self._entries = None
             self.edge.changed()
             self._tell(request, "delete", None, old)
             return JSONResponse({"status": 200, "message": "Success"})
@@ -326,6 +335,7 @@ class Builder:
 
     def _written(self, request: Request, entry: dict[str, Any], old: dict[str, Any] | None) -> Response:
         self.store.put(ENTRY, entry["id"], entry)
+        self._entries = None
         self.edge.changed()
         operation = {"published": "publish", "archived": "archive", "draft": "unpublish"}[entry["published"]]
         if operation == "publish" or (old and old["published"] != entry["published"]):

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from stack.vendors.ga4_report import DIMENSIONS, METRICS, BadReport, report
+from stack.vendors.ga4_report import DIMENSIONS, METRICS, BadReport, needles, report
 from stack.vendors.ga4_rules import problems
 from stack.vendors.store import Store
 from stack.vendors.web import Unreadable, bearer, read, read_json, same
@@ -178,7 +178,9 @@ class Analytics:
             return failure(400, "INVALID_ARGUMENT", f"Invalid JSON payload received: {error}")
         realtime = method == "runRealtimeReport"
         since = time.time() - 30 * 60 if realtime else 0
-        events = [(at, body) for _, at, body in self.store.events(EVENT, since=since)]
+        fitting = needles(asked.get("dimensionFilter")) if isinstance(asked, dict) else ()
+        kept = self.store.events(EVENT, since=since, containing=fitting)
+        events = [(at, body) for _, at, body in kept]
         try:
             return JSONResponse(report(asked, events, realtime=realtime))
         except BadReport as error:

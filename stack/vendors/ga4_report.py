@@ -14,6 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from stack.vendors.store import needle
+
 DIMENSIONS = ("eventName", "minutesAgo", "streamName", "platform", "date", "dateHour", "unifiedScreenName",
               "pageLocation", "country")  # fmt: skip
 METRICS = ("eventCount", "activeUsers", "screenPageViews", "keyEvents", "totalUsers")
@@ -101,6 +103,18 @@ def accepts(expression: dict[str, Any], value_of: Callable[[str], str]) -> bool:
             raise BadReport(f"Unknown matchType {kind}.")
         return judges[kind]
     raise BadReport("A filter needs a stringFilter or an inListFilter.")
+
+
+def needles(expression: Any) -> tuple[str, ...]:
+    """Return texts that an event must hold to fit: those compared exactly, all of which must fit."""
+    if not isinstance(expression, dict):
+        return ()
+    parts = (expression.get("andGroup") or {}).get("expressions", [expression])
+    rules = [(part.get("filter") or {}).get("stringFilter") or {} for part in parts if isinstance(part, dict)]
+    exact = [
+        rule for rule in rules if rule.get("matchType", "EXACT") == "EXACT" and rule.get("caseSensitive")
+    ]
+    return tuple(needle(str(rule.get("value", ""))) for rule in exact if rule.get("value") != "(not set)")
 
 
 def _day(text: str) -> date:

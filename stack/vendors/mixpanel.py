@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from stack.vendors.store import Store
+from stack.vendors.store import Store, needle
 from stack.vendors.web import TooLarge, Unreadable, bearer, read, same
 
 EVENT = "mixpanel.event"
@@ -328,7 +328,11 @@ class Mixpanel:
             return JSONResponse({"error": f"Invalid parameter: {error}"}, 400)
         self._settle()
         events = self.store.events(
-            EVENT, since=first.timestamp(), until=last.timestamp() - 1e-6, newest_first=False
+            EVENT,
+            since=first.timestamp(),
+            until=last.timestamp() - 1e-6,
+            containing=(needle(names[0]),) if names is not None and len(names) == 1 else (),
+            newest_first=False,
         )
         chosen = [
             body

@@ -34,6 +34,11 @@ CREATE INDEX IF NOT EXISTS events_by_time ON events (kind, at);
 """
 
 
+def needle(text: str) -> str:
+    """Return how `text` stands inside the kept JSON, to narrow a search by."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 class Store:
     """Documents and events of all vendors, told apart by `kind` ("datadog.rum", "builder.entry")."""
 

@@ -19,7 +19,7 @@ AUTH = "Sentry sentry_version=7, sentry_client=test/1, sentry_key={key}"
 
 
 def key_of(sentry) -> str:
-    return sentry.env["SENTRY_DSN"].split("//")[1].split("@")[0]
+    return str(sentry.env["SENTRY_DSN"]).split("//")[1].split("@")[0]
 
 
 def envelope(*items: tuple[dict[str, Any], Any], **headers: Any) -> bytes:

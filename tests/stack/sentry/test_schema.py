@@ -37,7 +37,7 @@ def stored(sentry, event_id: str) -> dict[str, Any]:
         "Authorization": "Bearer " + derive(sentry.config["secrets"]["sentry_seed"], "bugsink.token")[:40]
     }
     with httpx.Client(base_url=inner, headers=token, timeout=30) as client:
-        asked = {"project": 1, "sort": "last_seen", "order": "desc"}
+        asked: dict[str, str] = {"project": "1", "sort": "last_seen", "order": "desc"}
         for issue in client.get("issues/", params=asked).json()["results"]:
             for event in client.get("events/", params={"issue": issue["id"]}).json()["results"]:
                 if event["event_id"].replace("-", "") == event_id:

@@ -17,7 +17,12 @@ from tests.stack.vendors.site import site as started_site
 @pytest.fixture(scope="session")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A stand-in with short indexing delays."""
-    delays = {"datadog_delay_ms": 50, "mixpanel_delay_ms": 50, "ga4_delay_ms": 50, "builder_delay_ms": 50}
+    delays: dict[str, Any] = {
+        "datadog_delay_ms": 50,
+        "mixpanel_delay_ms": 50,
+        "ga4_delay_ms": 50,
+        "builder_delay_ms": 50,
+    }
     running = make("vendors", tmp_path_factory.mktemp("vendors"), **delays)
     running.start()
     yield running

@@ -81,7 +81,7 @@ def test_ga4_event(vendors, marker):
             },
         )
         assert answer.status_code == 200, answer.text
-        return answer.json().get("rows")
+        return list(answer.json().get("rows", []))
 
     rows = until(look)
     assert rows == [{"dimensionValues": [{"value": f"probe_{marker}"}], "metricValues": [{"value": "1"}]}]
