@@ -2,6 +2,7 @@
 
 from loadprofiles.engine.arrivals import Poisson, Replay, Uniform
 from loadprofiles.engine.http import Expect, HttpClient, Measure, Request, Stream
+from loadprofiles.engine.http2 import Http2Client
 from loadprofiles.engine.port import LeanPort
 from loadprofiles.engine.response import Response
 from loadprofiles.engine.user import ClosedUser, OpenUser
@@ -10,6 +11,7 @@ from loadprofiles.engine.websocket import WebSocket
 __all__ = [
     "ClosedUser",
     "Expect",
+    "Http2Client",
     "HttpClient",
     "LeanPort",
     "Measure",

@@ -161,12 +161,7 @@ class HttpClient:
         response = Response(status, raw, content, intended, sent, done, number)
         series = engine.recorder.series[request.series]
         series.size += len(content)
-        if status == 429:
-            outcome, cause = REFUSED, "answered 429"
-        elif status >= 500:
-            outcome, cause = ERROR, f"answered {status}"
-        else:
-            outcome, cause = _judge(response, expect or request.expect)
+        outcome, cause = judge(response, expect or request.expect)
         if outcome == OK:
             engine.recorder.record(request.series, OK, flags, intended, sent, done)
         else:
@@ -303,14 +298,26 @@ class _Headers(dict[str, str]):
         self._changed()
 
 
-def _judge(response: Response, expect: Expect | None) -> tuple[int, str]:
+def judge(response: Response, expect: Expect | None) -> tuple[int, str]:
+    """The outcome of an answer, and the cause if it is not right."""
+    status = response.status
+    if status == 429:
+        return REFUSED, "answered 429"
+    if status >= 500:
+        return ERROR, f"answered {status}"
     if expect is None:
-        return (OK, "") if response.status < 400 else (WRONG, f"answered {response.status}")
+        return (OK, "") if status < 400 else (WRONG, f"answered {status}")
     try:
         cause = expect(response)
     except Exception as error:
         cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"[:200]
     return (OK, "") if cause is None else (WRONG, cause)
+
+
+def split_lines(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as pairs of name and value."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in pairs]
 
 
 def _with_body(head: bytes, body: bytes | Stream | None) -> tuple[bytes, Iterable[bytes | memoryview] | None]:

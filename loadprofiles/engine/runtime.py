@@ -57,6 +57,8 @@ class Engine:
         self.recorder = Recorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
         self.health = Health(self)
+        self.streams: set[object] = set()
+        """HTTP/2 requests that have not ended."""
         self.outstanding: list[Outstanding] = []
         """What was sent and has not arrived, by what it counts for."""
         self.closing = False
@@ -198,7 +200,7 @@ class Engine:
     def under_way(self) -> int:
         """Exchanges that have not ended, and messages that have not arrived."""
         exchanges = sum(1 for deadline in self.reactor.deadlines if deadline)
-        return exchanges + sum(map(len, self.outstanding))
+        return exchanges + len(self.streams) + sum(map(len, self.outstanding))
 
     def _sweep(self) -> None:
         self.reactor.hub.loop.run_callback(self.reactor.sweep)

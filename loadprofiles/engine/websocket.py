@@ -35,9 +35,10 @@ from loadprofiles.engine.frames import (
     encode,
     new_key,
 )
-from loadprofiles.engine.reactor import READ, TIMED_OUT, WRITE
+from loadprofiles.engine.outbox import TalkingWire
+from loadprofiles.engine.reactor import TIMED_OUT, WRITE
 from loadprofiles.engine.response import Response
-from loadprofiles.engine.wire import CLOSED_EARLY, RECEIVE, NoAnswer, Wire, cause_of
+from loadprofiles.engine.wire import CLOSED_EARLY, RECEIVE, NoAnswer, cause_of
 
 if TYPE_CHECKING:
     from loadprofiles.engine.runtime import Engine
@@ -57,14 +58,14 @@ class Refused(NoAnswer):
         self.response = response
 
 
-class WebSocket(Wire):
+class WebSocket(TalkingWire):
     """One open connection. Callbacks run in the hub and must not block.
 
     `on_message(payload)` gets each whole message as bytes; `on_close(code, reason)` is called once, with
     1006 when the connection broke. Until they are set, messages wait in `inbox`. Pings are answered.
     """
 
-    __slots__ = ("_closing", "_decoder", "_key", "_unsent", "inbox", "on_close", "on_message", "protocol")
+    __slots__ = ("_closing", "_decoder", "_key", "inbox", "on_close", "on_message", "protocol")
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class WebSocket(Wire):
         super().__init__(engine.reactor, engine.endpoint(parts, source, None), deadline)
         self._decoder = Decoder()
         self._key = new_key()
-        self._unsent = b""
+        self.unsent = b""
         self._closing = False
         self.protocol = ""
         self.inbox: list[bytes] = []
@@ -121,7 +122,7 @@ class WebSocket(Wire):
     def say_text(self, payload: bytes) -> None:
         """Sends UTF-8 bytes as one text message: the hot path."""
         data = encode(TEXT, payload, self._key)
-        if self.fd < 0 or self._unsent or self.tls is not None:
+        if self.fd < 0 or self.unsent or self.tls is not None:
             self._write(data)
             return
         try:
@@ -130,7 +131,7 @@ class WebSocket(Wire):
             self._write(data)  # says what is wrong
             return
         if sent != len(data):
-            self._wait_to_send(data[sent:])
+            self.keep(data[sent:])
 
     def ping(self, payload: bytes = b"") -> None:
         """Sends a ping."""
@@ -156,9 +157,10 @@ class WebSocket(Wire):
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
-            data, self._unsent = self._unsent, b""
-            self.reactor.change(self.fd, READ)
-            self._write(data)
+            try:
+                self.writable()
+            except OSError as error:
+                self._ended(ABNORMAL, cause_of(error, "sending"))
             if events == WRITE:
                 return
         more = True
@@ -206,25 +208,10 @@ class WebSocket(Wire):
         self._ended(code, payload[2:].decode("utf-8", "replace"))
 
     def _write(self, data: bytes) -> None:
-        if self.fd < 0:
-            return
-        if self._unsent:
-            self._unsent += data
-            return
         try:
-            sent = self.send(data)
-            waits = self.tls is not None and bool(self.tls.unsent)
-        except BlockingIOError:
-            sent, waits = 0, True
+            self.write(data)
         except OSError as error:
             self._ended(ABNORMAL, cause_of(error, "sending"))
-            return
-        if sent != len(data) or waits:
-            self._wait_to_send(data[sent:])
-
-    def _wait_to_send(self, rest: bytes) -> None:
-        self._unsent = rest
-        self.reactor.change(self.fd, READ | WRITE)
 
     def _ended(self, code: int, reason: str) -> None:
         if self.fd < 0:

@@ -181,7 +181,7 @@ def test_what_the_kernel_refuses_is_sent_later_and_in_order(engine, serve):
     sent = [bytes([i]) * 300_000 for i in range(40)]
     for payload in sent:
         socket.say(payload)
-    assert socket._unsent
+    assert socket.unsent
     within(20, lambda: len(got) == len(sent))
     assert got == sent
 
