@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -142,7 +143,7 @@ def test_the_visual_editor_redraws_the_page(page: Page, stack: Stack) -> None:
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(stack.env["BUILDER_WRITE_URL"]))
     frame_html = (
         "<!doctype html><script>window.got=[];addEventListener('message',e=>got.push(e.data))</script>"
-        f'<iframe id=f src="{stack.url}/c{path}?builder.preview=page&builder.frameEditing=page" width=900 height=600></iframe>'
+        f'<iframe id=f src="{stack.url}/c{path}?builder.preview=page&builder.frameEditing=page" width=900></iframe>'
     )
     page.route(f"{origin}/editor", lambda route: route.fulfill(body=frame_html, content_type="text/html"))
     page.goto(f"{origin}/editor")
@@ -152,8 +153,10 @@ def test_the_visual_editor_redraws_the_page(page: Page, stack: Stack) -> None:
     names = page.evaluate("got.filter(m => m.type === 'builder.registerComponent').map(m => m.data.name)")
     assert set(names) == {"Hero", "Quote", "Callout", "PostList"}
     page.evaluate(
-        """text => document.getElementById('f').contentWindow.postMessage({type: 'builder.contentUpdate', data: {key: 'page',
-        data: {id: 'x', data: {title: 'After', blocks: [{id: 'b', component: {name: 'Callout', options: {html: text}}}]}}}}, '*')""",
+        """text => document.getElementById('f').contentWindow.postMessage({type: 'builder.contentUpdate',
+        data: {key: 'page',
+        data: {id: 'x', data: {title: 'After', blocks: [
+          {id: 'b', component: {name: 'Callout', options: {html: text}}}]}}}}, '*')""",
         "<b>Live</b> edit<script>alert(1)</script>",
     )
     expect(frame.get_by_role("heading", level=1)).to_have_text("After")
@@ -161,11 +164,13 @@ def test_the_visual_editor_redraws_the_page(page: Page, stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible(browser: Browser, stack: Stack, person: Person, scheme: str) -> None:
+def test_every_page_is_accessible(
+    browser: Browser, stack: Stack, person: Person, scheme: Literal["light", "dark"]
+) -> None:
     axe = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
     context = browser.new_context(
         base_url=stack.url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
-    )  # type: ignore[arg-type]
+    )
     page = context.new_page()
 
     def judge(path: str) -> list[str]:
