@@ -1,5 +1,6 @@
 """The load engine: what a profile imports."""
 
+from loadprofiles.engine import install
 from loadprofiles.engine.arrivals import Poisson, Replay, Uniform
 from loadprofiles.engine.http import Expect, HttpClient, Measure, Request, Stream
 from loadprofiles.engine.http2 import Http2Client
@@ -23,4 +24,5 @@ __all__ = [
     "Stream",
     "Uniform",
     "WebSocket",
+    "install",
 ]

@@ -1,0 +1,102 @@
+"""Wires the engine to Locust: options on its command line, one engine a generating process, one conductor a load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from locust import events
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadprofiles.engine import metrics
+from loadprofiles.engine.conductor import Conductor
+from loadprofiles.engine.delta import Delta
+from loadprofiles.engine.distributed import MasterLink, WorkerLink, report_often
+from loadprofiles.engine.process import Process
+from loadprofiles.engine.runtime import Engine, engine_of, settings_of
+from loadprofiles.engine.settings import add_options
+from loadprofiles.engine.table import show_unrounded
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def _options(parser: Any, **_: Any) -> None:
+    add_options(parser)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _init(environment: Any, **_: Any) -> None:
+    show_unrounded()
+    report_often()
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        _conduct_workers(environment)
+    else:
+        engine = engine_of(environment)
+        _listen(environment, engine)
+        if isinstance(runner, WorkerRunner):
+            _report_to_master(environment, engine)
+        else:
+            _conduct_alone(environment, engine)
+
+
+def _listen(environment: Any, engine: Engine) -> None:
+    listen = environment.events
+    listen.test_start.add_listener(lambda **_: engine.test_start())
+    listen.spawning_complete.add_listener(lambda **_: engine.spawned())
+    listen.test_stopping.add_listener(lambda **_: engine.finish())
+
+
+def _conduct_alone(environment: Any, engine: Engine) -> None:
+    conductor = Conductor(engine.process, environment, engine.finish)
+    tell = lambda: conductor.receive(*engine.take())  # noqa: E731
+    engine.process.beat.insert(-1, tell)
+    _follow(environment, engine.process, conductor, tell)
+
+
+def _report_to_master(environment: Any, engine: Engine) -> None:
+    def finish() -> int:
+        engine.finish()
+        kept.extend(engine.take()[0])
+        return engine.counted
+
+    def take() -> tuple[list[Delta], dict[str, Any]]:
+        deltas, health = engine.take()
+        found, kept[:] = [*kept, *deltas], []
+        return found, health
+
+    kept: list[Delta] = []
+
+    def quitting(**_: Any) -> None:
+        engine.finish()
+        engine.process.close()
+
+    WorkerLink(engine.process, environment.runner, take, finish)
+    environment.events.quitting.add_listener(quitting)
+
+
+def _conduct_workers(environment: Any) -> None:
+    process = Process(settings_of(environment), "load")
+    link = MasterLink(process, environment.runner)
+    link.conductor = conductor = Conductor(process, environment, link.ask_to_finish)
+    environment.events.quitting.add_listener(lambda **_: link.close())
+    _follow(environment, process, conductor, lambda: None)
+
+
+def _follow(environment: Any, process: Process, conductor: Conductor, tell: Callable[[], None]) -> None:
+    """Wires a conductor to Locust's events; `tell` hands it what this process itself measured."""
+    metrics.serve(conductor, environment, process.settings.metrics_port)
+
+    def stopping(**_: Any) -> None:
+        conductor.finish()
+        tell()
+
+    def quitting(**_: Any) -> None:
+        environment.runner.quit()  # Locust does so only after deciding the exit code
+        if conductor.exit_code is not None:
+            environment.process_exit_code = conductor.exit_code
+        process.close()
+
+    environment.events.test_start.add_listener(lambda **_: conductor.test_start())
+    environment.events.test_stopping.add_listener(stopping)
+    environment.events.test_stop.add_listener(lambda **_: conductor.finished())
+    environment.events.quitting.add_listener(quitting)
