@@ -64,7 +64,7 @@ def mint(site: Site, minted: Minted) -> None:
 COMPONENT = Component(
     name="platform",
     ports=("platform", "cloudflare"),
-    needs=("sentry", "supabase"),
+    # It starts beside the others, and waits by itself for those it asks before it is ready.
     argv=lambda site: [node(), str(Path(__file__).parents[1] / "platform" / "start.mjs"), str(site.config)],
     mint=mint,
     clean=clean,

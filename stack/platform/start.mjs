@@ -117,7 +117,17 @@ for (const signal of ["SIGTERM", "SIGINT"]) {
   });
 }
 
-const [upstream] = await Promise.all([mf.ready, uploadSourceMaps(folder, version, variables, log)]);
+/** Returns when something answers at an address, or after a while: the stack's other components start while we do. */
+async function answers(address) {
+  for (const deadline = performance.now() + 20_000; address && performance.now() < deadline; ) {
+    const found = await fetch(address, { redirect: "manual" }).catch(() => undefined);
+    if (found) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const uploaded = answers(variables.SENTRY_URL).then(() => uploadSourceMaps(folder, version, variables, log));
+const [upstream] = await Promise.all([mf.ready, uploaded, answers(variables.VITE_SUPABASE_URL)]);
 watchWorkerd();
 const url = `http://127.0.0.1:${ports.platform}`;
 front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });
