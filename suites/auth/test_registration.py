@@ -19,7 +19,7 @@ AUTH = "supabase.auth"
 @check(
     "auth.register_confirm_login",
     "A person registers, confirms, logs in and reads themselves",
-    requirement=("P1.1", "P1.2"),
+    requirement=("P1.1", "P1.2", "done.nomocks"),
     service=AUTH,
     capability="auth.email",
 )

@@ -20,7 +20,7 @@ KV = "kv"
 @check(
     "cache.kv_hit_and_miss",
     "A page is a miss, then a hit out of KV, and a miss once KV forgets it",
-    requirement="KV",
+    requirement=("KV", "done.nomocks"),
     service=KV,
     capability="cache.kv",
     timeout=100,

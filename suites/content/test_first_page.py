@@ -21,7 +21,7 @@ BUILDER = "builder"
 @check(
     "content.page_changes",
     "A Builder.io page is served, changed, and seen changed",
-    requirement=("P3.1", "P3.2"),
+    requirement=("P3.1", "P3.2", "done.nomocks"),
     service=BUILDER,
     capability="content.webhook",
     timeout=60,

@@ -18,7 +18,7 @@ DATABASE = "supabase.database"
 @check(
     "database.profile_and_post",
     "A person changes their profile and publishes a post",
-    requirement=("P1.1", "P1.3"),
+    requirement=("P1.1", "P1.3", "done.nomocks"),
     service=DATABASE,
     capability="database.rest",
 )

@@ -40,9 +40,23 @@ class Subject:
     service=DATABASE,
     capability="database.sql",
 )
-def test_catalog(services: Services, witness: Witness) -> None:
-    """Read from PostgreSQL's catalog; a table, policy or privilege that nobody decided on fails."""
+def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
+    """Read from PostgreSQL's catalog; a table, policy or privilege that nobody decided on fails.
+
+    First, that the REST API speaks for this very database: a catalog of another one would say nothing.
+    """
     sql = services.database.demand_sql()
+    person = actor()
+    held = sql.value("select username from public.profiles where id::text = %s", (person.id,))
+    shown = services.database.rest(
+        "GET", f"/profiles?select=username&id=eq.{person.id}", token=person.access_token
+    )
+    expect_equal(
+        [r.get("username") for r in shown.expect(200, claim="a person reads their profile").json(list)],
+        [held],
+        "the REST API shows what this database holds",
+        service=DATABASE,
+    )
     tables = {
         r["name"]: r["on"]
         for r in sql.rows(

@@ -17,7 +17,7 @@ R2 = "r2"
 @check(
     "storage.small_file_to_supabase",
     "A file of 1 MiB lies in Supabase Storage and not in R2",
-    requirement=("P2.2", "P2.3"),
+    requirement=("P2.2", "P2.3", "done.nomocks"),
     service=STORAGE,
     capability="storage.supabase",
 )
@@ -40,7 +40,7 @@ def test_small_file(
 @check(
     "storage.large_file_to_r2",
     "A file of 6 MiB lies in R2 and not in Supabase Storage",
-    requirement=("P2.1", "P2.2"),
+    requirement=("P2.1", "P2.2", "done.nomocks"),
     service=R2,
     capability="storage.r2",
 )

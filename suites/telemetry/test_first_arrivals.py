@@ -19,7 +19,7 @@ from suites.types import NewActor, Witness
 @check(
     "telemetry.sentry_error",
     "An exception in the Worker is readable at Sentry",
-    requirement="P4.1",
+    requirement=("P4.1", "done.nomocks"),
     service="sentry",
     capability="telemetry.sentry",
     timeout=TIMEOUT,
@@ -70,7 +70,7 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
 @check(
     "telemetry.datadog_view",
     "A view sent from the browser's side is readable at DataDog",
-    requirement="P4.2",
+    requirement=("P4.2", "done.nomocks"),
     service="datadog",
     capability="telemetry.datadog",
     timeout=TIMEOUT,
@@ -115,7 +115,7 @@ def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
 @check(
     "telemetry.ga4_event",
     "A consented page view arrives at Google Analytics, one without consent does not",
-    requirement=("P4.3", "prod.compliance"),
+    requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="ga4",
     capability="telemetry.ga4",
     timeout=TIMEOUT,
@@ -166,7 +166,7 @@ def test_ga4_event(run: Run, services: Services, witness: Witness) -> None:
 @check(
     "telemetry.mixpanel_event",
     "A consented event arrives at Mixpanel, one without consent does not",
-    requirement=("P4.3", "prod.compliance"),
+    requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="mixpanel",
     capability="telemetry.mixpanel",
     timeout=TIMEOUT,
