@@ -225,7 +225,9 @@ class TestLogs:
 class TestMetrics:
     def submit(self, client: ApiClient, name: str, *values: float, at: float | None = None) -> None:
         moment = int(at or time.time())
-        points = [MetricPoint(timestamp=moment - 60 * n, value=float(value)) for n, value in enumerate(values)]
+        points = [
+            MetricPoint(timestamp=moment - 60 * n, value=float(value)) for n, value in enumerate(values)
+        ]
         series = MetricSeries(metric=name, type=MetricIntakeType.GAUGE, points=points, tags=["store:r2"])
         answer = MetricsApi(client).submit_metrics(body=MetricPayload(series=[series]))
         assert answer.errors == []

@@ -7,6 +7,21 @@ from typing import Any
 
 import httpx
 import pytest
+from google.analytics.data_v1beta import BetaAnalyticsDataClient
+from google.analytics.data_v1beta.services.beta_analytics_data.transports import (
+    BetaAnalyticsDataRestTransport,
+)
+from google.analytics.data_v1beta.types import (
+    DateRange,
+    Dimension,
+    Filter,
+    FilterExpression,
+    Metric,
+    RunRealtimeReportRequest,
+    RunReportRequest,
+)
+from google.api_core.exceptions import BadRequest, Forbidden
+from google.oauth2.credentials import Credentials
 
 from tests.stack.vendors.running import Running
 from tests.stack.vendors.waiting import until
@@ -211,3 +226,57 @@ class TestKeys:
         headers = {"Authorization": "Bearer " + vendors.env["GA4_ACCESS_TOKEN"]}
         answer = httpx.post(url, headers=headers, json={"dimensions": [{"name": "eventName"}]})
         assert answer.json()["error"]["status"] == "PERMISSION_DENIED"
+
+
+class TestGoogle:
+    """Google's own client (google-analytics-data), by host and scheme alone: its messages take every field."""
+
+    @pytest.fixture
+    def client(self, vendors):
+        host = vendors.env["GA4_DATA_URL"].removeprefix("http://")
+        credentials = Credentials(vendors.env["GA4_ACCESS_TOKEN"])
+        transport = BetaAnalyticsDataRestTransport(host=host, url_scheme="http", credentials=credentials)
+        with BetaAnalyticsDataClient(transport=transport) as made:
+            yield made
+
+    def test_a_realtime_report_is_read(self, vendors, client, marker):
+        collect(vendors, event(marker))
+        filtered = FilterExpression(
+            filter=Filter(field_name="eventName", string_filter=Filter.StringFilter(value=marker))
+        )
+        asked = RunRealtimeReportRequest(
+            property=f"properties/{vendors.env['GA4_PROPERTY_ID']}",
+            dimensions=[Dimension(name="eventName"), Dimension(name="minutesAgo")],
+            metrics=[Metric(name="eventCount"), Metric(name="activeUsers")],
+            dimension_filter=filtered,
+        )
+        (row,) = until(lambda: client.run_realtime_report(asked).rows)
+        assert [value.value for value in row.dimension_values] == [marker, "00"]
+        assert [value.value for value in row.metric_values] == ["1", "1"]
+
+    def test_a_core_report_and_the_metadata_are_read(self, vendors, client, marker):
+        collect(vendors, event(marker))
+        name = f"properties/{vendors.env['GA4_PROPERTY_ID']}"
+        asked = RunReportRequest(
+            property=name,
+            date_ranges=[DateRange(start_date="yesterday", end_date="today")],
+            dimensions=[Dimension(name="eventName")],
+            metrics=[Metric(name="eventCount")],
+        )
+        rows = until(
+            lambda: [r for r in client.run_report(asked).rows if r.dimension_values[0].value == marker]
+        )
+        assert rows[0].metric_values[0].value == "1"
+        assert "eventName" in [
+            one.api_name for one in client.get_metadata(name=f"{name}/metadata").dimensions
+        ]
+
+    def test_errors_are_googles(self, vendors, client):
+        with pytest.raises(BadRequest, match="not a valid metric"):
+            client.run_realtime_report(
+                RunRealtimeReportRequest(
+                    property=f"properties/{vendors.env['GA4_PROPERTY_ID']}", metrics=[Metric(name="nothing")]
+                )
+            )
+        with pytest.raises(Forbidden):
+            client.run_realtime_report(RunRealtimeReportRequest(property="properties/1"))
