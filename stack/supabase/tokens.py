@@ -12,6 +12,7 @@ import jwt
 from jwt.algorithms import ECAlgorithm
 
 CACHE_SIZE = 20_000
+LEEWAY_S = 30
 
 
 class TokenError(Exception):
@@ -72,7 +73,10 @@ class Signer:
 
     def unseal(self, token: str) -> dict[str, Any]:
         """The claims of a sealed token. Raises TokenError."""
-        return self._decode(token, {"HS256": self._own}, None)
+        claims = self._decode(token, {"HS256": self._own})
+        if claims.get("exp", 0) <= time.time():
+            raise TokenError("expired", "JWT expired")
+        return claims
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, as served at /auth/v1/.well-known/jwks.json; a shared secret is never among them."""
@@ -85,11 +89,20 @@ class Signer:
             ]
         }
 
-    def verify(self, token: str, audience: str | None = None) -> dict[str, Any]:
+    def verify(self, token: str) -> dict[str, Any]:
         """The claims of ``token``. Raises TokenError."""
-        return self._decode(token, {"HS256": self._secret, "ES256": self._public}, audience)
+        claims = self._decode(token, {"HS256": self._secret, "ES256": self._public})
+        for name in ("exp", "nbf", "iat"):
+            if isinstance(claims.get(name, 0), bool) or not isinstance(claims.get(name, 0), int | float):
+                raise TokenError("claims", f"The JWT '{name}' claim must be a number")
+        audience = claims.get("aud", "")
+        if not isinstance(audience, str) and not (
+            isinstance(audience, list) and all(isinstance(a, str) for a in audience)
+        ):
+            raise TokenError("claims", "The JWT 'aud' claim must be a string or an array of strings")
+        return claims
 
-    def _decode(self, token: str, keys: dict[str, Any], audience: str | None) -> dict[str, Any]:
+    def _decode(self, token: str, keys: dict[str, Any]) -> dict[str, Any]:
         if token.count(".") != 2:
             raise TokenError(
                 "malformed", f"Expected 3 parts in JWT; got {token.count('.') + 1 if token else 0}"
@@ -97,7 +110,7 @@ class Signer:
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
         except jwt.PyJWTError as error:
-            raise TokenError("malformed", f"JWT cryptographic operation failed: {error}") from error
+            raise TokenError("malformed", "JWT cryptographic operation failed") from error
         key = keys.get(str(algorithm))
         if key is None:
             raise TokenError("algorithm", "Wrong or unsupported encoding algorithm")
@@ -106,8 +119,8 @@ class Signer:
                 token,
                 key,
                 [str(algorithm)],
-                audience=audience,
-                options={"verify_aud": audience is not None, "verify_sub": False},
+                leeway=LEEWAY_S,
+                options={"verify_aud": False, "verify_sub": False},
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenError("expired", "JWT expired") from error
@@ -115,22 +128,21 @@ class Signer:
             raise TokenError("early", "JWT not yet valid") from error
         except jwt.InvalidSignatureError as error:
             raise TokenError("signature", "No suitable key or wrong key type") from error
-        except jwt.InvalidAudienceError as error:
-            raise TokenError("claims", "JWT not in audience") from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise TokenError("malformed", str(error)) from error
         return claims
 
-    def caller(self, token: str) -> Caller:
-        """The caller behind ``token``; verified once, then remembered until it expires. Raises TokenError."""
-        known = self._cache.get(token)
-        if known is not None:
-            if known.claims.get("exp", float("inf")) > time.time():
-                return known
-            del self._cache[token]
+    def caller(self, token: str, leeway: float = 0) -> Caller:
+        """The caller behind ``token``; verified once, then remembered until it expires. Raises TokenError.
+
+        REST accepts a token for ``leeway`` seconds beyond its time (PostgREST's clock skew); the other wires do not.
+        """
+        found = self._cache.get(token)
+        if found is None:
+            found = caller(self.verify(token))
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            self._cache[token] = found
+        if found.claims.get("exp", float("inf")) + leeway <= time.time():
             raise TokenError("expired", "JWT expired")
-        found = caller(self.verify(token))
-        if len(self._cache) >= CACHE_SIZE:
-            self._cache.clear()
-        self._cache[token] = found
         return found

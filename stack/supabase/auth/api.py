@@ -10,7 +10,7 @@ import asyncpg
 
 from stack.supabase.auth import account, admin, factors, oauth, signup, verify
 from stack.supabase.auth.context import Context, Services
-from stack.supabase.auth.errors import API_VERSION, AuthError, modern, shaped
+from stack.supabase.auth.errors import API_VERSION, AuthError, invalid, modern, shaped
 from stack.supabase.auth.limits import Limits
 from stack.supabase.auth.links import Links
 from stack.supabase.auth.sessions import Sessions
@@ -106,20 +106,25 @@ class Auth:
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises HttpError in the shape that the client reads."""
         try:
-            answer = await self._route(request)
+            found = await self._route(request)
         except AuthError as error:
             raise shaped(error, request) from error
         except Unavailable as error:
             raise shaped(AuthError(503, "unexpected_failure", "Database unavailable"), request) from error
         except asyncpg.PostgresError as error:
-            message = f"Database error: {error}"
-            raise shaped(AuthError(500, "unexpected_failure", message), request) from error
+            known = (error.sqlstate or "").startswith("22")  # a value that no column can hold, such as a NUL
+            answer = (
+                invalid(str(error))
+                if known
+                else AuthError(500, "unexpected_failure", f"Database error: {error}")
+            )
+            raise shaped(answer, request) from error
         except UnicodeEncodeError as error:
             raise shaped(
                 AuthError(400, "bad_json", f"the request holds text that is not Unicode: {error.reason}"),
                 request,
             ) from error
-        response = answer if isinstance(answer, Response) else json_response(answer)
+        response = found if isinstance(found, Response) else json_response(found)
         if modern(request):
             response.headers["x-supabase-api-version"] = API_VERSION
         return response

@@ -28,7 +28,7 @@ from stack.supabase.rest.answer import (
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
 from stack.supabase.rest.errors import ApiError, from_postgres, from_token, unavailable
 from stack.supabase.rest.sql import ALL, Builder, identifier, qualified
-from stack.supabase.tokens import Caller, Signer, TokenError, caller
+from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
 
 log = logging.getLogger("supabase.rest")
 PREFIX = "/rest/v1"
@@ -112,7 +112,7 @@ class Rest:
         if scheme.lower() != "bearer" or not token:
             return self._anonymous
         try:
-            return self._signer.caller(token.strip())
+            return self._signer.caller(token.strip(), LEEWAY_S)
         except TokenError as error:
             raise from_token(error) from error
 

@@ -85,6 +85,8 @@ def from_postgres(error: asyncpg.PostgresError) -> StorageError:
         )
     if state[:2] in ("53", "57"):
         return unavailable()
+    if state[:2] == "22":
+        return bad_request(str(error))
     if state == "P0001":
         return StorageError(400, "DatabaseError", str(error), "DatabaseError")
     return StorageError(500, "DatabaseError", f"database error, code: {state}", "DatabaseError")

@@ -288,7 +288,7 @@ def test_row_level_security_denies_silently_and_loudly(
     assert (hidden.status_code, hidden.json()["message"]) == (403, "permission denied for table secrets")
 
 
-def test_functions(person: Callable[..., Person], raw: httpx.Client) -> None:
+def test_functions(person: Callable[..., Person], raw: httpx.Client, shelf: dict[str, Any]) -> None:
     rpc = f"{REST}/rpc"
     assert raw.post(f"{rpc}/add", json={"a": 2, "b": 3}).json() == 5
     assert raw.post(f"{rpc}/add", json={"a": 2}).json() == 3
@@ -300,7 +300,8 @@ def test_functions(person: Callable[..., Person], raw: httpx.Client) -> None:
     assert raw.post(f"{rpc}/pair?select=y&x=gt.1").json() == [{"y": "two"}]
     assert raw.post(f"{rpc}/nothing").status_code == 204
     published = raw.get(
-        f"{rpc}/published?select=pages,author:author_id(name)&limit=1", headers={"prefer": "count=exact"}
+        f"{rpc}/published?select=pages,author:author_id(name)&limit=1&author_id=eq.{shelf['author']}",
+        headers={"prefer": "count=exact"},
     )
     assert published.json()[0]["author"] == {"name": "Jane"}
     assert published.status_code == 206
