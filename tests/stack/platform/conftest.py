@@ -48,7 +48,10 @@ class Stack:
 
     def service(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A request to Supabase with the service key."""
-        headers = {"apikey": self.env["SUPABASE_SERVICE_KEY"], **more.pop("headers", {})}
+        key = self.env["SUPABASE_SERVICE_KEY"]
+        headers = {"apikey": key, **more.pop("headers", {})}
+        if not key.startswith("sb_"):  # a legacy key is a JWT, and stands in both
+            headers.setdefault("authorization", f"Bearer {key}")
         return httpx.request(method, self.supabase + path, headers=headers, timeout=30, **more)
 
     def as_user(self, person: Person, method: str, path: str, **more: Any) -> httpx.Response:
