@@ -29,15 +29,35 @@ def target_file(folder):
     return path
 
 
-def run_checks(environment, folder, marker):
+FIRST = {
+    "supabase.auth": "auth.wrong_password",
+    "supabase.database": "database.profile_and_post,database.stranger_denied,reality.database",
+    "supabase.storage": "storage.small_file_to_supabase,reality.storage",
+    "r2": "storage.large_file_to_r2,reality.r2",
+    "kv": "cache.kv_hit_and_miss",
+    "rooms": "realtime.two_people_reconnect",
+    "builder": "content.page_changes,reality.content",
+    "sentry": "telemetry.sentry_error",
+    "datadog": "telemetry.datadog_view",
+    "ga4": "telemetry.ga4_event",
+    "mixpanel": "telemetry.mixpanel_event",
+    "platform": "reality.health,storage.versions",
+}
+"""A few checks of each service. ASSAY_LIARS=every runs all of them, some ten minutes of it."""
+
+
+def run_checks(environment, folder, service):
     """Verdicts by check of one service's checks, run as on a live target with this environment."""
+    chosen = ["-m", service.replace(".", "_")]
+    if os.environ.get("ASSAY_LIARS") != "every":
+        chosen = ["--checks", FIRST[service]]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
     command = [
         sys.executable,
         "-m",
         "pytest",
         "suites",
-        *("-m", marker, "-q", "--tb=no", "-p", "tests.suites.impatient"),
+        *(*chosen, "-q", "--tb=no", "-p", "tests.suites.impatient"),
         *("--target", "live", "--target-file", str(target_file(folder))),
     ]
     done = subprocess.run(
@@ -54,7 +74,7 @@ def run_checks(environment, folder, marker):
 
 
 def test_every_service_has_a_liar():
-    assert set(VARIABLES) == {s.id for s in catalogue()}
+    assert set(VARIABLES) == set(FIRST) == {s.id for s in catalogue()}
 
 
 @pytest.mark.timeout(900)
@@ -62,7 +82,7 @@ def test_every_service_has_a_liar():
 def test_no_check_is_met_by_a_liar(service, stack, tmp_path):
     liar = Liar(service, stack.variables)
     try:
-        finished = run_checks(liar.environment, tmp_path, service.replace(".", "_"))
+        finished = run_checks(liar.environment, tmp_path, service)
     finally:
         liar.close()
     assert liar.told, "the liar was never asked"
