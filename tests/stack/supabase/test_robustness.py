@@ -24,7 +24,7 @@ from tests.stack.supabase import engine
 
 REST, AUTH, STORAGE = "/rest/v1", "/auth/v1", "/storage/v1"
 FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
