@@ -124,13 +124,15 @@ class Builder:
         return JSONResponse(answer, headers={"Cache-Control": cache_control(parameters)})
 
     async def track(self, request: Request) -> Response:
-        """`POST /api/v1/track`: impressions and conversions of the SDKs; kept, for inspection."""
+        """`POST /api/v1/track`: impressions and conversions of the SDKs, kept where `ownerId` is this space."""
         try:
             body = await read_json(request)
         except Unreadable as error:
             return failure(400, str(error))
         for event in body.get("events", []) if isinstance(body, dict) else []:
-            self.store.append("builder.track", event)
+            owner = (event.get("data") or {}).get("ownerId") if isinstance(event, dict) else None
+            if same(owner if isinstance(owner, str) else None, self.public_key):
+                self.store.append("builder.track", event)
         return JSONResponse({"message": "Success"})
 
     def _refuse_reader(

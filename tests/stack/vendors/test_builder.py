@@ -307,5 +307,17 @@ class TestKeys:
         assert write(vendors, method, path, key=wrong, name="changed").status_code == 401
         assert names(read(vendors, **{"query.data.m": marker, "cachebust": "true"})) == [marker]
 
+    def test_a_wrong_key_tracks_nothing(self, vendors, marker):
+        url = vendors.env["BUILDER_API_URL"] + "/api/v1/track"
+        for key in ("0" * 32, None, vendors.env["BUILDER_PUBLIC_KEY"]):
+            event = {"type": "impression", "data": {"ownerId": key, "metadata": marker}}
+            assert httpx.post(url, json={"events": [event]}).status_code == 200
+        kept = [
+            one["data"]["ownerId"]
+            for one in vendors.kept("builder.track")
+            if one["data"]["metadata"] == marker
+        ]
+        assert kept == [vendors.env["BUILDER_PUBLIC_KEY"]]
+
     def test_the_public_key_does_not_write(self, vendors):
         assert write(vendors, key=vendors.env["BUILDER_PUBLIC_KEY"], name="x").status_code == 401

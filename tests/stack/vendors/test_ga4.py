@@ -215,6 +215,13 @@ class TestKeys:
         until(lambda: count(vendors, f"{marker}_right") == 1)
         assert count(vendors, marker) == 0
 
+    def test_a_wrong_measurement_id_of_gtag_never_arrives(self, vendors, marker):
+        url, right = vendors.env["GA4_COLLECT_URL"] + "/g/collect", vendors.env["GA4_MEASUREMENT_ID"]
+        for tid, name in (("G-AAAAAAAAAA", marker), (right, f"{marker}_right")):
+            assert httpx.post(url, params={"tid": tid, "cid": "1.2", "en": name}).status_code == 204
+        until(lambda: count(vendors, f"{marker}_right") == 1)
+        assert count(vendors, marker) == 0
+
     @pytest.mark.parametrize("wrong", ["x", "ya29.wrong"])
     def test_a_wrong_token_reads_nothing(self, vendors, wrong):
         answer = report(vendors, token=wrong, dimensions=[{"name": "eventName"}])
