@@ -60,7 +60,7 @@ def make_stack(root: Path, state: Path, account: Account) -> Path:
 
 
 def remove(root: Path, state: Path) -> None:
-    """Remove one stack's folder, and those of stacks that died without removing theirs."""
+    """Remove one stack's folder, those of stacks that died without removing theirs, and what was half made."""
     shutil.rmtree(of(root, state), ignore_errors=True)
     for owner in base(root).glob("*/owner"):
         try:
@@ -69,6 +69,19 @@ def remove(root: Path, state: Path) -> None:
             continue
         if not is_locked(other / "supervisor.lock"):
             shutil.rmtree(owner.parent, ignore_errors=True)
+    for unfinished in base(root).glob(".*-*"):
+        if not _runs(int(unfinished.name.rpartition("-")[2])):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def tidy_templates(root: Path) -> None:

@@ -230,3 +230,10 @@ def test_options_reach_the_components(stack):
     options = json.loads((stack.state / "CONFIG.json").read_text())["options"]
     assert (options["version"], options["supabase"]) == ("abc", {"pool_size": 3})
     assert "is not NAME=JSON" in stack.run("up", "--option=version=abc", check=False).stderr
+
+
+def test_a_stack_older_than_the_sources_is_said_to_be(stack):
+    stack.run("up")
+    described = json.loads((stack.state / "supervisor.json").read_text())
+    (stack.state / "supervisor.json").write_text(json.dumps(described | {"sources": "earlier"}))
+    assert "the sources have changed since it started" in stack.run("up").stderr

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -180,6 +181,17 @@ def test_a_folder_that_somebody_else_made_is_refused(elsewhere):
     os.chown(private, 12345, 12345)
     with pytest.raises(server.NoServer, match="belongs to somebody else"):
         folder.make(Path(f"/var/tmp/test-{os.getpid()}"), account)
+
+
+def test_what_a_dead_process_made_by_half_is_removed(elsewhere):
+    root, private, _ = elsewhere
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (private / f".making-{dead.pid}").mkdir()
+    (private / f".server-17.10.0-beta.17-{dead.pid}").mkdir()
+    (private / f".making-{os.getpid()}").mkdir()
+    folder.remove(root, Path("/nowhere"))
+    assert [p.name for p in private.iterdir()] == [f".making-{os.getpid()}"]
 
 
 def test_a_migration_that_fails_is_quoted(elsewhere, tmp_path):
