@@ -21,7 +21,8 @@ CONNECT_TIMEOUT_S = 5.0
 # settings are transaction-local, so a connection goes back to the pool as it came.
 AS_CALLER = (
     "select set_config('search_path',$1,true),set_config('role',$2,true),set_config('request.jwt.claims',$3,true),"
-    "set_config('request.method',$4,true),set_config('request.path',$5,true),set_config('request.headers',$6,true)"
+    "set_config('request.method',$4,true),set_config('request.path',$5,true),set_config('request.headers',$6,true),"
+    "set_config('statement_timeout',$7,true)"
 )
 
 
@@ -132,10 +133,14 @@ class Database:
         path: str = "",
         headers: str = "{}",
         read_only: bool = False,
+        patience: str = "30s",
     ) -> AsyncIterator[Any]:
-        """A transaction in which the database sees ``caller``: role, ``request.jwt.claims`` and the request."""
+        """A transaction in which the database sees ``caller``: role, ``request.jwt.claims`` and the request.
+
+        ``patience`` is how long a statement may take, as PostgreSQL writes it.
+        """
         async with self.transaction(read_only) as connection:
             await connection.fetchrow(
-                AS_CALLER, search_path, caller.role, caller.claims_json, method, path, headers
+                AS_CALLER, search_path, caller.role, caller.claims_json, method, path, headers, patience
             )
             yield connection

@@ -33,6 +33,12 @@ from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
 log = logging.getLogger("supabase.rest")
 PREFIX = "/rest/v1"
 
+# SET ROLE does not bring a role's own settings along; PostgREST applies its statement_timeout itself ("Impersonated role
+# settings"), and so does this.
+TIMEOUTS = """
+select r.rolname as role, split_part(s.one, '=', 2) as value from pg_db_role_setting d join pg_roles r on r.oid = d.setrole
+cross join unnest(d.setconfig) as s(one) where s.one like 'statement_timeout=%'"""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -52,6 +58,7 @@ class Rest:
     def __init__(self, database: Database, signer: Signer, settings: Settings) -> None:
         self._database, self._signer, self._settings = database, signer, settings
         self.catalog = Catalog()
+        self._patience, self._patience_of = "8s", dict[str, str]()
         self._anonymous = caller({"role": settings.anon_role}, settings.anon_role)
         self._search_path = {
             s: ", ".join(dict.fromkeys(map(identifier, (s, *settings.extra_search_path))))
@@ -64,6 +71,8 @@ class Rest:
             # With an empty search path every type is printed with its schema.
             await connection.execute("set local search_path = ''")
             self.catalog = read(await connection.fetchval(CATALOG_SQL, list(self._settings.schemas)))
+            self._patience = await connection.fetchval("show statement_timeout")
+            self._patience_of = {row["role"]: row["value"] for row in await connection.fetch(TIMEOUTS)}
 
     async def follow(self) -> None:
         """Reload the schema cache whenever PostgreSQL says so, for as long as the process lives."""
@@ -285,7 +294,13 @@ class Rest:
         values = builder.binds.values
         headers = json.dumps(request.headers)
         async with self._database.as_caller(
-            who, self._search_path[schema], request.method, request.path, headers, read_only
+            who,
+            self._search_path[schema],
+            request.method,
+            request.path,
+            headers,
+            read_only,
+            self._patience_of.get(who.role, self._patience),
         ) as connection:
             if asked.plan:
                 return await explained(connection, asked, envelope(source, inner, total, "json"), values)

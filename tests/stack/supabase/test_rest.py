@@ -319,7 +319,13 @@ def test_functions(person: Callable[..., Person], raw: httpx.Client, shelf: dict
 
 
 def test_a_long_statement_is_cut(gateway: engine.Gateway, raw: httpx.Client) -> None:
-    slow = raw.post(f"{REST}/rpc/nap", json={"seconds": 20})
+    with psycopg.connect(gateway.postgres.dsn("supabase_admin"), autocommit=True) as db:
+        db.execute("alter role anon set statement_timeout = '250ms'")
+        db.execute("notify pgrst")
+        while (slow := raw.post(f"{REST}/rpc/nap", json={"seconds": 1})).status_code == 204:
+            continue
+        db.execute("alter role anon set statement_timeout = '3s'")
+        db.execute("notify pgrst")
     assert (slow.status_code, slow.json()["code"]) == (500, "57014")
 
 
