@@ -21,7 +21,7 @@ def judge_and_write(
 
     `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
     """
-    history = History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
+    history = _history()
     try:
         verdict = judge(directory, objectives=objectives, history=history)
         text, code = gate(verdict, release=release)
@@ -38,7 +38,11 @@ def judge_and_write(
 
 def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
-    text, code = gate(judge(find(named)), release=release)
+    directory, history = find(named), _history()
+    try:
+        text, code = gate(judge(directory, history=history), release=release)
+    finally:
+        history.close()
     print(text)
     return code
 
@@ -57,6 +61,11 @@ def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | Non
 
         serve(directories[-1])
     return code
+
+
+def _history() -> History:
+    """The store that ASSAY_HISTORY names (a path or a database URL), else SQLite beside the environment."""
+    return History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
 
 
 def find(named: Path | None, root: Path = RUNS) -> Path:

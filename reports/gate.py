@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from core.outcome import NOT_COVERED
-from reports.model import RunVerdict
+from reports.model import Cause, RunVerdict
 from reports.states import STATES, USAGE
 from reports.words import count
 
@@ -26,10 +28,8 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
         f"waived       {_waived(verdict)}",
         "",
     ]
-    lines += [
-        f"  {STATES[c.state].glyph} {STATES[c.state].word:<11}  {_clip(c.text, 83)}"
-        for c in verdict.causes[:12]
-    ]
+    for cause in verdict.causes[:12]:
+        lines += _cause(cause)
     if len(verdict.causes) > 12:
         lines.append(f"    and {len(verdict.causes) - 12} more")
     if verdict.causes:
@@ -42,6 +42,13 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
             lines.append("--release refused: only a live target's run can speak for a release")
             code = max(code, USAGE)
     return "\n".join(lines), code
+
+
+def _cause(cause: Cause) -> list[str]:
+    """At most two lines, so that twelve causes fit one screen."""
+    row = STATES[cause.state]
+    parts = textwrap.wrap(_clip(cause.text, 160), 83) or [row.meaning]
+    return [f"  {row.glyph} {row.word:<11}  {parts[0]}", *(f"{'':17}{part}" for part in parts[1:2])]
 
 
 def _named(names: list[str]) -> str:
