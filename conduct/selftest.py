@@ -22,6 +22,7 @@ ROOMS = (
     "loadprofiles",
     "reports",
     "stack",
+    "launcher",
     "defects",
     "tests",
     "bench",
