@@ -47,8 +47,9 @@ export async function getContent(call: Call): Promise<Response> {
   const { env, url, ctx } = call;
   const started = Date.now();
   const path = contentPath(url.searchParams.get("path"));
-  const attribute = (name: string) => (url.searchParams.get(name) ?? "").replace(/[^\w-]/g, "").slice(0, 32);
-  const attributes = { locale: attribute("locale"), device: attribute("device"), audience: attribute("audience") };
+  // Only forms that pages are made for: each other value would cost a place in the cache.
+  const attribute = (name: string, form: RegExp) => form.exec(url.searchParams.get(name) ?? "")?.[0] ?? "";
+  const attributes = { locale: attribute("locale", /^[a-z]{2}(-[A-Za-z]{2,4})?$/), device: attribute("device", /^(desktop|mobile|tablet)$/), audience: attribute("audience", /^[\w-]{1,32}$/) };
   const key = cacheKey(path, attributes);
   const kept = await env.KV.get<Kept>(key, "json");
   const done = async (cache: "hit" | "miss" | "stale", it: Kept, builderMs?: number) => {

@@ -8,13 +8,14 @@ interface Trash { id: number; store: "supabase" | "r2"; object_key: string; mult
 /** Deletes the objects whose rows are gone; what fails stays, with its error, for the next time. Returns how many went. */
 export async function emptyTrash(env: Env): Promise<number> {
   const { rows: trash } = await rows<Trash>(env, "object_trash?select=id,store,object_key,multipart_id,tries&order=tries,id&limit=200");
-  const groups = [trash.filter((t) => t.store === "supabase"), ...trash.filter((t) => t.store === "r2").map((t) => [t])].filter((g) => g.length);
+  const [inStorage, plain] = [trash.filter((t) => t.store === "supabase"), trash.filter((t) => t.store === "r2" && !t.multipart_id)];
+  const groups = [inStorage, plain, ...trash.filter((t) => t.multipart_id).map((t) => [t])].filter((g) => g.length);
   let gone = 0;
   for (const group of groups) {
     const ids = group.map((t) => t.id).join(",");
     try {
       if (group[0]!.store === "supabase") await storage.remove(env, group.map((t) => t.object_key));
-      else await removeFromR2(env, group[0]!);
+      else await removeFromR2(env, group);
       await deleteRows(env, `object_trash?id=in.(${ids})`);
       gone += group.length;
     } catch (error) {
@@ -24,16 +25,17 @@ export async function emptyTrash(env: Env): Promise<number> {
   return gone;
 }
 
-async function removeFromR2(env: Env, trash: Trash): Promise<void> {
-  if (trash.multipart_id) {
+async function removeFromR2(env: Env, trash: Trash[]): Promise<void> {
+  for (const { object_key, multipart_id } of trash) {
+    if (!multipart_id) continue;
     try {
-      await env.R2.resumeMultipartUpload(trash.object_key, trash.multipart_id).abort();
+      await env.R2.resumeMultipartUpload(object_key, multipart_id).abort();
     } catch (error) {
       // Already completed or aborted: the object itself is deleted next.
       if (!/10024|does not exist|NoSuchUpload/i.test(String(error))) throw error;
     }
   }
-  await env.R2.delete(trash.object_key);
+  await env.R2.delete(trash.map((t) => t.object_key));
 }
 
 export class Janitor extends DurableObject<Env> {

@@ -54,11 +54,13 @@ async function erase(call: Call, user: User): Promise<Record<string, string>> {
     ["mixpanel", () => eraseAtMixpanel(call, user.id)],
     ["ga4", () => eraseAtGa4(call, user.id)],
     ["database", async () => { await rpc(env, "privacy_erase", { p_user: user.id }); }],
-    ["files", async () => { await emptyTrash(env); }],
+    ["files", async () => { while ((await emptyTrash(env)) > 0); }],
     ["r2", async () => {
-      const left = await env.R2.list({ prefix: `${user.id}/`, limit: 1000 });
-      if (left.objects.length) await env.R2.delete(left.objects.map((o) => o.key));
-      if (left.truncated) throw new Error("more than 1000 objects: repeat");
+      for (let more = true; more; ) {
+        const left = await env.R2.list({ prefix: `${user.id}/`, limit: 1000 });
+        if (left.objects.length) await env.R2.delete(left.objects.map((o) => o.key));
+        more = left.truncated;
+      }
     }],
     ["storage", async () => {
       const left = await rows<unknown>(env, `object_trash?select=id&store=eq.supabase&object_key=like.${user.id}/*`);

@@ -75,9 +75,9 @@ export class Upload {
     const { id, part_size, parts } = this.started;
     const there = new Set(this.started.received);
     for (const n of there) this.partial.set(n, this.sizeOf(n));
-    const todo = Array.from({ length: parts }, (_, i) => i + 1).filter((n) => !there.has(n));
+    const left = Array.from({ length: parts }, (_, i) => i + 1).filter((n) => !there.has(n));
     const worker = async () => {
-      for (let n = todo.shift(); n !== undefined; n = todo.shift()) {
+      for (let n = left.shift(); n !== undefined; n = left.shift()) {
         await this.send("PUT", `/api/upload/${id}/parts/${n}`, this.source.slice((n - 1) * part_size, n * part_size), n);
         this.started!.received.push(n);
       }
