@@ -28,6 +28,7 @@ ROOT = FOLDER.parent
 USAGE, BROKEN = 2, 3
 _SPAWN_WITHIN = 10.0
 _NOFILE = 60_000
+_PR_SET_PDEATHSIG = 1
 _ADDRESSES = ("PLATFORM_URL", "VITE_SUPABASE_URL")
 
 
@@ -144,7 +145,7 @@ def _demand_reachable() -> None:
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost."""
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_raise_limits)
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_prepare_child)
     stopping = False
 
     def stop(number: int, frame: object) -> None:
@@ -162,8 +163,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     return code if code in (0, 1, USAGE) else BROKEN
 
 
-def _raise_limits() -> None:
+def _prepare_child() -> None:
+    """More open files; and the load ends with whoever started it."""
+    import ctypes
     import resource
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _NOFILE if hard == resource.RLIM_INFINITY else min(_NOFILE, hard)

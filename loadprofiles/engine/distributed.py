@@ -34,6 +34,7 @@ REPORT_EVERY = 0.5
 _now = time.monotonic_ns
 _STAMP = struct.Struct("<q")
 _QUESTIONS = 8
+_ORPHANED = 10.0  # seconds that a worker goes on without its master
 _HELLO, _WELCOME, _FINISH, _FINISHED = "assay.hello", "assay.welcome", "assay.finish", "assay.finished"
 
 
@@ -53,11 +54,12 @@ class MasterLink:
         self._finished: dict[str, Event] = {}
         self._joined: dict[str, dict[str, Any]] = {}
         host = "" if runner.master_bind_host == "*" else runner.master_bind_host
-        self._server = StreamServer((host, 0), self._lifeline)
+        self._server = StreamServer((host, process.settings.lifeline_port), self._lifeline)
         self._server.start()
         runner.register_message(_HELLO, self._hello)
         runner.register_message(_FINISHED, self._worker_finished)
         runner.environment.events.worker_report.add_listener(self._report)
+        process.beat.append(self._count_heads)
 
     def ask_to_finish(self) -> None:
         """Asks every worker to end, and waits for their last reports."""
@@ -105,6 +107,14 @@ class MasterLink:
             how = "its connection was closed by the kernel"
         except (OSError, ValueError, KeyError) as error:
             how = str(error)
+        self._lost(worker, how)
+
+    def _count_heads(self) -> None:
+        """Locust's heartbeats, for a worker whose lifeline never reached us or whose host vanished."""
+        for client in self._runner.clients.missing:
+            self._lost(client.id, "its heartbeats stopped")
+
+    def _lost(self, worker: str, how: str) -> None:
         if worker in self._joined and self.conductor is not None:
             self._joined.pop(worker)
             self.conductor.worker_lost(worker, how)
@@ -161,6 +171,8 @@ class WorkerLink:
             )  # fmt: skip
             lifeline.settimeout(None)
             lifeline.recv(1)  # held until either side ends
+            gevent.sleep(_ORPHANED)  # a master that ends well says quit long before
+            self._runner.quit()
         except OSError:
             traceback.print_exc()
 

@@ -37,6 +37,8 @@ class Settings:
     """p95 of the response times in the last seconds that stops the load; 0 switches it off."""
     metrics_port: int = 0
     """Where to serve Prometheus metrics on 127.0.0.1; 0 for nowhere."""
+    lifeline_port: int = 0
+    """Where the master takes its workers' lifelines; 0 for any free port. Name one where a firewall stands between."""
     progress: bool = True
     """Print a line of progress every few seconds (headless only)."""
     region: str = ""
