@@ -1,0 +1,61 @@
+"""What a check makes is gone afterwards, counted by SQL and S3, also when the check failed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from core.evidence import Evidence
+from core.journal import Journal
+from core.ledger import left_over
+from core.target import resolve
+from fixtures import embedded
+from fixtures.run import Run
+from fixtures.services import catalogue
+from fixtures.toolbox import Services
+from tests.suites.liar import Liar
+from tests.suites.test_liar import run_checks
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    """Two checks that are met, and two that fail since Builder.io lies; then every planned thing is looked for."""
+    monkeypatch.setitem(
+        run_checks.__globals__["FIRST"],
+        "builder",
+        "storage.large_file_to_r2,database.profile_and_post,content.page_changes,reality.content",
+    )
+    with embedded.attach() as stack:
+        liar = Liar("builder", stack.variables)
+        try:
+            finished = run_checks(liar.environment, tmp_path, "builder")
+        finally:
+            liar.close()
+        outcomes = sorted(e["outcome"] for e in finished.values())
+        assert outcomes.count("met") == 2, outcomes
+        assert len(outcomes) == 4
+
+        events = Evidence(tmp_path / "run").events("ledger.planned", "ledger.confirmed", "ledger.undone")
+        assert left_over(events) == []
+        people = [e["key"]["id"] for e in events if e["type"] == "ledger.confirmed" and e["key"].get("email")]
+        assert len(people) >= 2
+
+        target = resolve("embedded", catalogue(), environment={**os.environ, **stack.variables})
+        journal = Journal(tmp_path / "witness", "test", background=False)
+        with Services(Run(journal.directory, target, journal, journal.redactor)) as services:
+            for person in people:
+                sql = services.database.demand_sql()
+                for table, column in (
+                    ("auth.users", "id"),
+                    ("public.profiles", "id"),
+                    ("public.posts", "author_id"),
+                    ("public.files", "owner_id"),
+                    ("public.uploads", "owner_id"),
+                ):
+                    assert (
+                        sql.value(f"select count(*) from {table} where {column}::text = %s", (person,)) == 0
+                    ), table
+                assert services.r2.s3.keys(f"{person}/") == []
+                assert services.storage.keys(person) == []
+        journal.close()
