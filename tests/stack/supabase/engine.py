@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from stack.postgres.server import Account, find
 from stack.supabase.keys import Keys, mint
 from stack.supabase.provision import provision
 
@@ -34,12 +36,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@functools.cache
 def postgres_bin() -> Path:
-    """PostgreSQL's programs: ASSAY_TEST_POSTGRES_BIN, else the newest of Debian's, else whatever is on the path."""
+    """PostgreSQL's programs: ASSAY_TEST_POSTGRES_BIN, else those that the stack itself would use."""
     if given := os.environ.get("ASSAY_TEST_POSTGRES_BIN"):
         return Path(given)
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    return debian[-1] if debian else Path(shutil.which("initdb") or "/usr/bin/initdb").parent
+    private = Path(tempfile.mkdtemp(prefix="assay-server-", dir="/tmp"))
+    private.chmod(0o755)
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return find(ROOT, private, Account.choose()).bin
 
 
 @dataclass
@@ -50,10 +55,10 @@ class Postgres:
     process: subprocess.Popen[Any] | None = None
 
     def _as(self) -> dict[str, Any]:
-        if os.geteuid() != 0:
+        account = Account.choose()
+        if account.uid is None:
             return {}
-        owner = pwd.getpwnam("postgres")
-        return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
     def start(self) -> None:
         """Start it (again); returns when it answers."""
@@ -95,9 +100,8 @@ class Postgres:
     def make(self) -> None:
         """Make the cluster."""
         self.folder.chmod(0o755)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("postgres")
-            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        if owner := self._as():
+            os.chown(self.folder, owner["user"], owner["group"])
         subprocess.run(
             [str(postgres_bin() / "initdb"), "-D", str(self.folder / "data"), "-U", "supabase_admin", "-A", "trust",
              "-E", "UTF8", "--no-sync"],
