@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ def test_only_the_load_generator_imports_locust() -> None:
         and not str(file).startswith(PATCHED)
     ]
     assert wrong == []
+    never = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"][
+        "norecursedirs"
+    ]
+    assert "patched" in never, "pytest would import them into its own process"
 
 
 @pytest.mark.parametrize("name", ["cli", "conftest", "fixtures.plugin", "conduct.run", "reports.judge"])
