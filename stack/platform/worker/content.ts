@@ -15,6 +15,7 @@ const BUILDER_DEADLINE_MS = 1500;
 const WEBHOOK_WINDOW_S = 300;
 
 const prefix = (path: string) => `content:${MODEL}:${path}|`;
+const changedKey = (path: string) => `changed:${MODEL}:${path}`;
 const cacheKey = (path: string, a: Attributes) => `${prefix(path)}${a.locale}|${a.device}|${a.audience}`;
 
 /** The page Builder.io has published for a path, undefined if none. Throws UpstreamError when it is away or answers nonsense. */
@@ -60,7 +61,9 @@ export async function getContent(call: Call): Promise<Response> {
   if (kept && Date.now() - kept.fetched_at < Number(env.CONTENT_TTL_SECONDS ?? 300) * 1000) return done("hit", kept);
   const asked = Date.now();
   try {
-    const content = await fetchContent(env, path, attributes);
+    // Just after a change Builder.io's own cache may still answer with the old page, which we would keep.
+    const changed = (await env.KV.get(changedKey(path))) !== null;
+    const content = await fetchContent(env, path, attributes, changed);
     if (!content) {
       if (kept) ctx.waitUntil(env.KV.delete(key));
       throw new ApiError("content_not_found", `Nothing is published at ${path}.`, { path }, { "x-cache": "miss" });
@@ -150,6 +153,7 @@ async function refresh(call: Call, hook: Hook): Promise<{ refreshed: string[]; p
   }
   let purged = 0;
   for (const path of paths) {
+    await call.env.KV.put(changedKey(path), "1", { expirationTtl: 300 });
     for (let cursor: string | undefined, done = false; !done; ) {
       const found: KVNamespaceListResult<unknown> = await call.env.KV.list({ prefix: prefix(path), cursor });
       await Promise.all(found.keys.map((k) => call.env.KV.delete(k.name)));
