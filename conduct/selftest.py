@@ -6,11 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from conduct.run import Request, conduct
-from conduct.verdict import judge_and_write
+from conduct.run import OBJECTIVES, PLANS, Request, conduct
+from core.evidence import Evidence
+from core.objective import load_objectives
+from core.plan import load_plan
 from fixtures.run import ROOT
 
 ROOMS = (
@@ -48,8 +51,8 @@ def run_tests(*, fast: bool, workers: int) -> int:
     if not fast:
         console.print("[bold]· checks on the embedded target[/bold]")
         started = time.monotonic()
-        code = judge_and_write(conduct(Request(plan="smoke", workers=workers)))
-        results.append(("smoke", code, time.monotonic() - started))
+        directory = conduct(Request(plan="smoke", workers=workers, with_load=False))
+        results.append(("checks", 0 if _all_met(directory) else 1, time.monotonic() - started))
     for name, code, spent in results:
         console.print(
             f"{'[green]passed[/green]' if code == 0 else '[red]FAILED[/red]'}  {name}  {spent:.0f} s"
@@ -57,3 +60,13 @@ def run_tests(*, fast: bool, workers: int) -> int:
     failed = sum(1 for _, code, _ in results if code)
     print(f"{len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _all_met(directory: Path) -> bool:
+    """Whether every check of the smoke plan ran and was met. Its objectives are the machine's affair, not a test's."""
+    outcomes = {e["check"]: e["outcome"] for e in Evidence(directory).events("check.finished")}
+    wanted = load_plan("smoke", PLANS, load_objectives(OBJECTIVES)).checks
+    for check in wanted:
+        if outcomes.get(check) != "met":
+            console.print(f"[red]{check}: {outcomes.get(check, 'did not run')}[/red] ({directory})")
+    return all(outcomes.get(check) == "met" for check in wanted)
