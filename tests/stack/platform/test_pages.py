@@ -181,11 +181,20 @@ def test_every_page_is_accessible(
         ]
 
     found: list[str] = []
-    for path in ("/", "/register", "/login", "/recover", "/reset", "/posts", "/status", "/none"):
+    light = scheme == "light"  # the dark scheme changes colours alone: a few pages show them all
+    for path in (
+        ("/", "/register", "/login", "/recover", "/reset", "/posts", "/status", "/none")
+        if light
+        else ("/status",)
+    ):
         ready(page, path)
         found += judge(path)
     log_in(page, person)
-    for path in ("/profile", "/posts/new", "/files", "/rooms", "/rooms/axe", "/privacy"):
+    for path in (
+        ("/profile", "/posts/new", "/files", "/rooms", "/rooms/axe", "/privacy")
+        if light
+        else ("/files", "/rooms/axe")
+    ):
         ready(page, path)
         found += judge(path)
     context.close()
