@@ -22,6 +22,8 @@ JUDGE = """
 import json, resource, sys, time
 from pathlib import Path
 import reports
+from reports import allure
+allure.HISTORY = Path(sys.argv[1]) / "allure-history"
 start = time.monotonic()
 verdict = reports.judge(Path(sys.argv[1]), waivers=[])
 judged = time.monotonic()
