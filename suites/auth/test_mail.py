@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import new_identity
+from fixtures.actors import new_identity, plan_user
 from fixtures.run import Run
 from fixtures.sdk import refused
 from fixtures.toolbox import Services
@@ -72,7 +72,7 @@ def test_email_change(
     """Secure change: both addresses get a link; after one of two nothing has changed."""
     person = actor()
     new, _, _ = new_identity(run, services)
-    ledger.plan("auth.user", email=new)
+    plan_user(ledger, new)
     person.supabase.auth.update_user({"email": new})
     box = mailbox_of(services)
     follow(services, box.wait_for(new).links()[0])
