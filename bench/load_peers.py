@@ -274,7 +274,7 @@ def _locust_percentiles(kind: str) -> Callable[[str, float, int], Percentiles]:
         users = 20
         with tempfile.TemporaryDirectory() as name:
             run(
-                [*locust("load_closed.py", users, seconds), "--json-file", f"{name}/out.json"],
+                [*locust("load_closed.py", users, seconds), "--json-file", f"{name}/out"],
                 seconds + 60,
                 BENCH_URL=url.removesuffix("/x"),
                 BENCH_KIND=kind,

@@ -152,7 +152,7 @@ def main() -> None:
                     flush=True,
                 )
             errors = [
-                (reported.get(str(p), np.nan) - truth[str(p)]) / max(truth[str(p)], 1e-9) * 100
+                (reported.get(str(p), np.nan) - truth[str(p)]) / max(truth[str(p)], 1.0) * 100
                 for p in PERCENTS
             ]
             print(f"{mode:9}{tool:16}{'error %':9}" + "".join(f"{e:10.2f}" for e in errors), flush=True)
