@@ -39,5 +39,5 @@ def test_builder_sdk_in_node(vendors, marker):
     rule = {"property": "urlPath", "operator": "is", "value": f"/{marker}"}
     publish(vendors, marker, query=[rule], data={"title": marker, "blocks": []})
     assert ask(vendors, f"/{marker}") == marker
-    assert ask(vendors, "/nothing") is None
+    assert ask(vendors, "/nothing") != marker  # others may publish for every path
     assert ask(vendors, f"/{marker}", key="0" * 32) != marker

@@ -23,6 +23,8 @@ datadogRum.setUser({ id: "u1" });
 datadogRum.addAction("bought", { price: 3 });
 datadogRum.addError(new Error(`boom ${marker}`));
 datadogRum.addDurationVital("render", { startTime: Date.now() - 20, duration: 20 });
+// The SDK begins only once its session is kept; a page left before that has nothing to send.
+while (!datadogRum.getInternalContext()) await new Promise((done) => setTimeout(done, 5));
 await fetch("/resource.txt");
 const until = performance.now() + 120;
 while (performance.now() < until);
