@@ -38,7 +38,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
 
         events = Evidence(tmp_path / "run").events("ledger.planned", "ledger.confirmed", "ledger.undone")
         assert left_over(events) == []
-        people = [e["key"]["id"] for e in events if e["type"] == "ledger.confirmed" and e["key"].get("email")]
+        people = [e["key"]["id"] for e in events if e["type"] == "ledger.confirmed" and e["key"].get("local")]
         assert len(people) >= 2
 
         target = resolve("embedded", catalogue(), environment={**os.environ, **stack.variables})

@@ -96,7 +96,9 @@ def test_a_folder_that_cannot_be_written(tmp_path, fakes):
 
 
 @pytest.mark.parametrize("size", [150, 250, 350, 450, 600])
-def test_a_disk_that_fills_while_starting(stack, size):
+def test_a_disk_that_fills_while_starting(stack, size, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # the limit would cut Python's own cache short
+
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
