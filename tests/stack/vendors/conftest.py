@@ -14,7 +14,7 @@ from tests.stack.vendors.site import Site
 from tests.stack.vendors.site import site as started_site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A stand-in with short indexing delays."""
     delays: dict[str, Any] = {
