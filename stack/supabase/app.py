@@ -49,7 +49,7 @@ class App:
 
     def __init__(self, config: Config) -> None:
         options = config.options
-        self.config, self.gauges, self.faults = config, Gauges(), control.Faults()
+        self.config, self.gauges = config, Gauges()
         self.signer = Signer(config.jwt_secret, config.signing_jwk)
         rest = Database(config.dsn_authenticator, self.gauges, options.pool_size)
         auth = Database(
@@ -74,6 +74,7 @@ class App:
             mailbox,
             (rest, auth, storage),
         )
+        self.faults = control.Faults(self.parts.auth)
         self._tasks: list[asyncio.Task[None]] = []
         self._routes: tuple[tuple[str, Handler], ...] = (
             ("/rest/v1", self.parts.rest.handle),

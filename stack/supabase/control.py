@@ -22,13 +22,24 @@ class Resettable(Protocol):
         """Forget everything counted."""
 
 
+class Switchable(Protocol):
+    """Something whose options may differ while a fault lasts."""
+
+    def switch(self, changed: dict[str, Any]) -> None:
+        """Options by name; {} for the project's own."""
+
+
 class Faults:
-    """Planned misbehaviour. A fault has some of KNOWN; ``path`` is a prefix, ``drop`` cuts the connection."""
+    """Planned misbehaviour. A fault has some of KNOWN; ``path`` is a prefix, ``drop`` cuts the connection.
 
-    KNOWN = frozenset(("path", "method", "delay_ms", "status", "body", "drop", "times"))
+    ``auth`` holds options of Auth that differ while the fault lasts, e.g. {"rate_limits": true}.
+    """
 
-    def __init__(self) -> None:
+    KNOWN = frozenset(("path", "method", "delay_ms", "status", "body", "drop", "times", "auth"))
+
+    def __init__(self, auth: Switchable) -> None:
         self.active: list[dict[str, Any]] = []
+        self._auth = auth
 
     def plan(self, faults: list[dict[str, Any]]) -> None:
         """Replace what is planned. Raises HttpError 400 for an unknown field."""
@@ -37,6 +48,7 @@ class Faults:
                 raise HttpError(
                     400, {"message": f"a fault has no {sorted(unknown)}; it has {sorted(self.KNOWN)}"}
                 )
+        self._auth.switch({name: value for f in faults for name, value in f.get("auth", {}).items()})
         self.active = [dict(f) for f in faults]
 
     async def apply(self, request: Request) -> Response | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import asyncpg
@@ -102,6 +103,22 @@ class Auth:
         self.limits = Limits(config.options)
         links = Links(config, mailbox, self.limits)
         self._services = Services(database, signer, config, self.limits, links, Sessions(signer, config))
+        self._options = config.options
+
+    def switch(self, changed: dict[str, Any]) -> None:
+        """Let rate limits and the tokens' life differ from the options while a planned fault lasts; {} ends it.
+
+        Takes the names of Options that begin with ``rate_limit``, and ``jwt_expiry``. Raises HttpError 400.
+        """
+        known = {f.name: f.type for f in fields(self._options)}
+        for name, value in changed.items():
+            wanted = known.get(name, "") if name.startswith("rate_limit") or name == "jwt_expiry" else ""
+            if not wanted or type(value).__name__ != wanted:
+                raise HttpError(400, {"message": f"auth has no switch {name} for {value!r}"})
+        options = replace(self._options, **changed)
+        self.limits.use(options)
+        self.limits.reset()
+        self._services.sessions.use(options)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises HttpError in the shape that the client reads."""

@@ -15,7 +15,13 @@ class Limits:
     """Token buckets by kind and address: a full bucket allows a burst, then refills at the limit's own rate."""
 
     def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
-        self._on, self._clock = options.rate_limits, clock
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self.use(options)
+
+    def use(self, options: Options) -> None:
+        """Count by these options from now on."""
+        self._on = options.rate_limits
         self._kinds = {
             "token": (options.rate_limit_token, FIVE_MINUTES),
             "verify": (options.rate_limit_verify, FIVE_MINUTES),
@@ -24,7 +30,6 @@ class Limits:
             "mfa": (options.rate_limit_mfa, MINUTE),
             "email": (options.rate_limit_email_sent, HOUR),
         }
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     def take(self, kind: str, address: str) -> None:
         """Count one request of ``kind`` from ``address``. Raises AuthError 429 when its bucket is empty."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from stack.supabase.auth import users
 from stack.supabase.auth.errors import AuthError
-from stack.supabase.config import Config
+from stack.supabase.config import Config, Options
 from stack.supabase.http import Request
 from stack.supabase.tokens import Signer
 
@@ -21,7 +21,12 @@ class Sessions:
     """Issues and ends sessions."""
 
     def __init__(self, signer: Signer, config: Config) -> None:
-        self._signer, self._options, self._issuer = signer, config.options, f"{config.url}/auth/v1"
+        self._signer, self._issuer = signer, f"{config.url}/auth/v1"
+        self.use(config.options)
+
+    def use(self, options: Options) -> None:
+        """Make tokens by these options from now on."""
+        self._options = options
 
     async def start(self, db: Any, user: users.Row, method: str, request: Request) -> dict[str, Any]:
         """A new session for ``user``, signed in by ``method``; the token response that a client expects."""

@@ -394,3 +394,30 @@ def test_planned_faults_and_health(gateway: engine.Gateway, every: httpx.Client)
     while not (health := every.get("/__control/health", headers=control).json())["seconds"]:
         continue
     assert {"loop_lag_ms", "pool_wait_ms", "cpu", "requests", "saturated"} <= set(health["seconds"][-1])
+
+
+def test_a_fault_may_switch_auths_limits_and_the_life_of_tokens(
+    gateway: engine.Gateway, every: httpx.Client, raw: httpx.Client
+) -> None:
+    control = {"authorization": f"Bearer {engine.CONTROL_TOKEN}"}
+
+    def plan(*faults: dict[str, object]) -> int:
+        return every.post("/__control/faults", headers=control, json=list(faults)).status_code
+
+    def expires_in() -> int:
+        return int(raw.post(f"{AUTH}/signup", json={}).json()["expires_in"])
+
+    for wrong in ({"jwt_expiry": "5"}, {"rate_limits": 1}, {"site_url": "http://evil.example"}, {"nope": 1}):
+        assert plan({"auth": wrong}) == 400, wrong
+    try:
+        assert plan({"auth": {"jwt_expiry": 5}}) == 200
+        assert expires_in() == 5
+        assert plan({"auth": {"rate_limits": True, "rate_limit_token": 2}}) == 200
+        said = [
+            raw.post(f"{AUTH}/token?grant_type=refresh_token", json={"refresh_token": "x"}) for _ in range(3)
+        ]
+        assert [answer.status_code for answer in said] == [400, 400, 429]
+    finally:
+        assert plan() == 200
+    assert expires_in() == 3600
+    assert raw.post(f"{AUTH}/token?grant_type=refresh_token", json={"refresh_token": "x"}).status_code == 400
