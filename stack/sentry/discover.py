@@ -18,7 +18,7 @@ from starlette.routing import Route
 from stack.sentry.access import Access
 from stack.sentry.reading import Reading, period
 from stack.sentry.recorder import BY_BUGSINK, BY_RECORDER, CHECK_IN, FEEDBACK, SPAN, TRANSACTION, seconds
-from stack.sentry.search import BadSearch, matches
+from stack.sentry.search import BadSearch, Search
 from stack.sentry.shapes import iso, part, search_fields, tags_of
 from stack.sentry.variables import PROJECT
 from stack.vendors.store import Store
@@ -193,17 +193,18 @@ class Discover:
             detail = f"dataset must be one of: {', '.join(DATASETS)}"
             return JSONResponse({"detail": detail}, 400, BY_RECORDER)
         since, until = period(dict(asked))
-        rows, holder = await self._rows(dataset, since, until)
-        wanted_environments = asked.getlist("environment")
         try:
-            rows = [
-                row
-                for row in rows
-                if matches(asked.get("query", ""), row, str(row.get("title") or ""))
-                and (not wanted_environments or row.get("environment") in wanted_environments)
-            ]
+            search = Search(asked.get("query", ""))
         except BadSearch as error:
             return JSONResponse({"detail": f"Parse error: {error}"}, 400, BY_RECORDER)
+        rows, holder = await self._rows(dataset, since, until)
+        wanted_environments = asked.getlist("environment")
+        rows = [
+            row
+            for row in rows
+            if search.matches(row, str(row.get("title") or ""))
+            and (not wanted_environments or row.get("environment") in wanted_environments)
+        ]
         data = self._table(fields, rows, max(1.0, (min(until, time.time()) - since) / 60))
         if sort := asked.get("sort"):
             key = sort.lstrip("-")

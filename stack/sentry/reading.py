@@ -21,7 +21,7 @@ from stack.sentry.access import Access, missing
 from stack.sentry.bugsink import Bugsink
 from stack.sentry.recorder import ATTACHMENT, BY_BUGSINK, BY_RECORDER, TRANSACTION
 from stack.sentry.schema import errors_of
-from stack.sentry.search import BadSearch, matches
+from stack.sentry.search import BadSearch, Search
 from stack.sentry.shapes import error_shape, issue_shape, search_fields, title_of, transaction_shape
 from stack.sentry.variables import ORGANISATION, PROJECT
 from stack.vendors.store import Store
@@ -177,16 +177,15 @@ class Reading:
 
     async def issues(self, request: Request) -> Response:
         """`GET /organizations/<org>/issues/?query=`: unresolved ones unless the query says otherwise."""
-        query = request.query_params.get("query", "is:unresolved")
-        shown = []
         try:
-            for issue, events in await self._issues():
-                fields = search_fields(events[0])
-                fields["is"] = ["resolved" if issue["resolved"] else "unresolved"]
-                if any(matches(query, search_fields(e) | {"is": fields["is"]}, title_of(e)) for e in events):
-                    shown.append(issue_shape(issue, events[0]))
+            search = Search(request.query_params.get("query", "is:unresolved"))
         except BadSearch as error:
             return JSONResponse({"detail": f"Error parsing search query: {error}"}, 400, BY_RECORDER)
+        shown = []
+        for issue, events in await self._issues():
+            state = {"is": ["resolved" if issue["resolved"] else "unresolved"]}
+            if any(search.matches(search_fields(e) | state, title_of(e)) for e in events):
+                shown.append(issue_shape(issue, events[0]))
         limit = int(request.query_params.get("limit", "100"))
         return JSONResponse(shown[:limit], headers=BY_BUGSINK)
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from stack.sentry.access import Access, missing
 from stack.sentry.reading import Reading, period
 from stack.sentry.recorder import BY_RECORDER, SESSION
-from stack.sentry.search import BadSearch, matches
+from stack.sentry.search import BadSearch, Search
 from stack.sentry.variables import PROJECT, PROJECT_ID
 from stack.vendors.store import Store
 from stack.vendors.web import Unreadable, read_json
@@ -189,17 +189,18 @@ class Releases:
             return JSONResponse({"detail": "Invalid field"}, 400, BY_RECORDER)
         if not set(by) <= set(GROUPS):
             return JSONResponse({"detail": "Invalid groupBy"}, 400, BY_RECORDER)
+        try:
+            search = Search(asked.get("query", ""))
+        except BadSearch as error:
+            return JSONResponse({"detail": str(error)}, 400, BY_RECORDER)
         since, until = period(dict(asked))
         groups: dict[tuple[str, ...], dict[str, Any]] = defaultdict(
             lambda: {"outcomes": defaultdict(int), "users": defaultdict(set)}
         )
         for _, _, body in self.store.events(SESSION, since=since, until=until):
             facts = {"release": body["release"], "environment": body["environment"]}
-            try:
-                if not matches(asked.get("query", ""), facts, ""):
-                    continue
-            except BadSearch as error:
-                return JSONResponse({"detail": str(error)}, 400, BY_RECORDER)
+            if not search.matches(facts, ""):
+                continue
             for status, count in self._outcomes(body).items():
                 facts |= {"session.status": status, "project": str(PROJECT_ID)}
                 group = groups[tuple(facts[name] for name in by)]

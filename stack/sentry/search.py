@@ -18,34 +18,39 @@ class BadSearch(ValueError):
     """The text is not a query."""
 
 
-def matches(query: str, fields: Mapping[str, Any], text: str) -> bool:
-    """Return whether something with these fields (and this title) is found by `query`.
+class Search:
+    """A query, read wholly before anything is judged by it.
 
-    A field's value may be a list: any of it may match. Raises BadSearch for OR and parentheses, which this
-    does not read: better an error than a wrong answer.
+    Raises BadSearch for OR and parentheses, which this does not read: better an error than a wrong answer.
     """
-    for key, value in TOKEN.findall(query.strip()):
-        if not key and value in ("AND",):
-            continue
-        if not key and (value == "OR" or value.startswith("(")):
+
+    def __init__(self, query: str) -> None:
+        self.terms: list[tuple[str, str]] = TOKEN.findall(query.strip())
+        if any(not key and (value == "OR" or value.startswith("(")) for key, value in self.terms):
             raise BadSearch("OR and parentheses are not read here")
-        if not key:
-            if value.strip('"').lower() not in text.lower():
-                return False
-            continue
-        negated, name = key.startswith("!"), key.strip("!:").removeprefix("tags[").removesuffix("]")
-        wanted = value[1:-1].replace('\\"', '"') if value.startswith('"') else value
-        if name == "has":
-            found = fields.get(wanted) not in (None, "", [])
-        elif name == "is":
-            found = wanted in fields.get("is", ())
-        else:
-            actual = fields.get(name)
-            values = actual if isinstance(actual, list) else [actual]
-            found = any(_equal(one, wanted, quoted=value.startswith('"')) for one in values)
-        if found == negated:
-            return False
-    return True
+
+    def matches(self, fields: Mapping[str, Any], text: str) -> bool:
+        """Return whether something with these fields (and this title) is found.
+
+        A field's value may be a list: any of it may match.
+        """
+        return all(_holds(key, value, fields, text) for key, value in self.terms)
+
+
+def _holds(key: str, value: str, fields: Mapping[str, Any], text: str) -> bool:
+    if not key:
+        return value == "AND" or value.strip('"').lower() in text.lower()
+    negated, name = key.startswith("!"), key.strip("!:").removeprefix("tags[").removesuffix("]")
+    wanted = value[1:-1].replace('\\"', '"') if value.startswith('"') else value
+    if name == "has":
+        found = fields.get(wanted) not in (None, "", [])
+    elif name == "is":
+        found = wanted in fields.get("is", ())
+    else:
+        actual = fields.get(name)
+        values = actual if isinstance(actual, list) else [actual]
+        found = any(_equal(one, wanted, quoted=value.startswith('"')) for one in values)
+    return found != negated
 
 
 def _equal(actual: Any, wanted: str, *, quoted: bool) -> bool:

@@ -1,5 +1,6 @@
 """The PostgreSQL component: the real server, fresh for each life, losing nothing that it acknowledged."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -176,11 +177,23 @@ def test_without_any_server_one_sentence_says_what_to_install(elsewhere, monkeyp
         server.find(tmp_path, private, account)
 
 
-def test_a_folder_that_somebody_else_made_is_refused(elsewhere):
-    _, private, account = elsewhere
-    os.chown(private, 12345, 12345)
-    with pytest.raises(server.NoServer, match="belongs to somebody else"):
-        folder.make(Path(f"/var/tmp/test-{os.getpid()}"), account)
+@pytest.mark.parametrize("how", ["another user's", "a link to another user's"])
+def test_a_folder_that_somebody_else_made_is_refused(elsewhere, how, tmp_path, monkeypatch):
+    root, private, account = elsewhere
+    if how == "another user's":
+        third = os.getuid() + 12345  # seen from a third user's side
+        monkeypatch.setattr(os, "getuid", lambda: third)
+        monkeypatch.setattr(folder, "base", lambda _: private)
+    else:
+        private.rename(tmp_path / "theirs")
+        private.symlink_to(tmp_path / "theirs")
+    try:
+        with pytest.raises(server.NoServer, match="belongs to somebody else"):
+            folder.make(root, dataclasses.replace(account, uid=None, gid=None))
+    finally:
+        if private.is_symlink():
+            private.unlink()
+            private.mkdir()
 
 
 def test_what_a_dead_process_made_by_half_is_removed(elsewhere):
