@@ -353,7 +353,9 @@ def _judge_level(
     text = f"{word} of {len(values):,} readings is {quantity(result.value, objective.unit)}"
     if not good:
         result.state = "missed"
-        result.reason = f"{text}; the limit is {quantity(objective.limit, objective.unit)}"
+        causes = [f"{n:,} × {cause}" for g in steady for cause, n in (g.get("causes") or {}).items()]
+        named = f": {'; '.join(causes[:3])}" if causes else ""
+        result.reason = f"{text}; the limit is {quantity(objective.limit, objective.unit)}{named}"
     elif len(values) < result.wanted:
         result.reason = f"{text}, and at least {result.wanted:,} readings are needed to decide"
         result.needed = result.wanted

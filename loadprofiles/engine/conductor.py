@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from core.outcome import SampleOutcome
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.histogram import Histogram
 from loadprofiles.engine.live import progress_line
@@ -94,6 +95,7 @@ class Conductor:
             return
         self._over = True
         self.broken = self._why_broken()
+        self._tell_wrong()
         self._process.event(
             "load.finished",
             profile=self._process.settings.profile,
@@ -106,6 +108,16 @@ class Conductor:
         )  # fmt: skip
         if self.broken or self.stopped:
             print(f"load {'broken' if self.broken else 'stopped'}: {self.broken or self.stopped}", flush=True)
+
+    def _tell_wrong(self) -> None:
+        """How many answers were wrong in the whole load, warm-up and drain included: wrong is wrong at any time."""
+        counts = sum(delta.counts.sum(axis=0) for delta in self.view.series.values())
+        if self.view.count:
+            self._process.event(
+                "gauge", metric="load.wrong", unit="answers", value=int(counts[SampleOutcome.WRONG]),
+                labels={"profile": self._process.settings.profile, "phase": "steady"},
+                of=self.view.count, causes=dict(self.view.causes(5)), durable=True,
+            )  # fmt: skip
 
     @property
     def exit_code(self) -> int | None:

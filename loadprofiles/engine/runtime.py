@@ -15,6 +15,7 @@ import ssl
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -55,6 +56,8 @@ class Engine:
         """HTTP/2 requests that have not ended."""
         self.outstanding: list[Outstanding] = []
         """What was sent and has not arrived, by what it counts for."""
+        self.last_words: list[Callable[[], None]] = []
+        """Called once the load has drained, while samples still count: a profile's judgement of the whole."""
         self.closing = False
         """True once the load is over: nothing new is sent."""
         self._counted = 0
@@ -94,9 +97,9 @@ class Engine:
             tls = self._context = self._context or ssl.create_default_context()
         return Endpoint(*found, host, tls if secure else None, source)
 
-    def next_address(self) -> str | None:
-        """Another loopback address to send from, None unless the target is on this host."""
-        host = urlsplit(self.environment.host or "").hostname or ""
+    def next_address(self, target: str = "") -> str | None:
+        """Another loopback address to send from, None unless the target (else Locust's host) is on this host."""
+        host = urlsplit(target or self.environment.host or "").hostname or ""
         if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
             return None
         number, of = self.place()
@@ -178,6 +181,11 @@ class Engine:
         gevent.sleep(0.01)
         for waiting in self.outstanding:
             waiting.give_up()
+        for judge in self.last_words:
+            try:
+                judge()
+            except Exception as error:
+                self.user_error(None, error)
         self.recorder.flush()
 
     def take(self) -> tuple[list[Delta], dict[str, Any]]:

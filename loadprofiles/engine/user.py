@@ -68,7 +68,7 @@ class LeanUser(User):
     @cached_property
     def address(self) -> str | None:
         """The local address that this user sends from, None for any."""
-        return self.engine.next_address() if self.own_address else None
+        return self.engine.next_address(self.host or "") if self.own_address else None
 
     @cached_property
     def person(self) -> Person:
