@@ -1,4 +1,4 @@
-"""From live connections to a history that `suites.realtime.history` can judge."""
+"""From live connections to a history that `scenarios.room_history` can judge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.expect import expect_equal
 from fixtures.actors import Actor
 from fixtures.services.rooms import Member
 from fixtures.toolbox import Services
-from suites.realtime.history import Connection, Sent, present, seen_present, violations
+from scenarios.room_history import Connection, Sent, present, seen_present, violations
 
 ROOMS = "rooms"
 
