@@ -117,8 +117,15 @@ def check(
 def load(
     context: typer.Context,
     profile: Annotated[str, typer.Argument(help="a module of loadprofiles/, e.g. database")],
-    users: Annotated[int, typer.Option("--users", "-u")] = 50,
-    duration: Annotated[str, typer.Option("--for", help="30s, 5m, 1h")] = "30s",
+    users: Annotated[
+        int | None, typer.Option("--users", "-u", help="the peak: 50, of `step` 2000, of `smoke` at most 5")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", help="30s (the default), 5m, 1h; of `step` the whole search")
+    ] = None,
+    shape: Annotated[
+        str, typer.Option("--shape", help="smoke, steady, ramp, spike, soak, or step: looks for the knee")
+    ] = "steady",
     rate: Annotated[float | None, typer.Option(help="arrivals per second, all users together")] = None,
     workers: Annotated[int, typer.Option("--workers", help="Locust worker processes")] = 0,
     target: Target = "embedded",
@@ -136,6 +143,7 @@ def load(
         workers=workers,
         target=target,
         target_file=target_file,
+        shape=shape,
         more=context.args,
     )
     raise typer.Exit(judge_and_write(directory))

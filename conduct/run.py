@@ -138,9 +138,10 @@ class Conductor:
         command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
         command += ["--for", f"{profile.duration:g}s", "--warm-up", f"{profile.warm_up:g}s"]
         command += ["--rate", f"{profile.rate:g}"] if profile.rate else []
-        command += ["--run-dir", str(self.directory), *extra]
+        command += ["--shape", profile.shape, "--run-dir", str(self.directory), *extra]
         log = self.directory / "logs" / f"load-{profile.name}.log"
-        return Part(profile.name, command, self.environment, log=log, quiet=self.request.quiet)
+        environment = {**self.environment, **profile.variables}
+        return Part(profile.name, command, environment, log=log, quiet=self.request.quiet)
 
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class PlannedProfile:
     """One load of a plan.
 
     `users` and `rate` (arrivals per second, all users together) are held for `duration` seconds, of which
-    the first `warm_up` do not count. `yields` is, by objective, the samples per second it produces.
+    the first `warm_up` do not count. `yields` is, by objective, the samples per second it produces. `shape`
+    says how the users come and go; `variables` are environment variables of this profile alone.
     """
 
     name: str
@@ -31,6 +32,8 @@ class PlannedProfile:
     duration: float
     warm_up: float
     yields: Mapping[str, float]
+    shape: str = "steady"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def samples(self, objective: str) -> int:
         """Samples of an objective that the steady window is expected to give."""
@@ -79,6 +82,7 @@ class Plan:
                     "rate": p.rate,
                     "duration": p.duration,
                     "warm_up": p.warm_up,
+                    "shape": p.shape,
                 }
                 for p in self.profiles
             ],
@@ -136,6 +140,8 @@ def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objec
             duration=seconds(p["for"]),
             warm_up=seconds(p.get("warm_up", 0)),
             yields={str(k): float(v) for k, v in p.get("yields", {}).items()},
+            shape=str(p.get("shape", "steady")),
+            variables={str(k): str(v) for k, v in p.get("variables", {}).items()},
         )
         for p in document.get("profiles", [])
     )
@@ -183,8 +189,8 @@ def _refuse_impossible(plan: Plan, file: str) -> None:
             raise ConfigError(
                 f"{file}: objective '{planned.id}' needs profile '{planned.source}', which the plan does not run."
             )
-        if planned.objective.percentile is None:
-            continue
+        if planned.objective.percentile is None and planned.id not in profile.yields:
+            continue  # a level is read as often as its profile likes; said in `yields` where it is known
         got = profile.samples(planned.id)
         if got < planned.objective.samples:
             raise ConfigError(

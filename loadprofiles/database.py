@@ -1,33 +1,46 @@
 """The seed's typical queries through the REST API, each person under row-level security.
 
     assay load database --users 50 --for 30s
-    locust -f loadprofiles/database.py --headless -u 50 -t 30s
 
-Twenty posts with their authors, one profile, an insert with its audit row: 6 : 3 : 1, one arrival a second
-for each user unless a rate is given. Every answer is checked beyond its status. What is inserted goes with
-its author, whom the pool removes.
+Twenty posts with their authors, one profile, an insert with its audit row are what perf.database is judged on;
+beside them searching, paging, one's own drafts (a stranger's never appear), one row that everybody changes, and a
+crowd that asks at once for more connections than a pool holds. What may be read was made before the load, so each
+answer is compared with the truth, word for word. What is inserted goes with its author, whom the pool removes.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import uuid
 from itertools import count
 
-from locust import task
+import gevent
+from locust import constant, task
 
-from loadprofiles.engine import Expect, Measure, OpenUser, Poisson, Response
+from loadprofiles.engine import ClosedUser, Measure, OpenUser, Poisson
+from loadprofiles.people import known as people
+from loadprofiles.truth.posts import Truth, written
 from scenarios.api import database
 from scenarios.api.place import Place
 
 PEOPLE = 20
 """Identities that this load shares out among its users."""
+POSTS = 3
+"""Published posts of each of them, made before."""
+CROWD = 64
+"""Queries at once: more than the connections of a small hosted project's pool."""
 
 PLACE = Place(
     platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
     supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
     key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
 )
-POSTS, PROFILE, INSERT = (Measure("perf.database", kind=kind) for kind in database.KINDS)
+POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind) for kind in database.KINDS)
+SEARCH, PAGE, DRAFTS, AUDIT, HOT, AT_ONCE = (
+    Measure("database", kind=kind) for kind in ("search", "page", "drafts", "audit", "hot row", "crowd")
+)
+TRUTH = Truth()
 _numbers = count(1)
 
 
@@ -35,39 +48,71 @@ class Database(OpenUser):
     """A signed-in person whose web app asks the database."""
 
     arrivals = Poisson
+    weight = 1000
 
     def on_start(self) -> None:
         """Takes an identity; makes one port for each kind of query, with its check."""
         me = self.person.id
-        self.posts = self.port(POSTS, right("posts"))
-        self.profile = self.port(PROFILE, right("profile", user=me))
+        self.posts = self.port(POSTS_OF_ALL, TRUTH.latest)
+        self.profile = self.port(PROFILE, TRUTH.profile(me))
+        self.own = self.port(DRAFTS, TRUTH.drafts(me))
 
-    @task(6)
+    @task(12)
     def read_posts(self) -> None:
         """Twenty posts with author."""
         database.latest_posts(self.posts, PLACE, self.person.token)
 
-    @task(3)
+    @task(6)
     def read_profile(self) -> None:
         """One's own profile."""
         database.profile(self.profile, PLACE, self.person.token, self.person.id)
 
-    @task(1)
+    @task(2)
     def write_post(self) -> None:
-        """A draft, with the audit row that a trigger writes."""
-        title = f"load {os.getpid()} {next(_numbers)}"
-        port = self.port(INSERT, right("insert", title=title))
-        database.write_post(port, PLACE, self.person.token, title=title, body="written under load")
+        """A draft, and the audit row that a trigger wrote with it."""
+        me, token, new = self.person.id, self.person.token, str(uuid.uuid4())
+        title, body = written(new, f"{os.getpid()} {next(_numbers)}")
+        port = self.port(INSERT, TRUTH.inserted(me, new, title, body))
+        answer = database.write_post(port, PLACE, token, title=title, body=body, identifier=new)
+        if answer.status == 201:
+            database.audit_of(self.port(AUDIT, TRUTH.audited(me, new)), PLACE, token, new)
+
+    @task(2)
+    def search(self) -> None:
+        """The published posts of somebody, by their name in the title."""
+        name = TRUTH.somebody()
+        database.search_posts(self.port(SEARCH, TRUTH.search(name)), PLACE, self.person.token, name)
+
+    @task(2)
+    def turn_pages(self) -> None:
+        """One page of all posts of this load, with the total."""
+        number = random.randrange(TRUTH.pages)  # noqa: S311 (a choice, not a secret)
+        port = self.port(PAGE, TRUTH.page(number))
+        database.page_of_posts(port, PLACE, self.person.token, TRUTH.start, number)
+
+    @task(2)
+    def read_drafts(self) -> None:
+        """One's own drafts: under row-level security nobody else's."""
+        database.drafts(self.own, PLACE, self.person.token)
+
+    @task(1)
+    def change_hot_row(self) -> None:
+        """One row that all change at once; its version must rise with each change."""
+        body = f"changed by {os.getpid()} {next(_numbers)}"
+        port = self.port(HOT, TRUTH.changed(body))
+        database.rewrite_post(port, PLACE, people()[0].token, TRUTH.hot, body)
 
 
-def right(kind: str, **wanted: str) -> Expect:
-    """The check of one kind of query, as the suites have it."""
+class Crowd(ClosedUser):
+    """Asks for many profiles at the same moment: none may fail for want of a connection."""
 
-    def judge(answer: Response) -> str | None:
-        return (
-            None
-            if database.is_right(kind, answer, **wanted)
-            else f"wrong answer to '{kind}' ({answer.status})"
-        )
+    fixed_count = 1
+    wait_time = constant(10)
 
-    return judge
+    @task
+    def ask_at_once(self) -> None:
+        """Everybody waits for a connection, and everybody gets the right row."""
+        me = self.person
+        port = self.port(AT_ONCE, TRUTH.profile(me.id))
+        crowd = [gevent.spawn(database.profile, port, PLACE, me.token, me.id) for _ in range(CROWD)]
+        gevent.joinall(crowd, raise_error=False)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from core.clock import seconds
 from core.errors import BrokenError, ConfigError
+from loadprofiles import shapes, truth
 from loadprofiles.people import FILE, shared
 
 FOLDER = Path(__file__).resolve().parent
@@ -54,11 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command, environment = _plan(options)
         _demand_reachable()
         with contextlib.ExitStack() as stack:
+            people = []
             if wanted := declared(options.profile, "PEOPLE"):
                 from loadprofiles.people.pool import made  # SDKs take a second to import
 
                 people = stack.enter_context(made(min(wanted, options.users), options.run_dir))
                 environment[FILE] = str(stack.enter_context(shared(people)))
+            pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
+            if pages or posts:
+                from loadprofiles.around import material
+
+                made_of = material.made(options.run_dir, people, pages=pages, posts=posts)
+                environment[truth.FILE] = str(stack.enter_context(made_of))
             return _run(command, environment)
     except ConfigError as error:
         print(f"assay load: {error}", file=sys.stderr)
@@ -71,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("loadprofiles.run", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("profile")
-    parser.add_argument("--users", "-u", type=int, default=50)
-    parser.add_argument("--for", dest="duration", default="30s", help="30s, 5m, 1h; warm-up included")
+    parser.add_argument("--users", "-u", type=int, default=None, help="the peak; 50, of `step` 2000")
+    parser.add_argument("--for", dest="duration", default=None, help="30s, 5m, 1h; warm-up included")
+    parser.add_argument("--shape", default=shapes.STEADY, help=", ".join(shapes.NAMES))
     parser.add_argument("--warm-up", default="3s", help="part of the duration that is not judged")
     parser.add_argument(
         "--rate", type=float, default=0.0, help="arrivals per second, all open users together"
@@ -89,6 +98,10 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     """Locust's command line and environment. Raises ConfigError for what makes no sense."""
     if options.profile not in profiles():
         raise ConfigError(f"'{options.profile}' is not a load profile; known are {', '.join(profiles())}.")
+    if options.shape not in shapes.NAMES:
+        raise ConfigError(f"'{options.shape}' is not a shape; known are {', '.join(shapes.NAMES)}.")
+    options.users = shapes.peak(options.shape, options.users)
+    options.duration = options.duration or shapes.DEFAULT_FOR.get(options.shape, "30s")
     if options.users < 1:
         raise ConfigError(f"--users {options.users} would load nothing; name at least 1.")
     if options.rate < 0 or options.workers < 0:
@@ -101,7 +114,9 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     options.run_dir = (options.run_dir or ROOT / "runs" / "load").absolute()
     spawn_rate = max(options.users / _SPAWN_WITHIN, 10.0)
     whole = lasting + options.users / spawn_rate
-    command = [sys.executable, "-m", "locust", "-f", str(FOLDER / f"{options.profile}.py"), "--headless"]
+    files = [FOLDER / f"{options.profile}.py"]
+    files += [FOLDER / "shapes" / "driver.py"] if shapes.needs_driver(options.shape) else []
+    command = [sys.executable, "-m", "locust", "-f", ",".join(map(str, files)), "--headless"]
     command += [
         "--users",
         str(options.users),
@@ -120,6 +135,8 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         "ASSAY_RUN_DIR": str(options.run_dir),
         "ASSAY_RUN_ID": options.run_dir.name,
         "ASSAY_PROFILE": options.profile,
+        shapes.VARIABLE: options.shape,
+        shapes.FOR: f"{lasting:g}",
         "ASSAY_WARM_UP": f"{warm_up:g}",
         "ASSAY_RATE": f"{options.rate:g}" if options.rate else "",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),

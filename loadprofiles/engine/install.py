@@ -86,6 +86,7 @@ def _conduct_workers(environment: Any) -> None:
 
 def _follow(environment: Any, process: Process, conductor: Conductor, tell: Callable[[], None]) -> None:
     """Wires a conductor to Locust's events; `tell` hands it what this process itself measured."""
+    environment.assay_conductor, environment.assay_process = conductor, process  # for shapes
     metrics.serve(conductor, environment, process.settings.metrics_port)
 
     def stopping(**_: Any) -> None:

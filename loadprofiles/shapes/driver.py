@@ -1,0 +1,97 @@
+"""The Locust file that follows a shape: given beside a profile's, `-f database.py,shapes/driver.py`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from locust import LoadTestShape
+
+from loadprofiles import shapes
+from loadprofiles.shapes.knee import Search
+from loadprofiles.shapes.level import Level
+
+_AT_ONCE = 500.0
+"""Users spawned in a second at most."""
+_CALM_MS = 50
+"""p95 of the last second below which an overload is over."""
+
+
+class Driver(LoadTestShape):
+    """Asked by Locust each second how many users there shall be."""
+
+    use_common_options = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._shape = os.environ.get(shapes.VARIABLE, shapes.STEADY)
+        self._seconds = float(os.environ.get(shapes.FOR, "30"))
+        self._steps: Steps | None = None
+
+    def tick(self) -> tuple[int, float] | None:
+        """(users, users a second while they change), None at the end."""
+        environment: Any = self.runner.environment  # type: ignore[union-attr]
+        at = self.get_run_time()  # type: ignore[no-untyped-call]
+        peak = int(environment.parsed_options.num_users or 1)
+        if self._shape == "step":
+            if self._steps is None:
+                self._steps = Steps(environment, peak, self._seconds)
+            users = self._steps.now(at)
+            return None if users is None else (users, _AT_ONCE)
+        for end, users in shapes.stages(self._shape, peak, self._seconds):
+            if at < end:
+                return users, _AT_ONCE
+        return None
+
+
+class Steps:
+    """Tries one level after another: settle, measure, judge; after an overload it waits until that is gone."""
+
+    def __init__(self, environment: Any, peak: int, seconds: float) -> None:
+        self.search = Search(peak)
+        self._conductor = environment.assay_conductor
+        self._process = environment.assay_process
+        self._seconds = seconds
+        self._each = min(max(seconds / 25, 5.0), 25.0)
+        self._calm = max(1, peak // 64)
+        self._level: Level | None = None
+        self._resting_since = 0.0
+
+    def now(self, at: float) -> int | None:
+        """How many users there shall be at this second of the load."""
+        if self._level is None:
+            if self._resting_since and not self._rested(at):
+                return self._calm
+            if self.search.level is None or at + self._each > self._seconds:
+                self._over()
+                return None
+            self._resting_since = 0.0
+            self._level = Level(self._conductor, self.search.level, self._each, time.monotonic_ns())
+            return self.search.level
+        told = self._level.judge(time.monotonic_ns())
+        if told is None:
+            return self._level.users
+        level, self._level = self._level, None
+        self._process.event("load.level", profile=self._process.settings.profile, **told)
+        print(f"level {level.users} users: {'holds' if told['holds'] else told['why']}", flush=True)
+        self.search.told(bool(told["holds"]))
+        if not told["holds"]:
+            self._resting_since = at
+            return self._calm
+        return self.now(at)
+
+    def _rested(self, at: float) -> bool:
+        since = at - self._resting_since
+        if since < 2:
+            return False
+        recent = self._conductor.view.recent(time.monotonic_ns(), 1.0)
+        return since > 20 or bool(recent.response.percentile(95) < _CALM_MS)
+
+    def _over(self) -> None:
+        search = self.search
+        self._process.event(
+            "load.knee", profile=self._process.settings.profile, users=search.best, fails_at=search.failed,
+            sure=search.sure, peak=search.peak, durable=True,
+        )  # fmt: skip
+        print(f"knee: {search.best} users hold, {search.failed} do not", flush=True)
