@@ -52,8 +52,10 @@ def run_profile(
         lasting,
         min(lasting / 3, max(WARM_UP_LEAST, lasting * WARM_UP_SHARE)),
         {},
+        shape=shape,
     )
-    own = [o for o in objectives.values() if o.profile == profile]
+    # a search for the knee oversteps the limits on purpose, so it decides no limit
+    own = [o for o in objectives.values() if o.profile == profile and shape != "step"]
     wanted = {ANSWERS_RIGHT, *(o.id for o in own), *(held for o in own for held in o.holding)}
     measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.id in wanted)
     plan = Plan(f"load {profile}", f"{profile} alone", (), False, (planned,), measured, lasting)
