@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import httpx
 import jsonschema
 import pytest
-from playwright.sync_api import Frame, Page
+from playwright.sync_api import Frame, Page, Response
 
 from tests.stack.vendors.running import ROOT
 from tests.stack.vendors.site import with_node
@@ -34,7 +34,8 @@ def rum_schema(tmp_path_factory) -> Any:
 
 
 FLUSH = "setInterval(() => window.dispatchEvent(new Event('freeze')), 100)"
-"""Makes the RUM SDK send what it has gathered, again and again: it waits up to 30 s otherwise."""
+"""Makes the RUM SDK send what it has gathered, again and again: it waits up to 30 s otherwise. The SDK heeds an
+event that a script made only with its option `allowUntrustedEvents`, which the page sets."""
 
 
 def rum_events(vendors, query: str) -> list[dict[str, Any]]:
@@ -57,7 +58,7 @@ def test_datadog_rum(vendors, site, marker, rum_schema, form):
         "clientToken": env["DATADOG_CLIENT_TOKEN"],
         "proxy": proxy,
         "marker": marker,
-        "compress": False,  # compressed batches did not arrive reliably here; the cause is not found
+        "compress": False,  # see the next test for compressed batches, and for why not here
     }
     with site.visit("datadog", **settings) as page:
         page.goto("about:blank")  # leaving the page flushes what is batched
@@ -72,6 +73,49 @@ def test_datadog_rum(vendors, site, marker, rum_schema, form):
     for event in found:
         wrong = [problem.message for problem in validator.iter_errors(event)]
         assert not wrong, (event["type"], wrong[:3])
+
+
+@pytest.mark.parametrize("form", ["text", "function"])
+def test_compressed_rum_batches_arrive(vendors, site, marker, form):
+    """Everything arrives, and some of it came compressed, as long as the page stays.
+
+    A page that is left is another matter, by the SDK's own doing: what its worker has not compressed yet it sends
+    as it is, and from 16 KiB on by a plain fetch, which the leaving cancels (`httpRequest.ts`, `sendOnExit`).
+    """
+    env = vendors.env
+    proxy = env["DATADOG_INTAKE_URL"] if form == "text" else "function " + env["DATADOG_INTAKE_URL"]
+    settings = {
+        "applicationId": env["DATADOG_APPLICATION_ID"],
+        "clientToken": env["DATADOG_CLIENT_TOKEN"],
+        "proxy": proxy,
+        "marker": marker,
+        "compress": True,
+    }
+    with site.visit("datadog", **settings) as page:
+        compressed: list[int] = []
+
+        def note(answer: Response) -> None:
+            if "dd-evp-encoding" in answer.url:  # its value is encoded twice when the proxy is a text
+                compressed.append(answer.status)
+
+        page.on("response", note)
+        page.evaluate(FLUSH)
+        done = 0
+        while len(compressed) < 3:
+            assert done < 500, "the SDK never sent a compressed batch"
+            page.evaluate("(name) => rum.addAction(name)", f"{marker}-{done}")
+            page.wait_for_timeout(50)
+            done += 1
+        wanted = {"bought", *(f"{marker}-{number}" for number in range(done))}
+
+        def indexed() -> bool:
+            page.wait_for_timeout(50)  # Playwright sees answers only while it waits
+            events = rum_events(vendors, f"@type:action @context.marker:{marker}")
+            names: set[str] = {event["action"]["target"]["name"] for event in events}
+            return names == wanted
+
+        until(indexed, 20)
+    assert set(compressed) == {202}
 
 
 def test_datadog_refuses_a_wrong_token_in_the_browser(vendors, site, marker):

@@ -17,6 +17,7 @@ datadogRum.init({
   trackUserInteractions: true,
   trackingConsent: "granted",
   compressIntakeRequests: compress,
+  allowUntrustedEvents: true, // the SDK ignores events that a script made, so a test could not flush it
 });
 datadogRum.setGlobalContextProperty("marker", marker);
 datadogRum.setUser({ id: "u1" });
@@ -28,4 +29,5 @@ while (!datadogRum.getInternalContext()) await new Promise((done) => setTimeout(
 await fetch("/resource.txt");
 const until = performance.now() + 120;
 while (performance.now() < until);
+window.rum = datadogRum;
 window.ready = true;
