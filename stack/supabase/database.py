@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from stack.supabase.gauges import Gauges
+from stack.supabase.pipeline import Pipeline
 from stack.supabase.pool import Pool
 from stack.supabase.tokens import Caller
 
 ACQUIRE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 
-# PostgREST docs, "Transactions": role and settings first, in a statement of their own, the query after. The user-defined
-# settings are transaction-local, so a connection goes back to the pool as it came.
 AS_CALLER = (
     "select set_config('search_path',$1,true),set_config('role',$2,true),set_config('request.jwt.claims',$3,true),"
-    "set_config('request.method',$4,true),set_config('request.path',$5,true),set_config('request.headers',$6,true),"
-    "set_config('statement_timeout',$7,true)"
+    "set_config('request.headers','{}',true),set_config('statement_timeout','30s',true)"
 )
 
 
@@ -30,16 +28,6 @@ class Unavailable(Exception):
     """PostgreSQL cannot be reached, or went away in mid-request."""
 
 
-# Types whose text PostgreSQL reads differently by session (time zone, date style): a cast from text would be evaluated
-# anew for each row. Bound as themselves, in text form, they are constants to the planner.
-BOUND_AS_TEXT = (
-    ("timestamptz", "timestamp with time zone"),
-    ("timestamp", "timestamp without time zone"),
-    ("date", "date"),
-    ("time", "time without time zone"),
-    ("timetz", "time with time zone"),
-    ("interval", "interval"),
-)
 GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -52,19 +40,13 @@ GONE = (
 )
 
 
-async def _values_as_text(connection: Any) -> None:
-    for name, _ in BOUND_AS_TEXT:
-        await connection.set_type_codec(name, encoder=str, decoder=str, schema="pg_catalog", format="text")
-
-
 async def _values_as_json(connection: Any) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
 class Database:
-    """One pool. ``role`` is taken on connection, for an administrator's DSN that acts as a service's own role.
-
-    With a role, jsonb arrives as Python values; without one (REST), every value is bound as text.
+    """One pool. With ``role``, which a connection of an administrator's DSN takes on, it is asyncpg's and jsonb arrives as
+    Python values (Auth, Storage); without one its connections are Pipelines (REST).
     """
 
     def __init__(
@@ -78,12 +60,14 @@ class Database:
             self._settings["search_path"] = search_path
         self._pool = Pool(self.connect, size)
 
-    async def connect(self) -> Any:
-        """A connection of its own, outside the pool."""
+    async def connect(self, woken: Callable[[], None] | None = None) -> Any:
+        """A connection of its own, outside the pool; ``woken`` is told of a Pipeline's notifications and of its end."""
+        if self._role is None:
+            return await Pipeline.connect(self._dsn, "supabase-rest", woken)
         connection = await asyncpg.connect(
             self._dsn, server_settings=self._settings, statement_cache_size=500, timeout=CONNECT_TIMEOUT_S
         )
-        await (_values_as_json if self._role else _values_as_text)(connection)
+        await _values_as_json(connection)
         return connection
 
     def close(self) -> None:
@@ -112,10 +96,10 @@ class Database:
             self._pool.give(connection)
 
     @asynccontextmanager
-    async def transaction(self, read_only: bool = False) -> AsyncIterator[Any]:
+    async def transaction(self) -> AsyncIterator[Any]:
         """A connection in a transaction, committed unless an exception leaves the block."""
         async with self.connection() as connection:
-            await connection.execute("BEGIN READ ONLY" if read_only else "BEGIN")
+            await connection.execute("BEGIN")
             try:
                 yield connection
             except Exception:
@@ -125,22 +109,8 @@ class Database:
             await connection.execute("COMMIT")
 
     @asynccontextmanager
-    async def as_caller(
-        self,
-        caller: Caller,
-        search_path: str,
-        method: str = "",
-        path: str = "",
-        headers: str = "{}",
-        read_only: bool = False,
-        patience: str = "30s",
-    ) -> AsyncIterator[Any]:
-        """A transaction in which the database sees ``caller``: role, ``request.jwt.claims`` and the request.
-
-        ``patience`` is how long a statement may take, as PostgreSQL writes it.
-        """
-        async with self.transaction(read_only) as connection:
-            await connection.fetchrow(
-                AS_CALLER, search_path, caller.role, caller.claims_json, method, path, headers, patience
-            )
+    async def as_caller(self, caller: Caller, search_path: str) -> AsyncIterator[Any]:
+        """A transaction in which the database sees ``caller``: role and ``request.jwt.claims``."""
+        async with self.transaction() as connection:
+            await connection.fetchrow(AS_CALLER, search_path, caller.role, caller.claims_json)
             yield connection

@@ -44,10 +44,21 @@ class Answer:
 
     rows: int
     total: int | None
-    body: str
+    body: bytes
     headers: str | None = None
     status: str | None = None
     updated: str | None = None
+
+    @classmethod
+    def of(cls, found: Any) -> Answer:
+        """The one row that an envelope's statement gives."""
+        total, rows, body, headers, status, updated = (found.get_value(0, n) for n in range(6))
+        return cls(
+            int(rows),
+            int(total) if total else None,
+            body or b"",
+            *(v and v.decode() for v in (headers, status, updated)),
+        )
 
 
 @dataclass
@@ -83,6 +94,11 @@ class Asked:
     def representation(self) -> bool:
         """Whether written rows are answered."""
         return self.returns == "representation"
+
+    @property
+    def demanding(self) -> bool:
+        """Whether ``check`` may refuse what was written."""
+        return self.single or "max-affected" in self.preferences
 
     def check(self, answer: Answer) -> None:
         """Raise PGRST116 if one row was demanded and not had, PGRST124 if too many were written."""
@@ -190,8 +206,8 @@ def envelope(source: str, inner: str, total: str | None, shape: str) -> str:
     )
 
 
-async def explained(connection: Any, asked: Asked, statement: str, values: list[Any]) -> Answer:
-    """The plan of the statement instead of its rows (only where the option allows it)."""
+def explained(asked: Asked, statement: str) -> str:
+    """The statement that tells the plan of ``statement`` instead of its rows (only where the option allows it)."""
     kind, _, parameters = (asked.plan or "").partition(";")
     options = re.search(r"options=([\w|]*)", parameters)
     wanted = (
@@ -203,10 +219,7 @@ async def explained(connection: Any, asked: Asked, statement: str, values: list[
         if options
         else []
     )
-    lines = await connection.fetch(
-        f"EXPLAIN ({', '.join([*wanted, f'FORMAT {kind.upper()}'])}) {statement}", *values
-    )
-    return Answer(1, None, "\n".join(line[0] for line in lines))
+    return f"EXPLAIN ({', '.join([*wanted, f'FORMAT {kind.upper()}'])}) {statement}"
 
 
 def finish(request: Request, asked: Asked, answer: Answer, window: Window, schema: str) -> Response:
@@ -214,7 +227,7 @@ def finish(request: Request, asked: Asked, answer: Answer, window: Window, schem
     headers = {"content-profile": schema, "content-type": JSON}
     if asked.plan:
         headers["content-type"] = f"{PLAN}+{asked.plan.split(';')[0]}; charset=utf-8"
-        return Response(200, answer.body.encode(), headers)
+        return Response(200, answer.body, headers)
     status = _status(request, asked, answer, window)
     span = (
         "*"
@@ -230,7 +243,7 @@ def finish(request: Request, asked: Asked, answer: Answer, window: Window, schem
     if applied:
         headers["preference-applied"] = ", ".join(applied)
     headers["content-type"] = _content_type(asked)
-    body = answer.body.encode()
+    body = answer.body
     if not asked.reading and not asked.representation and "/rpc/" not in request.path:
         body = b""
         headers.pop("content-type")

@@ -7,12 +7,10 @@ import contextlib
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any
-
-import asyncpg
 
 from stack.supabase.database import Database, Unavailable
 from stack.supabase.http import Request, Response
+from stack.supabase.pipeline import SqlError
 from stack.supabase.rest import openapi, parse, rpc, write
 from stack.supabase.rest.answer import (
     CSV,
@@ -27,16 +25,25 @@ from stack.supabase.rest.answer import (
 )
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
 from stack.supabase.rest.errors import ApiError, from_postgres, from_token, unavailable
-from stack.supabase.rest.sql import ALL, Builder, identifier, qualified
+from stack.supabase.rest.sql import ALL, Builder, array_literal, identifier, qualified
 from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
 
 log = logging.getLogger("supabase.rest")
 PREFIX = "/rest/v1"
 
+# PostgREST docs, "Transactions": role and settings first, in a statement of their own, the query after. The settings are
+# transaction-local, so a connection goes back to the pool as it came.
+AS_CALLER = (
+    "select set_config('search_path',$1,true),set_config('role',$2,true),set_config('request.jwt.claims',$3,true),"
+    "set_config('request.method',$4,true),set_config('request.path',$5,true),set_config('request.headers',$6,true),"
+    "set_config('statement_timeout',$7,true),set_config('transaction_read_only',$8,true)"
+)
+
 # SET ROLE does not bring a role's own settings along; PostgREST applies its statement_timeout itself ("Impersonated role
 # settings"), and so does this.
 TIMEOUTS = """
-select r.rolname as role, split_part(s.one, '=', 2) as value from pg_db_role_setting d join pg_roles r on r.oid = d.setrole
+select coalesce(json_object_agg(r.rolname, split_part(s.one, '=', 2)), '{}') from pg_db_role_setting d
+join pg_roles r on r.oid = d.setrole
 cross join unnest(d.setconfig) as s(one) where s.one like 'statement_timeout=%'"""
 
 
@@ -67,40 +74,35 @@ class Rest:
 
     async def load(self) -> None:
         """Read the schema cache."""
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as db:
             # With an empty search path every type is printed with its schema.
-            await connection.execute("set local search_path = ''")
-            self.catalog = read(await connection.fetchval(CATALOG_SQL, list(self._settings.schemas)))
-            self._patience = await connection.fetchval("show statement_timeout")
-            self._patience_of = {row["role"]: row["value"] for row in await connection.fetch(TIMEOUTS)}
+            _, catalog, patience, roles = await db.run(
+                ("select set_config('search_path', '', true)", ()),
+                (CATALOG_SQL, [array_literal(self._settings.schemas)]),
+                ("select current_setting('statement_timeout')", ()),
+                (TIMEOUTS, ()),
+            )
+        self.catalog = read(catalog.get_value(0, 0))
+        self._patience = patience.get_value(0, 0).decode()
+        self._patience_of = dict(json.loads(roles.get_value(0, 0)))
 
     async def follow(self) -> None:
         """Reload the schema cache whenever PostgreSQL says so, for as long as the process lives."""
         while True:
-            with contextlib.suppress(Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await self._database.connect()
+            with contextlib.suppress(Unavailable, OSError, SqlError):
+                told = asyncio.Event()
+                connection = await self._database.connect(told.set)
                 try:
-                    await self._listen(connection)
+                    await connection.run(("listen pgrst", ()))
+                    told.set()  # what changed while nobody listened
+                    while not connection.is_closed():
+                        await told.wait()
+                        told.clear()
+                        await asyncio.sleep(0.05)  # a migration notifies for each of its statements
+                        await self.load()
                 finally:
                     connection.terminate()
             await asyncio.sleep(0.2)
-
-    async def _listen(self, connection: Any) -> None:
-        told = asyncio.Event()
-
-        def heard(*_: Any) -> None:
-            told.set()
-
-        await connection.add_listener("pgrst", heard)
-        connection.add_termination_listener(heard)
-        await self.load()  # what changed while nobody listened
-        while True:
-            await told.wait()
-            told.clear()
-            await asyncio.sleep(0.05)  # a migration notifies for each of its statements
-            if connection.is_closed():
-                return
-            await self.load()
 
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises ApiError."""
@@ -109,7 +111,7 @@ class Rest:
             return await self._route(request, who)
         except Unavailable as error:
             raise unavailable() from error
-        except asyncpg.PostgresError as error:
+        except SqlError as error:
             raise from_postgres(error, who.role == self._settings.anon_role) from error
         except UnicodeEncodeError as error:
             raise ApiError(
@@ -289,50 +291,49 @@ class Rest:
         total: str | None,
         read_only: bool,
     ) -> Answer:
-        """The transaction. A writing one is rolled back when its answer breaks what the request demanded."""
-        estimated = asked.count in ("planned", "estimated") and total
+        """The transaction. A writing one whose answer may break what the request demands is kept open until it was seen."""
+        estimated = total if asked.count in ("planned", "estimated") else None
         values = builder.binds.values
-        headers = json.dumps(request.headers)
-        async with self._database.as_caller(
-            who,
-            self._search_path[schema],
-            request.method,
-            request.path,
-            headers,
-            read_only,
-            self._patience_of.get(who.role, self._patience),
-        ) as connection:
+        patience = self._patience_of.get(who.role, self._patience)
+        settings = (AS_CALLER, [self._search_path[schema], who.role, who.claims_json, request.method, request.path,
+                                json.dumps(request.headers), patience, "on" if read_only else "off"])  # fmt: skip
+        statement = envelope(source, inner, None if estimated else total, asked.shape)
+        async with self._database.connection() as db:
             if asked.plan:
-                return await explained(connection, asked, envelope(source, inner, total, "json"), values)
-            statement = envelope(source, inner, None if estimated else total, asked.shape)
-            row = await connection.fetchrow(statement, *values)
-            answer = Answer(
-                row["rows"], row["total"], row["body"] or "", row["headers"], row["status"], row["updated"]
-            )
-            if estimated and total:
-                answer.total = await _estimate(
-                    connection, f"WITH {source}t AS ({total}) SELECT * FROM t", values, asked, self._settings
-                )
-            if not read_only:
-                asked.check(answer)
+                _, plan = await db.run(settings, (explained(asked, statement), values))
+                return Answer(1, None, b"\n".join(plan.get_value(n, 0) for n in range(plan.ntuples)))
+            if not read_only and asked.demanding:
+                try:
+                    *_, found = await db.run(("begin", ()), settings, (statement, values))
+                    answer = Answer.of(found)
+                    asked.check(answer)
+                except (ApiError, SqlError):
+                    await db.run(("rollback", ()))
+                    raise
+                await db.run(("commit", ()))
+                return answer
+            more = _estimate(builder, source, estimated, asked, self._settings.max_rows) if estimated else ()
+            _, found, *counted = await db.run(settings, (statement, values), *((sql, values) for sql in more))
+            answer = Answer.of(found)
+            if counted:
+                answer.total = int(json.loads(counted[0].get_value(0, 0))[0]["Plan"]["Plan Rows"])
+            if (
+                asked.count == "estimated"
+                and (exact := int(counted[1].get_value(0, 0))) <= self._settings.max_rows
+            ):
+                answer.total = exact
             return answer
 
 
-async def _estimate(
-    connection: Any, statement: str, values: list[Any], asked: Asked, settings: Settings
-) -> int:
-    """The planner's guess; with count=estimated only where an exact count would exceed the row limit."""
-    used = [v for n, v in enumerate(values, 1) if f"${n}::" in statement]
-    for new, old in enumerate((n for n in range(1, len(values) + 1) if f"${n}::" in statement), 1):
-        statement = statement.replace(f"${old}::", f"${new}::")
-    if asked.count == "estimated":
-        exact: int = await connection.fetchval(
-            f"SELECT count(*) FROM ({statement} LIMIT {settings.max_rows + 1}) s", *used
-        )
-        if exact <= settings.max_rows:
-            return exact
-    plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *used))
-    return int(plan[0]["Plan"]["Plan Rows"])
+def _estimate(builder: Builder, source: str, total: str, asked: Asked, max_rows: int) -> list[str]:
+    """The planner's guess; with count=estimated also a count up to the row limit, below which it is the exact one."""
+    # The first CTE is never run: it tells the type of every bound value, also of those that counting does not need.
+    bound = ", ".join(builder.binds.parameters) or "1"
+    statement = f"WITH pgrst_bound AS (SELECT {bound}), {source}t AS ({total}) SELECT * FROM t"
+    guess = [f"EXPLAIN (FORMAT JSON) {statement}"]
+    return guess + [f"SELECT count(*) FROM ({statement} LIMIT {max_rows + 1:d}) s"] * (
+        asked.count == "estimated"
+    )
 
 
 def _select(params: list[tuple[str, str]]) -> parse.Select:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import asyncpg
-
 from stack.supabase.http import HttpError
+from stack.supabase.pipeline import SqlError
 from stack.supabase.tokens import TokenError
 
 EXACT = {
@@ -50,10 +49,9 @@ def unavailable() -> ApiError:
     return ApiError(503, "PGRST001", "Database client error. Retrying the connection.")
 
 
-def from_postgres(error: asyncpg.PostgresError, anonymous: bool) -> ApiError:
+def from_postgres(error: SqlError, anonymous: bool) -> ApiError:
     """The answer for an error raised by PostgreSQL. A denial is 401 to the anonymous role and 403 to any other."""
-    code = error.sqlstate or "XX000"
-    message, detail, hint = error.args[0] if error.args else "", error.detail, error.hint
+    code, message, detail, hint = error.sqlstate, error.message, error.detail, error.hint
     if code == "PGRST":
         return _raised(message, detail)
     if code.startswith("PT") and code[2:].isdigit():

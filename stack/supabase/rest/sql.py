@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from stack.supabase.database import BOUND_AS_TEXT
 from stack.supabase.rest.catalog import Catalog, Link, Relation
 from stack.supabase.rest.errors import ApiError
 from stack.supabase.rest.parse import (
@@ -34,7 +32,6 @@ SEARCH = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
-AS_THEMSELVES = frozenset(name for _, name in BOUND_AS_TEXT)
 NULLS = {"nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST", "": ""}
 ALL: Select = (Item(Field("*")),)
 
@@ -60,26 +57,20 @@ class Binds:
     """The values of one statement; the same text bound twice is one parameter, so that GROUP BY can match SELECT."""
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._known: dict[tuple[str, Any], str] = {}
+        self.values: list[str] = []
+        self._known: dict[tuple[str, str], str] = {}
+
+    @property
+    def parameters(self) -> Iterable[str]:
+        """Every parameter as it stands in the statement."""
+        return self._known.values()
 
     def text(self, value: str) -> str:
         """A parameter holding text."""
-        return self._add("text", value)
-
-    def integer(self, value: int) -> str:
-        """A parameter holding a bigint."""
-        return self._add("bigint", value)
+        return self.typed(value, "text")
 
     def typed(self, value: str, type_: str) -> str:
-        """A parameter given as text and read as ``type_`` (a name from the catalog)."""
-        if type_ == "text":
-            return self.text(value)
-        if type_ in AS_THEMSELVES:
-            return self._add(type_, value)
-        return f"CAST({self.text(value)} AS {type_})"
-
-    def _add(self, type_: str, value: Any) -> str:
+        """A parameter of ``type_`` (a name from the catalog), whose text form is ``value``."""
         if (type_, value) not in self._known:
             self.values.append(value)
             self._known[type_, value] = f"${len(self.values)}::{type_}"
@@ -345,8 +336,10 @@ class Builder:
         limit = node.limit
         if self.max_rows is not None:
             limit = self.max_rows if limit is None else min(limit, self.max_rows)
-        sql = "" if limit is None else f" LIMIT {self.binds.integer(limit)}"
-        return sql + (f" OFFSET {self.binds.integer(node.offset)}" if node.offset else "")
+        # The limit, an int of ours, stands in the text: a plan for any limit would be one for a tenth of the table, and
+        # PostgreSQL would rather plan each request anew than use it. All else is bound.
+        sql = "" if limit is None else f" LIMIT {limit:d}"
+        return sql + (f" OFFSET {self.binds.typed(str(node.offset), 'bigint')}" if node.offset else "")
 
 
 def _tested(node: Node | None) -> set[str]:

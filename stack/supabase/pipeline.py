@@ -1,0 +1,170 @@
+"""REST's connections: libpq in pipeline mode, so that a request's whole transaction is one round trip.
+
+A pipeline up to its Sync is one implicit transaction (PostgreSQL documentation, "Pipelining"): settings and query go out
+together, and what fails takes everything back. Values travel in text form; PostgreSQL reads each as what it is cast to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+
+STATEMENTS_KEPT = 500
+CONNECT_TIMEOUT_S = 5
+GOING = ("57P01", "57P02", "57P03", "08006", "08003")
+Statement = tuple[str, Sequence[str | None]]
+
+
+class SqlError(Exception):
+    """PostgreSQL refused a statement. Nothing of its pipeline was kept."""
+
+    def __init__(
+        self, sqlstate: str, message: str, detail: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.sqlstate, self.message, self.detail, self.hint = sqlstate, message, detail, hint
+
+
+class Pipeline:
+    """One connection; one request at a time."""
+
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Any], woken: Callable[[], None] | None = None
+    ) -> None:
+        self._owner, self._pg, self._woken = connection, connection.pgconn, woken
+        self._loop = asyncio.get_running_loop()
+        self._known: dict[str, bytes] = {}
+        self._prepared = 0
+        self._turn: asyncio.Future[list[Any]] | None = None
+        self._results: list[Any] = []
+        self._socket = self._pg.socket
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._readable)
+
+    @classmethod
+    async def connect(cls, dsn: str, name: str, woken: Callable[[], None] | None = None) -> Pipeline:
+        """Connect. ``woken`` is called when PostgreSQL notifies, or closes the connection. Raises OSError."""
+        try:
+            made = await psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, application_name=name, connect_timeout=CONNECT_TIMEOUT_S
+            )
+        except psycopg.OperationalError as error:
+            raise ConnectionError(str(error)) from error
+        return cls(made, woken)
+
+    def is_closed(self) -> bool:
+        """Whether it can be used no more."""
+        return self._pg.status != ConnStatus.OK
+
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction was begun and not ended, or an answer is still owed."""
+        return self._turn is not None or self._pg.transaction_status != TransactionStatus.IDLE
+
+    def terminate(self) -> None:
+        """Cut it."""
+        if self._socket >= 0:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket = -1
+            self._pg.finish()
+            self._wake(None)
+
+    async def run(self, *statements: Statement) -> list[Any]:
+        """Execute all in one go; their results in order. Raises SqlError, or ConnectionError if PostgreSQL went away."""
+        encoded = [[None if v is None else _text(v) for v in values] for _, values in statements]
+        try:
+            fresh = self._send([text for text, _ in statements], encoded)
+            self._turn = self._loop.create_future()
+            self._flush()
+            results = await self._turn
+        except psycopg.Error as error:
+            self.terminate()
+            raise ConnectionError(str(error)) from error
+        except BaseException:
+            self.terminate()
+            raise
+        failed = next((r for r in results if r.status == ExecStatus.FATAL_ERROR), None)
+        if failed is None and not self.is_closed():
+            return [r for r in results if r.status == ExecStatus.TUPLES_OK]
+        for text in fresh:
+            self._known.pop(text, None)
+        raise self._error(failed)
+
+    def _send(self, texts: list[str], encoded: list[list[bytes | None]]) -> list[str]:
+        fresh = []
+        if len(self._known) > STATEMENTS_KEPT:
+            self._known.clear()
+            self._pg.send_query_params(b"DEALLOCATE ALL", None)
+        for text, values in zip(texts, encoded, strict=True):
+            name = self._known.get(text)
+            if name is None:
+                self._prepared += 1
+                name = self._known[text] = b"s%d" % self._prepared
+                self._pg.send_prepare(name, text.encode())
+                fresh.append(text)
+            self._pg.send_query_prepared(name, values)
+        self._pg.pipeline_sync()
+        return fresh
+
+    def _error(self, failed: Any) -> Exception:
+        if failed is None or self.is_closed():
+            self.terminate()
+            return ConnectionError("PostgreSQL closed the connection")
+        state, message, detail, hint = (
+            (failed.error_field(f) or b"").decode("utf-8", "replace") or None
+            for f in (DiagnosticField.SQLSTATE, DiagnosticField.MESSAGE_PRIMARY, DiagnosticField.MESSAGE_DETAIL,
+                      DiagnosticField.MESSAGE_HINT)
+        )  # fmt: skip
+        if state is None or state in GOING:
+            self.terminate()
+            return ConnectionError(message or "PostgreSQL is going away")
+        return SqlError(state, message or "", detail, hint)
+
+    def _flush(self) -> None:
+        if self._pg.flush():
+            self._loop.add_writer(self._socket, self._writable)
+
+    def _writable(self) -> None:
+        try:
+            if not self._pg.flush():
+                self._loop.remove_writer(self._socket)
+        except psycopg.Error:
+            self.terminate()
+
+    def _readable(self) -> None:
+        try:
+            self._pg.consume_input()
+            while self._turn and not self._pg.is_busy():
+                result = self._pg.get_result()
+                if result is None:
+                    if self.is_closed():
+                        break
+                    continue
+                if result.status == ExecStatus.PIPELINE_SYNC:
+                    return self._wake(self._results)
+                self._results.append(result)
+            if self._pg.notifies() and self._woken:
+                self._woken()
+        except psycopg.Error:
+            self.terminate()
+        if self.is_closed():
+            self.terminate()
+
+    def _wake(self, results: list[Any] | None) -> None:
+        turn, self._turn, self._results = self._turn, None, []
+        if turn and not turn.done():
+            turn.set_result(results or [])
+        if results is None and self._woken:
+            self._woken()
+
+
+def _text(value: str) -> bytes:
+    """A value for libpq, which would end it at a NUL. Raises SqlError as PostgreSQL itself would."""
+    if "\0" in value:
+        raise SqlError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+    return value.encode()
