@@ -12,7 +12,7 @@ from reports.model import RunVerdict
 from reports.states import NOT_IN_PLAN, STATES
 from reports.words import count, duration, number, quantity
 
-WIDTH = 100
+WIDTH = 120
 
 
 def show(verdict: RunVerdict, console: Console | None = None) -> None:
@@ -25,12 +25,9 @@ def show(verdict: RunVerdict, console: Console | None = None) -> None:
 
 def _objectives(verdict: RunVerdict) -> Table:
     table = Table(title="Objectives", title_justify="left", box=None, pad_edge=False, expand=False)
-    for name, justify in (
-        ("", "left"), ("objective", "left"), ("limit", "left"), ("p50", "right"), ("p95", "right"),
-        ("p99", "right"), ("interval", "right"), ("samples", "right"),
-    ):  # fmt: skip
-        least = 11 if not name else None
-        table.add_column(name, justify=justify, no_wrap=True, min_width=least)  # type: ignore[arg-type]
+    for name in ("", "objective", "limit", "p50", "p95", "p99", "interval", "samples"):
+        number_like = name in ("p50", "p95", "p99", "interval", "samples")
+        table.add_column(name, justify="right" if number_like else "left", no_wrap=True)
     for o in verdict.objectives:
         if o.state == NOT_IN_PLAN and not o.samples:
             continue
@@ -46,8 +43,14 @@ def _objectives(verdict: RunVerdict) -> Table:
 
 def _services(verdict: RunVerdict) -> Table:
     table = Table(title="\nServices", title_justify="left", box=None, pad_edge=False)
-    for name in ("", "service", "answered by", "checks", "witness answers"):
-        table.add_column(name, no_wrap=True, min_width=13 if not name else None)
+    for name, least in (
+        ("", 13),
+        ("service", 22),
+        ("answered by", None),
+        ("checks", 6),
+        ("witness answers", 15),
+    ):
+        table.add_column(name, no_wrap=True, min_width=least)
     for s in verdict.services:
         table.add_row(_mark(s.state), s.title, f"{s.kind} {s.name}".strip(), str(s.checks), str(s.witnesses))
     return table
