@@ -1,6 +1,7 @@
 """Who the users of a load are: a pool of signed-in identities, made before the load and undone after it.
 
-Never a login storm: the pool is made once, one sign-in each, through the admin API and the ledger. Workers
+Never a login storm: the pool is made once, one sign-in each, a few at a time within the target's login budget,
+through the admin API and the ledger (`fixtures/crowd.py`). Workers
 read it from a private file that `ASSAY_PEOPLE` names; several users may share one identity when the pool is
 smaller than the load. Importing this imports neither Locust nor an SDK; `pool` makes the people.
 """
@@ -20,11 +21,16 @@ FILE = "ASSAY_PEOPLE"
 
 @dataclass(frozen=True)
 class Person:
-    """One signed-in identity of the target; the token is a secret."""
+    """One signed-in identity of the target; tokens and password are secrets."""
 
     id: str
     username: str
     token: str = field(repr=False)
+    email: str = ""
+    password: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    expires_at: float = 0.0
+    """When the token ends; Unix seconds."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from core import target as targets
 from core.journal import Journal
 from core.ledger import Ledger
-from fixtures import actors
+from fixtures import crowd
 from fixtures.control import URL as CONTROL_URL
 from fixtures.run import Run
 from fixtures.services import catalogue, undoers
@@ -34,8 +35,11 @@ def made(count: int, run_dir: Path) -> Iterator[list[Person]]:
     ledger = Ledger(journal, undoers(run), check="load")
     try:
         with Services(run) as services:
-            found = [actors.make_actor(run, services, ledger) for _ in range(count)]
-            yield [Person(actor.id, actor.username, actor.access_token) for actor in found]
+            began = time.monotonic()
+            found = [Person(**vars(member)) for member in crowd.make(run, services.auth, ledger, count)]
+            took = time.monotonic() - began
+            journal.event("note", level="info", text=f"{count} people signed in within {took:.1f} s")
+            yield found
     finally:
         for failure in ledger.undo_all():
             print(f"left behind: {failure}", flush=True)
