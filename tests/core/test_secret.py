@@ -67,3 +67,13 @@ def test_bytes_keep_their_length_elsewhere():
     redactor = Redactor(["topsecretvalue"])
     data = bytes(range(256)) + b"topsecretvalue" + bytes(range(256))
     assert redactor.bytes(data) == bytes(range(256)) + MASK.encode() + bytes(range(256))
+
+
+def test_the_longest_secret_is_masked_whole_and_all_of_thousands_are():
+    redactor = Redactor(["secret-1", "secret-12", "secret"])
+    assert redactor.text("secret-12 secret-1 secret") == f"{MASK} {MASK} {MASK}"
+    many = [f"value-{n:05d}-of-many" for n in range(3000)]
+    for value in many:
+        redactor.add(value)
+    assert redactor.text(" ".join(many)) == " ".join([MASK] * len(many))
+    assert redactor.text("short") == "short"
