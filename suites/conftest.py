@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from core.errors import AssayError
 from core.ledger import Ledger
-from fixtures.actors import Actor, make_actor
+from fixtures.actors import Actor, Crowd, make_actor
 from fixtures.files import MadeFile
 from fixtures.run import Run
+from fixtures.services import undoers
 from fixtures.toolbox import Services
 from scenarios.api.place import Place
 
@@ -24,6 +26,15 @@ def actor(run: Run, services: Services, ledger: Ledger) -> Callable[[], Actor]:
 def person(actor: Callable[[], Actor]) -> Actor:
     """One signed-in person, for checks that need no second."""
     return actor()
+
+
+@pytest.fixture(scope="session")
+def crowd(run: Run, services: Services) -> Iterator[Crowd]:
+    """`crowd.of(n)` are people whom the checks of this process share; undone when it ends."""
+    ledger = Ledger(run.journal, undoers(run))
+    yield Crowd(run, services, ledger)
+    if failures := ledger.undo_all():
+        raise AssayError("left behind: " + "; ".join(failures))
 
 
 @pytest.fixture
