@@ -81,7 +81,8 @@ class Database(OpenUser):
     def search(self) -> None:
         """The published posts of somebody, by their name in the title."""
         name = TRUTH.somebody()
-        database.search_posts(self.port(SEARCH, TRUTH.search(name)), PLACE, self.person.token, name)
+        port = self.port(SEARCH, TRUTH.search(name))
+        database.search_posts(port, PLACE, self.person.token, f"{name} ")  # no longer name begins so
 
     @task(2)
     def turn_pages(self) -> None:

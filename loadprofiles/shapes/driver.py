@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Any
@@ -25,6 +26,7 @@ class Driver(LoadTestShape):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of each quick change
         self._shape = os.environ.get(shapes.VARIABLE, shapes.STEADY)
         self._seconds = float(os.environ.get(shapes.FOR, "30"))
         self._steps: Steps | None = None

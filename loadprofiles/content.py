@@ -1,0 +1,52 @@
+"""Visitors open content pages, cached and not; each page must be word for word what Builder.io holds.
+
+    assay load content --users 20 --for 60s
+
+perf.content is judged on what was not in the cache (`cache=miss`): each such request names an audience of its own,
+for which nothing can be kept yet. Pages are made before the load at Builder.io and go afterwards, kept copies too.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from itertools import count
+
+from locust import task
+
+from loadprofiles.engine import Measure, OpenUser, Poisson
+from loadprofiles.truth.pages import PAGES_MADE, Kept, fresh
+from scenarios.api import content
+from scenarios.api.place import Place
+
+PAGES = 8
+"""Content pages, made before."""
+
+PLACE = Place(os.environ.get("PLATFORM_URL", "").rstrip("/"), "", "")
+MISS, HIT = (Measure("perf.content", cache=state) for state in ("miss", "hit"))
+_numbers = count(1)
+
+
+class Visitor(OpenUser):
+    """Somebody who is not signed in, at an address of their own."""
+
+    host = PLACE.platform
+    own_address = True
+    arrivals = Poisson
+
+    def on_start(self) -> None:
+        """One port for each page that is kept."""
+        self.kept = [(page["path"], self.port(HIT, Kept(page))) for page in PAGES_MADE]
+
+    @task(2)
+    def open_page_anew(self) -> None:
+        """A page for an audience that nobody was before: Builder.io is asked."""
+        page = random.choice(PAGES_MADE)  # noqa: S311 (a choice, not a secret)
+        audience = f"load-{os.getpid()}-{next(_numbers)}"
+        content.page(self.port(MISS, fresh(page)), PLACE, page["path"], audience=audience)
+
+    @task(3)
+    def open_page(self) -> None:
+        """A page that is kept."""
+        path, port = random.choice(self.kept)  # noqa: S311
+        content.page(port, PLACE, path)

@@ -1,0 +1,108 @@
+"""Probes of what people need, ten at a time: is each answer right within its deadline?
+
+    assay load uptime --users 10 --rate 25 --for 130s
+
+Availability is an exact binomial interval: for 99.9 % at 95 % confidence 2,995 probes must pass without a failure.
+A probe that is refused (429), wrong or later than DEADLINE seconds has failed; none is repeated.
+"""
+
+from __future__ import annotations
+
+import os
+
+from locust import task
+
+from loadprofiles.engine import Measure, OpenUser, Response, Uniform
+from scenarios.api.place import Place
+
+PEOPLE = 5
+"""Identities that this load shares out among its users."""
+DEADLINE = 5.0
+
+PLACE = Place(
+    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
+    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
+    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
+)
+PROBES = {
+    what: Measure("prod.uptime", probe=what) for what in ("health", "page", "sign-in", "database", "files")
+}
+
+
+class Prober(OpenUser):
+    """Asks from outside, signed in where people are."""
+
+    host = PLACE.platform
+    own_address = True
+    timeout = DEADLINE
+    arrivals = Uniform
+
+    def on_start(self) -> None:
+        """A port for each kind of probe, with its check."""
+        me = self.person.id
+        self.health = self.port(PROBES["health"], healthy)
+        self.page = self.port(PROBES["page"], a_page)
+        self.me = self.port(PROBES["sign-in"], lambda answer: _holds(answer, "id", me))
+        self.row = self.port(PROBES["database"], lambda answer: _holds(answer, "id", me, rows=True))
+        self.list = self.port(PROBES["files"], lambda answer: _holds(answer, "total", 0))
+
+    @task
+    def probe_health(self) -> None:
+        """The platform's own word on every core service."""
+        self.health.request("GET", f"{PLACE.platform}/api/health", headers=PLACE.platform_headers())
+
+    @task
+    def probe_page(self) -> None:
+        """The web app's first page."""
+        self.page.request("GET", f"{PLACE.platform}/", headers={"accept": "text/html"})
+
+    @task
+    def probe_sign_in(self) -> None:
+        """Auth knows whose token this is."""
+        headers = PLACE.rest_headers(self.person.token)
+        self.me.request("GET", f"{PLACE.supabase}/auth/v1/user", headers=headers)
+
+    @task
+    def probe_database(self) -> None:
+        """One's own profile."""
+        query = f"select=id&id=eq.{self.person.id}"
+        headers = PLACE.rest_headers(self.person.token)
+        self.row.request("GET", f"{PLACE.supabase}/rest/v1/profiles?{query}", headers=headers)
+
+    @task
+    def probe_files(self) -> None:
+        """The list of one's own files, of which there are none."""
+        headers = PLACE.platform_headers(self.person.token)
+        self.list.request("GET", f"{PLACE.platform}/api/files", headers=headers)
+
+
+def healthy(answer: Response) -> str | None:
+    """200, and no core service that fails; `degraded` means that an outer one is away."""
+    if answer.status != 200:
+        return f"answered {answer.status}"
+    told = answer.json()
+    away = [name for name, service in told["services"].items() if service["core"] and not service["ok"]]
+    if away:
+        return f"core services are down: {', '.join(away)}"
+    return None if told["status"] in ("ok", "degraded") else f"says {told['status']}"
+
+
+def a_page(answer: Response) -> str | None:
+    """The whole web page."""
+    if answer.status != 200:
+        return f"answered {answer.status}"
+    text = answer.text.lower()
+    return None if "<html" in text and text.rstrip().endswith("</html>") else "no whole web page"
+
+
+def _holds(answer: Response, key: str, value: object, *, rows: bool = False) -> str | None:
+    if answer.status != 200:
+        return f"answered {answer.status}"
+    try:
+        told = answer.json()
+    except ValueError:
+        return "the body is no JSON (cut or altered)"
+    one = told[0] if rows and isinstance(told, list) and len(told) == 1 else told
+    if not isinstance(one, dict) or one.get(key) != value:
+        return f"{key} is not what it must be"
+    return None
