@@ -70,8 +70,12 @@ class Releases:
         found |= {one["version"]: self._shape(one) for one in self.store.all(RELEASE)}
         return dict(sorted(found.items(), key=lambda item: item[1]["dateCreated"], reverse=True))
 
+    def _deploys(self, version: str) -> list[dict[str, Any]]:
+        kept = [one for one in self.store.all(DEPLOY) if one["version"] == version]
+        return [{name: value for name, value in one.items() if name != "version"} for one in kept]
+
     def _shape(self, release: dict[str, Any]) -> dict[str, Any]:
-        deploys = [one for one in self.store.all(DEPLOY) if one["version"] == release["version"]]
+        deploys = self._deploys(release["version"])
         package, _, short = release["version"].rpartition("@")
         return {
             "id": 1,
@@ -84,7 +88,7 @@ class Releases:
             "commitCount": len(release.get("commits", [])),
             "lastCommit": None,
             "deployCount": len(deploys),
-            "lastDeploy": {k: v for k, v in deploys[-1].items() if k != "version"} if deploys else None,
+            "lastDeploy": deploys[-1] if deploys else None,
             "authors": [],
             "data": {},
             "newGroups": 0,
@@ -142,7 +146,7 @@ class Releases:
         if version not in await self._known():
             return missing()
         if request.method == "GET":
-            found = [one for one in self.store.all(DEPLOY) if one["version"] == version]
+            found = self._deploys(version)
             return JSONResponse(list(reversed(found)), headers=BY_RECORDER)
         body = await read_json(request)
         if not body.get("environment"):

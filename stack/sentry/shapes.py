@@ -34,6 +34,11 @@ def part(data: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def sdk_of(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what sent a payload, by name and version: all that Sentry shows of it."""
+    return {name: part(data, "sdk").get(name) for name in ("name", "version")}
+
+
 def tags_of(data: dict[str, Any]) -> list[dict[str, str]]:
     """Return an event's tags with those that Sentry makes of its fields."""
     given = data.get("tags") or {}
@@ -156,7 +161,7 @@ def error_shape(event: dict[str, Any], *, full: bool) -> dict[str, Any]:
         "context": data.get("extra") or {},
         "dist": data.get("dist"),
         "release": {"version": release} if release else None,
-        "sdk": data.get("sdk"),
+        "sdk": sdk_of(data),
         "packages": data.get("modules") or {},
         "fingerprints": data.get("fingerprint") or [],
         "errors": [],
@@ -241,7 +246,7 @@ def transaction_shape(body: dict[str, Any], at: float) -> dict[str, Any]:
         "entries": [{"type": "spans", "data": body.get("spans") or []}],
         "measurements": body.get("measurements") or {},
         "release": {"version": body["release"]} if body.get("release") else None,
-        "sdk": body.get("sdk"),
+        "sdk": sdk_of(body),
         "errors": [],
         "_meta": {},
     }

@@ -1,9 +1,9 @@
 """Mixpanel: events and profiles in, raw export and profile query back, and deletion requests.
 
-Sources: Mixpanel's API reference, "Track events" (`verbose`, `ip`; 1 or 0; events of the last five days),
-"Import events" (strict: 400 with `failed_records`; 2,000 events a batch; service account), "User profiles"
-(/engage operations), "Raw event export" (lines of JSON, dates in the project's time zone, insert ids
-deduplicated) and "GDPR API" (`data-deletions/v3.0`); and the clients mixpanel (Python), mixpanel-browser.
+Sources: Mixpanel's API reference and the OpenAPI descriptions behind it (mixpanel/docs, `openapi/`), "Track
+events" (`verbose`; 1 or 0; events of the last five days), "Import events" (strict: 400 with `failed_records`;
+2,000 events a batch; service account), "User profiles" (/engage operations), "Raw event export" (lines of
+JSON) and "GDPR API" (`data-deletions/v3.0`); and the clients mixpanel (Python), mixpanel-browser.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,8 +34,13 @@ TRACK_LIMIT = 2_000
 IMPORT_LIMIT = 2_000
 IMPORT_BYTES = 10 * 1024 * 1024
 OLDEST_TRACKED = 5 * 86_400
-OLDEST_IMPORTED = 5 * 365 * 86_400
+OLDEST_IMPORTED = 365 * 86_400
+"""1971-01-01 in epoch seconds."""
+EXPORT_LIMIT = 100_000
 INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+NOBODY = {"00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na",
+          "undefined", "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}"}  # fmt: skip
+"""Values that "Import events" refuses as `distinct_id` and as `$insert_id`."""
 
 
 class Refused(Exception):
@@ -86,45 +92,51 @@ class Mixpanel:
         found = json.loads(text)
         return (found if isinstance(found, list) else [found]), parameters
 
-    async def _received(self, request: Request, *, judge: Any, keep: Any) -> Response:
-        """Answer `track`, `engage` and `groups`, which share their forms."""
+    async def _received(self, request: Request, *, token: Any, judge: Any, keep: Any) -> Response:
+        """Answer `track`, `engage` and `groups`, which share their forms.
+
+        1 means that at least one record is valid and "does not signify a valid project token"; a record with a
+        token of nobody's, or of another project's, is taken and shown nowhere in this one.
+        """
         parameters = dict(request.query_params)
-        error = None
         try:
             items, parameters = await self._items(request)
-            if len(items) > TRACK_LIMIT:
-                error = f"request contains more than {TRACK_LIMIT} records"
-            else:
-                error = next((wrong for item in items if (wrong := judge(item))), None)
         except TooLarge:
             return JSONResponse({"status": 0, "error": "request exceeds max limit"}, 413)
         except (Unreadable, ValueError):
-            error = "data, missing or empty"
-        if error is None:
-            with self.store.together():
-                for item in items:
+            items = []
+        wrong: list[str | None] = ["data, missing or empty"]
+        if len(items) > TRACK_LIMIT:
+            wrong = [f"request contains more than {TRACK_LIMIT} records"]
+        elif items:
+            wrong = [judge(item) for item in items]
+        error = None if None in wrong else wrong[0]
+        with self.store.together():
+            for item, why in zip(items, wrong, strict=False):
+                why = why or (None if same(str(token(item)), self.token) else "a token of another project")
+                if why is None:
                     keep(item)
-        else:
-            self.store.append(DROPPED, {"why": error, "path": request.url.path})
+                else:
+                    self.store.append(DROPPED, {"why": why, "path": request.url.path})
         if parameters.get("verbose") == "1":
             return JSONResponse({"error": error, "status": 0 if error else 1})
         return PlainTextResponse("0" if error else "1")
-
-    def _judge_token(self, token: Any) -> str | None:
-        if not token:
-            return "token, missing or empty"
-        return None if same(str(token), self.token) else "token, invalid"
 
     def _judge_event(self, event: Any) -> str | None:
         if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
             return "properties, missing or empty"
         if not isinstance(event.get("event"), str) or not event["event"]:
             return "event, missing or empty"
-        return self._judge_token(event["properties"].get("token"))
+        return None if event["properties"].get("token") else "token, missing or empty"
 
     async def track(self, request: Request) -> Response:
         """`/track`: one or more events; an old one is taken and not kept."""
-        return await self._received(request, judge=self._judge_event, keep=self._keep_tracked)
+        return await self._received(
+            request,
+            token=lambda event: event["properties"]["token"],
+            judge=self._judge_event,
+            keep=self._keep_tracked,
+        )
 
     def _keep_tracked(self, event: dict[str, Any]) -> None:
         if event["event"] == "$create_alias":
@@ -160,14 +172,18 @@ class Mixpanel:
 
     # -- import
 
-    def _authenticate(self, request: Request) -> None:
-        """Refuse a request without the project's secret (or service account) in basic authentication."""
+    def _authenticate(self, request: Request, *, by_token: bool = False) -> None:
+        """Refuse a request without the project's secret (or service account) in basic authentication.
+
+        `by_token`: the project's token is enough, as user name with an empty password (import alone).
+        """
         scheme, _, coded = request.headers.get("authorization", "").partition(" ")
         try:
             name, _, password = base64.b64decode(coded).decode().partition(":")
         except ValueError:
             name, password = "", ""
         known = same(name, self.secret) or (bool(name) and same(password, self.secret))
+        known = known or (by_token and not password and same(name, self.token))
         if scheme.lower() != "basic" or not known:
             error = {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
             raise Refused(JSONResponse(error, 401))
@@ -179,7 +195,7 @@ class Mixpanel:
     async def import_events(self, request: Request) -> Response:
         """`POST /import`: a batch of events; strict (the default) says which are wrong."""
         try:
-            self._authenticate(request)
+            self._authenticate(request, by_token=True)
             items, parameters = await self._items(request)
         except Refused as refused:
             return refused.response
@@ -229,15 +245,13 @@ class Mixpanel:
         properties = event["properties"]
         if not isinstance(event.get("event"), str) or not event["event"]:
             return "event", "'event' is missing or empty"
-        if properties.get("token") and not same(str(properties["token"]), self.token):
-            return "properties.token", "'properties.token' is not this project's"
         if properties.get("time") is None:
             return "properties.time", "'properties.time' is required"
         at = self._time(properties["time"])
         if at is None:
             return "properties.time", "'properties.time' is invalid: must be specified as unix time"
-        if not time.time() - OLDEST_IMPORTED <= at <= time.time() + 3600:
-            message = "'properties.time' is invalid: must be in the last 5 years and not 1 hour ahead"
+        if not OLDEST_IMPORTED <= at <= time.time() + 3600:
+            message = "'properties.time' is invalid: must be after 1971-01-01 and not over 1 hour ahead"
             return "properties.time", message
         if (
             "distinct_id" not in properties
@@ -245,7 +259,10 @@ class Mixpanel:
             and "$device_id" not in properties
         ):
             return "properties.distinct_id", "'properties.distinct_id' is required"
-        if not INSERT_ID.fullmatch(str(properties.get("$insert_id", ""))):
+        if str(properties.get("distinct_id")) in NOBODY:
+            return "properties.distinct_id", "'properties.distinct_id' names nobody"
+        insert_id = str(properties.get("$insert_id", ""))
+        if insert_id in NOBODY or not INSERT_ID.fullmatch(insert_id):
             return "properties.$insert_id", "'properties.$insert_id' must be 1 to 36 of A-Z, a-z, 0-9 and -"
         return None
 
@@ -254,13 +271,15 @@ class Mixpanel:
     def _judge_profile(self, update: Any) -> str | None:
         if not isinstance(update, dict):
             return "data, missing or empty"
-        if wrong := self._judge_token(update.get("$token")):
-            return "$" + wrong
+        if not update.get("$token"):
+            return "$token, missing or empty"
         return None if update.get("$distinct_id") not in (None, "") else "$distinct_id, missing or empty"
 
     async def engage(self, request: Request) -> Response:
         """`/engage`: profile operations."""
-        return await self._received(request, judge=self._judge_profile, keep=self._update_profile)
+        return await self._received(
+            request, token=itemgetter("$token"), judge=self._judge_profile, keep=self._update_profile
+        )
 
     def _update_profile(self, update: dict[str, Any]) -> None:
         distinct = str(update["$distinct_id"])
@@ -290,8 +309,8 @@ class Mixpanel:
     def _judge_group(self, update: Any) -> str | None:
         if not isinstance(update, dict):
             return "data, missing or empty"
-        if wrong := self._judge_token(update.get("$token")):
-            return "$" + wrong
+        if not update.get("$token"):
+            return "$token, missing or empty"
         return None if update.get("$group_key") else "$group_key, missing or empty"
 
     async def groups(self, request: Request) -> Response:
@@ -300,7 +319,7 @@ class Mixpanel:
         def keep(update: dict[str, Any]) -> None:
             self.store.put(GROUP, json.dumps([update["$group_key"], update.get("$group_id")]), update)
 
-        return await self._received(request, judge=self._judge_group, keep=keep)
+        return await self._received(request, token=itemgetter("$token"), judge=self._judge_group, keep=keep)
 
     # -- data.mixpanel.com
 
@@ -321,7 +340,9 @@ class Mixpanel:
             names = json.loads(asked["event"]) if asked.get("event") else None
             names = [names] if isinstance(names, str) else names
             condition = where(asked.get("where", ""))
-            limit = int(asked.get("limit", 100_000))
+            limit = int(asked.get("limit", EXPORT_LIMIT))
+            if not 0 < limit <= EXPORT_LIMIT:
+                raise ValueError("limit")
         except KeyError as error:
             return JSONResponse({"error": f"{error.args[0]} is a required parameter"}, 400)
         except ValueError as error:
@@ -350,6 +371,7 @@ class Mixpanel:
             Route("/api/query/engage", self.query_profiles, methods=["GET", "POST"]),
             Route("/api/2.0/engage", self.query_profiles, methods=["GET", "POST"]),
             Route("/api/app/data-deletions/v3.0/", self.request_deletion, methods=["POST"]),
+            Route("/api/app/data-deletions/v3.0", self.request_deletion, methods=["POST"]),
             Route("/api/app/data-deletions/v3.0/{task}", self.deletion, methods=["GET"]),
         ]
 
@@ -406,7 +428,7 @@ class Mixpanel:
             "requested": time.time(),
         }
         self.store.put(DELETION, task["tracking_id"], task)
-        return JSONResponse({"status": "ok", "results": {"task_id": task["tracking_id"]}})
+        return JSONResponse({"status": "ok", "results": {"task_id": task["tracking_id"]}}, 201)
 
     def _settle(self) -> None:
         """Do the deletions that are due."""
@@ -428,10 +450,11 @@ class Mixpanel:
         state = "SUCCESS" if task.get("done") else "PENDING"
         results = {
             "status": state,
-            "result": "",
             "distinct_ids": task["distinct_ids"],
             "compliance_type": task["compliance_type"],
             "tracking_id": task["tracking_id"],
+            "requesting_user": "assay@localhost",
+            "project_id": int(self.project),
             "date_requested": datetime.fromtimestamp(task["requested"], UTC).isoformat(),
         }
         return JSONResponse({"status": "ok", "results": results})

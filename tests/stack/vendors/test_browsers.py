@@ -111,8 +111,7 @@ def test_compressed_rum_batches_arrive(vendors, site, marker, form):
         def indexed() -> bool:
             page.wait_for_timeout(50)  # Playwright sees answers only while it waits
             events = rum_events(vendors, f"@type:action @context.marker:{marker}")
-            names: set[str] = {event["action"]["target"]["name"] for event in events}
-            return names == wanted
+            return bool(wanted == {event["action"]["target"]["name"] for event in events})
 
         until(indexed, 20)
     assert set(compressed) == {202}
