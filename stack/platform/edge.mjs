@@ -10,7 +10,12 @@ export default worker;
 
 let faults = [];
 
-/** A planned fault: {"path": regex, "method"?, "status"?, "delay_ms"?, "count"?}; POST replaces all, [] ends them. */
+/** A binding whose service is away: every call of it fails. */
+const away = (name) => new Proxy({}, {
+  get: (_, method) => method === "resumeMultipartUpload" ? () => away(name) : async () => { throw new Error(`${name} is away: a planned fault.`); },
+});
+
+/** A planned fault: {"path": regex, "method"?, "status"?, "delay_ms"?, "count"?} or {"binding": "R2"|"KV"}; POST replaces all, [] ends them. */
 async function control(request, env) {
   if (request.headers.get("authorization") !== `Bearer ${env.CONTROL_TOKEN}`) return new Response("wrong control token", { status: 401 });
   const { pathname } = new URL(request.url);
@@ -28,13 +33,14 @@ export class Edge extends WorkerEntrypoint {
     if (pathname.startsWith("/__control/")) return control(request, this.env);
     const headers = new Headers(request.headers);
     headers.set("cf-connecting-ip", clientAddress(request));
-    const fault = faults.find((f) => f.count > 0 && f.path.test(pathname) && (!f.method || f.method === request.method));
+    const fault = faults.find((f) => !f.binding && f.count > 0 && f.path.test(pathname) && (!f.method || f.method === request.method));
     if (fault) {
       fault.count -= 1;
       if (fault.delay_ms) await scheduler.wait(fault.delay_ms);
       if (fault.status) return Response.json({ error: { code: "unavailable", message: "A planned fault.", trace: "", details: {} } }, { status: fault.status });
     }
-    return worker.fetch(new Request(request, { headers }), this.env, this.ctx);
+    const gone = Object.fromEntries(faults.filter((f) => f.binding).map((f) => [f.binding, away(f.binding)]));
+    return worker.fetch(new Request(request, { headers }), { ...this.env, ...gone }, this.ctx);
   }
 }
 

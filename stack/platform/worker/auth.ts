@@ -66,7 +66,7 @@ export async function verify(env: Env, token: string): Promise<User> {
   if (![claims.aud].flat().includes("authenticated") || claims.role !== "authenticated") refuse("The access token is for another audience.");
   if (claims.iss !== `${env.VITE_SUPABASE_URL}/auth/v1`) refuse("The access token has another issuer.");
   await verifySignature(env, token, head, parts as [string, string, string]);
-  if (await env.KV.get(`erased:${claims.sub}`)) refuse("This account no longer exists.");
+  if (await erased(env, claims.sub, token)) refuse("This account no longer exists.");
   const name = claims.user_metadata?.username;
   const user: User = {
     id: claims.sub, email: claims.email ?? "", role: claims.role!, expiresAt: claims.exp, token,
@@ -75,6 +75,17 @@ export async function verify(env: Env, token: string): Promise<User> {
   if (verified.size > 5000) verified.clear();
   verified.set(token, { until: Date.now() + BELIEF_MS, user });
   return user;
+}
+
+/** Whether the account was erased while its token lives on. KV remembers; while KV is away, Auth itself is asked. */
+async function erased(env: Env, id: string, token: string): Promise<boolean> {
+  try {
+    return (await env.KV.get(`erased:${id}`)) !== null;
+  } catch {
+    const answer = await supabase(env, "/auth/v1/user", { token, service: "auth" });
+    await answer.body?.cancel();
+    return !answer.ok;
+  }
 }
 
 async function verifySignature(env: Env, token: string, head: { alg?: string; kid?: string }, parts: [string, string, string]): Promise<void> {

@@ -52,7 +52,7 @@ export async function getContent(call: Call): Promise<Response> {
   const attribute = (name: string, form: RegExp) => form.exec(url.searchParams.get(name) ?? "")?.[0] ?? "";
   const attributes = { locale: attribute("locale", /^[a-z]{2}(-[A-Za-z]{2,4})?$/), device: attribute("device", /^(desktop|mobile|tablet)$/), audience: attribute("audience", /^[\w-]{1,32}$/) };
   const key = cacheKey(path, attributes);
-  const kept = await env.KV.get<Kept>(key, "json");
+  const kept = await env.KV.get<Kept>(key, "json").catch(() => null); // without KV every page is asked for
   const done = async (cache: "hit" | "miss" | "stale", it: Kept, builderMs?: number) => {
     metric(call, "platform.content.duration", Date.now() - started, [`cache:${cache}`]);
     if (cache !== "hit") transaction(call, "GET /api/content", "http.server", started, "ok", { cache });
@@ -62,13 +62,13 @@ export async function getContent(call: Call): Promise<Response> {
   const asked = Date.now();
   try {
     // Just after a change Builder.io's own cache may still answer with the old page, which we would keep.
-    const changed = (await env.KV.get(changedKey(path))) !== null;
+    const changed = (await env.KV.get(changedKey(path)).catch(() => "unknown")) !== null;
     const content = await fetchContent(env, path, attributes, changed);
     if (!content) {
-      if (kept) ctx.waitUntil(env.KV.delete(key));
+      if (kept) ctx.waitUntil(env.KV.delete(key).catch(() => undefined));
       throw new ApiError("content_not_found", `Nothing is published at ${path}.`, { path }, { "x-cache": "miss" });
     }
-    ctx.waitUntil(keep(env, key, content));
+    ctx.waitUntil(keep(env, key, content).catch(() => undefined));
     return done("miss", { content, fetched_at: Date.now() }, Date.now() - asked);
   } catch (error) {
     if (!(error instanceof UpstreamError) || !kept) throw error;

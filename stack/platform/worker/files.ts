@@ -1,7 +1,7 @@
 /** File management (P2.3): list and search, versions, rename, move, batch, download, signed links. */
 import { requireUser } from "./auth";
 import { type Call, type Env } from "./env";
-import { ApiError, hex, hmac, isUuid, json, readJson, sameSecret, UpstreamError } from "./http";
+import { ApiError, from, hex, hmac, isUuid, json, readJson, sameSecret, UpstreamError } from "./http";
 import { emptyTrash } from "./janitor";
 import { presignR2 } from "./presign";
 import { rows, rpc, storage } from "./supabase";
@@ -202,7 +202,7 @@ export async function fileContent(call: Call, id: string): Promise<Response> {
 
 async function bytes(env: Env, it: FileRow | VersionRow, range?: { offset: number; length: number }): Promise<ReadableStream> {
   if (it.store === "r2") {
-    const object = await env.R2.get(it.object_key, range ? { range } : {});
+    const object = await from("r2", env.R2.get(it.object_key, range ? { range } : {}));
     if (!object) throw new UpstreamError("r2", "R2 does not have this object.");
     return object.body;
   }

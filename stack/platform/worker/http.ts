@@ -29,6 +29,10 @@ export class UpstreamError extends ApiError {
   }
 }
 
+/** What a service answers; whatever else it throws becomes UpstreamError with its name. */
+export const from = <T>(service: string, answer: Promise<T>): Promise<T> =>
+  answer.catch((error: unknown) => { throw error instanceof ApiError ? error : new UpstreamError(service, `It did not answer: ${String(error)}`); });
+
 export const json = (value: unknown, status = 200, headers: Record<string, string> = {}): Response =>
   new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json; charset=utf-8", ...headers } });
 

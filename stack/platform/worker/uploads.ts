@@ -6,7 +6,7 @@
 import { limit, requireUser, type User } from "./auth";
 import { type Call, type Env, FILE_MAX, ONE_REQUEST_MAX, PART_SIZE, QUOTA, R2_ABOVE } from "./env";
 import { fileOf, type FileRow } from "./files";
-import { ApiError, hex, isUuid, json, readJson, UpstreamError } from "./http";
+import { ApiError, from, hex, isUuid, json, readJson, UpstreamError } from "./http";
 import { armJanitor, emptyTrash } from "./janitor";
 import { metric, transaction } from "./observe";
 import { rows, rpc, storage } from "./supabase";
@@ -112,14 +112,16 @@ async function pour(env: Env, upload: Upload, body: ReadableStream<Uint8Array>, 
   const { readable, writable } = new FixedLengthStream(upload.size);
   const out = writable.getWriter();
   const put = env.R2.put(upload.object_key, readable, { httpMetadata: { contentType: upload.mime }, customMetadata: { upload: upload.id } });
-  put.catch(() => undefined); // awaited below; a failure while we still read must not be "unhandled"
+  // R2 that fails may leave the stream unread, and writing to it would wait for ever.
+  const failed = new Promise<never>((_, no) => void put.catch(no));
+  failed.catch(() => undefined); // awaited below; a failure while we still read must not be "unhandled"
   try {
     for (let first = true, got = 0; got < upload.size; first = false) {
       const { value, done } = await reader.readAtLeast(Math.min(BLOCK / 2, upload.size - got), new Uint8Array(BLOCK));
       if (!value?.length || done) throw new ApiError("bad_request", "The body is shorter than its Content-Length.");
       if (first) checkContent(upload.mime, value.subarray(0, HEAD_BYTES));
       got += value.length;
-      await Promise.all([sums.write(value), out.write(value)]);
+      await Promise.race([Promise.all([sums.write(value), out.write(value)]), failed]);
     }
     await Promise.all([sums.close(), out.close(), put]);
   } catch (error) {
@@ -145,7 +147,7 @@ export async function uploadStart(call: Call): Promise<Response> {
   wantedSum(asked.sha256);
   const upload = await begin(call, user, { name: asked.name, folder: asked.folder, size, mime }, PART_SIZE);
   try {
-    const multipart = await call.env.R2.createMultipartUpload(upload.object_key, { httpMetadata: { contentType: mime }, customMetadata: { upload: upload.id } });
+    const multipart = await from("r2", call.env.R2.createMultipartUpload(upload.object_key, { httpMetadata: { contentType: mime }, customMetadata: { upload: upload.id } }));
     const touched = await touch(call.env, upload, { p_multipart_id: multipart.uploadId });
     return json({ upload: told(touched) }, 201);
   } catch (error) {
@@ -179,7 +181,7 @@ export async function uploadPart(call: Call, id: string, part: string): Promise<
     checkContent(upload.mime, bytes.subarray(0, HEAD_BYTES));
     body = bytes;
   }
-  const stored = await call.env.R2.resumeMultipartUpload(upload.object_key, upload.multipart_id!).uploadPart(n, body);
+  const stored = await from("r2", call.env.R2.resumeMultipartUpload(upload.object_key, upload.multipart_id!).uploadPart(n, body));
   await touch(call.env, upload, { p_part: n, p_etag: stored.etag, p_part_bytes: length });
   return json({ part: n, etag: stored.etag, size: length });
 }
@@ -221,9 +223,9 @@ async function join(env: Env, upload: Upload, count: number, sum?: string): Prom
     await env.R2.resumeMultipartUpload(upload.object_key, upload.multipart_id!).complete(parts);
   } catch (error) {
     // A complete that was cut before its answer has made the object: then go on from there.
-    if ((await env.R2.head(upload.object_key))?.size !== upload.size) throw new UpstreamError("r2", `R2 did not join the parts: ${String(error)}`);
+    if ((await from("r2", env.R2.head(upload.object_key)))?.size !== upload.size) throw new UpstreamError("r2", `R2 did not join the parts: ${String(error)}`);
   }
-  const object = await env.R2.get(upload.object_key);
+  const object = await from("r2", env.R2.get(upload.object_key));
   if (!object) throw new UpstreamError("r2", "R2 lost the object it had just joined.");
   const digest = new crypto.DigestStream("SHA-256");
   await object.body.pipeTo(digest);
