@@ -34,17 +34,7 @@ class Recorder:
 
     def connections(self) -> list[Connection]:
         """Every connection as recorded so far."""
-        return [
-            Connection(
-                name=name,
-                user=user,
-                since=member.since,
-                frames=tuple((frame.at, frame.data) for frame in list(member.frames)),
-                sent=tuple(Sent(*one) for one in member.sent),
-                ended=member.ended,
-            )
-            for name, user, member in self._members
-        ]
+        return [_connection(name, user, member) for name, user, member in self._members]
 
     def kept(self, reader: Actor) -> list[dict[str, Any]]:
         """The room's messages over HTTP, all of them, oldest first."""
@@ -88,25 +78,33 @@ class Recorder:
     def presence_converges(self) -> None:
         """Every open connection comes to see exactly the people who are connected."""
         there = present(self.connections())
-        for connection in self.connections():
-            if connection.ended == "open":
+        for name, user, member in self._members:
+            if member.ended == "open":
                 eventually(
-                    lambda name=connection.name: self._seen(name),  # type: ignore[misc]
+                    lambda one=(name, user, member): seen_present(_connection(*one)),  # type: ignore[misc]
                     until=lambda seen: seen == there,
                     within=10,
-                    claim=f"{connection.name} sees exactly the {len(there)} people who are there",
+                    claim=f"{name} sees exactly the {len(there)} people who are there",
                     service=ROOMS,
                 )
         expect_equal(present(self.connections()), there, "nobody came or went meanwhile", service=ROOMS)
-
-    def _seen(self, name: str) -> set[str]:
-        return next(seen_present(c) for c in self.connections() if c.name == name)
 
     def close(self) -> None:
         """Ends every open connection."""
         for _, _, member in self._members:
             if member.ended == "open":
                 member.close()
+
+
+def _connection(name: str, user: str, member: Member) -> Connection:
+    return Connection(
+        name=name,
+        user=user,
+        since=member.since,
+        frames=tuple((frame.at, frame.data) for frame in list(member.frames)),
+        sent=tuple(Sent(*one) for one in member.sent),
+        ended=member.ended,
+    )
 
 
 def say_all(member: Member, bodies: Sequence[tuple[str, str]], *, within: float = 15) -> None:

@@ -14,7 +14,7 @@ ROOMS = "rooms"
 @check(
     "realtime.two_people_reconnect",
     "Two people in a room: one loses the connection and gets what was missed",
-    requirement=("P5.1", "P5.2", "done.nomocks"),
+    requirement=("P5.1", "P5.2", "perf.rooms", "done.nomocks"),
     service=ROOMS,
     capability="rooms.websocket",
 )

@@ -1,0 +1,54 @@
+"""What the checks that take services away share: the platform's own word on them, and a kept page made old."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.clock import eventually
+from core.permit import Action
+from fixtures.services.kv import content_keys
+from fixtures.toolbox import Services
+
+PLATFORM = "platform"
+ACTIONS = (Action.READ, Action.WRITE, Action.ADMIN, Action.OUTAGE)
+WHY = "a service is taken away, its absence awaited, and its return"
+TIMEOUT = 120.0
+
+
+def health(services: Services) -> dict[str, Any]:
+    """The platform's own word on its services; a health page answers 503 when it is down."""
+    answer = services.platform.call("GET", "/api/health", allow=(503,))
+    document: dict[str, Any] = answer.expect(200, 503, claim="the health page answers").json(dict)
+    return document
+
+
+def well_again(services: Services) -> None:
+    """Waits until the platform says that all its services are well."""
+    eventually(
+        lambda: health(services)["status"],
+        until=lambda status: status == "ok",
+        within=60,
+        claim="all services are well again",
+        service=PLATFORM,
+    )
+
+
+def told_ill(services: Services, *names: str) -> dict[str, Any]:
+    """Waits until the health page says that these services are ill; returns it."""
+    return eventually(
+        lambda: health(services),
+        until=lambda h: all(not h["services"][name]["ok"] for name in names),
+        within=30,
+        claim=f"the health page says that {' and '.join(names)} are away",
+        service=PLATFORM,
+    )
+
+
+def make_old(services: Services, path: str) -> None:
+    """Makes every kept copy of a page an hour and more old."""
+    for key in eventually(
+        lambda: services.kv.keys(content_keys(path)), within=30, claim="the page is kept in KV", service="kv"
+    ):
+        kept = json.loads(services.kv.get(key) or b"{}")
+        services.kv.put(key, json.dumps({**kept, "fetched_at": kept["fetched_at"] - 4_000_000}).encode())

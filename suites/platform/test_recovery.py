@@ -1,0 +1,110 @@
+"""risk.fallback: what was acknowledged outlasts a restart of the platform and the sleep of a room."""
+
+from __future__ import annotations
+
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
+from core.passport import check
+from fixtures.control import outage
+from fixtures.files import MIB
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.api import content
+from scenarios.api.place import Place
+from suites.content.pages import new_page
+from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, well_again
+from suites.realtime.recorder import Recorder, say_all
+from suites.storage.uploads import expect_content, prepared
+from suites.types import NewActor, NewFile, Witness
+
+
+@check(
+    "fallback.restart",
+    "The platform killed and started again has lost nothing that it acknowledged",
+    requirement=("risk.fallback", "P5.1", "P5.2", "done.nomocks"),
+    service=PLATFORM,
+    capability="platform.api",
+    actions=ACTIONS,
+    timeout=TIMEOUT,
+    why_slow=WHY,
+    exclusive=True,
+)
+def test_restart(
+    run: Run,
+    services: Services,
+    ledger: Ledger,
+    place: Place,
+    actor: NewActor,
+    made: NewFile,
+    witness: Witness,
+) -> None:
+    """Messages, a file in R2 and a page in KV, all acknowledged before the kill; members come back with `since`."""
+    anna, boris = actor(), actor()
+    file = made(6 * MIB)
+    stored = prepared(services, place, anna.access_token, file)
+    page = new_page(run, services, ledger, place)
+    page.publish(f"kept {page.tag}")
+    page.served(f"kept {page.tag}")
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    a, b = recorder.join(anna), recorder.join(boris)
+    say_all(a, [(f"c{n}", f"before {n}") for n in range(10)])
+    b.wait_message("before 9")
+    with outage(run, PLATFORM, how="kill"):
+        for member in (a, b):
+            member.wait_closed()
+            member.ended = "cut"
+    well_again(services)
+    a2 = recorder.join(anna, since=a.last_id)
+    recorder.join(boris, since=b.last_id)
+    say_all(a2, [("after", "after the restart")])
+    kept = recorder.judge(boris)
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal(len(kept), 11, "every acknowledged message is there, and the new one", service="rooms")
+    recorder.presence_converges()
+    recorder.close()
+    expect_content(services, anna.access_token, stored, file)
+    served = page.get()
+    expect_equal(
+        (content.cache_state(served), f"kept {page.tag}" in served.text),
+        ("hit", True),
+        "KV still holds the page",
+        service="kv",
+    )
+
+
+@check(
+    "fallback.hibernation",
+    "A room that slept wakes with its members and its messages",
+    requirement=("risk.fallback", "P5.1"),
+    service="rooms",
+    capability="rooms.websocket",
+    timeout=60,
+    why_slow="a Durable Object hibernates only after some ten idle seconds",
+)
+def test_hibernation(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Twelve seconds in which nothing is said or heard, then a message: delivered, acknowledged, in order."""
+    anna, boris = actor(), actor()
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    a, b = recorder.join(anna), recorder.join(boris)
+    a.say("before", "1")
+    b.wait_message("before")
+    heard = len(b.frames)
+    expect(
+        not b.hears_within(12),
+        "an idle room is silent",
+        saw=[f.type for f in b.frames[heard:]],
+        service="rooms",
+    )
+    a.say("after", "2")
+    b.wait_message("after")
+    c = recorder.join(boris)
+    expect_equal(
+        {m["id"] for m in c.welcome["members"]},
+        {anna.id, boris.id},
+        "the woken room knows who is there",
+        service="rooms",
+    )
+    kept = recorder.judge(anna)
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal([m["body"] for m in kept], ["before", "after"], "it has forgotten nothing", service="rooms")
+    recorder.close()

@@ -1,0 +1,104 @@
+"""P5.1: a token that expires while its holder is in a room: the door closes behind them, and opens again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from core.expect import expect, expect_equal
+from core.passport import check
+from core.permit import Action
+from fixtures.actors import Actor
+from fixtures.control import fault
+from fixtures.run import Run
+from fixtures.sdk import preparing, refused
+from fixtures.toolbox import Services
+from suites.realtime.recorder import Recorder
+from suites.types import NewActor, Witness
+
+ROOMS = "rooms"
+LIFE = 5
+"""Seconds that a token lives here; hosted projects give an hour, which no check can wait for."""
+
+
+def session_of(run: Run, services: Services, person: Actor, *, refresh: str = "") -> Actor:
+    """The person with a new session, or with the old one refreshed."""
+    client = services.auth.person()
+    with preparing("a new session"):
+        session = (
+            client.auth.refresh_session(refresh)
+            if refresh
+            else client.auth.sign_in_with_password({"email": person.email, "password": person.password})
+        ).session
+    assert session is not None
+    run.redactor.add(session.access_token)
+    run.redactor.add(session.refresh_token)
+    return replace(person, access_token=session.access_token, refresh_token=session.refresh_token)
+
+
+@check(
+    "realtime.token_expires",
+    "A token that expires in mid-session ends the connection; a fresh one keeps it, or brings its holder back",
+    requirement=("P5.1", "P5.2", "P6.3", "P1.2"),
+    service=ROOMS,
+    capability="rooms.websocket",
+    actions=(Action.READ, Action.WRITE, Action.ADMIN, Action.OUTAGE),
+    timeout=60,
+    why_slow="five seconds of a token's life are waited for",
+    exclusive=True,
+)
+def test_token_expires(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Anna lets hers expire, Boris hands in a fresh one, Cora's lives long; nothing said meanwhile is lost."""
+    anna, boris, cora = actor(), actor(), actor()
+    with fault(run, "supabase", auth={"jwt_expiry": LIFE}):
+        anna, boris = session_of(run, services, anna), session_of(run, services, boris)
+    recorder = Recorder(services, f"assay-{run.tag()}")
+    a, b, c = recorder.join(anna), recorder.join(boris), recorder.join(cora)
+    expires = a.welcome["expires_at"]
+    expect(
+        0 < expires - time.time() <= LIFE,
+        "the welcome says when the token expires",
+        expected=f"within {LIFE} s",
+        saw=f"in {expires - time.time():.1f} s",
+        service=ROOMS,
+    )
+    a.say("before", "before")
+    c.wait_message("before")
+    fresh = session_of(run, services, boris, refresh=boris.refresh_token)
+    b.send({"type": "auth", "token": fresh.access_token})
+    b.wait_type("authed", claim="Boris's fresh token is taken")
+
+    code, _ = a.wait_closed(within=LIFE + 15)
+    a.ended = "cut"
+    expect_equal(code, 4401, "Anna's connection is closed as expired", service=ROOMS)
+    expect(time.time() >= expires - 1, "it is closed no earlier than that", service=ROOMS)
+    c.wait_type("presence", claim="the others see Anna leave", event="leave")
+    c.say("while away", "away")
+    b.wait_message("while away")  # positive control: who renewed the token in time stays
+
+    with refused("401", claim="an expired token opens no room", service=ROOMS):
+        services.rooms.join(recorder.room, anna.access_token)
+    worker = services.platform.call("GET", "/api/me", token=anna.access_token)
+    expect_equal(
+        (worker.status, worker.code),
+        (401, "token_expired"),
+        "the platform's API says that the token has expired",
+        service="platform",
+    )
+    asked = services.auth.as_user("GET", "/user", anna.access_token)
+    expect(
+        asked.status in (401, 403),
+        "Auth refuses the expired token",
+        saw=asked.said(),
+        service="supabase.auth",
+    )
+    back = recorder.join(session_of(run, services, anna, refresh=anna.refresh_token), since=a.last_id)
+    back.say("back", "back")
+    c.wait_message("back")
+    kept = recorder.judge(cora)
+    witness("the room's history over HTTP", f"{len(kept)} messages")
+    expect_equal(
+        [m["body"] for m in kept], ["before", "while away", "back"], "nothing said is lost", service=ROOMS
+    )
+    recorder.presence_converges()
+    recorder.close()
