@@ -67,7 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 made_of = material.made(options.run_dir, people, pages=pages, posts=posts)
                 environment[truth.FILE] = str(stack.enter_context(made_of))
-            return _run(command, environment)
+            code = _run(command, environment)
+            if declared(options.profile, "LEFTOVERS"):
+                from loadprofiles.around import leftovers
+
+                leftovers.sweep(options.run_dir, options.profile, people)
+            return code
     except ConfigError as error:
         print(f"assay load: {error}", file=sys.stderr)
         return USAGE

@@ -1,105 +1,181 @@
-"""Uploads through the platform's route: each person sends a file, has it checked, reads its head, removes it.
+"""Uploads through the platform: small files in one request, larger ones in parallel parts; every byte is verified.
 
-    assay load upload --users 5 --for 60s
+    assay load upload --users 10 --for 60s
     ASSAY_UPLOAD_MB=100 assay load upload --users 20 --for 5m
 
-6 MB unless ASSAY_UPLOAD_MB says otherwise: over 5 MiB the platform must choose R2, else Supabase Storage. The
-body is made while it is sent from one shared block, so twenty files of 100 MB cost a megabyte of memory.
+Sizes in megabytes come in turn from ASSAY_UPLOAD_MB ("0.2,0.2,0.2,6,25,100"). Up to 5 MiB the platform must choose
+Supabase Storage, else R2. The clock of perf.upload runs from the first request to the platform's success; the sample
+counts once the store itself, asked past the platform, gives back bytes of the right hash. Then the file is removed.
+What a load that ends leaves half done is removed after it (`around/leftovers.py`), which is looked for, not assumed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator
+import time
 from itertools import count
-from urllib.parse import urlencode
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
-from locust import between, task
+from gevent.lock import BoundedSemaphore
+from gevent.pool import Pool
+from locust import between, events, task
+from locust.exception import StopUser
 
-from loadprofiles.engine import ClosedUser, Measure, Response, Stream
+from loadprofiles.engine import ClosedUser, Measure, Response
+from loadprofiles.engine.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
+from loadprofiles.truth.files import MadeFile, Stores
+from loadprofiles.truth.pending import Pending
 from scenarios.api import files
 from scenarios.api.place import Place
 
 PEOPLE = 20
 """Identities that this load shares out among its users."""
+LEFTOVERS = 1
+"""What remains of uploads is looked for and removed after the load."""
+PARALLEL = 4
+"""Parts of one file under way at once."""
+LIMIT = 5 * 1024 * 1024
+"""Bytes up to which a file belongs in Supabase Storage."""
+SIZES = [float(size) for size in os.environ.get("ASSAY_UPLOAD_MB", "0.2,0.2,0.2,6,25,100").split(",")]
 
-MEGABYTES = int(os.environ.get("ASSAY_UPLOAD_MB", "6"))
-SIZE = MEGABYTES * 1_000_000
-STORE = "r2" if SIZE > 5 * 1024 * 1024 else "supabase"
 PLACE = Place(
     platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
     supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
     key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
 )
-UPLOAD = Measure("perf.upload", size=f"{MEGABYTES}MB")
-_BLOCK = memoryview(os.urandom(1 << 20))
-_numbers = count(1)
+_now = time.monotonic_ns
+_numbers = count()
+_witnesses = BoundedSemaphore(2)  # reading back whole files is work of its own
+_stores: list[Stores] = []
 
 
-def blocks() -> Iterator[memoryview]:
-    """The file, SIZE bytes in blocks of a mebibyte."""
-    for begin in range(0, SIZE, len(_BLOCK)):
-        yield _BLOCK[: min(len(_BLOCK), SIZE - begin)]
+class NotTaken(Exception):
+    """The platform did not take a file: why, and the outcome that this is."""
 
-
-def digest() -> str:
-    """The file's SHA-256."""
-    total = hashlib.sha256()
-    for block in blocks():
-        total.update(block)
-    return total.hexdigest()
-
-
-FILE = Stream(SIZE, blocks)
-SHA256 = digest()
+    def __init__(self, answer: Response, why: str = "") -> None:
+        super().__init__(why or answer.error or f"answered {answer.status}")
+        self.outcome = REFUSED if answer.status == 429 else WRONG if 0 < answer.status < 500 else ERROR
 
 
 class Uploader(ClosedUser):
     """A signed-in person who uploads."""
 
+    host = PLACE.platform
+    own_address = True
     wait_time = between(0.5, 1.5)
     timeout = 120.0
 
     def on_start(self) -> None:
-        """One port for what is measured, one for what only checks."""
-        self.measured = self.port(UPLOAD, stored_whole)
-        self.after = self.port(Measure("upload.after"))
+        """Ports that only count, and one account for each size of what waits for its witness."""
+        self.starts, self.sends, self.ends, self.removals = (
+            self.port(
+                Measure("upload", step=step), lambda a: None if a.status < 300 else f"answered {a.status}"
+            )
+            for step in ("start", "part", "complete", "remove")
+        )
 
     @task
     def upload(self) -> None:
-        """Sends the file; then its head must show hash and store; then it goes."""
-        token = self.person.token
-        query = urlencode({"name": f"load-{os.getpid()}-{next(_numbers)}.bin", "folder": "/"})
-        headers = PLACE.platform_headers(token) | {
-            "content-type": "application/octet-stream",
-            "x-content-sha256": SHA256,
-        }
-        answer = self.measured.request(
-            "POST", f"{PLACE.platform}/api/upload?{query}", headers=headers, body=FILE
-        )
-        if answer.error:
+        """Sends a file, has it verified, removes it."""
+        megabytes = SIZES[next(_numbers) % len(SIZES)]
+        file, pending = MadeFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
+        begun = _now()
+        try:
+            stored = self._in_one(file) if file.size <= LIMIT else self._in_parts(file)
+            done = _now()
+            _demand_right(stored, file)
+        except NotTaken as error:
+            pending.failed(begun, begun, str(error), error.outcome)
             return
-        identifier = answer.json()["file"]["id"]
-        address = f"{PLACE.platform}/api/files/{identifier}/content"
-        self.port(Measure("upload.head"), same_content).request(
-            "HEAD", address, headers=PLACE.platform_headers(token)
+        except BaseException:
+            pending.failed(begun, begun, "cut off by the end of the load", CANCELLED)
+            raise
+        pending.accepted(file.name, begun, begun, done)
+        with _witnesses:
+            wrong = _witness(self).holds(stored["store"], stored["object_key"], file.sha256)
+        if wrong:
+            pending.deny(file.name, wrong)
+        else:
+            pending.confirm(file.name)
+        files.remove(self.removals, PLACE, self.person.token, stored["id"])
+
+    def _in_one(self, file: MadeFile) -> dict[str, Any]:
+        headers = PLACE.platform_headers(self.person.token) | {
+            "content-type": "application/octet-stream",
+            "x-content-sha256": file.sha256,
+        }
+        address = f"{PLACE.platform}/api/upload?name={file.name}.bin&folder=/"
+        return dict(_taken(self.sends.request("POST", address, headers=headers, body=file.whole()), "file"))
+
+    def _in_parts(self, file: MadeFile) -> dict[str, Any]:
+        token = self.person.token
+        started = files.start(
+            self.starts, PLACE, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
         )
-        files.remove(self.after, PLACE, token, identifier)
+        upload = _taken(started, "upload")
+        headers = PLACE.platform_headers(token) | {"content-type": "application/octet-stream"}
+
+        def send(number: int) -> BaseException | None:
+            begin = (number - 1) * upload["part_size"]
+            part = file.part(begin, min(begin + upload["part_size"], file.size))
+            address = f"{PLACE.platform}/api/upload/{upload['id']}/parts/{number}"
+            try:
+                answer = self.sends.request("PUT", address, headers=headers, body=part)
+                if _taken(answer, "size") != part.size:
+                    raise NotTaken(answer, "a part was stored with another size")
+            except (NotTaken, StopUser) as error:
+                return error
+            return None
+
+        pool = Pool(PARALLEL)
+        try:
+            for failure in pool.imap_unordered(send, range(1, upload["parts"] + 1)):
+                if failure is not None:
+                    raise failure
+        finally:
+            pool.kill(block=False)
+        return dict(_taken(files.complete(self.ends, PLACE, token, upload["id"], sha256=file.sha256), "file"))
 
 
-def stored_whole(answer: Response) -> str | None:
-    """The platform's success: size, hash and the store that the size demands."""
-    if answer.status != 201:
-        return f"answered {answer.status}"
-    file = answer.json()["file"]
-    if file["size"] != SIZE or file["sha256"] != SHA256:
-        return "stored another size or hash than was sent"
-    return None if file["store"] == STORE else f"went to {file['store']} instead of {STORE}"
+def _taken(answer: Any, what: str) -> Any:
+    """That member of a successful answer. Raises NotTaken."""
+    if answer.error:
+        raise NotTaken(answer)
+    try:
+        return answer.json()[what]
+    except (ValueError, KeyError, TypeError):
+        raise NotTaken(answer, "the answer is not in the contract's form (cut or altered)") from None
 
 
-def same_content(answer: Response) -> str | None:
-    """The stored object's own tag is the hash."""
-    if answer.status != 200:
-        return f"reading it back answered {answer.status}"
-    return None if answer.headers.get("etag", "").strip('"') == SHA256 else "reads back with another hash"
+def _demand_right(stored: dict[str, Any], file: MadeFile) -> None:
+    """What the platform says that it stored is what was sent, where it belongs."""
+    right = "r2" if file.size > LIMIT else "supabase"
+    said = Response(201, b"", b"", 0, 0, 0, 0)
+    if stored["store"] != right:
+        raise NotTaken(said, f"went to {stored['store']} instead of {right}")
+    if (stored["size"], stored["sha256"]) != (file.size, file.sha256):
+        raise NotTaken(said, "stored another size or hash than was sent")
+
+
+def _account(user: Uploader, size: str) -> Pending:
+    """Where uploads of a size wait for their witness; one for the whole process."""
+    found = next((p for p in user.engine.outstanding if p.measure.labels.get("size") == size), None)
+    if found is None:
+        measure = Measure("perf.upload", size=size)
+        return Pending(user.engine, measure, within=300, why="was never verified", flags=CLOSED)
+    assert isinstance(found, Pending)
+    return found
+
+
+def _witness(user: Uploader) -> Stores:
+    if not _stores:
+        _stores.append(Stores(user.engine.settings.run_dir or Path(mkdtemp(prefix="assay-load-"))))
+    return _stores[0]
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    for stores in _stores:
+        stores.close()
