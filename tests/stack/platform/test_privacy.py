@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
 
 from .conftest import Person, Stack, until
 from .test_files import MIB, put
@@ -76,3 +81,49 @@ def test_export_then_erasure(stack: Stack, person: Person) -> None:
     assert [(m["id"], m["body"], m["user"]["id"]) for m in told] == [(1, "", "")]
     assert person.http.get("/api/me").status_code == 401
     assert person.http.get("/api/files").status_code == 401
+
+
+@contextmanager
+def fault(stack: Stack, component: str, **what: Any) -> Iterator[None]:
+    """A planned fault of a component, for as long as the block lasts."""
+    address = f"http://127.0.0.1:{stack.config['ports'][component]}/__control/faults"
+    wrapped = component == "vendors"  # its faults are an object with rules
+    stack.control(address, {"rules": [what]} if wrapped else [what]).raise_for_status()
+    try:
+        yield
+    finally:
+        stack.control(address, {"rules": []} if wrapped else []).raise_for_status()
+
+
+AWAY = {
+    "storage": ("supabase", {"path": "/storage/v1", "status": 503}),
+    "r2": ("platform", {"binding": "R2"}),
+    "kv": ("platform", {"binding": "KV"}),
+    "mixpanel": ("vendors", {"where": "mixpanel", "status": 503}),
+    "ga4": ("vendors", {"where": "ga4", "status": 503}),
+    "database": ("supabase", {"path": "/rest/v1/rpc/privacy_erase", "status": 503}),
+    "auth": ("supabase", {"path": "/auth/v1/admin", "status": 503}),
+}
+
+
+@pytest.mark.parametrize("part", AWAY)
+def test_erasure_names_what_is_away_and_is_completed_by_asking_again(
+    stack: Stack, person: Person, part: str
+) -> None:
+    put(person, "small.txt", b"mine", mime="text/plain")
+    put(person, "large.bin", os.urandom(6 * MIB))
+    component, what = AWAY[part]
+    with fault(stack, component, **what):
+        first = person.http.post("/api/privacy/erase", json={"confirm": person.email})
+    assert first.status_code == 207, first.text
+    erased = first.json()["erased"]
+    assert erased[part].startswith("failed")
+    assert erased["auth"].startswith("failed"), "the account goes last, or nobody could ask again"
+    assert {name for name, said in erased.items() if said != "done"} <= {part, "auth", "files", "storage"}
+    again = person.http.post("/api/privacy/erase", json={"confirm": person.email})
+    assert (again.status_code, set(again.json()["erased"].values())) == (200, {"done"}), again.text
+    assert stack.sql("select 1 from auth.users where id = %s", person.id) == []
+    assert stack.sql("select 1 from public.files where owner_id = %s", person.id) == []
+    assert stack.r2_keys(person.id) == []
+    assert stack.storage_keys(person.id) == []
+    assert person.http.get("/api/me").status_code == 401
