@@ -10,7 +10,7 @@ from core.permit import Action, Permit
 from fixtures.wire import HttpPort
 from loadprofiles.engine import ClosedUser
 from scenarios import api
-from scenarios.api import content, database, files
+from scenarios.api import account, analytics, content, database, files
 from scenarios.api.place import Place
 from tests.loadprofiles.patched.helpers import read_request
 
@@ -19,7 +19,16 @@ OF_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "traceparent", "
 TOKEN = "header.payload.signature"
 
 JOURNEYS = {
+    "account.sign_in": lambda port, place: account.sign_in(port, place, "a@assay.example", "p ü"),
+    "account.refresh": lambda port, place: account.refresh(port, place, "abc"),
+    "account.me": lambda port, place: account.me(port, place, TOKEN),
+    "analytics.track": lambda port, place: analytics.track(port, place, "page_view", "1.2", page="/ü"),
     "content.page": lambda port, place: content.page(port, place, "/a b/ü", locale="de"),
+    "database.audit_of": lambda port, place: database.audit_of(port, place, TOKEN, "0a-b"),
+    "database.drafts": lambda port, place: database.drafts(port, place, TOKEN),
+    "database.page_of_posts": lambda port, place: database.page_of_posts(port, place, TOKEN, "lo ad", 2),
+    "database.rewrite_post": lambda port, place: database.rewrite_post(port, place, TOKEN, "0a-b", "ü"),
+    "database.search_posts": lambda port, place: database.search_posts(port, place, TOKEN, "ü w"),
     "database.latest_posts": lambda port, place: database.latest_posts(port, place, TOKEN),
     "database.profile": lambda port, place: database.profile(port, place, TOKEN, "0a-b"),
     "database.write_post": lambda port, place: database.write_post(
