@@ -3,7 +3,7 @@
  * for what miniflare leaves out: the check of the API token and the account, and a bucket's CORS rules, as
  * developers.cloudflare.com/api and /r2/buckets/cors describe them.
  */
-import { createServer, request as httpRequest } from "node:http";
+import { Agent, createServer, request as httpRequest } from "node:http";
 
 const envelope = (result, more = {}) => ({ success: true, errors: [], messages: [], result, ...more });
 const failure = (code, message) => ({ success: false, errors: [{ code, message }], messages: [], result: null });
@@ -12,6 +12,9 @@ const failure = (code, message) => ({ success: false, errors: [{ code, message }
 export const corsOf = (origins) => [{
   id: "web-app", allowed: { origins, methods: ["GET", "HEAD", "PUT"], headers: ["content-type", "range", "x-amz-content-sha256", "x-amz-date", "authorization"] },
   exposeHeaders: ["ETag", "Content-Range", "Content-Length", "Accept-Ranges"], maxAgeSeconds: 3600 }];
+
+/** No connection is kept: workerd ends an idle one after 5 s, and a request that meets that end would answer 502. */
+const once = new Agent({ keepAlive: false });
 
 export function startFront({ port, upstream, variables, origins }) {
   const v4 = "/client/v4";
@@ -26,7 +29,7 @@ export function startFront({ port, upstream, variables, origins }) {
   };
 
   const pass = (req, res, path, extra = {}) => {
-    const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers }, (answer) => {
+    const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers, agent: once }, (answer) => {
       res.writeHead(answer.statusCode, { ...answer.headers, ...extra });
       answer.pipe(res);
     });
