@@ -1,31 +1,36 @@
-"""What browser flows share: people at browsers, and a translation of Playwright's expectations."""
+"""What browser flows share: people at browsers, and the words in which a flow that is not met says why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from core.errors import Missed, ServiceError
+from core.errors import ConfigError, Missed, ServiceError
 from core.ledger import Ledger
+from core.outcome import NOT_COVERED, Verdict, classify
 from fixtures.actors import Actor, make_actor
-from fixtures.browser import Stage
+from fixtures.browser_stage import Stage
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.pages import Pages, pages_of
 
 NewPerson = Callable[..., Pages]
+NewTab = Callable[[Pages], Pages]
 NewMember = Callable[..., tuple[Pages, Actor]]
 Witness = Callable[[str, str], None]
+POLICY = ("content security policy", "refused to")
+"""How browsers begin to tell, on the console, that a page broke its own policy."""
 
 
 @pytest.fixture
-def people(run: Run, stage: Stage) -> NewPerson:
+def people(request: pytest.FixtureRequest, run: Run, stage: Stage) -> NewPerson:
     """`people("ada")` is a new person at a browser of their own, with the target's pages."""
-    kind = pages_of(run.target)
+    kind = pages_of(run.target, Path(request.config.getoption("--target-file")).parent)
 
     def new(name: str, **options: Any) -> Pages:
         return kind(stage, stage.person(name, **options))
@@ -46,25 +51,70 @@ def member(run: Run, services: Services, ledger: Ledger, people: NewPerson) -> N
     return new
 
 
+@pytest.fixture
+def tab(stage: Stage) -> NewTab:
+    """`tab(ada)` is a second tab of ada's browser: the same session, a page of its own."""
+
+    def new(pages: Pages) -> Pages:
+        return type(pages)(stage, stage.tab(pages.person))
+
+    return new
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """A page that does not show what it should is missed; a browser that fails is broken.
+    """Says in words why a flow is not met, and keeps its evidence while Allure still listens to the check.
 
     Playwright's `expect` raises AssertionError, and a locator that never appears TimeoutError: both are
-    facts about the page. Every other error of Playwright (a crash, a refused connection) is broken.
+    facts about the page, so the flow is missed. Every other error of Playwright (a crash, a refused connection)
+    is broken. A flow that is met and broke the page's own policy on the way is missed as well.
     """
+    stage = getattr(item, "funcargs", {}).get("stage")
+    verdict: str = Verdict.BROKEN
     try:
-        return (yield)
-    except AssertionError as error:
-        if isinstance(error, Missed):
+        result = yield
+        if isinstance(stage, Stage):
+            _demand_policy(stage)
+        verdict = Verdict.MET
+        return result
+    except Exception as error:
+        told = _in_words(error, stage)
+        verdict = NOT_COVERED if isinstance(told, ConfigError) else classify(told)[0]
+        if told is error:
             raise
-        raise Missed(_first_lines(error), service="platform") from error
-    except PlaywrightTimeout as error:
-        raise Missed(_first_lines(error), service="platform") from error
-    except PlaywrightError as error:
-        raise ServiceError("platform", f"the browser: {_first_lines(error)}") from error
+        raise told.with_traceback(
+            error.__traceback__
+        ) from None  # Playwright's own text repeats what was typed
+    finally:
+        if isinstance(stage, Stage):
+            stage.close(Verdict.MET if verdict == NOT_COVERED else verdict)
 
 
-def _first_lines(error: BaseException) -> str:
+def _in_words(error: Exception, stage: Stage | None) -> Exception:
+    if isinstance(error, Missed):
+        return error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:4])[:500]
+    if isinstance(error, AssertionError | PlaywrightTimeout):
+        told = stage.told() if stage else []
+        claim = lines[0] if lines else type(error).__name__
+        told.sort(key=lambda sentence: sentence.split()[0] not in claim)  # whoever waited in vain comes first
+        expected = next((line for line in lines if line.startswith("Expected value")), "").partition(": ")[2]
+        actual = next((line for line in lines if line.startswith("Actual value")), "").partition(": ")[2]
+        saw = "; ".join([f"{actual[:200]} on the page" if actual else "nothing of it", *told[1:]])
+        return Missed(
+            ": ".join([claim[:300], *told[:1]]), expected=expected or None, saw=saw, service="platform"
+        )
+    if isinstance(error, PlaywrightError):
+        return ServiceError("platform", f"the browser: {'; '.join(lines[:4])[:500]}")
+    return error
+
+
+def _demand_policy(stage: Stage) -> None:
+    for person in stage.people:
+        if broken := [line for line in person.seen.console if any(word in line.lower() for word in POLICY)]:
+            raise Missed(
+                f"no page breaks its own content security policy ({person.name})",
+                expected="no refusal on the console",
+                saw=broken[:3],
+                service="platform",
+            )

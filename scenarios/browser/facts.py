@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from playwright.sync_api import FilePayload
 
-from core.expect import expect_equal
+from core.clock import eventually
+from core.errors import Missed
+from core.expect import expect, expect_equal
 from fixtures.files import MadeFile
 from fixtures.toolbox import Services
+from scenarios.browser.pages import Pages
 
 
 def mailed_link(services: Services, email: str, kind: str = "magiclink", *, after: int = 0) -> str:
@@ -25,11 +28,70 @@ def payload(file: MadeFile) -> FilePayload:
 
 def same_bytes(services: Services, file_id: str, file: MadeFile, witness: Callable[[str, str], None]) -> None:
     """The object, read through its store's own API, has the bytes that the browser sent."""
-    [row] = services.database.witness_rows("files", id=file_id)
+    rows = services.database.witness_rows("files", id=file_id)
+    expect(
+        rows,
+        f"{file.name}, which the page shows as uploaded, is stored",
+        expected="a row of it in the database",
+        saw="no row, so nothing was stored",
+        service="platform",
+    )
+    row = rows[0]
+    service = "r2" if row["store"] == "r2" else "supabase.storage"
     if row["store"] == "r2":
         seen = services.r2.s3.sha256(row["object_key"])
     else:
         seen = services.storage.witness_sha256(row["object_key"])
+    expect(
+        seen is not None,
+        f"{file.name}, which the page shows as uploaded, is stored",
+        expected=f"its object in {row['store']}",
+        saw="no object there, so nothing was stored",
+        service=service,
+    )
     witness(f"{row['store']} API", f"{file.size} bytes with the sent SHA-256")
-    claim = f"{file.name} lies in {row['store']} with the bytes that were sent"
-    expect_equal(seen, file.sha256, claim, service="r2" if row["store"] == "r2" else "supabase.storage")
+    expect_equal(
+        seen,
+        file.sha256,
+        f"{file.name} lies in {row['store']} with the bytes that were sent",
+        service=service,
+    )
+
+
+def requested(person: Pages, wanted: Callable[[str], bool], *, within: float = 20) -> bool:
+    """Whether a request to a wanted address left this person's browser and was accepted, waiting for it."""
+    seen, page = person.person.seen, person.person.page
+
+    def accepted() -> bool:
+        page.evaluate("() => 1")  # Playwright hands events over only while it is spoken to
+        return any(
+            wanted(r["url"]) and isinstance(r["status"], int) and r["status"] < 400 for r in seen.requests
+        )
+
+    try:
+        return bool(eventually(accepted, within=within, claim="a request leaves the browser"))
+    except Missed:
+        return False
+
+
+def heard(text: str, speaker: Pages, listeners: Sequence[Pages]) -> None:
+    """What somebody says in a room is shown to everybody else in it. Says who sees it when somebody does not."""
+    for listener in listeners:
+        try:
+            listener.room.reads(text)
+        except AssertionError:
+            everybody = (speaker, *listeners)
+            seen = [one.person.name for one in everybody if one.room.message(text).count()]
+            only = seen == [speaker.person.name]
+            raise Missed(
+                f"{listener.person.name} reads '{text}', which {speaker.person.name} said in the room",
+                expected="shown to everybody in the room",
+                saw="shown only to its sender" if only else f"shown to {', '.join(seen) or 'nobody'}",
+                service="rooms",
+            ) from None
+
+
+def room_words(services: Services, room: str, token: str) -> list[str]:
+    """What the room itself keeps, in its order."""
+    answer = services.platform.call("GET", f"/api/rooms/{room}/history", token=token)
+    return [str(message["body"]) for message in answer.demand(200).json(dict)["messages"]]

@@ -9,7 +9,7 @@ from core.passport import check
 from fixtures.actors import new_identity, plan_user
 from fixtures.run import Run
 from fixtures.toolbox import Services
-from scenarios.browser.conftest import NewMember, NewPerson, Witness
+from scenarios.browser.conftest import NewMember, NewPerson, NewTab, Witness
 from scenarios.browser.facts import mailed_link
 
 AUTH = "supabase.auth"
@@ -25,19 +25,19 @@ SLOW = "several pages and mails in a real browser"
     timeout=60,
     why_slow=SLOW,
 )
-def test_session_restored(services: Services, member: NewMember, witness: Witness) -> None:
+def test_session_restored(services: Services, member: NewMember, tab: NewTab, witness: Witness) -> None:
     """Log-out everywhere ends the sessions at Supabase Auth, not only in the page."""
     ada, actor = member("ada")
     ada.person.page.reload()
     ada.account.is_signed_in_as(actor.username)
-    second = ada.person.context.new_page()
-    second.goto("/")
-    second.get_by_test_id("current-user").wait_for()
+    second = tab(ada)
+    second.account.open("/")
+    second.account.is_signed_in()
     refreshed = services.auth.as_user("GET", "/user", actor.access_token)
     expect_equal(refreshed.status, 200, "the account's other session works before the log-out", service=AUTH)
     ada.account.log_out_everywhere()
     ada.account.is_signed_out()
-    second.get_by_test_id("current-user").wait_for(state="detached")
+    second.account.is_signed_out()
     ended = services.auth.as_user("GET", "/user", actor.access_token)
     witness("Auth API", "a session of the same account no longer reads its user")
     expect(

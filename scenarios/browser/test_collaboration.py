@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect as shows
-
 from core.expect import expect_equal
 from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, Witness
+from scenarios.browser.facts import heard, room_words
 
 
 @check(
@@ -28,40 +27,30 @@ def test_collaboration(run: Run, services: Services, member: NewMember, witness:
         person.room.join(room)
     ada.room.sees_member(b.username)
     ada.room.sees_member(c.username)
-    ben.person.page.get_by_label("Message", exact=True).press_sequentially("first")
-    shows(ada.room.test_id("typing")).to_contain_text(b.username, timeout=10_000)
+    ben.room.types("first")
+    ada.room.sees_typing(b.username)
     ben.room.say("first from ben")
-    for person in (ada, cem):
-        person.room.reads("first from ben")
+    heard("first from ben", ben, (ada, cem))
     cem.person.context.set_offline(True)
     ada.room.say("second from ada")
     ben.room.say("third from ben")
+    heard("third from ben", ben, (ada,))
     cem.person.context.set_offline(False)
-    for text in ("second from ada", "third from ben"):
-        cem.room.reads(text)
+    heard("second from ada", ada, (cem,))
+    heard("third from ben", ben, (cem,))
     cem.room.say("fourth from cem")
-    ada.room.reads("fourth from cem")
-    ben.room.reads("fourth from cem")
-    history = (
-        services.platform.call("GET", f"/api/rooms/{room}/history", token=b.access_token)
-        .demand(200)
-        .json(dict)
-    )
-    kept = [(m["id"], m["body"]) for m in history["messages"]]
+    heard("fourth from cem", cem, (ada, ben))
+    kept = room_words(services, room, b.access_token)
     witness("room history", "four messages in one order")
     expect_equal(
-        [body for _, body in kept],
+        kept,
         ["first from ben", "second from ada", "third from ben", "fourth from cem"],
         "the room keeps every message once, in the order they were said",
         service="rooms",
     )
     for person in (ada, ben, cem):
-        bodies = person.room.test_id("message-body").all_inner_texts()
         expect_equal(
-            bodies,
-            [body for _, body in kept],
-            f"{person.person.name}'s page shows the room's order",
-            service="rooms",
+            person.room.words(), kept, f"{person.person.name}'s page shows the room's order", service="rooms"
         )
-    ben.person.page.goto("/")
-    shows(ada.room.test_id("member").filter(has_text=b.username)).to_have_count(0, timeout=15_000)
+    ben.account.open("/")
+    ada.room.sees_member_leave(b.username)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from playwright.sync_api import expect as shows
-
 from core.clock import eventually
 from core.errors import ConfigError
 from core.expect import expect
@@ -16,10 +14,6 @@ from fixtures.services.builder import page_entry
 from fixtures.services.kv import content_keys
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewPerson, Witness
-from scenarios.browser.pages import ARRIVES
-
-COMPONENTS = ("Hero", "Quote", "Callout", "PostList")
-"""The platform's own components, which its visual editor must offer (API.md of the reference platform)."""
 
 
 @check(
@@ -42,12 +36,11 @@ def test_publish_and_see(
     made = services.builder.create(page_entry(path, f"Page {tag}", f"first words {tag}"), webhooks=True)
     entry.confirm(id=made["id"])
     visitor = people("visitor")
-    visitor.content.shows(f"/c{path}", f"first words {tag}")
+    visitor.content.shows(path, f"first words {tag}")
     services.builder.change(made["id"], page_entry(path, f"Page {tag}", f"second words {tag}"), webhooks=True)
 
     def shown() -> bool:
-        visitor.content.open(f"/c{path}")
-        return f"second words {tag}" in visitor.content.test_id("content").inner_text()
+        return f"second words {tag}" in visitor.content.text(path)
 
     eventually(
         shown, within=20, claim="the visitor sees the change that the webhook announced", service="builder"
@@ -88,18 +81,19 @@ def test_visual_editor(
     query = urlencode(
         {
             "key": run.target.secret("BUILDER_PRIVATE_KEY").reveal(),
-            "preview": f"{run.target.get('PLATFORM_URL').rstrip('/')}/c{path}",
+            "preview": run.target.get("PLATFORM_URL").rstrip("/") + editor.content.address(path),
         }
     )
     page.goto(f"{run.target.get('BUILDER_WRITE_URL').rstrip('/')}/content/{made['id']}/edit?{query}")
     shown = page.frame_locator("#preview").get_by_test_id("content")
-    shows(shown).to_contain_text(f"published words {tag}", timeout=ARRIVES)
-    for component in COMPONENTS:
+    editor.content.reads_in(shown, f"published words {tag}", "the published page in the editor's frame")
+    for component in editor.content.components:
         page.wait_for_function(f"() => window.editor.components[{component!r}]")
     editor.content.step("the editor knows every component")
     blocks = page_entry(path, f"Page {tag}", f"edited words {tag}")["data"]["blocks"]
+    editor.person.does("changed the page in the editor")
     page.evaluate("(blocks) => window.editor.change({data: {blocks}})", blocks)
-    shows(shown).to_contain_text(f"edited words {tag}", timeout=ARRIVES)
+    editor.content.reads_in(shown, f"edited words {tag}", "the edit in the editor's frame")
     editor.content.step("the edit is drawn")
     [held] = services.builder.content(path)
     witness("Builder.io API", "the published page is unchanged")

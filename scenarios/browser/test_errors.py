@@ -11,6 +11,14 @@ from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewPerson, Witness
+from scenarios.browser.facts import requested
+
+
+def _line(frame: dict[str, Any]) -> str:
+    """What the frame's own line says, as Sentry shows it from the source map."""
+    return next(
+        (str(text) for number, text in frame.get("context") or [] if number == frame.get("lineNo")), ""
+    )
 
 
 @check(
@@ -26,9 +34,15 @@ def test_error_found(run: Run, services: Services, people: NewPerson, witness: W
     """Found by a marker that only this page knew; the frame names the source, not the bundle."""
     marker = f"m{run.tag()}"
     ada = people("ada")
-    ada.account.open(f"/status?marker={marker}")
-    with ada.person.page.expect_response(lambda r: "/api/telemetry/sentry" in r.url and r.ok, timeout=20_000):
-        ada.account.button("Throw a test error").click()
+    ada.status.throw(marker)
+    sent = requested(ada, ada.status.is_error_report)
+    expect(
+        sent,
+        "an error of the page leaves the page for Sentry",
+        expected="a request that reports it within 20 s",
+        saw=f"none; the page itself saw {ada.person.seen.errors[-1:] or 'no error'}",
+        service="platform",
+    )
 
     def found() -> dict[str, Any] | None:
         return next((e for e in services.sentry.events(full=True) if marker in json.dumps(e)), None)
@@ -47,11 +61,12 @@ def test_error_found(run: Run, services: Services, people: NewPerson, witness: W
         for value in entry["data"]["values"]
         for frame in (value.get("stacktrace") or {}).get("frames") or []
     ]
-    places = [(f.get("filename") or f.get("absPath") or "", f.get("lineNo")) for f in frames]
+    page = ada.status
+    places = [(f.get("filename") or f.get("absPath") or "", f.get("lineNo"), _line(f)) for f in frames]
     expect(
-        any("pages/status.ts" in name and line for name, line in places),
+        any(page.source in name and page.line in text for name, _, text in places),
         "the error's frame names its original file and line",
-        expected="a frame in pages/status.ts with a line",
+        expected=f"a frame in {page.source}, at a line with '{page.line}'",
         saw=places,
         service="sentry",
     )

@@ -6,12 +6,12 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.actors import Actor, make_actor, new_identity, plan_user
-from fixtures.browser import Stage
+from fixtures.browser_stage import Stage
 from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewPerson, Witness
-from scenarios.browser.facts import mailed_link, payload, same_bytes
+from scenarios.browser.facts import heard, mailed_link, payload, room_words, same_bytes
 
 SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
 
@@ -54,16 +54,11 @@ def test_register_upload_chat(
     ben.room.join(room)
     ada.room.sees_member(other.username)
     ada.room.say("good evening")
-    ben.room.reads("good evening")
+    heard("good evening", ada, (ben,))
     ben.room.say("hello to you")
-    ada.room.reads("hello to you")
-    history = (
-        services.platform.call("GET", f"/api/rooms/{room}/history", token=other.access_token)
-        .demand(200)
-        .json(dict)
-    )
+    heard("hello to you", ben, (ada,))
     expect_equal(
-        [m["body"] for m in history["messages"]],
+        room_words(services, room, other.access_token),
         ["good evening", "hello to you"],
         "the room keeps both messages in the order they were said",
         service="rooms",

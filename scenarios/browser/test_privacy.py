@@ -5,30 +5,48 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect as shows
-
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.browser import Person
 from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
-from scenarios.browser.facts import payload
+from scenarios.browser.facts import payload, requested, room_words
+from scenarios.browser.pages import Pages
 
-ANALYTICS = ("/api/track", "/api/telemetry/mixpanel", "/api/telemetry/datadog")
-VENDORS = ("google-analytics.com", "googletagmanager.com", "mixpanel.com", "datadoghq", "browser-intake")
+WEB = ("http", "https", "ws", "wss")
+VISITED = ("/", "/posts", "/login")
+OWNED = (
+    ("profiles", "id"),
+    ("posts", "author_id"),
+    ("files", "owner_id"),
+    ("uploads", "owner_id"),
+    ("consents", "user_id"),
+    ("audit_log", "actor"),
+    ("audit_log", "subject"),
+)
+"""Tables, and their columns that name a person."""
 
 
-def analytics_of(person: Person) -> list[str]:
+def counted(person: Pages) -> list[str]:
     """Every request of this person's browser that carries analytics, by whatever road."""
-    found = []
-    for request in person.seen.requests:
-        url = urlsplit(request["url"])
-        if url.path.startswith(ANALYTICS) or any(vendor in (url.hostname or "") for vendor in VENDORS):
-            found.append(request["url"])
-    return found
+    return [r["url"] for r in person.person.seen.requests if person.privacy.is_analytics(r["url"])]
+
+
+def strangers(person: Pages, run: Run) -> list[str]:
+    """Hosts that this person's browser asked, beside those that the target consists of."""
+    known = [run.target.find(name) for name in ("PLATFORM_URL", "VITE_SUPABASE_URL", "BUILDER_API_URL")]
+    friends = {urlsplit(url).netloc for url in known if url} | set(person.privacy.friends)
+    asked = {urlsplit(r["url"]) for r in person.person.seen.requests}
+    return sorted({url.netloc for url in asked if url.scheme in WEB and url.netloc not in friends})
+
+
+def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
+    """Opens one page after the other, and leaves the last, so that whatever was held back is sent."""
+    for path in paths:
+        person.account.open(path)
+    person.person.page.goto("about:blank")
 
 
 @check(
@@ -43,22 +61,38 @@ def analytics_of(person: Person) -> list[str]:
 def test_consent(
     run: Run, services: Services, people: NewPerson, member: NewMember, witness: Witness
 ) -> None:
-    """Every request that leaves each browser is judged; the positive control is the one who agrees."""
-    silent = people("silent")
-    for path in ("/", "/posts", "/login"):
-        silent.account.open(path)
-    expect_equal(analytics_of(silent.person), [], "nothing is counted before consent", service="platform")
-    silent.privacy.decline()
-    for path in ("/", "/posts"):
-        silent.account.open(path)
-    expect_equal(analytics_of(silent.person), [], "nothing is counted after declining", service="platform")
+    """Every request that leaves each browser is judged; the positive control is the one who agrees.
 
+    The silent ones are judged again once the agreeing one's visits went out, which came later: nobody can
+    say that their requests were only late.
+    """
+    undecided, declining = people("undecided"), people("declining")
+    goes_through(undecided, VISITED)
+    declining.account.open("/")
+    declining.privacy.decline()
+    goes_through(declining, VISITED)
     agreeing, actor = member("agreeing")
     agreeing.privacy.accept()
-    with agreeing.person.page.expect_response(
-        lambda r: "/api/telemetry/mixpanel" in r.url and r.ok, timeout=20_000
-    ):
-        agreeing.account.open("/posts")
+    goes_through(agreeing, VISITED)
+    agreeing.account.open("/posts")
+    expect(
+        requested(agreeing, agreeing.privacy.is_analytics),
+        "the visits of a person who agreed are counted",
+        expected="requests that carry analytics within 20 s",
+        saw="none",
+        service="platform",
+    )
+    for person, when in ((undecided, "before consent"), (declining, "after analytics were declined")):
+        person.person.page.evaluate("() => 1")  # hands over what the browser reported meanwhile
+        sent = counted(person)
+        expect(
+            not sent,
+            f"nothing is counted {when}: the consent banner stops analytics",
+            expected="no request that carries analytics",
+            saw=f"{len(sent)} such requests, to {', '.join(sorted({urlsplit(u).path for u in sent}))}",
+            service="platform",
+        )
+        expect_equal(strangers(person, run), [], f"no request goes to a stranger {when}", service="platform")
     seen = eventually(
         lambda: services.mixpanel.export("page_view", distinct_id=actor.id),
         within=90,
@@ -85,23 +119,30 @@ def test_consent(
     why_slow="an export and an erasure across every service",
 )
 def test_export_and_erase(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
-    """The export names what was made; afterwards database, stores and Auth hold nothing, and the token is dead."""
-    ada, actor = member("ada")
+    """The export names what was made; afterwards no service has anything, nobody reads it, and the token is dead."""
+    (ada, actor), (_, other) = member("ada"), member("ben")
     tag = run.tag()
+    room = f"gone-{tag}"
+    ada.privacy.decline()
     ada.post.write(f"Post {tag}", "mine")
     file = MadeFile(f"mine-{tag}.bin", 3000, tag)
     ada.file.upload(payload(file))
     ada.file.shows(file.name, store="supabase")
-    ada.room.join(f"gone-{tag}")
+    ada.room.join(room)
     ada.room.say(f"words of {tag}")
+    expect_equal(
+        room_words(services, room, other.access_token), [f"words of {tag}"], "others read their words before"
+    )
     exported = ada.privacy.export().decode()
     for mark in (f"Post {tag}", file.name, f"words of {tag}", actor.email):
         expect(mark in exported, f"the export holds {mark!r}", service="platform")
     ada.privacy.erase(actor.email)
-    shows(ada.account.test_id("current-user")).to_have_count(0)
-    for table, column in (("profiles", "id"), ("posts", "author_id"), ("files", "owner_id")):
+    ada.account.is_signed_out()
+    for table, column in OWNED:
         rows = services.database.witness_rows(table, **{column: actor.id})
-        expect_equal(rows, [], f"no row of the person is left in {table}", service="supabase.database")
+        expect_equal(
+            rows, [], f"no row of the person is left in {table} ({column})", service="supabase.database"
+        )
     expect_equal(
         services.auth.find_id(actor.email), None, "the person is gone from Auth", service="supabase.auth"
     )
@@ -112,7 +153,9 @@ def test_export_and_erase(run: Run, services: Services, member: NewMember, witne
         claim="no object of the person is left in either store",
         service="supabase.storage",
     )
-    witness("SQL, admin API, Storage API, R2 API", "nothing of the erased person is left")
     expect_equal(left, [], "no object of the person is left in either store")
+    said = room_words(services, room, other.access_token)
+    witness("SQL, admin API, Storage API, R2 API, room history", "nothing of the erased person is left")
+    expect(tag not in str(said), "nobody reads the erased person's words", saw=said, service="rooms")
     answer = services.platform.call("GET", "/api/files", token=actor.access_token)
     expect_equal(answer.status, 401, "the erased person's token is refused", service="platform")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from playwright.sync_api import Route
-from playwright.sync_api import expect as shows
 
+from core.errors import ConfigError
 from core.expect import expect, expect_equal
+from core.ledger import Ledger
 from core.passport import check
+from fixtures.actors import make_actor, new_identity, plan_user
 from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
-from scenarios.browser.conftest import NewMember, Witness
-from scenarios.browser.facts import payload, same_bytes
-from scenarios.browser.pages import ARRIVES, AnyPage
+from scenarios.browser.conftest import NewMember, NewPerson, Witness
+from scenarios.browser.facts import mailed_link, payload, room_words, same_bytes
+from scenarios.browser.pages import AnyPage
 
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -52,14 +54,15 @@ def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witn
     """No mouse after log-in; the row is read back."""
     ada, actor = member("ada")
     title = f"By keyboard {run.tag()}"
-    ada.account.open("/posts/new")
-    tab_to(ada.account, "Title")
+    ada.post.start()
+    tab_to(ada.account, ada.post.title)
     ada.person.page.keyboard.type(title)
-    tab_to(ada.account, "Body")
+    tab_to(ada.account, ada.post.body)
     ada.person.page.keyboard.type("no mouse")
-    tab_to(ada.account, "Save post")
+    tab_to(ada.account, ada.post.save_button)
+    ada.person.does(f"pressed Enter on '{ada.post.save_button}'")
     ada.person.page.keyboard.press("Enter")
-    shows(ada.account.test_id("post-title")).to_have_text(title, timeout=ARRIVES)
+    ada.post.is_shown(title)
     rows = services.database.witness_rows("posts", author_id=actor.id)
     witness(services.database.channel, "the post that was typed")
     expect_equal(
@@ -80,7 +83,7 @@ def test_phone(run: Run, services: Services, member: NewMember, witness: Witness
     """No page scrolls sideways at 390 pixels; an upload is read back."""
     ada, _ = member("ada", **PHONE)
     wide = []
-    for path in ("/", "/posts", "/files", "/rooms/phone", "/privacy", "/profile"):
+    for path in (*ada.public, *ada.signed_in):
         ada.account.open(path)
         if ada.person.page.evaluate("() => document.documentElement.scrollWidth > innerWidth + 1"):
             wide.append(path)
@@ -102,6 +105,8 @@ def test_phone(run: Run, services: Services, member: NewMember, witness: Witness
 def test_slow_network(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
     """The first answer to the insert is lost; the person clicks again; one row is there."""
     ada, actor = member("ada")
+    if ada.post.stage.kind != "chromium":
+        raise ConfigError("only Chromium lets its network be slowed.")
     network = ada.person.context.new_cdp_session(ada.person.page)
     network.send(
         "Network.emulateNetworkConditions",
@@ -113,8 +118,8 @@ def test_slow_network(run: Run, services: Services, member: NewMember, witness: 
         },
     )
     title = f"Slowly {run.tag()}"
-    ada.account.open("/posts/new")
-    ada.person.page.get_by_label("Title").fill(title)
+    ada.post.start()
+    ada.post.fill_in(title, "however slow")
     lost: list[int] = []
 
     def lose_first_answer(route: Route) -> None:
@@ -125,11 +130,10 @@ def test_slow_network(run: Run, services: Services, member: NewMember, witness: 
             route.continue_()
 
     ada.person.page.route("**/rest/v1/posts*", lose_first_answer)
-    save = ada.account.button("Save post")
-    save.click()
-    shows(ada.account.test_id("error")).not_to_be_empty(timeout=ARRIVES)
-    save.click()
-    shows(ada.account.test_id("post-title")).to_have_text(title, timeout=ARRIVES)
+    ada.post.save()
+    ada.post.tells_an_error()
+    ada.post.save()
+    ada.post.is_shown(title)
     expect_equal(
         lost, [201], "the first insert was accepted and its answer lost", service="supabase.database"
     )
@@ -147,30 +151,41 @@ def test_slow_network(run: Run, services: Services, member: NewMember, witness: 
     timeout=60,
     why_slow=SLOW,
 )
-def test_back_and_reload(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
-    """In the middle of each flow: a post just saved, a room just joined, a message just sent."""
-    ada, actor = member("ada")
+def test_back_and_reload(
+    run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness
+) -> None:
+    """In the middle of each flow: registering, a post just saved, a room just joined, a message just sent."""
+    email, username, password = new_identity(run, services)
+    entry = plan_user(ledger, email)
+    ada = people("ada")
+    ada.account.register(username, email, password)
+    ada.account.reload()
+    ada.person.page.go_back()
+    ada.account.follow_mail(mailed_link(services, email))
+    ada.account.is_signed_in_as(username)
+    identifier = services.auth.find_id(email)
+    expect(identifier, "the registered person exists at Supabase Auth", service="supabase.auth")
+    entry.confirm(id=identifier)
     post = ada.post.write(f"Back {run.tag()}", "words")
     ada.person.page.go_back()
     ada.person.page.go_forward()
-    shows(ada.account.test_id("post-body")).to_have_text("words", timeout=ARRIVES)
+    ada.post.says_body("words")
+    ada.post.reload()
+    ada.post.says_body("words")
     room = f"reload-{run.tag()}"
     ada.room.join(room)
     ada.room.say("before the reload")
-    ada.person.page.reload()
+    ada.room.reload()
     ada.room.reads("before the reload")
     ada.room.say("after the reload")
-    history = (
-        services.platform.call("GET", f"/api/rooms/{room}/history", token=actor.access_token)
-        .demand(200)
-        .json(dict)
-    )
+    ada.person.page.go_back()
+    ada.person.page.go_forward()
+    ada.room.reads("after the reload")
+    later = make_actor(run, services, ledger)
+    kept = room_words(services, room, later.access_token)
     witness("room history", "each message once")
     expect_equal(
-        [m["body"] for m in history["messages"]],
-        ["before the reload", "after the reload"],
-        "each message is kept once",
-        service="rooms",
+        kept, ["before the reload", "after the reload"], "each message is kept once", service="rooms"
     )
-    rows = services.database.witness_rows("posts", author_id=actor.id)
+    rows = services.database.witness_rows("posts", author_id=identifier)
     expect_equal([row["id"] for row in rows], [post], "the post is kept once", service="supabase.database")

@@ -1,0 +1,87 @@
+"""The platform's pages as people use them: by label, role and text. One small class a page.
+
+Replaceable: a platform with other pages subclasses `Pages`, or any page, in a module beside its target.toml and
+names the class there (docs/adding.md). Flows speak to pages by the methods of these classes alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from core.errors import ConfigError
+from core.target import Target
+from fixtures.browser_people import Person
+from fixtures.browser_stage import Stage
+from scenarios.browser.pages.accounts import Accounts, Privacy
+from scenarios.browser.pages.anypage import ARRIVES, AnyPage
+from scenarios.browser.pages.content import Content, Posts, Status
+from scenarios.browser.pages.files import Files
+from scenarios.browser.pages.rooms import Rooms
+
+
+class Pages:
+    """Every page, for one person. Subclass it to replace pages."""
+
+    accounts: type[Accounts] = Accounts
+    files: type[Files] = Files
+    rooms: type[Rooms] = Rooms
+    contents: type[Content] = Content
+    privacies: type[Privacy] = Privacy
+    posts: type[Posts] = Posts
+    statuses: type[Status] = Status
+
+    public: tuple[str, ...] = ("/", "/register", "/login", "/recover", "/posts", "/status")
+    """Addresses that everybody may open."""
+    signed_in: tuple[str, ...] = ("/profile", "/posts/new", "/files", "/rooms", "/rooms/quality", "/privacy")
+    """Addresses for people with an account."""
+
+    def __init__(self, stage: Stage, person: Person) -> None:
+        self.person = person
+        self.account = self.accounts(stage, person)
+        self.file = self.files(stage, person)
+        self.room = self.rooms(stage, person)
+        self.content = self.contents(stage, person)
+        self.privacy = self.privacies(stage, person)
+        self.post = self.posts(stage, person)
+        self.status = self.statuses(stage, person)
+
+
+def pages_of(target: Target, beside: Path | None = None) -> type[Pages]:
+    """The class that the target names in its settings, else ours; `beside` is the folder of its target.toml.
+
+    Raises ConfigError when the name leads nowhere.
+    """
+    named = str(target.settings.get("pages", ""))
+    if not named:
+        return Pages
+    module, _, name = named.partition(":")
+    if beside is not None and str(beside.resolve()) not in sys.path:
+        sys.path.append(str(beside.resolve()))  # last, so that it hides nothing of ours
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"target.toml [settings] pages names '{named}', which cannot be imported: {error}."
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, Pages)):
+        raise ConfigError(
+            f"target.toml [settings] pages: '{named}' is not a subclass of scenarios.browser.pages.Pages."
+        )
+    return found
+
+
+__all__ = [
+    "ARRIVES",
+    "Accounts",
+    "AnyPage",
+    "Content",
+    "Files",
+    "Pages",
+    "Posts",
+    "Privacy",
+    "Rooms",
+    "Status",
+    "pages_of",
+]

@@ -1,0 +1,85 @@
+"""What every page has, and how an expectation of a page is put into words."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from fixtures.browser_people import Person
+from fixtures.browser_stage import Stage
+
+ARRIVES = 15_000
+"""Milliseconds within which a page shows what a service answered."""
+
+
+class AnyPage:
+    """Notice, error line, buttons and fields by their visible names; expectations that name who expected what."""
+
+    def __init__(self, stage: Stage, person: Person) -> None:
+        self.stage = stage
+        self.person = person
+        self.page: Page = person.page
+
+    def open(self, path: str) -> None:
+        """Goes to a path and waits until its first picture is drawn."""
+        self.person.does(f"opened {path}")
+        self.page.goto(path)
+        self.is_drawn()
+
+    def reload(self) -> None:
+        """Loads the open page again and waits until it is drawn."""
+        self.person.does("reloaded the page")
+        self.page.reload()
+        self.is_drawn()
+
+    def is_drawn(self) -> None:
+        """Waits until the page has drawn what it is about."""
+        drawn = self.page.locator("html[data-ready=true]")
+        expect(drawn, f"{self.person.name}'s page is drawn").to_be_attached(timeout=ARRIVES)
+
+    def test_id(self, name: str) -> Locator:
+        """Elements by their stable test id."""
+        return self.page.get_by_test_id(name)
+
+    def button(self, name: str) -> Locator:
+        """A button by its exact visible name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def press(self, name: str, inside: Locator | None = None) -> None:
+        """Presses a button; a failure that follows tells what came of it."""
+        found = inside.get_by_role("button", name=name, exact=True) if inside else self.button(name)
+        self.shown(found, f"a button '{name}'")
+        self.person.does(f"pressed '{name}'")
+        found.click()
+
+    def fill(self, label: str, text: str) -> None:
+        """Types into the field with this label."""
+        found = self.page.get_by_label(re.compile(f"^{re.escape(label)}")).first  # a hint may follow
+        self.shown(found, f"a field '{label}'")
+        found.fill(text)
+
+    def shown(self, what: Locator, words: str, *, within: float = ARRIVES) -> None:
+        """Waits for something to be seen; `words` say what, after "ada sees"."""
+        expect(what, f"{self.person.name} sees {words}").to_be_visible(timeout=within)
+
+    def gone(self, what: Locator, words: str, *, within: float = ARRIVES) -> None:
+        """Waits until something is there no more; `words` say what, after "ada no longer sees"."""
+        expect(what, f"{self.person.name} no longer sees {words}").to_have_count(0, timeout=within)
+
+    def reads_in(self, where: Locator, text: str, words: str, *, within: float = ARRIVES) -> None:
+        """Waits until an element holds a text; `words` say what is read, after "ada reads"."""
+        expect(where, f"{self.person.name} reads {words}").to_contain_text(text, timeout=within)
+
+    def says(self, text: str) -> None:
+        """Waits for the notice to say something."""
+        self.reads_in(self.test_id("notice"), text, f"the notice '{text}'")
+
+    def tells_an_error(self) -> None:
+        """Waits until the page tells the person that something went wrong."""
+        told = self.test_id("error")
+        expect(told, f"{self.person.name} is told that something went wrong").not_to_be_empty(timeout=ARRIVES)
+
+    def step(self, name: str) -> None:
+        """Marks a step for the evidence."""
+        self.stage.step(self.person, name)

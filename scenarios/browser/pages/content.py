@@ -1,0 +1,89 @@
+"""What is read and written: pages from Builder.io, posts, and the page that says how the platform is."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import expect
+
+from scenarios.browser.pages.anypage import ARRIVES, AnyPage
+
+
+class Content(AnyPage):
+    """A page from Builder.io."""
+
+    components: tuple[str, ...] = ("Hero", "Quote", "Callout", "PostList")
+    """The platform's own components, which its visual editor must offer."""
+
+    def address(self, path: str) -> str:
+        """Where the platform shows the content of this path."""
+        return f"/c{path}"
+
+    def text(self, path: str) -> str:
+        """Opens a content page and returns what it says now."""
+        self.open(self.address(path))
+        return self.test_id("content").inner_text()
+
+    def shows(self, path: str, text: str) -> None:
+        """Opens a content page and waits for a text in it."""
+        self.open(self.address(path))
+        self.reads_in(self.test_id("content"), text, f"'{text}' at {path}")
+        self.step(f"read {path}")
+
+
+class Posts(AnyPage):
+    """Write and read posts."""
+
+    title, body, save_button = "Title", "Body", "Save post"
+    """Visible names of the two fields and the button, as a person who uses the keyboard meets them."""
+
+    def start(self) -> None:
+        """Opens the page where a post is written."""
+        self.open("/posts/new")
+
+    def fill_in(self, title: str, body: str, *, publish: bool = True) -> None:
+        """Fills the form in without saving."""
+        self.fill(self.title, title)
+        self.fill(self.body, body)
+        self.page.get_by_label("Status").select_option("published" if publish else "draft")
+
+    def save(self) -> None:
+        """Presses the button that saves."""
+        self.press(self.save_button)
+
+    def is_shown(self, title: str) -> str:
+        """Waits until the saved post is shown; returns its id."""
+        words = f"{self.person.name} sees the post '{title}' once it is saved"
+        expect(self.test_id("post-title"), words).to_have_text(title, timeout=ARRIVES)
+        return urlsplit(self.page.url).path.rsplit("/", 1)[-1]
+
+    def says_body(self, text: str) -> None:
+        """Waits until the shown post says this."""
+        self.reads_in(self.test_id("post-body"), text, f"'{text}' in the post")
+
+    def write(self, title: str, body: str, *, publish: bool = True) -> str:
+        """Writes a post; returns its id."""
+        self.start()
+        self.fill_in(title, body, publish=publish)
+        self.save()
+        identifier = self.is_shown(title)
+        self.step("wrote a post")
+        return identifier
+
+
+class Status(AnyPage):
+    """What the platform says of itself, with a button that throws an error on purpose."""
+
+    source, line = "pages/status.ts", "throw new Error("
+    """The original file of that error, and what its line there says."""
+
+    def throw(self, marker: str) -> None:
+        """Throws an error that carries a marker."""
+        self.open(f"/status?marker={marker}")
+        self.press("Throw a test error")
+        self.step("threw an error")
+
+    def is_error_report(self, url: str) -> bool:
+        """Whether a request to this address reports an error: through the platform's relay, or to Sentry itself."""
+        parts = urlsplit(url)
+        return parts.path.startswith("/api/telemetry/sentry") or parts.path.endswith("/envelope/")

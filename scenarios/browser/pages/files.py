@@ -1,0 +1,109 @@
+"""Uploads, versions, search, and many files at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import FilePayload, Locator, expect
+
+from core.errors import Missed
+from scenarios.browser.pages.anypage import ARRIVES, AnyPage
+
+
+class Files(AnyPage):
+    """A person's files."""
+
+    def visit(self) -> None:
+        """Opens the files page."""
+        self.open("/files")
+        self.shown(self.test_id("page-files"), "their files")
+
+    def upload(self, *files: Path | FilePayload) -> None:
+        """Opens the page and chooses files."""
+        self.visit()
+        self.choose(*files)
+
+    def choose(self, *files: Path | FilePayload) -> None:
+        """Chooses files on the open page; uploading begins."""
+        self.person.does("chose files to upload")
+        self.page.get_by_label("Choose files").set_input_files(list(files))  # type: ignore[arg-type]
+
+    def upload_item(self, name: str) -> Locator:
+        """The card of the newest upload of this name."""
+        return self.test_id("upload-item").filter(has_text=name).first
+
+    def progress(self, name: str) -> float:
+        """How much of an upload its card shows, from 0 to 1."""
+        bar = self.upload_item(name).get_by_test_id("progress")
+        return float(bar.evaluate("bar => bar.value / bar.max"))
+
+    def waits(self, name: str) -> None:
+        """Waits until an upload says that it waits for the network."""
+        words = f"{self.person.name} is told that {name} waits for the network"
+        expect(self.upload_item(name), words).to_have_attribute("data-state", "waiting", timeout=2 * ARRIVES)
+        self.step("the network is away")
+
+    def row(self, name: str) -> Locator:
+        """The row of a file by its name."""
+        return self.test_id("file-row").filter(has_text=name)
+
+    def shows(self, name: str, *, store: str, within: float = ARRIVES) -> str:
+        """Waits for a file's row in that store; returns the file's id."""
+        row = self.row(name)
+        try:
+            self.shown(row, f"{name} in their files", within=within)
+        except AssertionError:
+            raise Missed(
+                f"{name} is in {self.person.name}'s files once its upload has ended",
+                expected=f"{name}, kept in {store}",
+                saw=f"no such file, though {self._told_of(name)}",
+                service="platform",
+            ) from None
+        kept = f"{self.person.name} sees {name} kept in {store}"
+        expect(row, kept).to_have_attribute("data-store", store)
+        self.step(f"{name} is in {store}")
+        return str(row.get_attribute("data-file-id"))
+
+    def _told_of(self, name: str) -> str:
+        try:
+            said = " ".join(self.upload_item(name).inner_text(timeout=1000).split())
+            return f"its upload shows {self.progress(name):.0%} ({said!r})"
+        except PlaywrightError:
+            return "no upload of it is shown either"
+
+    def lists(self, name: str) -> None:
+        """Waits until a file is listed."""
+        self.shown(self.row(name), f"{name} in their files")
+
+    def lists_no_more(self, name: str) -> None:
+        """Waits until a file is not listed."""
+        self.gone(self.row(name), f"{name} in their files")
+
+    def is_version(self, name: str, version: int) -> None:
+        """Waits until a file's row shows this version."""
+        shown = self.row(name).get_by_test_id("file-version")
+        words = f"{self.person.name} sees {name} as version {version}"
+        expect(shown, words).to_have_text(f"v{version}", timeout=ARRIVES)
+
+    def search(self, text: str) -> None:
+        """Filters the list by a part of the name."""
+        self.fill("Search files", text)
+        self.press("Find")
+
+    def restore(self, name: str, version: int) -> None:
+        """Opens a file's versions and restores one."""
+        self.press("Versions", self.row(name))
+        old = self.page.locator(f"[data-testid=version-row][data-version='{version}']")
+        self.press("Restore", old)
+        self.says(f"Version {version} of {name} is restored")
+        self.step(f"restored version {version}")
+
+    def delete_together(self, *names: str) -> None:
+        """Selects several files and deletes them in one go."""
+        for name in names:
+            self.page.get_by_label(f"Select {name}").check()
+        self.press("Delete selected")
+        for name in names:
+            self.lists_no_more(name)
+        self.step("deleted together")
