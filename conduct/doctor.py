@@ -97,10 +97,10 @@ def _probes_of(module: ModuleType, run: Run) -> Mapping[str, Probe]:
 
 
 def _coverage(target: Target, required: list[str], plan: str) -> None:
-    passports = _passports()
+    known = passports()
     left: dict[str, list[str]] = {}
     for identifier in required:
-        passport = passports.get(identifier)
+        passport = known.get(identifier)
         if passport is None:
             left.setdefault("there is no such check", []).append(identifier)
         elif not target.has(passport.capability):
@@ -113,7 +113,7 @@ def _coverage(target: Target, required: list[str], plan: str) -> None:
         out.print(f"  not covered, {why}: {', '.join(identifiers)}", markup=False)
 
 
-def _passports() -> dict[str, Passport]:
+def passports() -> dict[str, Passport]:
     """Passports of every check, by importing the suites' modules as pytest does."""
     found: dict[str, Passport] = {}
     for path in sorted({declared.path for declared in manifest.declared()}):

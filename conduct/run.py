@@ -85,7 +85,7 @@ class Conductor:
         if exclusive and self.target.embedded:
             with _state_of_its_own(self.directory) as state:
                 self._pytest("exclusive", exclusive, ["--exclusive"], {embedded.STATE: str(state)})
-        elif exclusive:  # those that its permit allows; each other one is journaled with why it is not covered
+        elif exclusive:  # what the permit does not allow is journaled with why it is not covered
             self._pytest("exclusive", exclusive, ["--exclusive"])
 
     def _wanted(self) -> set[str]:

@@ -14,6 +14,7 @@ from fixtures.run import Run
 from fixtures.services import undoers
 from fixtures.toolbox import Services
 from scenarios.api.place import Place
+from suites.realtime.recorder import NewRoom, Recorder
 
 
 @pytest.fixture
@@ -52,3 +53,17 @@ def made(run: Run) -> Callable[..., MadeFile]:
         return MadeFile(f"assay-{tag}{suffix}", size, tag, mime)
 
     return make
+
+
+@pytest.fixture
+def new_room(run: Run, services: Services) -> Iterator[NewRoom]:
+    """`new_room()` records a new room of this check's own; its connections end with the check."""
+    rooms: list[Recorder] = []
+
+    def make() -> Recorder:
+        rooms.append(Recorder(services, f"assay-{run.tag()}"))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.close()

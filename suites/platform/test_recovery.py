@@ -13,7 +13,7 @@ from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, well_again
-from suites.realtime.recorder import Recorder, say_all
+from suites.realtime.recorder import NewRoom, say_all
 from suites.storage.uploads import expect_content, prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -36,6 +36,7 @@ def test_restart(
     place: Place,
     actor: NewActor,
     made: NewFile,
+    new_room: NewRoom,
     witness: Witness,
 ) -> None:
     """Messages, a file in R2 and a page in KV, all acknowledged before the kill; members come back with `since`."""
@@ -45,7 +46,7 @@ def test_restart(
     page = new_page(run, services, ledger, place)
     page.publish(f"kept {page.tag}")
     page.served(f"kept {page.tag}")
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b = recorder.join(anna), recorder.join(boris)
     say_all(a, [(f"c{n}", f"before {n}") for n in range(10)])
     b.wait_message("before 9")
@@ -57,11 +58,9 @@ def test_restart(
     a2 = recorder.join(anna, since=a.last_id)
     recorder.join(boris, since=b.last_id)
     say_all(a2, [("after", "after the restart")])
-    kept = recorder.judge(boris)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(boris, witness)
     expect_equal(len(kept), 11, "every acknowledged message is there, and the new one", service="rooms")
     recorder.presence_converges()
-    recorder.close()
     expect_content(services, anna.access_token, stored, file)
     served = page.get()
     expect_equal(
@@ -81,10 +80,10 @@ def test_restart(
     timeout=60,
     why_slow="a Durable Object hibernates only after some ten idle seconds",
 )
-def test_hibernation(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_hibernation(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """Twelve seconds in which nothing is said or heard, then a message: delivered, acknowledged, in order."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b = recorder.join(anna), recorder.join(boris)
     a.say("before", "1")
     b.wait_message("before")
@@ -104,7 +103,5 @@ def test_hibernation(run: Run, services: Services, actor: NewActor, witness: Wit
         "the woken room knows who is there",
         service="rooms",
     )
-    kept = recorder.judge(anna)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(anna, witness)
     expect_equal([m["body"] for m in kept], ["before", "after"], "it has forgotten nothing", service="rooms")
-    recorder.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class Recorder:
                 return found
             since = found[-1]["id"]
 
-    def judge(self, reader: Actor) -> list[dict[str, Any]]:
+    def judge(self, reader: Actor, witness: Callable[[str, str], None]) -> list[dict[str, Any]]:
         """Waits until all present have everything, then raises Missed with each broken promise; returns what is kept."""
         kept = self.kept(reader)
         last = kept[-1]["id"] if kept else 0
@@ -64,6 +64,7 @@ class Recorder:
             claim=f"everybody present receives the room's last message, {last}",
             service=ROOMS,
         )
+        witness("the room's history over HTTP", f"{len(kept)} messages in {self.room}")
         broken = violations(self.connections(), kept)
         if broken:
             raise Missed(
@@ -94,6 +95,10 @@ class Recorder:
         for _, _, member in self._members:
             if member.ended == "open":
                 member.close()
+
+
+NewRoom = Callable[[], Recorder]
+"""Makes a recorder of a room of the check's own; what is still open in it ends with the check."""
 
 
 def _connection(name: str, user: str, member: Member) -> Connection:

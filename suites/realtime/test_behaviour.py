@@ -10,7 +10,7 @@ from fixtures.run import Run
 from fixtures.sdk import refused
 from fixtures.services.rooms import Member
 from fixtures.toolbox import Services
-from suites.realtime.recorder import Recorder
+from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
@@ -62,10 +62,10 @@ def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_bad_frames(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_bad_frames(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """After each bad frame a good one still works (positive control), and nothing bad is kept."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b = recorder.join(anna), recorder.join(boris)
     bad: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("no JSON", "{oops", ("bad_json",)),
@@ -112,15 +112,13 @@ def test_bad_frames(run: Run, services: Services, actor: NewActor, witness: Witn
     a.send("ping")
     pong = a.wait_type("text", claim="ping is answered", start=start).data["text"]
     expect_equal(pong, "pong", "ping is answered with pong", service=ROOMS)
-    kept = recorder.judge(anna)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(anna, witness)
     expect_equal(
         [m["body"][:6] for m in kept],
         [f"fine {n}" for n in range(8)] + ["xxxxxx"],
         "only the good is kept",
         service=ROOMS,
     )
-    recorder.close()
 
 
 @check(
@@ -130,10 +128,10 @@ def test_bad_frames(run: Run, services: Services, actor: NewActor, witness: Witn
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_rate_limit(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """Forty at once: some are refused with a time to wait; every other is kept; the second member talks on."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b = recorder.join(anna), recorder.join(boris)
     for n in range(40):
         a.say(f"flood {n}", f"n{n}")
@@ -168,7 +166,6 @@ def test_rate_limit(run: Run, services: Services, actor: NewActor, witness: Witn
     witness("the room's history over HTTP", f"{len(kept)} messages")
     accepted = {c for c, how in answered(a).items() if how == "ack"} | {"calm"}
     expect_equal(kept, accepted, "kept is exactly what was acknowledged", service=ROOMS)
-    recorder.close()
 
 
 @check(
@@ -178,10 +175,10 @@ def test_rate_limit(run: Run, services: Services, actor: NewActor, witness: Witn
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_presence(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """A second screen of the same person is no second person; they have gone only with their last screen."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a = recorder.join(anna)
     b1 = recorder.join(boris)
     a.wait_type("presence", event="join", claim="the first member sees the second join")
@@ -207,15 +204,13 @@ def test_presence(run: Run, services: Services, actor: NewActor, witness: Witnes
     b2.cut()
     a.wait_type("presence", event="leave", claim="a member whose network was cut has gone", within=15)
     recorder.presence_converges()
-    kept = recorder.judge(anna)
-    witness("the room's history over HTTP", "typing and status are not kept")
+    kept = recorder.judge(anna, witness)
     expect_equal(
         [m["body"] for m in kept],
         ["still here"],
         "typing and status leave nothing in the history",
         service=ROOMS,
     )
-    recorder.close()
 
 
 @check(
@@ -225,10 +220,10 @@ def test_presence(run: Run, services: Services, actor: NewActor, witness: Witnes
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_fresh_token(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The same person's new token is taken (positive control); with a stranger's they do not become the stranger."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a = recorder.join(anna)
     fresh = anna.supabase.auth.refresh_session().session
     expect(fresh is not None, "refreshing gives a new session", service="supabase.auth")
@@ -253,4 +248,3 @@ def test_fresh_token(run: Run, services: Services, actor: NewActor, witness: Wit
     kept = recorder.kept(anna)
     witness("the room's history over HTTP", "the author of the message after the refused token")
     expect_equal(kept[-1]["user"]["id"], anna.id, "the member is still who they were", service=ROOMS)
-    recorder.close()

@@ -13,7 +13,7 @@ from fixtures.control import fault
 from fixtures.run import Run
 from fixtures.sdk import preparing, refused
 from fixtures.toolbox import Services
-from suites.realtime.recorder import Recorder
+from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
@@ -47,12 +47,14 @@ def session_of(run: Run, services: Services, person: Actor, *, refresh: str = ""
     why_slow="five seconds of a token's life are waited for",
     exclusive=True,
 )
-def test_token_expires(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_token_expires(
+    run: Run, services: Services, actor: NewActor, new_room: NewRoom, witness: Witness
+) -> None:
     """Anna lets hers expire, Boris hands in a fresh one, Cora's lives long; nothing said meanwhile is lost."""
     anna, boris, cora = actor(), actor(), actor()
     with fault(run, "supabase", auth={"jwt_expiry": LIFE}):
         anna, boris = session_of(run, services, anna), session_of(run, services, boris)
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b, c = recorder.join(anna), recorder.join(boris), recorder.join(cora)
     expires = a.welcome["expires_at"]
     expect(
@@ -95,10 +97,8 @@ def test_token_expires(run: Run, services: Services, actor: NewActor, witness: W
     back = recorder.join(session_of(run, services, anna, refresh=anna.refresh_token), since=a.last_id)
     back.say("back", "back")
     c.wait_message("back")
-    kept = recorder.judge(cora)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(cora, witness)
     expect_equal(
         [m["body"] for m in kept], ["before", "while away", "back"], "nothing said is lost", service=ROOMS
     )
     recorder.presence_converges()
-    recorder.close()

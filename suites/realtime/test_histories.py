@@ -9,7 +9,7 @@ from core.passport import check
 from fixtures.actors import Crowd
 from fixtures.run import Run
 from fixtures.toolbox import Services
-from suites.realtime.recorder import Recorder, say_all
+from suites.realtime.recorder import NewRoom, say_all
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
@@ -22,19 +22,17 @@ ROOMS = "rooms"
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_burst(run: Run, services: Services, crowd: Crowd, witness: Witness) -> None:
+def test_burst(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     """Ninety messages in one burst; the history over HTTP and all six records must agree."""
     people = crowd.of(6)
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     with ThreadPoolExecutor(6) as pool:
         members = list(pool.map(recorder.join, people))
         recorder.presence_converges()
         texts = [[(f"{i}-{n}", f"{i} says {n}") for n in range(15)] for i in range(6)]
         list(pool.map(say_all, members, texts))
-    kept = recorder.judge(people[0])
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(people[0], witness)
     expect_equal(len(kept), 90, "every one of ninety messages is kept", service=ROOMS)
-    recorder.close()
 
 
 @check(
@@ -44,10 +42,10 @@ def test_burst(run: Run, services: Services, crowd: Crowd, witness: Witness) -> 
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_cut_mid_send(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_cut_mid_send(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The socket is reset with messages on the way, three times; the other member stays and sees each once."""
     talker, listener = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     stays = recorder.join(listener)
     stays.say("hello", "hello")
     member = recorder.join(talker)
@@ -63,15 +61,13 @@ def test_cut_mid_send(run: Run, services: Services, actor: NewActor, witness: Wi
         member = recorder.join(talker, since=member.last_id)
         say_all(member, batch)
     recorder.presence_converges()
-    kept = recorder.judge(listener)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(listener, witness)
     expect_equal(
         [m["body"] for m in kept if m["user"]["id"] == talker.id],
         [f"talk {n}" for n in range(15)],
         "every message is kept once, in the order in which it was first sent",
         service=ROOMS,
     )
-    recorder.close()
 
 
 @check(
@@ -81,10 +77,10 @@ def test_cut_mid_send(run: Run, services: Services, actor: NewActor, witness: Wi
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_same_message_again(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_same_message_again(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The second acknowledgement has the first id and says so; another person's same client id is another message."""
     anna, boris = actor(), actor()
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     a, b = recorder.join(anna), recorder.join(boris)
     a.say("once", "same")
     first = a.acked("same")
@@ -106,10 +102,8 @@ def test_same_message_again(run: Run, services: Services, actor: NewActor, witne
         "another person's message with that client id is a new one",
         service=ROOMS,
     )
-    kept = recorder.judge(anna)
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = recorder.judge(anna, witness)
     expect_equal([m["body"] for m in kept], ["once", "mine"], "the room keeps two messages", service=ROOMS)
-    recorder.close()
 
 
 @check(
@@ -119,16 +113,15 @@ def test_same_message_again(run: Run, services: Services, actor: NewActor, witne
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_replay(run: Run, services: Services, crowd: Crowd, witness: Witness) -> None:
+def test_replay(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     """Sixty messages by four people; replays by limit and from any point are exact and in order."""
     people = crowd.of(4)
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     members = [recorder.join(p) for p in people]
     for i, member in enumerate(members):
         say_all(member, [(f"{i}-{n}", f"{i} says {n}") for n in range(15)])
     late = recorder.join(people[0])
-    kept = [m["id"] for m in recorder.judge(people[0])]
-    witness("the room's history over HTTP", f"{len(kept)} messages")
+    kept = [m["id"] for m in recorder.judge(people[0], witness)]
     expect_equal(
         [m["id"] for m in late.welcome["messages"]],
         kept[-50:],
@@ -150,7 +143,6 @@ def test_replay(run: Run, services: Services, crowd: Crowd, witness: Witness) ->
             f"a replay since {since} of at most {limit} is exact",
             service=ROOMS,
         )
-    recorder.close()
 
 
 @check(
@@ -162,10 +154,12 @@ def test_replay(run: Run, services: Services, crowd: Crowd, witness: Witness) ->
     timeout=60,
     why_slow="a hundred people sign in, join and leave; hosted log-ins are limited to one in two seconds",
 )
-def test_hundred_people(run: Run, services: Services, crowd: Crowd, witness: Witness) -> None:
+def test_hundred_people(
+    run: Run, services: Services, crowd: Crowd, new_room: NewRoom, witness: Witness
+) -> None:
     """One connection each; every one says one thing to the ninety-nine others; the room counts them itself."""
     people = crowd.of(100)
-    recorder = Recorder(services, f"assay-{run.tag()}")
+    recorder = new_room()
     with ThreadPoolExecutor(10) as pool:
         members = list(pool.map(recorder.join, people))
         recorder.presence_converges()
@@ -184,12 +178,10 @@ def test_hundred_people(run: Run, services: Services, crowd: Crowd, witness: Wit
     for n, begin in enumerate(sent):
         arrived = members[(n + 1) % 100].wait_message(f"this is {n}")
         run.journal.sample(fanout, intended=begin, sent=begin, done=arrived.at)
-    kept = recorder.judge(people[0])
-    witness("the room's history over HTTP", f"{len(kept)} messages by {len({m['user']['id'] for m in kept})}")
+    kept = recorder.judge(people[0], witness)
     expect_equal(
         {m["user"]["id"] for m in kept}, {p.id for p in people}, "a message of each is kept", service=ROOMS
     )
-    recorder.close()
 
 
 @check(
@@ -199,10 +191,10 @@ def test_hundred_people(run: Run, services: Services, crowd: Crowd, witness: Wit
     service=ROOMS,
     capability="rooms.websocket",
 )
-def test_rooms_apart(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_rooms_apart(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The listener elsewhere hears their own room (positive control) and nothing of the other."""
     anna, boris = actor(), actor()
-    here, there = Recorder(services, f"assay-{run.tag()}"), Recorder(services, f"assay-{run.tag()}")
+    here, there = new_room(), new_room()
     a, b, c = here.join(anna), there.join(boris), here.join(boris)
     a.say("before leaving", "1")
     c.wait_message("before leaving")
@@ -217,10 +209,7 @@ def test_rooms_apart(run: Run, services: Services, actor: NewActor, witness: Wit
     expect_equal(
         [m["body"] for m in b.messages()], ["elsewhere"], "the other room hears its own alone", service=ROOMS
     )
-    both = [[m["body"] for m in r.judge(anna)] for r in (here, there)]
-    witness("both rooms' histories over HTTP", "apart")
+    both = [[m["body"] for m in r.judge(anna, witness)] for r in (here, there)]
     expect_equal(
         both, [["before leaving", "after leaving"], ["elsewhere"]], "each room keeps its own", service=ROOMS
     )
-    here.close()
-    there.close()

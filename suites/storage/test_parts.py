@@ -59,7 +59,7 @@ def test_parts_any_order(
 
     early = files.complete(port, place, token, upload["id"])
     expect(
-        early.status == 409 and early.json()["error"]["details"].get("missing") == [2],
+        early.status == 409 and files.refusal(early).get("details", {}).get("missing") == [2],
         "completing with a part missing is refused and names the part",
         expected="409 conflict, missing [2]",
         saw=early.text[:200],

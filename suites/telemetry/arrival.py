@@ -9,10 +9,9 @@ from core.clock import eventually, now_ns
 from core.outcome import SampleOutcome
 from fixtures.run import Run
 from fixtures.wire import WireAnswer
+from scenarios.api.telemetry import DEADLINES as DEADLINES
 
 T = TypeVar("T")
-DEADLINES = {"sentry": 60.0, "datadog": 90.0, "ga4": 60.0, "mixpanel": 90.0}
-"""Seconds until an accepted datum must be readable, by service: what the vendors say is usual, doubled."""
 WHY_SLOW = "the vendor shows an accepted datum only after indexing it, up to a minute on a live target"
 TIMEOUT = 120.0
 

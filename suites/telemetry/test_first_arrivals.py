@@ -36,7 +36,7 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
         "the test error answers as an internal error",
         service="platform",
     )
-    event_id = str(answer.json(dict)["error"].get("details", {}).get("event_id", ""))
+    event_id = str(answer.details.get("event_id", ""))
     expect(event_id, "the answer names the event at Sentry", saw=answer.said(), service="platform")
     event = readable(
         run,

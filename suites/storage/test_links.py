@@ -1,0 +1,171 @@
+"""P2.1, P2.3, P6.3: reading files by address alone: signed links of the platform, presigned addresses of R2, CORS."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from core.clock import eventually
+from core.expect import expect, expect_equal
+from core.passport import check
+from fixtures.files import MIB, sha256
+from fixtures.toolbox import Services
+from scenarios.api.place import Place
+from suites.storage.uploads import held, prepared
+from suites.types import NewActor, NewFile, Witness
+
+PLATFORM = "platform"
+R2 = "r2"
+
+
+@check(
+    "storage.signed_links",
+    "A signed link reads its file for whoever holds it, unchanged and in time, and does nothing else",
+    requirement=("P2.3", "P6.3"),
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_signed_links(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Every part of the link changed by itself is refused; a link of one second ends."""
+    owner, file, other = actor(), made(1000), made(1000)
+    token = owner.access_token
+    stored, second = (prepared(services, place, token, f) for f in (file, other))
+
+    def link(seconds: int) -> str:
+        answer = services.platform.call(
+            "POST", f"/api/files/{stored['id']}/link", token=token, body={"expires_in": seconds}
+        )
+        url = str(answer.expect(200, 201, claim="a link is made").json(dict)["url"])
+        return url if url.startswith("http") else place.platform + url
+
+    url = link(600)
+    open_one = services.platform.call("GET", url)
+    expect_equal(
+        (open_one.status, sha256(open_one.content)),
+        (200, file.sha256),
+        "the link reads the file without a token",
+        service=PLATFORM,
+    )
+    expect_equal(
+        services.platform.call("HEAD", url).status, 200, "HEAD works by the link too", service=PLATFORM
+    )
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    changes = {
+        "a later end": {"exp": str(int(query["exp"]) + 3600)},
+        "another version": {"version": "2"},
+        "another signature": {"sig": "A" * len(query["sig"])},
+        "no signature": {"sig": ""},
+    }
+    for what, change in changes.items():
+        changed = urlunsplit(parts._replace(query=urlencode({**query, **change})))
+        answer = services.platform.call("GET", changed)
+        expect(
+            answer.status in (401, 403),
+            f"the link with {what} is refused",
+            saw=answer.said(),
+            service=PLATFORM,
+        )
+    elsewhere = url.replace(stored["id"], second["id"])
+    expect(
+        services.platform.call("GET", elsewhere).status in (401, 403),
+        "the signature does not open another file",
+        service=PLATFORM,
+    )
+    for method in ("DELETE", "PATCH", "PUT", "POST"):
+        answer = services.platform.call(method, url, body={})
+        expect(
+            answer.status in (401, 403, 404, 405),
+            f"{method} by the link is refused",
+            saw=answer.said(),
+            service=PLATFORM,
+        )
+    short = link(1)
+    late = eventually(
+        lambda: services.platform.call("GET", short),
+        until=lambda a: a.status != 200,
+        within=10,
+        every=0.3,
+        claim="a link of one second ends",
+        service=PLATFORM,
+    )
+    expect_equal(
+        (late.status, late.code), (403, "link_expired"), "a late link is refused by name", service=PLATFORM
+    )
+    expect_equal(
+        held(services, "supabase", stored["object_key"]),
+        file.sha256,
+        "the file is as it was",
+        service="supabase.storage",
+    )
+    witness("Storage API with the secret key", "the file after fourteen tries")
+
+
+@check(
+    "storage.direct_from_r2",
+    "A large file is read straight from R2 by a presigned address, from the platform's origin alone",
+    requirement=("P2.1", "P6.3"),
+    service=R2,
+    capability="storage.r2",
+)
+def test_direct(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+    """R2 checks the signature itself: changed, another key and another method are refused; CORS names our origin."""
+    owner, small, large = actor(), made(1000), made(6 * MIB)
+    token = owner.access_token
+    stored, tiny = (prepared(services, place, token, f) for f in (large, small))
+    not_there = services.platform.call("POST", f"/api/files/{tiny['id']}/direct", token=token, body={})
+    expect_equal(not_there.status, 409, "a file in Supabase Storage has no direct address", service=PLATFORM)
+    answer = services.platform.call("POST", f"/api/files/{stored['id']}/direct", token=token, body={})
+    url = str(answer.expect(200, 201, claim="a file in R2 has a direct address").json(dict)["url"])
+    services.run.target.permit.contact(url)
+    port = services.platform.port
+    got = port.request("GET", url, headers={"Accept": "*/*", "Origin": place.platform})
+    expect_equal(
+        (got.status, sha256(got.content)),
+        (200, large.sha256),
+        "the address reads the file from R2",
+        service=R2,
+    )
+    witness("R2's S3 API", "the presigned read's SHA-256")
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    signature = query["X-Amz-Signature"]
+    forged = urlencode(
+        {**query, "X-Amz-Signature": signature[:-4] + ("0000" if signature[-4:] != "0000" else "1111")}
+    )
+    longer = urlencode({**query, "X-Amz-Expires": "604800"})
+    for what, method, address in (
+        ("with a changed signature", "GET", urlunsplit(parts._replace(query=forged))),
+        ("with a longer life", "GET", urlunsplit(parts._replace(query=longer))),
+        ("for another object", "GET", urlunsplit(parts._replace(path=parts.path[:-4] + "0000"))),
+        ("used to delete", "DELETE", url),
+        ("used to write", "PUT", url),
+    ):
+        refused = port.request(method, address, body=b"" if method == "PUT" else None)
+        expect(
+            refused.status in (400, 403),
+            f"the address {what} is refused by R2",
+            saw=refused.status,
+            service=R2,
+        )
+    expect_equal(
+        services.r2.s3.sha256(stored["object_key"]), large.sha256, "the object is as it was", service=R2
+    )
+    for origin, allowed in ((place.platform, True), ("https://evil.example", False)):
+        preflight = port.request(
+            "OPTIONS",
+            url,
+            headers={
+                "Origin": origin,
+                "Access-Control-Request-Method": "GET",
+                "Access-Control-Request-Headers": "range",
+            },
+        )
+        said = preflight.headers.get("access-control-allow-origin")
+        expect_equal(
+            said in (origin, "*"),
+            allowed,
+            f"R2's CORS {'lets' if allowed else 'does not let'} {origin} read",
+            service=R2,
+        )
