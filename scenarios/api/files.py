@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from core.port import Answer, Port
@@ -84,3 +85,10 @@ def remove(port: Port, place: Place, token: str, file: str) -> Answer:
 def _json(port: Port, method: str, url: str, place: Place, token: str, body: dict[str, object]) -> Answer:
     headers = place.platform_headers(token) | {"Content-Type": "application/json"}
     return port.request(method, url, headers=headers, body=json.dumps(body).encode())
+
+
+def refusal(answer: Answer) -> dict[str, Any]:
+    """The platform's words for a refused request (`code`, `message`, `details`); empty when it refused nothing."""
+    body = answer.json()
+    found = body.get("error") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
