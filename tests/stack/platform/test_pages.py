@@ -137,6 +137,33 @@ def test_a_large_file_is_paused_and_goes_on_after_a_reload(
     assert Path(download.value.path()).read_bytes() == body
 
 
+def test_telemetry_arrives_while_the_page_stays(page: Page, stack: Stack, person: Person) -> None:
+    """RUM's SDK would keep events for 30 s, or until the page is left."""
+    log_in(page, person)
+    page.get_by_role("button", name="Accept analytics").click()
+    page.get_by_role("link", name="Rooms").click()
+    page.get_by_role("button", name="Join room").click()
+
+    def actions() -> list[str]:
+        page.wait_for_timeout(100)
+        answer = httpx.post(
+            stack.env["DATADOG_API_URL"] + "/api/v2/rum/events/search",
+            headers={
+                "DD-API-KEY": stack.env["DATADOG_API_KEY"],
+                "DD-APPLICATION-KEY": stack.env["DATADOG_APP_KEY"],
+            },
+            json={"filter": {"query": f"@usr.id:{person.id}", "from": "now-5m"}, "page": {"limit": 200}},
+        )
+        events = [one["attributes"]["attributes"] for one in answer.json()["data"]]
+        return [e["action"]["target"]["name"] for e in events if e["type"] == "action"]
+
+    assert until(lambda: "room_joined" in actions(), 15)
+    page.wait_for_timeout(1000)
+    before = len(actions())
+    page.get_by_role("heading", level=1).click()  # one small event: no full batch takes it along
+    assert until(lambda: len(actions()) > before, 15)
+
+
 def test_the_visual_editor_redraws_the_page(page: Page, stack: Stack) -> None:
     path = f"/e-{secrets.token_hex(4)}"
     write(stack, path, "Before")

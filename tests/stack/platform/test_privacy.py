@@ -95,7 +95,7 @@ def fault(stack: Stack, component: str, **what: Any) -> Iterator[None]:
         stack.control(address, {"rules": []} if wrapped else []).raise_for_status()
 
 
-AWAY = {
+AWAY: dict[str, tuple[str, dict[str, Any]]] = {
     "storage": ("supabase", {"path": "/storage/v1", "status": 503}),
     "r2": ("platform", {"binding": "R2"}),
     "kv": ("platform", {"binding": "KV"}),

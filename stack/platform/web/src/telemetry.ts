@@ -44,7 +44,7 @@ async function load(): Promise<Tools> {
     datadogRum.init({
       applicationId: config.datadogApplicationId, clientToken: config.datadogClientToken, site: "datadoghq.com", service: "platform", env: config.sentryEnvironment,
       version: config.version, proxy: `${location.origin}/api/telemetry/datadog`, trackingConsent: "granted", sessionSampleRate: 100, sessionReplaySampleRate: 0,
-      telemetrySampleRate: 0, trackUserInteractions: true, trackResources: true, trackLongTasks: true, defaultPrivacyLevel: "mask", storeContextsAcrossPages: false,
+      allowUntrustedEvents: true, telemetrySampleRate: 0, trackUserInteractions: true, trackResources: true, trackLongTasks: true, defaultPrivacyLevel: "mask", storeContextsAcrossPages: false,
       beforeSend: (event) => { event.view.url = scrub(event.view.url); schedulePush(); return true; },
     });
     tools.rum = datadogRum;
@@ -59,7 +59,7 @@ async function load(): Promise<Tools> {
 }
 
 let pushing: number | undefined;
-/** RUM keeps events for up to 30 s; "freeze" makes it send what it has, so that they arrive within the second. */
+/** RUM keeps events for up to 30 s; "freeze" (heeded by allowUntrustedEvents) makes it send them within the second. */
 function schedulePush(): void {
   pushing ??= window.setTimeout(() => { pushing = undefined; window.dispatchEvent(new Event("freeze")); }, 400);
 }
