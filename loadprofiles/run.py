@@ -140,6 +140,7 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         "ASSAY_RUN_DIR": str(options.run_dir),
         "ASSAY_RUN_ID": options.run_dir.name,
         "ASSAY_PROFILE": options.profile,
+        "ASSAY_DRAIN": os.environ.get("ASSAY_DRAIN") or str(declared(options.profile, "DRAIN") or ""),
         shapes.VARIABLE: options.shape,
         shapes.FOR: f"{lasting:g}",
         "ASSAY_WARM_UP": f"{warm_up:g}",

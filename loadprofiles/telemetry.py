@@ -1,0 +1,133 @@
+"""What browsers tell about errors, views and visits, through the platform's relays: accepted, and then readable.
+
+    assay load telemetry --users 8 --for 60s
+
+A sample of perf.telemetry runs from the moment when the event happens until the intake has accepted it, and counts only
+once the event is readable through the service's own API, within that service's own deadline. What was accepted and is
+not there then is a wrong answer. Services without a key that can read are not loaded, and the run says so.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from locust import events, task
+
+from loadprofiles.engine import Measure, OpenUser, Poisson
+from loadprofiles.engine.recorder import ERROR, REFUSED, WRONG
+from loadprofiles.truth.arrivals import Readers
+from loadprofiles.truth.pending import Pending
+from scenarios.api import telemetry
+from scenarios.api.place import Place
+from scenarios.api.telemetry import DEADLINES
+
+DRAIN = 100
+"""Seconds that the end of the load waits for what is not readable yet."""
+
+PLACE = Place(os.environ.get("PLATFORM_URL", "").rstrip("/"), "", "")
+RELAYS = {service: Measure("telemetry.relay", service=service) for service in DEADLINES}
+_numbers = count(1)
+_readers: list[Readers] = []
+
+
+class Browser(OpenUser):
+    """A visitor's browser that tells four services what happens in it."""
+
+    host = PLACE.platform
+    own_address = True
+    arrivals = Poisson
+
+    def on_start(self) -> None:
+        """A port for each relay; one reader of what arrives for the whole process."""
+        if not _readers:
+            run_dir = self.engine.settings.run_dir or Path(mkdtemp(prefix="assay-load-"))
+            _readers.append(Readers(run_dir, lambda service: _account(self, service)))
+            _readers[0].start()
+        self.reader = _readers[0]
+        self.relays = {service: self.port(measure) for service, measure in RELAYS.items()}
+
+    @task
+    def throw(self) -> None:
+        """An error, to Sentry."""
+        identifier = uuid.uuid4().hex
+        envelope = self.reader.envelope(identifier)
+        self._tell("sentry", identifier, lambda port: telemetry.error(port, PLACE, envelope))
+
+    @task
+    def show(self) -> None:
+        """A view, to DataDog."""
+        view = str(uuid.uuid4())
+        intake, lines = self.reader.view(view)
+        self._tell("datadog", view, lambda port: telemetry.view(port, PLACE, intake, lines))
+
+    @task
+    def visit(self) -> None:
+        """A page view, to Google Analytics."""
+        number = next(_numbers)
+        title, client = self.reader.title(number), f"{os.getpid()}.{number}"
+        self._tell("ga4", title, lambda port: telemetry.page_view(port, PLACE, title, client))
+
+    @task
+    def act(self) -> None:
+        """An event, to Mixpanel."""
+        identifier = str(uuid.uuid4())
+        event = self.reader.event(identifier)
+        self._tell("mixpanel", identifier, lambda port: telemetry.tracked(port, PLACE, event))
+
+    def _tell(self, service: str, key: str, send: Any) -> None:
+        """Sends; what the intake accepted waits until it is readable."""
+        if service not in self.reader.services:
+            return
+        intended = self.intended()
+        answer, account = send(self.relays[service]), _account(self, service)
+        if answer.status == 0 or answer.status >= 500:
+            account.failed(intended, answer.sent, answer.error or f"answered {answer.status}", ERROR)
+        elif answer.status == 429:
+            account.failed(intended, answer.sent, "answered 429", REFUSED)
+        elif wrong := accepted(service, key, answer):
+            account.failed(intended, answer.sent, wrong, WRONG)
+        else:
+            account.accepted(key, intended, answer.sent, answer.done)
+
+
+def accepted(service: str, key: str, answer: Any) -> str | None:
+    """What is wrong with an intake's answer, or None when it took the event."""
+    if answer.status not in (200, 202):
+        return f"answered {answer.status}"
+    try:
+        told = answer.json()
+    except ValueError:
+        return "the answer is no JSON (cut or altered)"
+    match service:
+        case "sentry":
+            right = told.get("id") == key
+        case "ga4":
+            right = told == {"accepted": True}
+        case "mixpanel":
+            right = told.get("status") == 1 and not told.get("error")
+        case _:
+            right = isinstance(told, dict)
+    return None if right else "the intake's answer is not that of an accepted event"
+
+
+def _account(user: Browser, service: str) -> Pending:
+    """Where a service's accepted events wait until they are readable; one for the whole process."""
+    found = next((p for p in user.engine.outstanding if p.measure.labels.get("service") == service), None)
+    if found is None:
+        why = f"accepted and not readable at {service} within {DEADLINES[service]:g} s"
+        return Pending(
+            user.engine, Measure("perf.telemetry", service=service), within=DEADLINES[service], why=why
+        )
+    assert isinstance(found, Pending)
+    return found
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    for readers in _readers:
+        readers.close()
