@@ -72,6 +72,8 @@ class GroupResult:
     needed: int | None = 0
     failed: int = 0
     cut: int = 0
+    reach: float = 0.0
+    """Of a `met`: the longest stalls, in seconds on average, whose absence the window shows."""
     quantiles: dict[str, float | None] = field(default_factory=dict)
     service_quantiles: dict[str, float | None] = field(default_factory=dict)
 
@@ -242,6 +244,7 @@ class RunVerdict:
     samples: int = 0
     manifest: dict[str, Any] = field(default_factory=dict)
     measurements: dict[str, Any] = field(default_factory=dict)
+    """The curves: by objective a list of its groups', and under `loads` by profile what each load did."""
 
     @property
     def embedded(self) -> bool:

@@ -31,6 +31,13 @@ class LoadRecord:
     fields: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
     reason: str = ""
+    steady_from: int | None = None
+    steady_to: int | None = None
+    progress: list[dict[str, Any]] = field(default_factory=list)
+    """What the load told each second (users, per_second), with its time as `wall`."""
+    levels: list[dict[str, Any]] = field(default_factory=list)
+    """Levels of a search for the knee, `from` and `to` on the wall clock."""
+    knee: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class RunRecord:
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
     unhealthy: list[Unhealthy] = field(default_factory=list)
+    health: list[Event] = field(default_factory=list)
+    """What each load generator told of itself, with its time as `wall`."""
     profile_of: dict[str, set[str]] = field(default_factory=dict)
     lost_workers: list[Event] = field(default_factory=list)
     died: list[Event] = field(default_factory=list)
@@ -191,6 +200,7 @@ def _take_check(run: RunRecord, kind: str, event: Event, wall: int) -> None:
 
 def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> None:
     if kind == "generator.health":
+        run.health.append({**event, "wall": wall})
         if not event.get("ok", True):
             start, end = event.get("from"), event.get("to")
             run.unhealthy.append(
@@ -208,10 +218,20 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
         return
     name = str(event.get("profile") or event.get("name") or "load")
     run.profile_of.setdefault(event["source"], set()).add(name)
-    if kind not in ("load.started", "load.finished"):
+    if kind not in _OF_A_LOAD:
         return
     record = run.loads.setdefault(name, LoadRecord(name))
-    if kind == "load.started":
+    if kind in ("load.steady", "load.drain"):
+        moment = event.get("steady_from" if kind == "load.steady" else "steady_to")
+        if isinstance(moment, int):
+            _window(record, kind, moment + offset)
+    elif kind == "load.progress":
+        record.progress.append({**event, "wall": wall})
+    elif kind == "load.level":
+        record.levels.append({**event, "from": event["from"] + offset, "to": event["to"] + offset})
+    elif kind == "load.knee":
+        record.knee = dict(event)
+    elif kind == "load.started":
         record.started = wall
         record.fields = {k: v for k, v in event.items() if k not in ("type", "t", "source")}
     elif kind == "load.finished":
@@ -219,6 +239,25 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
         record.outcome = str(event.get("outcome") or event.get("reason") or "")
         record.reason = str(event.get("reason") or "")
         record.fields.update({k: v for k, v in event.items() if k not in ("type", "t", "source")})
+
+
+_OF_A_LOAD = (
+    "load.started",
+    "load.steady",
+    "load.progress",
+    "load.level",
+    "load.knee",
+    "load.drain",
+    "load.finished",
+)
+
+
+def _window(record: LoadRecord, kind: str, moment: int) -> None:
+    """The steady window of all workers together: from the first to begin, to the last to end."""
+    if kind == "load.steady":
+        record.steady_from = min(record.steady_from or moment, moment)
+    else:
+        record.steady_to = max(record.steady_to or moment, moment)
 
 
 def _mark(run: RunRecord, wall: int, kind: str, text: str) -> None:

@@ -146,6 +146,26 @@ class Chart:
         if name:
             self._legend.append((kind, name))
 
+    def steps(self, points: Sequence[tuple[float, float]], kind: str, name: str = "") -> None:
+        """A line that keeps each value until the next."""
+        ordered: list[tuple[float, float | None]] = []
+        for i, (x, y) in enumerate(points):
+            if i and points[i - 1][1] != y:
+                ordered.append((x, points[i - 1][1]))
+            ordered.append((x, y))
+        self.line(ordered, kind, name)
+
+    def whisker(self, x: float, low: float, value: float, high: float, good: bool, told: str) -> None:
+        """A value with its interval: a filled dot holds, a cross does not."""
+        at, y, size = self.px(x), self.py(value), 4.5
+        self._parts.append(f'<path d="M{at:.1f} {self.py(low):.1f}V{self.py(high):.1f}" class="whisker"/>')
+        shape = (
+            f'<circle cx="{at:.1f}" cy="{y:.1f}" r="{size}" class="held">'
+            if good
+            else f'<path d="M{at - size:.1f} {y - size:.1f}l9 9m0 -9l-9 9" class="fell">'
+        )
+        self._parts.append(f"{shape}<title>{escape(told)}</title></{'circle' if good else 'path'}>")
+
     def limit(self, value: float, name: str) -> None:
         """A dashed line across."""
         if self.y0 <= value <= self.y1:

@@ -16,7 +16,15 @@ BATCHES = 48
 FEWEST = 40
 """Below this many values dependence cannot be estimated, and the values are taken as independent."""
 
-CAUTION = 1.2
+MOMENT = 1.1
+"""Seconds that are worth one independent value at most, where a verdict rests on what was *not* seen.
+
+Nobody sees a stall that did not come: a clean window proves only that stalls are rarer than three times in it.
+With this floor a window that holds no stall, and yet is long enough for `met`, rules out stalls of up to so many
+seconds on average.
+"""
+
+CAUTION = 1.8
 """Widens what dependence costs; chosen with `python -m reports.simulate intervals`, which shows the risks kept."""
 
 
@@ -28,9 +36,14 @@ class Batched:
     independent values they are worth. An operation that failed counts as infinitely slow.
     """
 
-    def __init__(self, values: NDArray[np.floating], times: NDArray[np.number]) -> None:
-        """`values` in the objective's unit, `inf` for failures; `times` in any one unit, any order."""
+    def __init__(self, values: NDArray[np.floating], times: NDArray[np.number], second: float = 0.0) -> None:
+        """`values` in the objective's unit, `inf` for failures; `times` in any one unit, any order.
+
+        `second` is a second in the unit of `times`; 0 where they are an order and no clock.
+        """
         self.n = int(values.size)
+        self.seconds = 0.0
+        """How long the values went on: the time between them, and as much after the last as after the others."""
         if self.n == 0:
             self._sorted: list[NDArray[np.floating]] = []
             self._counts = np.zeros(0, dtype=np.int64)
@@ -38,6 +51,8 @@ class Batched:
         start, end = float(times.min()), float(times.max())
         wanted = min(BATCHES, max(1, self.n // 5))
         span = (end - start) or 1.0
+        if second and self.n > 1:
+            self.seconds = (end - start) / second * self.n / (self.n - 1)
         index = ((times - start) * (wanted / (span * (1 + 1e-9)))).astype(np.int16)
         np.clip(index, 0, wanted - 1, out=index)
         order = np.argsort(index, kind="stable")
@@ -71,6 +86,11 @@ class Batched:
             dtype=np.int64,
         )
 
+    @property
+    def floor(self) -> float:
+        """Values per independent value, at the least, in a bound on what was not seen: those of a MOMENT."""
+        return max(1.0, self.n * MOMENT / self.seconds) if self.seconds else 1.0
+
     def effect(self, limit: float, risk: float = RISK) -> float:
         """Design effect of being at or above `limit`: values per independent value, 1 when independent."""
         if self.n < FEWEST:
@@ -83,8 +103,9 @@ def design_effect(hits: NDArray[np.int64], counts: NDArray[np.int64], risk: floa
 
     `hits` and `counts` per stretch, in time order. Longer stretches see slower waves, shorter ones are
     more exact, and the larger answer is the safer one. The factor (t/z)^2 pays for the variance itself
-    being estimated: from few stretches, or from few stalls. Its degrees of freedom are the fewer of both,
-    since one stall seen says next to nothing about how long stalls are.
+    being estimated. Its degrees of freedom are the fewest of three: stretches, independent values beyond the
+    limit, and stretches that make up the variance (all of it from one stretch: one), since one stall seen says
+    next to nothing about how long stalls are and how often they come.
     """
     total, trials = int(hits.sum()), int(counts.sum())
     if total == 0 or total == trials:
@@ -98,10 +119,12 @@ def design_effect(hits: NDArray[np.int64], counts: NDArray[np.int64], risk: floa
             break
         h = hits[: size * merge].reshape(size, merge).sum(axis=1)
         c = counts[: size * merge].reshape(size, merge).sum(axis=1)
-        raw = float(((h - share * c) ** 2).sum()) * size / (size - 1) / independent
+        squares = (h - share * c) ** 2
+        raw = float(squares.sum()) * size / (size - 1) / independent
         if raw <= 1:
             continue
-        events = min(total, trials - total) / raw
-        price = (float(t.isf(risk, max(1.0, min(size - 1, events)))) / float(norm.isf(risk))) ** 2
+        telling = float(squares.sum()) ** 2 / float((squares**2).sum())
+        freedom = min(size - 1, min(total, trials - total) / raw, telling)
+        price = (float(t.isf(risk, max(1.0, freedom))) / float(norm.isf(risk))) ** 2
         worst = max(worst, 1 + (raw - 1) * price * CAUTION)
     return min(worst, float(trials))

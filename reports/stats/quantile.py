@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, log
 
 from core.outcome import Verdict
 from reports.stats import binomial
 from reports.stats.batches import Batched
-
-_FEW = 12
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,43 @@ class Answer:
     over: int
     needed: int | None
     """Samples like these that would decide; 0 when decided, None when no number would."""
+    reach: float = 0.0
+    """Of a `met` with times: the longest stalls (seconds, on average) whose absence the window shows. Longer
+    ones that come less than some four times in so long a window may not have been seen."""
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Of the values at or above a limit: the largest and the smallest share that the samples allow, and what
+    a value is worth in the bound that rests on what was not seen."""
+
+    over: int
+    most: float
+    least: float
+    cost: float
+    reach: float
+
+    def verdict(self, allowed: float) -> Verdict:
+        if self.most < allowed:
+            return Verdict.MET
+        return Verdict.MISSED if self.least > allowed else Verdict.UNKNOWN
+
+
+def _shares(
+    data: Batched, limit: float, allowed: float, risk: float, groups: int = 1, *, clock: bool = True
+) -> _Shares:
+    """`clock`: whether a second is worth one value at most (see `Batched.floor`)."""
+    over = int(data.over(limit).sum())
+    effect = data.effect(limit, risk)
+    cost = max(effect, data.floor) if clock else effect
+    left = allowed - binomial.upper(over / effect, data.n / effect, risk)
+    return _Shares(
+        over,
+        binomial.upper(over / cost, data.n / cost, risk),
+        binomial.lower(over / effect, data.n / effect, risk / groups),
+        cost,
+        max(0.0, left) * data.seconds / -log(risk / 2),
+    )
 
 
 def judge_quantile(
@@ -39,9 +74,8 @@ def judge_quantile(
     allowed = 1.0 - p
     if data.n == 0:
         return Answer(Verdict.UNKNOWN, float("nan"), -inf, inf, 0, 0, 0, binomial.clean_needed(allowed, risk))
-    over = int(data.over(limit).sum())
-    effect = _effect(data, p, limit, over)
-    verdict = decide(data, p, limit, risk=risk, groups=groups)
+    found = _shares(data, limit, allowed, risk, groups)
+    verdict = found.verdict(allowed)
     low, high = _interval(data, p, risk, groups)
     if verdict is Verdict.MET:
         high = min(high, limit)
@@ -49,61 +83,64 @@ def judge_quantile(
         low = max(low, limit)
     else:
         low, high = min(low, limit), max(high, limit)
-    more: int | None = 0
-    if verdict is Verdict.UNKNOWN:
-        independent = binomial.needed(over / data.n, allowed, risk)
-        more = None if independent is None else ceil(independent * effect)
     value = data.quantile(p)
     return Answer(
-        verdict, value, min(low, value), max(high, value), data.n, max(1, int(data.n / effect)), over, more
+        verdict,
+        value,
+        min(low, value),
+        max(high, value),
+        data.n,
+        max(1, int(data.n / found.cost)),
+        found.over,
+        _needed(verdict, data, found, allowed, risk),
+        found.reach if verdict is Verdict.MET else 0.0,
     )
 
 
 def decide(data: Batched, p: float, limit: float, *, risk: float = binomial.RISK, groups: int = 1) -> Verdict:
     """The verdict alone, without the interval: what `judge_quantile` decides, at a hundredth of its cost."""
-    over = int(data.over(limit).sum())
-    most, least = _bounds(data.n, over, _effect(data, p, limit, over), risk, groups)
-    if most < 1.0 - p:
-        return Verdict.MET
-    return Verdict.MISSED if least > 1.0 - p else Verdict.UNKNOWN
+    return _shares(data, limit, 1.0 - p, risk, groups).verdict(1.0 - p)
+
+
+def reach(data: Batched, p: float, limit: float, *, risk: float = binomial.RISK) -> float:
+    """Of a `met`: the longest stalls, in seconds on average, whose absence so long a window shows.
+
+    Stalls so long must come so often, if they are to break the limit, that a window without one is rarer than
+    half the stated risk (the other half is for windows with a few short ones).
+    """
+    return _shares(data, limit, 1.0 - p, risk).reach
 
 
 def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> Answer:
-    """Judges "at least `limit` percent are right" from 0 (right) and 1 (wrong); numbers in percent."""
+    """Judges "at least `limit` percent are right" from 0 (right) and 1 (wrong); numbers in percent.
+
+    Of the probes that were sent: a clean second may count for several, and the reach tells what that means.
+    """
     allowed = 1.0 - limit / 100.0
-    wrong = int(data.over(0.5).sum()) if data.n else 0
     if not data.n:
         return Answer(
             Verdict.UNKNOWN, float("nan"), 0.0, 100.0, 0, 0, 0, binomial.clean_needed(allowed, risk)
         )
-    effect = data.effect(0.5)
-    most, least = _bounds(data.n, wrong, effect, risk, 1)
-    verdict = Verdict.MET if most < allowed else Verdict.MISSED if least > allowed else Verdict.UNKNOWN
-    more: int | None = 0
-    if verdict is Verdict.UNKNOWN:
-        independent = binomial.needed(wrong / data.n, allowed, risk)
-        more = None if independent is None else ceil(independent * effect)
+    found = _shares(data, 0.5, allowed, risk, clock=False)
+    verdict = found.verdict(allowed)
     return Answer(
         verdict,
-        100.0 * (1 - wrong / data.n),
-        100.0 * (1 - most),
-        100.0 * (1 - least),
+        100.0 * (1 - found.over / data.n),
+        100.0 * (1 - found.most),
+        100.0 * (1 - found.least),
         data.n,
-        max(1, int(data.n / effect)),
-        wrong,
-        more,
+        max(1, int(data.n / found.cost)),
+        found.over,
+        _needed(verdict, data, found, allowed, risk),
+        found.reach if verdict is Verdict.MET else 0.0,
     )
 
 
-def _effect(data: Batched, p: float, limit: float, over: int) -> float:
-    """Design effect at the limit; with few values over it, at least that of the quantile itself."""
-    effect = data.effect(limit)
-    return max(effect, data.effect(data.quantile(p))) if over < _FEW else effect
-
-
-def _bounds(n: int, over: int, effect: float, risk: float, groups: int) -> tuple[float, float]:
-    k, m = over / effect, n / effect
-    return binomial.upper(k, m, risk), binomial.lower(k, m, risk / groups)
+def _needed(verdict: Verdict, data: Batched, found: _Shares, allowed: float, risk: float) -> int | None:
+    if verdict is not Verdict.UNKNOWN:
+        return 0
+    independent = binomial.needed(found.over / data.n, allowed, risk)
+    return None if independent is None else ceil(independent * found.cost)
 
 
 def _interval(data: Batched, p: float, risk: float, groups: int) -> tuple[float, float]:
@@ -111,24 +148,19 @@ def _interval(data: Batched, p: float, risk: float, groups: int) -> tuple[float,
     allowed, ordered = 1.0 - p, data.ordered
     at = max(0, ceil(p * data.n) - 1)
 
-    def tried(i: int) -> tuple[float, float]:
-        limit = float(ordered[i])
-        over = int(data.over(limit).sum())
-        return _bounds(data.n, over, _effect(data, p, limit, over), risk, groups)
+    def tried(i: int) -> _Shares:
+        return _shares(data, float(ordered[i]), allowed, risk, groups)
 
     low, high = at, data.n  # high: the first value that would be met, data.n when none is
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if tried(middle)[0] < allowed else (middle, high)
+        low, high = (low, middle) if tried(middle).most < allowed else (middle, high)
     up = float(ordered[high]) if high < data.n else inf
-    if up == inf:
-        # beyond the largest value there is nothing over: the bound is the largest itself, if that would be met
-        effect = max(1.0, data.effect(data.quantile(p)))
-        clean = binomial.upper(0, data.n / effect, risk) < allowed
-        up = float(ordered[-1]) if clean else inf
+    if up == inf and binomial.upper(0, data.n / data.floor, risk) < allowed:
+        up = float(ordered[-1])  # nothing lies beyond the largest value, and so many prove that bound
     low, high = -1, at  # low: the last value that would be missed, -1 when none is
     while high - low > 1:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if tried(middle)[1] > allowed else (low, middle)
+        low, high = (middle, high) if tried(middle).least > allowed else (low, middle)
     down = float(ordered[low]) if low >= 0 else 0.0
     return down, up

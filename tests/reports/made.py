@@ -77,7 +77,7 @@ class Made:
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     skip: set[str] = field(default_factory=set)
     manifest_extra: list[str] = field(default_factory=list)
-    loads: dict[str, float] = field(default_factory=lambda: {"database": 30, "upload": 30, "rooms": 30})
+    loads: dict[str, float] = field(default_factory=lambda: {"database": 90, "upload": 90, "rooms": 90})
     unfinished_loads: set[str] = field(default_factory=set)
     objectives: list[dict[str, Any]] = field(
         default_factory=lambda: [
@@ -189,7 +189,7 @@ class Made:
                 n = self.samples[metric]
                 series = load.journal.series(metric, labels, "ms")
                 load.journal.write_samples(
-                    made_samples(rng, series, n, centre, start, 28.0, self.errors.get(metric, 0.0))
+                    made_samples(rng, series, n, centre, start, 88.0, self.errors.get(metric, 0.0))
                 )
         load.close(self.finished)
 
