@@ -11,9 +11,18 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 
 class Echo(WSListener):
-    """Sends every message back, and to `count` how many there were."""
+    """Sends every message back; to `count` how many there were, to `sockets` how many are open."""
 
     count: ClassVar[list[int]] = [0]
+    sockets: ClassVar[list[int]] = [0]
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """One more."""
+        self.sockets[0] += 1
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """One fewer."""
+        self.sockets[0] -= 1
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Answers in kind."""
@@ -25,7 +34,11 @@ class Echo(WSListener):
         else:
             self.count[0] += 1
             payload = frame.get_payload_as_bytes()
-            transport.send(frame.msg_type, str(self.count[0]).encode() if payload == b"count" else payload)
+            if payload == b"count":
+                payload = str(self.count[0]).encode()
+            elif payload == b"sockets":
+                payload = str(self.sockets[0]).encode()
+            transport.send(frame.msg_type, payload)
 
 
 async def main(port: int) -> None:

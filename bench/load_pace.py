@@ -20,8 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import ROOT, locust
-from bench.load_sockets import pin
 from bench.load_speed import nginx
+from bench.load_turns import pin
 
 USERS = 100
 

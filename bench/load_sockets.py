@@ -1,10 +1,11 @@
 """WebSocket round trips per CPU-second under Locust, against k6 and websocket-client; and 10,000 sockets held.
 
-    python bench/load_sockets.py [--connections 64,1000] [--rounds 3] [--held 10000] [--seconds 30]
+    python bench/load_sockets.py [--connections 64,1000] [--rounds 8] [--held 10000] [--seconds 30]
 
-Round trips are counted by the echo server, CPU is that of the tool's whole process tree, tools go in turn. The
-holding run sends a message each 10 s on every socket and prints what the generator itself reports: the lag of
-its sends, its CPU and its memory.
+Round trips are counted by the echo server, CPU is that of the tool's whole process tree; all tools are started
+and connected, then run in turn for half a second at a time (`load_turns.py`). The holding run sends a message
+each 10 s on every socket and prints what the generator itself reports: the lag of its sends, its CPU and its
+memory.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ import argparse
 import json
 import os
 import resource
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -26,23 +25,22 @@ from websockets.sync.client import connect
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import HERE, ROOT, k6, locust
-from bench.load_speed import cpu
+from bench.load_turns import Contestant, compare, pin, table
 
 TOOLS = ("assay", "k6", "websocket-client")
-WINDOWS = 4
 
 
 def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[list[str], dict[str, str]]:
     """How a tool is started, saturating `connections` sockets with round trips."""
     environment = {"BENCH_WS": f"ws://127.0.0.1:{port}/", "PYTHONPATH": str(ROOT)}
     if tool == "assay":
-        return locust("load_sockets_user.py", connections, 60), environment
+        return locust("load_sockets_user.py", connections, 900), environment
     if tool == "websocket-client":
-        return locust("load_sockets_stock.py", connections, 60), environment
+        return locust("load_sockets_stock.py", connections, 900), environment
     script = folder / "ws.js"
     script.write_text(
         "import ws from 'k6/ws';\n"
-        f"export const options={{vus:{connections},duration:'60s'}};\n"
+        f"export const options={{vus:{connections},duration:'900s'}};\n"
         "const m='x'.repeat(128);\n"
         f"export default function(){{ws.connect('ws://127.0.0.1:{port}/',null,function(s){{"
         "s.on('open',()=>s.send(m));s.on('message',()=>s.send(m));});}\n"
@@ -50,42 +48,21 @@ def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[li
     return ["env", "GOMAXPROCS=1", k6(), "run", "--quiet", "--no-usage-report", str(script)], environment
 
 
-def echoed(port: int) -> int:
-    """Messages that the server has sent back so far."""
+def asked(port: int, what: str) -> int:
+    """A number that the server knows: `count` of messages sent back, `sockets` that are open."""
     with connect(f"ws://127.0.0.1:{port}/", compression=None) as socket:
-        socket.send("count")
+        socket.send(what)
         return int(socket.recv())
 
 
-def pin(core: int) -> list[str]:
-    """Words that keep a command on one core, where there are several."""
-    return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
+def echoed(port: int) -> int:
+    """Messages that the server has sent back so far."""
+    return asked(port, "count")
 
 
-def round_trips(tool: str, port: int, connections: int) -> list[float]:
-    """Round trips per CPU-second, a figure a window."""
-    with tempfile.TemporaryDirectory() as name:
-        command, environment = command_of(tool, port, connections, Path(name))
-        process = subprocess.Popen(
-            [*pin(0), *command],
-            env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        found = []
-        try:
-            time.sleep(5 + connections / 200)
-            for _ in range(WINDOWS):
-                before, used = echoed(port), cpu(process.pid)
-                time.sleep(1.0)
-                after, used = echoed(port), cpu(process.pid) - used
-                if used > 0.05:
-                    found.append((after - before) / used)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return found
+def connected(port: int) -> int:
+    """Sockets open at the server."""
+    return asked(port, "sockets")
 
 
 def more_files() -> None:
@@ -130,38 +107,45 @@ def hold(port: int, sockets: int, seconds: int) -> None:
     )
 
 
+def race(options: argparse.Namespace, connections: int, port: int) -> None:
+    """All tools in turn on so many sockets; prints the table."""
+    ready: list[Contestant] = []
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            for tool in options.tools.split(","):
+                before = connected(port)
+                one = Contestant(tool, *command_of(tool, port, connections, Path(name)))
+                ready.append(one)
+                if not one.start(lambda: connected(port) - before >= connections):  # noqa: B023 (called at once)
+                    print(f"{tool} never held {connections} sockets", file=sys.stderr)
+            compare(ready, lambda: echoed(port), options.rounds, options.window)
+        finally:
+            for one in ready:
+                one.end()
+    print(f"\n{connections} sockets, {options.rounds} turns each: round trips per CPU-second")
+    print("\n".join(table(ready, "assay", {})), flush=True)
+
+
 def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connections", default="64,1000")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--window", type=float, default=0.5, help="seconds of one turn")
     parser.add_argument("--tools", default=",".join(TOOLS))
     parser.add_argument("--held", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=30)
     options = parser.parse_args()
+    more_files()
     command = [*pin((os.cpu_count() or 1) - 1), sys.executable, str(HERE / "load_echo.py"), "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=more_files)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     port = int(server.stdout.readline().split()[1])
     try:
         for connections in map(int, filter(None, options.connections.split(","))):
-            tools = options.tools.split(",")
-            figures: dict[str, list[float]] = {tool: [] for tool in tools}
-            for _ in range(options.rounds):
-                for tool in tools:
-                    figures[tool] += round_trips(tool, port, connections)
-            print(f"\n{connections} sockets, {options.rounds} rounds: round trips per CPU-second")
-            ours = statistics.median(figures.get("assay") or [float("nan")])
-            for tool in tools:
-                values = sorted(figures[tool])
-                median = statistics.median(values)
-                low, high = values[len(values) // 10], values[len(values) * 9 // 10]
-                print(
-                    f"{tool:18}{median:9.0f}  {low:9.0f} … {high:<9.0f} assay is {ours / median:.2f} x",
-                    flush=True,
-                )
+            race(options, connections, port)
         if options.held:
             hold(port, options.held, options.seconds)
     finally:

@@ -1,11 +1,12 @@
 """Requests per CPU-second of the generator, against the peers, interleaved on the same nginx.
 
-    python bench/load_speed.py [--connections 64,1000] [--rounds 3] [--tls] [--tools assay,k6,wrk,…]
+    python bench/load_speed.py [--connections 64,1000] [--rounds 8] [--tls] [--tools assay,k6,wrk,…]
 
-Counts requests at the server (nginx's stub_status) and CPU of the tool's whole process tree, in windows of a
-second after all connections stand; rounds go through all tools in turn, so that a busy minute hits all alike.
-Prints medians, the spread (10th to 90th percentile) and ratios to this engine's. Needs nginx (Debian:
-nginx-light); with two cores or more, nginx runs on the last one and the tools on the first.
+Counts requests at the server (nginx's stub_status) and CPU of the tool's whole process tree. All tools are
+started and connected, then run in turn for half a second at a time (`load_turns.py`). Prints medians, the
+spread (10th to 90th percentile), and what this engine is of each: the median of the ratios of neighbouring
+turns, for `assay` (every answer checked) and for `assay-bare` (none). Needs nginx (Debian: nginx-light); with
+two cores or more, nginx runs on the last one and the tools on the first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,14 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import PEERS, NotInstalled
 from bench.load_server import BODY
+from bench.load_turns import Contestant, compare, table
 
-WINDOWS, SETTLE, LONGEST = 4, 1.5, 60
+LONGEST = 900  # seconds that a tool would go on; it is killed before
 _CONF = """
 daemon off; worker_processes 1; worker_cpu_affinity {mask}; pid {folder}/pid; error_log {folder}/error.log;
 worker_rlimit_nofile 30000; events {{ worker_connections 12000; }}
@@ -99,57 +98,14 @@ def seen(port: int) -> tuple[int, int]:
     return int(lines[2].split()[2]), int(lines[0].split(":")[1])
 
 
-def cpu(pid: int) -> float:
-    """CPU seconds of a process and its children so far."""
-    total = 0.0
-    try:
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            times = one.cpu_times()
-            total += times.user + times.system
-    except psutil.Error:
-        pass
-    return total
-
-
-def measure(name: str, url: str, port: int, connections: int, folder: Path) -> list[float]:
-    """Requests per CPU-second, one figure a window."""
-    command = PEERS[name].command(url, connections, LONGEST, folder)
-    pin = ["taskset", "-c", "0"] if (os.cpu_count() or 1) > 1 else []
-    environment = os.environ | {"BENCH_CA": str(folder / "cert.pem") if url.startswith("https") else ""}
-    process = subprocess.Popen(
-        [*pin, *command],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    found = []
-    try:
-        until = time.monotonic() + 30
-        while seen(port)[1] < connections and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.2)
-        time.sleep(SETTLE)
-        for _ in range(WINDOWS):
-            before, used = seen(port)[0], cpu(process.pid)
-            time.sleep(1.0)
-            after, used = seen(port)[0], cpu(process.pid) - used
-            if used > 0.05:
-                found.append((after - before - 1) / used)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return found
-
-
 def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connections", default="64,1000")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--window", type=float, default=0.5, help="seconds of one turn")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--tools", default=",".join(PEERS))
     options = parser.parse_args()
@@ -159,30 +115,34 @@ def main() -> None:
         with nginx(folder) as (port, tls):
             url = f"https://127.0.0.1:{tls}/x" if options.tls else f"http://127.0.0.1:{port}/x"
             for connections in map(int, options.connections.split(",")):
-                _compare(options.tools.split(","), options.rounds, url, port, connections, folder)
+                _compare(options, connections, url, port, folder)
 
 
-def _compare(tools: list[str], rounds: int, url: str, port: int, connections: int, folder: Path) -> None:
-    figures: dict[str, list[float]] = {tool: [] for tool in tools}
-    for _ in range(rounds):
+def _compare(options: argparse.Namespace, connections: int, url: str, port: int, folder: Path) -> None:
+    tools, ready = options.tools.split(","), []
+    environment = {"BENCH_CA": str(folder / "cert.pem") if url.startswith("https") else ""}
+    try:
         for tool in tools:
+            before = seen(port)[1]
             try:
-                figures[tool] += measure(tool, url, port, connections, folder)
+                command = PEERS[tool].command(url, connections, LONGEST, folder)
             except NotInstalled as error:
                 print(error, file=sys.stderr)
-            time.sleep(0.3)
-    print(f"\n{url.split(':')[0]}, {connections} connections, {rounds} rounds: requests per CPU-second")
-    print(f"{'tool':14}{'median':>9}{'p10':>9}{'p90':>9}  checked   assay is")
-    ours = statistics.median(figures.get("assay") or [float("nan")])
-    for tool in tools:
-        values = sorted(figures[tool])
-        if not values:
-            print(f"{tool:14}        -  (no window with all connections)")
-            continue
-        median = statistics.median(values)
-        low, high = values[len(values) // 10], values[len(values) * 9 // 10]
-        checked = "yes" if PEERS[tool].checks else "no"
-        print(f"{tool:14}{median:9.0f}{low:9.0f}{high:9.0f}  {checked:7}{ours / median:9.2f} x", flush=True)
+                continue
+            one = Contestant(tool, command, environment)
+            ready.append(one)
+            if not one.start(lambda: seen(port)[1] - before >= connections):  # noqa: B023 (called at once)
+                print(f"{tool} never held {connections} connections", file=sys.stderr)
+        compare(ready, lambda: seen(port)[0], options.rounds, options.window)
+    finally:
+        for one in ready:
+            one.end()
+    checks = {name: peer.checks for name, peer in PEERS.items()}
+    print(
+        f"\n{url.split(':')[0]}, {connections} connections, {options.rounds} turns each: requests per CPU-second"
+    )
+    for reference in [tool for tool in tools if tool.startswith("assay")]:
+        print("\n".join(table(ready, reference, checks)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """One HTTP/1.1 keep-alive connection.
 
 llhttp (through httptools) does the parsing; this module knows when an answer is whole, and says in words why
-one is not.
+one is not. A head that llhttp has already understood, byte for byte, is not parsed again: servers repeat
+theirs for a second, until the Date changes. Where heads never repeat (request ids), that is given up.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Iterable
@@ -17,6 +19,58 @@ from loadprofiles.engine.reactor import READ, TIMED_OUT, WRITE, Reactor
 from loadprofiles.engine.wire import CLOSED_EARLY, RECEIVE, Endpoint, NoAnswer, Wire, cause_of
 
 _now = time.monotonic_ns
+_read, _write = os.read, os.write
+NOT_IN_TIME, WAITING = "no whole answer within the time-out", "waiting for the answer"
+
+
+class Heads:
+    """Heads of answers that llhttp has understood, by their bytes: status, length of the body, whether encoded.
+
+    Only those whose body is delimited by its length and after which the connection stays open.
+    """
+
+    MOST = 512
+    TOO_SOON = 2_000_000_000
+    """Nanoseconds: heads that fill the table sooner do not repeat, and keeping them costs more than it saves."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, tuple[int, int, bool]] = {}
+        self._since = 0
+        self._off = False
+        self.last = b"\0"
+        """The head that was met last, most often that of the next answer too; and what is known of it: …"""
+        self.status, self.end, self.whole, self.encoded = 0, 0, -1, True
+
+    def look_up(self, data: bytes) -> None:
+        """Makes the head of `data` the last one; `whole` is then the length of the answer, -1 if unknown."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = data[:end]
+        found = self.known.get(head)
+        if found is None:
+            self.last, self.whole = b"\0", -1
+        else:
+            self.last, self.end = head, end
+            self.status, size, self.encoded = found
+            self.whole = end + size
+
+    def learn(self, raw: bytes, status: int, size: int) -> None:
+        """Keeps the head of `raw`, a whole answer that came in one piece."""
+        if self._off:
+            return
+        if not self.known:
+            self._since = _now()
+        elif len(self.known) >= self.MOST:
+            self.known.clear()
+            self._off = _now() - self._since < self.TOO_SOON
+            return
+        end = raw.find(b"\r\n\r\n") + 4
+        head = raw[:end]
+        lower = head.lower()
+        if len(raw) == end + size and b"\r\ncontent-length:" in lower:
+            self.known[head] = status, size, b"\r\ncontent-encoding:" in lower
+
+
+HEADS = Heads()
 
 
 class Connection(Wire):
@@ -45,48 +99,94 @@ class Connection(Wire):
         deadline: int,
         body: Iterable[bytes | memoryview] | None = None,
         headless: bool = False,
-    ) -> tuple[int, bytes, bytes]:
-        """Sends a request, waits for its whole answer: status, the head as received, body.
+    ) -> tuple[int, bytes, bytes, bool]:
+        """Sends a request, waits for its whole answer: status, the head as received, body, whether it may be encoded.
 
         `headless` says that the answer has no body whatever its headers say (HEAD). `done` is then the time
         of the last byte. Raises NoAnswer; whatever is raised, being killed included, the connection closes.
         """
+        reactor, fd = self.reactor, self.fd
+        data: bytes | None = None
+        try:
+            reactor.handlers[fd] = getcurrent().switch
+            reactor.deadlines[fd] = deadline
+            if self.plain and body is None and not headless:
+                head = head[_write(fd, head) :]
+            if not head:
+                if reactor.wait() == TIMED_OUT:
+                    raise NoAnswer(NOT_IN_TIME)
+                data = _read(fd, RECEIVE)
+                done = _now()
+                heads = HEADS
+                if not data.startswith(heads.last):
+                    heads.look_up(data)
+                if len(data) == heads.whole:
+                    self.done = done
+                    reactor.deadlines[fd] = 0
+                    reactor.handlers[fd] = self.at_rest
+                    self.fresh = False
+                    return heads.status, data, data[heads.end :], heads.encoded
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.close()
+            raise NoAnswer(cause_of(error, WAITING)) from error
+        except BaseException:
+            self.close()
+            raise
+        return self._exchange(head, deadline, body, headless, data)
+
+    def _exchange(
+        self,
+        head: bytes,
+        deadline: int,
+        body: Iterable[bytes | memoryview] | None,
+        headless: bool,
+        data: bytes | None,
+    ) -> tuple[int, bytes, bytes, bool]:
+        """Any exchange; `data` is the first piece of the answer, if it has come."""
         reactor, fd = self.reactor, self.fd
         wait, feed, receive, tls = reactor.wait, self._feed, self.receive, self.tls
         self._finished = self._head_done = False
         self._raw = b""
         self._bodies: list[bytes] = []
         self._headless = headless
+        pieces = 0
         try:
-            reactor.handlers[fd] = getcurrent().switch
-            reactor.deadlines[fd] = deadline
-            sent = self.send(head)
-            if sent != len(head) or (tls is not None and tls.unsent):
-                self._write(memoryview(head)[sent:])
+            if head:
+                try:
+                    sent = self.send(head)
+                except BlockingIOError:
+                    sent = 0
+                if sent != len(head) or (tls is not None and tls.unsent):
+                    self._write(memoryview(head)[sent:])
             if body is not None:
                 for block in body:
                     if not self._write(memoryview(block)):
                         self.reusable = False  # answered before the body was sent
                         break
             while not self._finished:
-                if (tls is None or not tls.more) and wait() == TIMED_OUT:
-                    raise NoAnswer("no whole answer within the time-out")
-                try:
-                    data = receive(RECEIVE)
-                except BlockingIOError:
-                    continue
+                if data is None:
+                    if (tls is None or not tls.more) and wait() == TIMED_OUT:
+                        raise NoAnswer(NOT_IN_TIME)
+                    try:
+                        data = receive(RECEIVE)
+                    except BlockingIOError:
+                        continue
                 if not data:
                     self._end_of_stream()
                     break
+                pieces += 1
                 if not self._head_done:
                     self._raw += data
                 feed(data)
+                data = None
             self.done = _now()
             reactor.deadlines[fd] = 0
-            reactor.handlers[fd] = self.idle
+            reactor.handlers[fd] = self.at_rest
         except (OSError, ssl.SSLError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.close()
-            raise NoAnswer(cause_of(error, "waiting for the answer")) from error
+            raise NoAnswer(cause_of(error, WAITING)) from error
         except BaseException:
             self.close()
             raise
@@ -96,7 +196,10 @@ class Connection(Wire):
         elif headless:
             self._new_parser()
         bodies = self._bodies
-        return self._status, self._raw, bodies[0] if len(bodies) == 1 else b"".join(bodies)
+        whole = bodies[0] if len(bodies) == 1 else b"".join(bodies)
+        if pieces == 1 and not headless and self.reusable:
+            HEADS.learn(self._raw, self._status, len(whole))
+        return self._status, self._raw, whole, True
 
     # -- what the parser tells ---------------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ import secrets
 import struct
 
 try:
-    from websockets.speedups import apply_mask
+    from websockets.speedups import apply_mask as mask
 except ImportError:  # a platform without its C extension
-    from websockets.utils import apply_mask
+    from websockets.utils import apply_mask as mask
+
+__all__ = ["BadFrame", "Decoder", "encode", "mask", "new_key", "text_head"]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_STATUS, ABNORMAL, TOO_BIG = 1000, 1001, 1002, 1005, 1006, 1009
@@ -17,6 +19,7 @@ LARGEST = 16 * 2**20
 
 _TWO, _EIGHT = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _FIN, _MASKED = 0x80, 0x80
+_HEADS_KEPT = 4096
 
 
 class BadFrame(Exception):
@@ -27,19 +30,29 @@ class BadFrame(Exception):
         self.code = code
 
 
-_SHORT_TEXT = tuple(bytes((_FIN | TEXT, _MASKED | size)) for size in range(126))
+TEXT_HEADS: dict[int, bytes] = {}
+"""First bytes of a text frame by the length of its payload, as far as `text_head` was asked for them."""
+
+
+def text_head(size: int) -> bytes:
+    """The first bytes of a masked text frame, up to its key; kept for short ones."""
+    head = _head(TEXT, size)
+    if size < 65536 and len(TEXT_HEADS) < _HEADS_KEPT:
+        TEXT_HEADS[size] = head
+    return head
 
 
 def encode(opcode: int, payload: bytes, key: bytes) -> bytes:
     """One whole frame, masked with `key` (4 bytes)."""
-    size = len(payload)
+    return _head(opcode, len(payload)) + key + mask(payload, key)
+
+
+def _head(opcode: int, size: int) -> bytes:
     if size < 126:
-        head = _SHORT_TEXT[size] if opcode == TEXT else bytes((_FIN | opcode, _MASKED | size))
-    elif size < 65536:
-        head = _TWO.pack(_FIN | opcode, _MASKED | 126, size)
-    else:
-        head = _EIGHT.pack(_FIN | opcode, _MASKED | 127, size)
-    return head + key + apply_mask(payload, key)
+        return bytes((_FIN | opcode, _MASKED | size))
+    if size < 65536:
+        return _TWO.pack(_FIN | opcode, _MASKED | 126, size)
+    return _EIGHT.pack(_FIN | opcode, _MASKED | 127, size)
 
 
 def new_key() -> bytes:

@@ -145,7 +145,7 @@ class HttpClient:
                 connection = idle.pop() if idle else Connection(engine.reactor, self._endpoint, deadline)
                 if not connection.reusable:
                     continue
-                status, raw, content = connection.exchange(head, deadline, stream, request.method == "HEAD")
+                answer = connection.exchange(head, deadline, stream, request.method == "HEAD")
             except NoAnswer as error:
                 if connection is None or connection.fresh or request.method not in _SAFE or flags & RETRIED:
                     return self._unanswered(request, str(error), flags, intended, sent, number)
@@ -158,17 +158,21 @@ class HttpClient:
         done = connection.done
         if connection.reusable:
             idle.append(connection)
-        response = Response(status, raw, content, intended, sent, done, number)
-        series = engine.recorder.series[request.series]
-        series.size += len(content)
-        outcome, cause = judge(response, expect or request.expect)
-        if outcome == OK:
-            engine.recorder.record(request.series, OK, flags, intended, sent, done)
+        response = Response.of(answer, intended, sent, done, number)
+        recorder, number_of = engine.recorder, request.series
+        recorder.series[number_of].size += len(response.body)
+        check = expect or request.expect
+        if check is None and response.status < 400:
+            recorder.record(number_of, OK, flags, intended, sent, done)
         else:
-            engine.recorder.failed(request.series, outcome, flags, intended, sent, done, cause)
-            response.error = cause
+            outcome, cause = judge(response, check)
+            if outcome == OK:
+                recorder.record(number_of, OK, flags, intended, sent, done)
+            else:
+                recorder.failed(number_of, outcome, flags, intended, sent, done, cause)
+                response.error = cause
         if done - intended > tracer.floor:
-            tracer.slow(done - intended, number, request.series, intended)
+            tracer.slow(done - intended, number, number_of, intended)
         return response
 
     # -- the convenient way ------------------------------------------------------------------------------

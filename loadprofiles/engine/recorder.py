@@ -2,14 +2,15 @@
 
 The hot path packs a record into a buffer (0.3 µs). A few times a second the buffer becomes a block: it goes
 to the journal as it is, into three histograms a series (response = done - intended, service = done - sent,
-lag = sent - intended), into the counts, and into Locust's own table.
+lag = sent - intended), and into the counts; once a second Locust's own table is told.
 """
 
 from __future__ import annotations
 
 import struct
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from core.outcome import Phase, SampleOutcome
 from loadprofiles.engine.delta import HISTOGRAMS, Delta
 from loadprofiles.engine.histogram import Histogram, index_of
 from loadprofiles.engine.process import Process
-from loadprofiles.engine.table import book, book_failures
+from loadprofiles.engine.table import Booking, book_failures
 
 BLOCK = 8192
 CLOSED, DROPPED, RETRIED = 1, 2, 4
@@ -29,6 +30,9 @@ CLOSED, DROPPED, RETRIED = 1, 2, 4
 _pack = struct.Struct("<IBBHqqq").pack_into
 _RECORD = SAMPLE.itemsize
 _FAR = 1 << 62
+_BOOK_EVERY = 900_000_000  # ns
+_now = time.monotonic_ns
+Record = Callable[[int, int, int, int, int, int], None]
 OK, WRONG, ERROR, REFUSED, CANCELLED = (int(outcome) for outcome in SampleOutcome)
 
 
@@ -37,10 +41,12 @@ class Series:
 
     Holds what came since `take` was last called: `response`, `service` and `lag` of the steady window's
     answered operations, `live` the response times of every phase, `counts[phase][outcome]` everything.
-    `size` is the bytes of bodies since the last block.
+    `size` is the bytes of bodies since Locust was last told.
     """
 
-    __slots__ = ("causes", "counts", "histograms", "labels", "method", "metric", "name", "number", "size")
+    __slots__ = (
+        "booking", "causes", "counts", "histograms", "labels", "method", "metric", "name", "number", "size",
+    )  # fmt: skip
 
     def __init__(self, number: int, metric: str, labels: Mapping[str, str]) -> None:
         self.number = number
@@ -49,6 +55,7 @@ class Series:
         self.name = self.labels.get("name") or " ".join([metric, *self.labels.values()])
         self.method = self.labels.get("method", "")
         self.size = 0
+        self.booking = Booking(self.name, self.method)
         self.clear()
 
     def clear(self) -> None:
@@ -75,8 +82,10 @@ class Recorder:
         self.series: list[Series] = []
         self._by_key: dict[Any, Series] = {}
         self._buffer = bytearray(BLOCK * _RECORD)
-        self._at = 0
-        self._end = len(self._buffer)
+        self.record: Record
+        """Takes one measurement: series, outcome, flags, and when it was intended, sent, done (monotonic ns)."""
+        self.record, self._taken = self._writer()
+        self._booked = 0
         self._failures: dict[int, Counter[str]] = defaultdict(Counter)
         self.steady_from = _FAR
         """Intended times from here (monotonic ns) on are steady …"""
@@ -101,13 +110,23 @@ class Recorder:
             self.series[number] = found
         return found
 
-    def record(self, series: int, outcome: int, flags: int, intended: int, sent: int, done: int) -> None:
-        """Takes one measurement; times in monotonic nanoseconds."""
-        at = self._at
-        _pack(self._buffer, at, series, outcome, 0, flags, intended, sent, done)
-        self._at = at = at + _RECORD
-        if at == self._end:
-            self.flush()
+    def _writer(self) -> tuple[Record, Callable[[], int]]:
+        """`record`, and what tells how many bytes it has written since it was last asked; closures are fastest."""
+        at, buffer, end, flush = 0, self._buffer, len(self._buffer), self.flush
+
+        def record(series: int, outcome: int, flags: int, intended: int, sent: int, done: int) -> None:
+            nonlocal at
+            _pack(buffer, at, series, outcome, 0, flags, intended, sent, done)
+            at += _RECORD
+            if at == end:
+                flush()
+
+        def taken() -> int:
+            nonlocal at
+            found, at = at, 0
+            return found
+
+        return record, taken
 
     def failed(
         self, series: int, outcome: int, flags: int, intended: int, sent: int, done: int, cause: str
@@ -116,18 +135,26 @@ class Recorder:
         self._failures[series][cause] += 1
         self.record(series, outcome, flags, intended, sent, done)
 
-    def flush(self) -> None:
-        """Digests what was recorded since the last time. A full disk is noted in `Process.broken`."""
-        if self._at:
-            block = np.frombuffer(bytes(self._buffer[: self._at]), SAMPLE).copy()
-            self._at = 0
+    def flush(self, whole: bool = False) -> None:
+        """Digests what was recorded since the last time; `whole` tells Locust's table at once.
+
+        A full disk is noted in `Process.broken`.
+        """
+        if count := self._taken() // _RECORD:
+            block = np.frombuffer(self._buffer, SAMPLE, count).copy()
             intended = block["intended"]
             block["phase"] = (intended >= self.steady_from).astype(np.uint8) + (intended >= self.steady_to)
             self._process.samples(block)
             self.recent.append(block)
             numbers = block["series"]
-            for number in np.unique(numbers).tolist():
-                self._digest(self.series[number], block[numbers == number])
+            used = np.nonzero(np.bincount(numbers))[0].tolist()
+            for number in used:
+                self._digest(self.series[number], block if len(used) == 1 else block[numbers == number])
+        if whole or _now() - self._booked > _BOOK_EVERY:
+            self._booked = _now()
+            for series in dict.fromkeys(self.series):
+                if series.booking.tell(self._stats, series.size):
+                    series.size = 0
         for number, causes in self._failures.items():
             series = self.series[number]
             series.causes.update(causes)
@@ -137,12 +164,13 @@ class Recorder:
 
     def restart(self) -> None:
         """Forgets what was digested (Locust clears its statistics when a test starts); series keep numbers."""
-        self._at = 0
+        self._taken()
         self._failures.clear()
         self.recent.clear()
         self.steady_from = self.steady_to = _FAR
         for series in self.series:
             series.clear()
+            series.booking.clear()
 
     def take(self) -> list[Delta]:
         """What came since the last call, by series."""
@@ -162,17 +190,23 @@ class Recorder:
         series.counts += np.bincount(
             phase * np.uint8(shape[1]) + outcome, minlength=shape[0] * shape[1]
         ).reshape(shape)
-        response = index_of((block["done"] - block["intended"]) // 1000)
+        felt = block["done"] - block["intended"]
+        response = index_of(felt // 1000)
         buckets = np.bincount(response)
         series.histograms["live"].add(buckets)
-        book(self._stats, series.name, series.method, buckets, block, series.size)
-        series.size = 0
+        series.booking.add(buckets, felt, block["done"])
         steady = (phase == Phase.STEADY) & (outcome <= WRONG)
-        if steady.all():
-            chosen = block
+        if not steady.all():
+            block, response = block[steady], response[steady]
+            buckets = np.bincount(response)
+        if not len(block):
+            return
+        histograms = series.histograms
+        histograms["response"].add(buckets)
+        lag = block["sent"] - block["intended"]
+        if lag.any():
+            histograms["service"].record(block["done"] - block["sent"])
+            histograms["lag"].record(lag)
         else:
-            chosen, response = block[steady], response[steady]
-        if len(chosen):
-            series.histograms["response"].add(np.bincount(response))
-            series.histograms["service"].record(chosen["done"] - chosen["sent"])
-            series.histograms["lag"].record(chosen["sent"] - chosen["intended"])
+            histograms["service"].add(buckets)
+            histograms["lag"].add(np.array([len(block)]))

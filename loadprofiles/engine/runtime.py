@@ -186,7 +186,8 @@ class Engine:
                 judge()
             except Exception as error:
                 self.user_error(None, error)
-        self.recorder.flush()
+        self.recorder.flush(whole=True)
+        self._tell_slowest()  # a worker may be gone before the next beat
 
     def take(self) -> tuple[list[Delta], dict[str, Any]]:
         """What was measured since the last call, and how the generator does."""

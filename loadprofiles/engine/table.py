@@ -27,34 +27,63 @@ class Clock:
     offset = time.time() - time.monotonic_ns() / 1e9
 
 
-def book(
-    stats: RequestStats, name: str, method: str, buckets: np.ndarray[Any, Any], samples: Any, size: int
-) -> None:
-    """Adds samples (a SAMPLE array) of one request name, with their response times' bucket counts."""
-    seconds, per_second = np.unique(samples["done"] // 1_000_000_000, return_counts=True)
-    whole = {int(s + Clock.offset): int(n) for s, n in zip(seconds, per_second, strict=True)}
-    used = np.nonzero(buckets)[0]
-    times = {_KEYS[i]: n for i, n in zip(used.tolist(), buckets[used].tolist(), strict=True)}
-    response = (samples["done"] - samples["intended"]) / 1e6
-    last = float(samples["done"].max()) / 1e9 + Clock.offset
-    entry: Any  # Locust's annotations say int where its code takes fractions
-    for entry in (stats.entries[(name, method)], stats.total):
-        previous = entry.last_request_timestamp
-        entry.num_requests += len(samples)
-        entry.total_response_time += float(response.sum())
-        entry.total_content_length += size
-        low, high = float(response.min()), float(response.max())
-        entry.min_response_time = (
-            low if entry.min_response_time is None else min(entry.min_response_time, low)
-        )
-        entry.max_response_time = max(entry.max_response_time, high)
-        entry.last_request_timestamp = max(previous or 0.0, last)
-        for second, count in whole.items():
-            entry.num_reqs_per_sec[second] += count
-        for key, count in times.items():
-            entry.response_times[key] += count
-        if entry.use_response_times_cache and int(last) > int(previous or 0):
-            entry._cache_response_times(int(last) - 1)
+class Booking:
+    """What one series owes to Locust's statistics; paid once a second, since their dictionaries are slow."""
+
+    def __init__(self, name: str, method: str) -> None:
+        self._name, self._method = name, method
+        self.clear()
+
+    def clear(self) -> None:
+        """Owes nothing."""
+        self._buckets = np.zeros(len(_KEYS), np.int64)
+        self._count = 0
+        self._sum, self._low, self._high = 0, 1 << 62, 0
+        self._seconds: Counter[int] = Counter()
+        self._last = 0
+
+    def add(
+        self, buckets: np.ndarray[Any, Any], felt: np.ndarray[Any, Any], done: np.ndarray[Any, Any]
+    ) -> None:
+        """A block: bucket counts of the response times, these times, and when each ended (ns)."""
+        self._buckets[: len(buckets)] += buckets
+        self._count += len(felt)
+        self._sum += int(felt.sum())
+        self._low, self._high = min(self._low, int(felt.min())), max(self._high, int(felt.max()))
+        seconds = done // 1_000_000_000
+        first = int(seconds.min())
+        self._last = max(self._last, int(done.max()))
+        for second, count in enumerate(np.bincount(seconds - first).tolist(), first):
+            if count:
+                self._seconds[int(second + Clock.offset)] += count
+
+    def tell(self, stats: RequestStats, size: int) -> bool:
+        """Adds all of it to Locust's entry and total; `size` is the bytes of bodies. False if nothing was owed."""
+        if not self._count:
+            return False
+        used = np.nonzero(self._buckets)[0]
+        times = {_KEYS[i]: n for i, n in zip(used.tolist(), self._buckets[used].tolist(), strict=True)}
+        last = self._last / 1e9 + Clock.offset
+        low, high = self._low / 1e6, self._high / 1e6
+        entry: Any  # Locust's annotations say int where its code takes fractions
+        for entry in (stats.entries[(self._name, self._method)], stats.total):
+            previous = entry.last_request_timestamp
+            entry.num_requests += self._count
+            entry.total_response_time += self._sum / 1e6
+            entry.total_content_length += size
+            entry.min_response_time = (
+                low if entry.min_response_time is None else min(entry.min_response_time, low)
+            )
+            entry.max_response_time = max(entry.max_response_time, high)
+            entry.last_request_timestamp = max(previous or 0.0, last)
+            for second, count in self._seconds.items():
+                entry.num_reqs_per_sec[second] += count
+            for key, count in times.items():
+                entry.response_times[key] += count
+            if entry.use_response_times_cache and int(last) > int(previous or 0):
+                entry._cache_response_times(int(last) - 1)
+        self.clear()
+        return True
 
 
 def book_failures(stats: RequestStats, name: str, method: str, causes: Counter[str]) -> None:

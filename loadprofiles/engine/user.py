@@ -148,25 +148,23 @@ class ClosedUser(LeanUser):
                 lane.intended = planned
                 planned += int((self.pace or 0) * 1e9)
             before = tracer.number
-            self._iterate(self.choose())
+            work = self.choose()
+            try:
+                if isinstance(work, type):
+                    work(self).run()  # a TaskSet
+                else:
+                    work(self)
+            except (RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet):
+                pass
+            except _WILL:
+                raise
+            except Exception as error:
+                engine.user_error(self, error)
             lane.intended = 0
             pause = 0.0 if planned else self.wait_time()
             if pause > 0 or tracer.number == before:
                 self._pause(pause)
         raise StopUser
-
-    def _iterate(self, work: Any) -> None:
-        try:
-            if isinstance(work, type):
-                work(self).run()  # a TaskSet
-            else:
-                work(self)
-        except (RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet):
-            pass
-        except _WILL:
-            raise
-        except Exception as error:
-            self.engine.user_error(self, error)
 
     def _pause(self, seconds: float) -> None:
         if self._state == LOCUST_STATE_STOPPING:

@@ -30,13 +30,16 @@ from loadprofiles.engine.frames import (
     PING,
     PONG,
     TEXT,
+    TEXT_HEADS,
     BadFrame,
     Decoder,
     encode,
+    mask,
     new_key,
+    text_head,
 )
 from loadprofiles.engine.outbox import TalkingWire
-from loadprofiles.engine.reactor import TIMED_OUT, WRITE
+from loadprofiles.engine.reactor import READ, TIMED_OUT, WRITE
 from loadprofiles.engine.response import Response
 from loadprofiles.engine.wire import CLOSED_EARLY, RECEIVE, NoAnswer, cause_of
 
@@ -46,8 +49,10 @@ if TYPE_CHECKING:
 _now = time.monotonic_ns
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_HEAD = 65536
-_READ = 16384
-_WHOLE = (0x80 | TEXT, 0x80 | BINARY)
+_SHORT = 4096
+_WHOLE_TEXT, _WHOLE_BINARY = 0x80 | TEXT, 0x80 | BINARY
+ENDED = "the server closed the connection without a close frame"
+_read, _write = os.read, os.write
 
 
 class Refused(NoAnswer):
@@ -65,7 +70,7 @@ class WebSocket(TalkingWire):
     1006 when the connection broke. Until they are set, messages wait in `inbox`. Pings are answered.
     """
 
-    __slots__ = ("_closing", "_decoder", "_key", "inbox", "on_close", "on_message", "protocol")
+    __slots__ = ("_between", "_closing", "_decoder", "_key", "inbox", "on_close", "on_message", "protocol")
 
     def __init__(
         self,
@@ -84,6 +89,8 @@ class WebSocket(TalkingWire):
         deadline = _now() + int(timeout * 1e9)
         super().__init__(engine.reactor, engine.endpoint(parts, source, None), deadline)
         self._decoder = Decoder()
+        self._between = True
+        """Nothing is half read: a piece of the stream may be looked at on its own."""
         self._key = new_key()
         self.unsent = b""
         self._closing = False
@@ -121,14 +128,15 @@ class WebSocket(TalkingWire):
 
     def say_text(self, payload: bytes) -> None:
         """Sends UTF-8 bytes as one text message: the hot path."""
-        data = encode(TEXT, payload, self._key)
-        if self.fd < 0 or self.unsent or self.tls is not None:
+        size, key = len(payload), self._key
+        data = (TEXT_HEADS.get(size) or text_head(size)) + key + mask(payload, key)
+        if self.unsent or not self.plain or self.fd < 0:
             self._write(data)
             return
         try:
-            sent = self.send(data)
+            sent = _write(self.fd, data)
         except OSError:
-            self._write(data)  # says what is wrong
+            self._write(data)  # waits, or says what is wrong
             return
         if sent != len(data):
             self.keep(data[sent:])
@@ -156,6 +164,35 @@ class WebSocket(TalkingWire):
     # -- in the hub ----------------------------------------------------------------------------------------
 
     def _ready(self, events: int) -> None:
+        """Reads once; most often that is one whole short message and nothing else, which needs no decoder."""
+        if events != READ or not self._between or not self.plain:
+            self._ready_for_more(events)
+            return
+        try:
+            data = _read(self.fd, _SHORT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._ended(ABNORMAL, cause_of(error, "reading"))
+            return
+        size = len(data)
+        if 1 < size < _SHORT and (data[0] == _WHOLE_TEXT or data[0] == _WHOLE_BINARY):
+            length = data[1]
+            if length + 2 == size and length < 126:
+                take = self.on_message
+                take(data[2:])
+                return
+            if length == 126 and size > 3 and (data[2] << 8) + data[3] + 4 == size:
+                take = self.on_message
+                take(data[4:])
+                return
+        if size:
+            self._take(data)
+        else:
+            self._ended(ABNORMAL, ENDED)
+
+    def _ready_for_more(self, events: int) -> None:
+        """Any event: room to write, TLS, a message in pieces."""
         if events & WRITE:
             try:
                 self.writable()
@@ -166,29 +203,23 @@ class WebSocket(TalkingWire):
         more = True
         while more and self.fd >= 0:
             try:
-                data = self.receive(_READ)
+                data = self.receive(RECEIVE)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._ended(ABNORMAL, cause_of(error, "reading"))
                 return
             if not data:
-                self._ended(ABNORMAL, "the server closed the connection without a close frame")
+                self._ended(ABNORMAL, ENDED)
                 return
-            if (
-                len(data) > 1
-                and data[1] == len(data) - 2 < 126
-                and data[0] in _WHOLE
-                and self._decoder.between
-            ):
-                self.on_message(data[2:])  # one short message and nothing else: nearly always
-            else:
-                self._take(data)
+            self._take(data)
             more = self.tls is not None and self.tls.more
 
     def _take(self, data: bytes) -> None:
         try:
-            for opcode, payload in self._decoder.feed(data):
+            found = self._decoder.feed(data)
+            self._between = self._decoder.between
+            for opcode, payload in found:
                 if opcode <= BINARY:
                     self.on_message(payload)
                 elif opcode == PING:

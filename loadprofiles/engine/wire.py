@@ -37,6 +37,10 @@ class NoAnswer(Exception):
     """No whole answer came. The text is the cause, alike for alike failures, so that causes can be counted."""
 
 
+def _nothing(events: int) -> None:
+    """What a closed wire does with events."""
+
+
 class Wire:
     """A connected socket with one owner.
 
@@ -44,7 +48,7 @@ class Wire:
     BlockingIOError where the caller has to wait. Subclasses put their handler into `reactor.handlers[fd]`.
     """
 
-    __slots__ = ("fd", "reactor", "receive", "reusable", "send", "sock", "tls")
+    __slots__ = ("at_rest", "fd", "plain", "reactor", "receive", "reusable", "send", "sock", "tls")
 
     def __init__(self, reactor: Reactor, endpoint: Endpoint, deadline: int) -> None:
         """Connects before `deadline` (monotonic ns). Raises NoAnswer."""
@@ -52,6 +56,10 @@ class Wire:
         self.reusable = True
         """False once closed or about to be."""
         self.fd = -1
+        self.plain = endpoint.tls is None
+        """True without TLS: the descriptor may be read and written directly, which is cheaper."""
+        self.at_rest: Callable[[int], None] = self.idle
+        """`idle`, bound once."""
         self.sock = _Socket(endpoint.family, 1)
         try:
             self._connect(endpoint, deadline)
@@ -65,6 +73,7 @@ class Wire:
     def close(self) -> None:
         """Closes the socket; may be called again."""
         self.reusable = False
+        self.at_rest = _nothing  # no cycle, so no work for the collector
         if self.fd >= 0:
             self.reactor.remove(self.fd)
             self.fd = -1
@@ -111,7 +120,7 @@ class Wire:
                     raise TimeoutError(errno.ETIMEDOUT, "time-out")
             self.send, self.receive = layer.send, layer.receive
         reactor.deadlines[fd] = 0
-        reactor.handlers[fd] = self.idle
+        reactor.handlers[fd] = self.at_rest
 
 
 class Tls:
