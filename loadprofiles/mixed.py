@@ -73,6 +73,7 @@ class Somebody(OpenUser):
         self.own = self.port(DRAFTS, TRUTH.drafts(me))
         with _joining:
             self.seat.come()
+        self.session.who_am_i()
 
     def on_stop(self) -> None:
         """Leaves."""

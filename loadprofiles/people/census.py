@@ -15,6 +15,7 @@ import gevent
 
 from loadprofiles.people import known
 from loadprofiles.people.chat import MEMBERS, room_name
+from loadprofiles.people.session import Session
 from loadprofiles.people.witness import Unreadable, Witness
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def _count(engine: Engine, witness: Witness, metric: str) -> None:
         else:
             steady = engine.recorder.steady_from <= began and not engine.closing
             phase = {"phase": "steady" if steady else "ramp"}
-            for name, value, unit in ((metric, there, "users"), (f"{metric}.sockets", sockets, "sockets")):
+            readings = (
+                (metric, there, "users"),
+                (f"{metric}.sockets", sockets, "sockets"),
+                (f"{metric}.addresses", len(Session.addresses), "addresses"),  # of this process's people
+            )
+            for name, value, unit in readings:
                 engine.process.event("gauge", metric=name, value=value, unit=unit, labels=phase)
         gevent.sleep(max(0.5, EVERY - (_now() - began) / 1e9))
     witness.close()

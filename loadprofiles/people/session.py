@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import orjson
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 class Session:
     """`token` is the one to send. Renewing hands the new one to the person's seat in a room, too."""
+
+    addresses: ClassVar[set[str]] = set()
+    """Whence the platform says that people of this process came."""
 
     def __init__(self, user: LeanUser, place: Place, seat: Seat, **labels: str) -> None:
         person = user.person
@@ -55,7 +58,9 @@ class Session:
 
     def who_am_i(self) -> None:
         """Asks the platform whom it sees, and from which address."""
-        account.me(self._me, self._place, self.token)
+        answer = account.me(self._me, self._place, self.token)
+        if answer.status == 200 and not getattr(answer, "error", None):
+            self.addresses.add(answer.json()["address"])
 
     def _take(self, answer: Answer) -> None:
         if answer.status == 200 and not getattr(answer, "error", None):

@@ -57,6 +57,10 @@ class Faulty:
         assert self._ready.wait(10)
         return self
 
+    def wait(self, seconds: float) -> None:
+        """Lets the proxy go on for a moment."""
+        threading.Event().wait(seconds)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
