@@ -61,7 +61,8 @@ def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured:
         start = min(int(s.at.min()) for s in steady) * TICK_NS + measured.origin_ns
         end = max(int(s.at.max()) for s in steady) * TICK_NS + measured.origin_ns
     else:
-        start, end = load.started or 0, load.finished or 0
+        start = load.steady_from or load.started or 0
+        end = load.steady_to or load.finished or 0
     window = max(1, end - start)
     bad, reason = 0, ""
     for one in run.unhealthy:

@@ -21,8 +21,8 @@ from loadprofiles.people.witness import Unreadable, Witness
 if TYPE_CHECKING:
     from loadprofiles.engine.runtime import Engine
 
-EVERY = 5.0
-"""Seconds from one reading to the next."""
+EVERY, CLIMBING = 5.0, 1.0
+"""Seconds from one reading to the next, in the steady window and before it."""
 _now = time.monotonic_ns
 
 
@@ -33,18 +33,20 @@ def begin(engine: Engine, platform: str, metric: str) -> None:
 
 
 def _count(engine: Engine, witness: Witness, metric: str) -> None:
-    tokens = itertools.cycle([person.token for person in known()])  # a person's requests are limited
+    people = known()
+    pool = {person.id for person in people}
+    tokens = itertools.cycle([person.token for person in people])  # a person's requests are limited
     while not engine.closing:
         began = _now()
+        steady = engine.recorder.steady_from <= began
         try:
-            there, sockets = _ask(engine, witness, tokens)
+            there, sockets = _ask(engine, witness, tokens, pool)
         except Unreadable as error:
             engine.process.event(
                 "note", level="warning", text=f"the rooms' presence could not be read: {error}"
             )
         else:
-            steady = engine.recorder.steady_from <= began and not engine.closing
-            phase = {"phase": "steady" if steady else "ramp"}
+            phase = {"phase": "drain" if engine.closing else "steady" if steady else "ramp"}
             readings = (
                 (metric, there, "users"),
                 (f"{metric}.sockets", sockets, "sockets"),
@@ -52,14 +54,13 @@ def _count(engine: Engine, witness: Witness, metric: str) -> None:
             )
             for name, value, unit in readings:
                 engine.process.event("gauge", metric=name, value=value, unit=unit, labels=phase)
-        gevent.sleep(max(0.5, EVERY - (_now() - began) / 1e9))
+        gevent.sleep(max(0.5, (EVERY if steady else CLIMBING) - (_now() - began) / 1e9))
     witness.close()
 
 
-def _ask(engine: Engine, witness: Witness, tokens: itertools.cycle[str]) -> tuple[int, int]:
+def _ask(engine: Engine, witness: Witness, tokens: itertools.cycle[str], pool: set[str]) -> tuple[int, int]:
     """(distinct identities of the pool, sockets) over all rooms of the load."""
     of = engine.place()[1]
-    pool = {person.id for person in known()}
     rooms = math.ceil(math.ceil(engine.all_users() / of) / MEMBERS) * of
     there: set[str] = set()
     sockets = 0

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -147,8 +148,13 @@ class Chat:
 
 def room_name(number: int) -> str:
     """Rooms of one load: named by the pool, which every worker shares and no other load has."""
-    people = known()
-    return f"load-{people[0].id[:8] if people else 'nobody'}-{number}"
+    return f"load-{_pool()}-{number}"
+
+
+@cache
+def _pool() -> str:
+    people = known()  # reads a file
+    return people[0].id[:8] if people else "nobody"
 
 
 def _connection(seat: Seat, past: Past) -> Connection:
