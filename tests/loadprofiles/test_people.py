@@ -1,0 +1,102 @@
+"""The pool of people on the embedded target: signed in, different, and gone afterwards, whatever became of the load."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from core.evidence import Evidence
+from core.ledger import left_over
+from tests.loadprofiles.target import ROOT, held
+
+MAKE = """
+import json, os, sys
+from pathlib import Path
+from loadprofiles.people.pool import made
+with made(12, Path(sys.argv[1])) as people:
+    print(json.dumps([vars(person) for person in people]), flush=True)
+    if len(sys.argv) > 2:
+        os._exit(9)
+"""
+COUNT = """
+import os, sys, psycopg
+with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as db:
+    print(db.execute("select count(*) from auth.users where email like %s", (sys.argv[1] + "%",)).fetchone()[0])
+"""
+UNDO = """
+import os, sys
+from pathlib import Path
+from core import target as targets
+from core.journal import Journal
+from core.ledger import undo
+from fixtures.run import Run
+from fixtures.services import catalogue, undoers
+target = targets.resolve("embedded", catalogue(), control_url=os.environ["ASSAY_CONTROL_URL"])
+journal = Journal(Path(sys.argv[1]), "sweep", redactor=target.redactor())
+known = undoers(Run(Path(sys.argv[1]), target, journal, journal.redactor))
+print(undo(journal, known, "1", "auth.crowd", {"start": sys.argv[2]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def target():
+    with held() as environment:
+        yield environment
+
+
+def python(code, target, *words):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, **target, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def start_of(run_dir):
+    (planned,) = [e for e in Evidence(run_dir).events() if e["type"] == "ledger.planned"]
+    assert planned["kind"] == "auth.crowd"
+    return planned["key"]["start"]
+
+
+def test_a_pool_is_signed_in_different_people_who_are_gone_afterwards(target, tmp_path):
+    code, out, error = python(MAKE, target, tmp_path)
+    assert code == 0, error
+    people = json.loads(out)
+    for field in ("id", "username", "token", "refresh_token", "email"):
+        assert len({person[field] for person in people}) == 12
+    assert len({len(person["username"]) for person in people}) == 1, "no name is the beginning of another"
+    events = Evidence(tmp_path).events()
+    assert left_over(events) == []
+    assert people[0]["password"] not in "".join(p.read_text() for p in (tmp_path / "journal").glob("*.jsonl"))
+    assert python(COUNT, target, start_of(tmp_path))[1] == "0"
+
+
+def test_a_pool_whose_maker_was_killed_is_found_by_its_ledger(target, tmp_path):
+    code, _, error = python(MAKE, target, tmp_path, "die")
+    assert code == 9, error
+    start = start_of(tmp_path)
+    assert python(COUNT, target, start)[1] == "12"
+    (left,) = left_over(Evidence(tmp_path).events())
+    assert left["kind"] == "auth.crowd"
+    assert python(UNDO, target, tmp_path, start)[1] == "None"
+    assert python(COUNT, target, start)[1] == "0"
+
+
+def test_a_target_without_keys_is_one_sentence(target, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "loadprofiles.run", "mixed", "--users", "2", "--run-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, **target, "SUPABASE_SERVICE_KEY": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "SUPABASE_SERVICE_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
