@@ -101,6 +101,7 @@ def _in_words(error: Exception, stage: Stage | None) -> Exception:
         expected = next((line for line in lines if line.startswith("Expected value")), "").partition(": ")[2]
         actual = next((line for line in lines if line.startswith("Actual value")), "").partition(": ")[2]
         saw = "; ".join([f"{actual[:200]} on the page" if actual else "nothing of it", *told[1:]])
+        expected = "" if "<None>" in expected else expected  # Playwright's word for nought
         return Missed(
             ": ".join([claim[:300], *told[:1]]), expected=expected or None, saw=saw, service="platform"
         )

@@ -46,6 +46,7 @@ class Pages:
         self.privacy = self.privacies(stage, person)
         self.post = self.posts(stage, person)
         self.status = self.statuses(stage, person)
+        person.aside = lambda url: self.privacy.is_analytics(url) or self.status.is_error_report(url)
 
 
 def pages_of(target: Target, beside: Path | None = None) -> type[Pages]:

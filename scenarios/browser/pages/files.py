@@ -55,9 +55,9 @@ class Files(AnyPage):
             self.shown(row, f"{name} in their files", within=within)
         except AssertionError:
             raise Missed(
-                f"{name} is in {self.person.name}'s files once its upload has ended",
+                f"{name} is in {self.person.name}'s files once {self._told_of(name)}",
                 expected=f"{name}, kept in {store}",
-                saw=f"no such file, though {self._told_of(name)}",
+                saw="no such file",
                 service="platform",
             ) from None
         kept = f"{self.person.name} sees {name} kept in {store}"
@@ -70,7 +70,7 @@ class Files(AnyPage):
             said = " ".join(self.upload_item(name).inner_text(timeout=1000).split())
             return f"its upload shows {self.progress(name):.0%} ({said!r})"
         except PlaywrightError:
-            return "no upload of it is shown either"
+            return "it was chosen for upload (no upload of it is shown)"
 
     def lists(self, name: str) -> None:
         """Waits until a file is listed."""

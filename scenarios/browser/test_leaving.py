@@ -1,0 +1,73 @@
+"""P4.1 to P4.3 as people live them: they close the page, and what happened just before still arrives."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.clock import eventually
+from core.expect import expect
+from core.passport import check
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.browser.conftest import NewMember, Witness
+from scenarios.browser.facts import requested
+
+
+@check(
+    "browser.nothing_lost_at_close",
+    "What happened just before a page was closed arrives at Sentry, Mixpanel and DataDog all the same",
+    requirement=("P6.1", "P4.1", "P4.2", "P4.3"),
+    service="datadog",
+    capability="telemetry.datadog",
+    timeout=150,
+    why_slow="accepted events are readable at the vendors only after indexing",
+)
+def test_nothing_lost(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """A visit and an error, and the page is closed at once: SDKs hold events back and must let go of them then."""
+    marker = f"m{run.tag()}"
+    ada, actor = member("ada")
+    ada.privacy.accept()
+    ada.account.open("/posts")
+    expect(
+        requested(ada, ada.privacy.is_analytics),
+        "a visit is counted while the page stays open (positive control)",
+        expected="a request that carries analytics within 20 s",
+        saw="none",
+        service="platform",
+    )
+    page = ada.person.page
+    ada.person.context.new_page()  # the browser itself stays open, as people's do
+    ada.status.throw(marker)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+
+    def error() -> dict[str, Any] | None:
+        return next((e for e in services.sentry.events(full=True) if marker in json.dumps(e)), None)
+
+    def arrives(what: str, service: str, probe: Any) -> Any:
+        return eventually(
+            probe,
+            within=60,
+            every=0.2,
+            claim=f"{what}, just before the page was closed, is readable at {service}",
+            service=service,
+        )
+
+    arrives("the error", "sentry", error)
+    visits = arrives(
+        "the visit",
+        "mixpanel",
+        lambda: services.mixpanel.export("page_view", distinct_id=actor.id, page_path="/status"),
+    )
+    seen = arrives(
+        "the view",
+        "datadog",
+        lambda: [
+            e for e in services.datadog.search(f"@type:view @usr.id:{actor.id}") if marker in json.dumps(e)
+        ],
+    )
+    witness("Sentry's, Mixpanel's and DataDog's APIs", f"the error, {len(visits)} visit, {len(seen)} view")
+    expect(
+        len(visits) == 1, "the last visit is counted once", expected=1, saw=len(visits), service="mixpanel"
+    )
