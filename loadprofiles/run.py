@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from core.clock import seconds
 from core.errors import BrokenError, ConfigError
 from loadprofiles import shapes, truth
+from loadprofiles.around.saturation import watched
 from loadprofiles.people import FILE, shared
 
 FOLDER = Path(__file__).resolve().parent
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 made_of = material.made(options.run_dir, people, pages=pages, posts=posts)
                 environment[truth.FILE] = str(stack.enter_context(made_of))
-            code = _run(command, environment)
+            with watched(options.run_dir, options.profile, _ADDRESSES):
+                code = _run(command, environment)
             if declared(options.profile, "LEFTOVERS"):
                 from loadprofiles.around import leftovers
 

@@ -109,7 +109,7 @@ def accepted(service: str, key: str, answer: Any) -> str | None:
         case "ga4":
             right = told == {"accepted": True}
         case "mixpanel":
-            right = told.get("status") == 1 and not told.get("error")
+            right = told == {"status": 1, "error": told.get("error")} and not told["error"]
         case _:
             right = isinstance(told, dict)
     return None if right else "the intake's answer is not that of an accepted event"

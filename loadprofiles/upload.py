@@ -12,12 +12,14 @@ What a load that ends leaves half done is removed after it (`around/leftovers.py
 from __future__ import annotations
 
 import os
+import re
 import time
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from locust import between, events, task
@@ -34,8 +36,10 @@ PEOPLE = 20
 """Identities that this load shares out among its users."""
 LEFTOVERS = 1
 """What remains of uploads is looked for and removed after the load."""
-PARALLEL = 4
-"""Parts of one file under way at once."""
+PARALLEL = 3
+"""Parts of one file under way at once, as the web app has it."""
+AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds until a part that was not taken (5xx, 429, a cut line) is sent again, as the web app does; each try is counted."""
 LIMIT = 5 * 1024 * 1024
 """Bytes up to which a file belongs in Supabase Storage."""
 SIZES = [float(size) for size in os.environ.get("ASSAY_UPLOAD_MB", "0.2,0.2,0.2,6,25,100").split(",")]
@@ -55,7 +59,7 @@ class NotTaken(Exception):
     """The platform did not take a file: why, and the outcome that this is."""
 
     def __init__(self, answer: Response, why: str = "") -> None:
-        super().__init__(why or answer.error or f"answered {answer.status}")
+        super().__init__(why or _said(answer))
         self.outcome = REFUSED if answer.status == 429 else WRONG if 0 < answer.status < 500 else ERROR
 
 
@@ -121,12 +125,18 @@ class Uploader(ClosedUser):
             begin = (number - 1) * upload["part_size"]
             part = file.part(begin, min(begin + upload["part_size"], file.size))
             address = f"{PLACE.platform}/api/upload/{upload['id']}/parts/{number}"
-            try:
-                answer = self.sends.request("PUT", address, headers=headers, body=part)
-                if _taken(answer, "size") != part.size:
-                    raise NotTaken(answer, "a part was stored with another size")
-            except (NotTaken, StopUser) as error:
-                return error
+            for pause in (*AGAIN_AFTER, None):
+                try:
+                    answer = self.sends.request("PUT", address, headers=headers, body=part)
+                    if _taken(answer, "size") != part.size:
+                        raise NotTaken(answer, "a part was stored with another size")
+                    break
+                except StopUser as error:
+                    return error
+                except NotTaken as error:
+                    if pause is None or error.outcome == WRONG:
+                        return error
+                    gevent.sleep(pause)
             return None
 
         pool = Pool(PARALLEL)
@@ -137,6 +147,18 @@ class Uploader(ClosedUser):
         finally:
             pool.kill(block=False)
         return dict(_taken(files.complete(self.ends, PLACE, token, upload["id"], sha256=file.sha256), "file"))
+
+
+def _said(answer: Response) -> str:
+    """An answer that is no success, in the platform's words without numbers, so that causes group."""
+    try:
+        error = answer.json()["error"]
+        service = (error.get("details") or {}).get("service", "")
+        said = f"{error['code']} {service} {error['message']}"
+    except (ValueError, KeyError, TypeError):
+        said = ""
+    told = f"answered {answer.status} {said}" if answer.status else str(answer.error)
+    return re.sub(r"[0-9a-f-]{8,}|\d{5,}", "…", told).strip()[:160]
 
 
 def _taken(answer: Any, what: str) -> Any:
@@ -155,8 +177,8 @@ def _demand_right(stored: dict[str, Any], file: MadeFile) -> None:
     said = Response(201, b"", b"", 0, 0, 0, 0)
     if stored["store"] != right:
         raise NotTaken(said, f"went to {stored['store']} instead of {right}")
-    if (stored["size"], stored["sha256"]) != (file.size, file.sha256):
-        raise NotTaken(said, "stored another size or hash than was sent")
+    if (stored["size"], stored["sha256"], stored["name"]) != (file.size, file.sha256, f"{file.name}.bin"):
+        raise NotTaken(said, "stored another size, hash or name than was sent")
 
 
 def _account(user: Uploader, size: str) -> Pending:

@@ -27,6 +27,7 @@ PLACE = Place(
 PROBES = {
     what: Measure("prod.uptime", probe=what) for what in ("health", "page", "sign-in", "database", "files")
 }
+_pages: dict[str, bytes] = {}
 
 
 class Prober(OpenUser):
@@ -80,7 +81,10 @@ def healthy(answer: Response) -> str | None:
     """200, and no core service that fails; `degraded` means that an outer one is away."""
     if answer.status != 200:
         return f"answered {answer.status}"
-    told = answer.json()
+    try:
+        told = answer.json()
+    except ValueError:
+        return "the body is no JSON (cut or altered)"
     away = [name for name, service in told["services"].items() if service["core"] and not service["ok"]]
     if away:
         return f"core services are down: {', '.join(away)}"
@@ -88,11 +92,14 @@ def healthy(answer: Response) -> str | None:
 
 
 def a_page(answer: Response) -> str | None:
-    """The whole web page."""
+    """The whole web page, and the same one as before under the same ETag."""
     if answer.status != 200:
         return f"answered {answer.status}"
     text = answer.text.lower()
-    return None if "<html" in text and text.rstrip().endswith("</html>") else "no whole web page"
+    if "<html" not in text or not text.rstrip().endswith("</html>"):
+        return "no whole web page"
+    same = _pages.setdefault(answer.headers.get("etag", ""), answer.body) == answer.body
+    return None if same or "etag" not in answer.headers else "another page under the same ETag"
 
 
 def _holds(answer: Response, key: str, value: object, *, rows: bool = False) -> str | None:

@@ -64,6 +64,7 @@ class Changing:
         self._page, self._stale = page, stale
         self._text = re.compile(rf"load {re.escape(page['tag'])} (\d+)")
         self._since = {0: time.monotonic_ns()}
+        self._known: dict[int, dict[str, Any]] = {}
 
     def next_text(self) -> str:
         """The text to be written next."""
@@ -88,11 +89,7 @@ class Changing:
         if answer.status == 200 and found is None:
             return "the page is not as it was written"
         number = int(found.group(1)) if found else 0
-        said = self._page["served"]["html"]
-        before, now = self._page["marker"], f"load {self._page['tag']} {number}"
-        said = said.replace(before, now).replace(_block(before), _block(now))
-        like = self._page["served"] | {"html": said}
-        if (cause := wrong(answer, like, moving=("lastUpdated", "data"))) is not None:
+        if (cause := wrong(answer, self._as_of(number), moving=("lastUpdated",))) is not None:
             return cause
         if number > self.seen:
             self.seen = number
@@ -100,6 +97,14 @@ class Changing:
         due = answer.sent - int(self._stale * 1e9)
         newest = max((n for n, since in self._since.items() if since < due), default=0)
         return f"a text that was replaced {self._stale:g} s ago" if number < newest else None
+
+    def _as_of(self, number: int) -> dict[str, Any]:
+        """The page as it is served with this text; its block's number follows from the text."""
+        if number not in self._known:
+            before, now = self._page["marker"], f"load {self._page['tag']} {number}"
+            whole = json.dumps(self._page["served"])
+            self._known[number] = json.loads(whole.replace(before, now).replace(_block(before), _block(now)))
+        return self._known[number]
 
 
 def _block(text: str) -> str:

@@ -1,0 +1,41 @@
+"""How far the generator is from the target: the time of a TCP handshake with each of its origins, and the region."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from core.journal import Journal
+
+TRIES = 7
+
+
+def round_trip_ms(address: str) -> float | None:
+    """The median of some TCP handshakes with an origin, in milliseconds; None when it takes no connection."""
+    parts = urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    took: list[float] = []
+    try:
+        family, _, _, _, where = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)[0]
+        for _ in range(TRIES):
+            with socket.socket(family, socket.SOCK_STREAM) as line:
+                line.settimeout(10)
+                start = time.perf_counter_ns()
+                line.connect(where)
+                took.append((time.perf_counter_ns() - start) / 1e6)
+    except OSError:
+        return None
+    return round(statistics.median(took), 3)
+
+
+def record(journal: Journal, profile: str, variables: Iterable[str]) -> None:
+    """Journals the round trip to each origin that these variables name, and where the generator says it runs."""
+    found = {name: round_trip_ms(os.environ[name]) for name in variables if os.environ.get(name)}
+    journal.event(
+        "generator.network", profile=profile, region=os.environ.get("ASSAY_REGION", ""),
+        round_trip_ms={name: took for name, took in found.items() if took is not None}, durable=True,
+    )  # fmt: skip
