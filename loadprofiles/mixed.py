@@ -178,7 +178,7 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        census.begin(engine, PLACE.platform, "prod.scale")
+        census.begin(Chat.of(engine, PLACE.platform, **MINE), "prod.scale")
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

@@ -20,25 +20,32 @@ from loadprofiles.engine import OpenUser, Poisson
 from loadprofiles.people import storm
 from loadprofiles.people.chat import Chat
 from loadprofiles.people.seat import Seat
+from loadprofiles.people.session import Session
+from scenarios.api.place import Place
 
 PEOPLE = 10_000
 """Identities that this load wants at most: one for each user."""
-PLATFORM = os.environ.get("PLATFORM_URL", "").rstrip("/")
+PLACE = Place(
+    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
+    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
+    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
+)
 _joining = BoundedSemaphore(50)  # joins come in bursts of this many
 
 
 class Member(OpenUser):
     """A person in a room who speaks every few seconds."""
 
-    host = PLATFORM
+    host = PLACE.platform
     own_address = True
     rate = 0.4
     arrivals = Poisson
 
     def on_start(self) -> None:
         """Takes a seat and joins."""
-        chat = Chat.of(self.engine, PLATFORM)
+        chat = Chat.of(self.engine, PLACE.platform)
         self.seat = Seat(chat, self, self.person.token)
+        self.session = Session(self, PLACE, self.seat)
         storm.expect(chat)
         with _joining:
             self.seat.come()
@@ -51,3 +58,4 @@ class Member(OpenUser):
     def speak(self) -> None:
         """One message, awaited by every other member who is in the room now."""
         self.seat.say(self.intended())
+        _ = self.session.token  # renewed when it is about to end

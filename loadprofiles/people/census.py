@@ -9,38 +9,33 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from typing import TYPE_CHECKING
 
 import gevent
 
 from loadprofiles.people import known
-from loadprofiles.people.chat import MEMBERS, room_name
+from loadprofiles.people.chat import MEMBERS, Chat, room_name
 from loadprofiles.people.session import Session
 from loadprofiles.people.witness import Unreadable, Witness
-
-if TYPE_CHECKING:
-    from loadprofiles.engine.runtime import Engine
 
 EVERY, CLIMBING = 5.0, 1.0
 """Seconds from one reading to the next, in the steady window and before it."""
 _now = time.monotonic_ns
 
 
-def begin(engine: Engine, platform: str, metric: str) -> None:
+def begin(chat: Chat, metric: str) -> None:
     """Starts counting, in the first generating process alone. `metric` is the gauge's name."""
-    if engine.place()[0] == 0:
-        gevent.spawn(_count, engine, Witness(platform), metric)
+    if chat.engine.place()[0] == 0:
+        gevent.spawn(_count, chat, Witness(chat.platform), metric)
 
 
-def _count(engine: Engine, witness: Witness, metric: str) -> None:
-    people = known()
-    pool = {person.id for person in people}
-    tokens = itertools.cycle([person.token for person in people])  # a person's requests are limited
+def _count(chat: Chat, witness: Witness, metric: str) -> None:
+    engine = chat.engine
+    pool = {person.id for person in known()}
     while not engine.closing:
         began = _now()
         steady = engine.recorder.steady_from <= began
         try:
-            there, sockets = _ask(engine, witness, tokens, pool)
+            there, sockets = _ask(chat, witness, pool)
         except Unreadable as error:
             engine.process.event(
                 "note", level="warning", text=f"the rooms' presence could not be read: {error}"
@@ -58,13 +53,14 @@ def _count(engine: Engine, witness: Witness, metric: str) -> None:
     witness.close()
 
 
-def _ask(engine: Engine, witness: Witness, tokens: itertools.cycle[str], pool: set[str]) -> tuple[int, int]:
+def _ask(chat: Chat, witness: Witness, pool: set[str]) -> tuple[int, int]:
     """(distinct identities of the pool, sockets) over all rooms of the load."""
-    of = engine.place()[1]
-    rooms = math.ceil(math.ceil(engine.all_users() / of) / MEMBERS) * of
+    of = chat.engine.place()[1]
+    rooms = math.ceil(math.ceil(chat.engine.all_users() / of) / MEMBERS) * of
+    tokens = itertools.cycle([seat.token for seats in chat.seats.values() for seat in seats])
     there: set[str] = set()
     sockets = 0
-    for number in range(rooms):
+    for number in range(rooms) if chat.seats else ():
         told = witness.ask(f"/api/rooms/{room_name(number)}/presence", next(tokens))
         there |= {member["id"] for member in told["members"]} & pool
         sockets += int(told["sockets"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 import orjson
@@ -17,16 +18,20 @@ if TYPE_CHECKING:
     from loadprofiles.people.seat import Seat
 
 
+EARLY = 120.0
+"""Seconds before its end at which a token is renewed."""
+
+
 class Session:
-    """`token` is the one to send. Renewing hands the new one to the person's seat in a room, too."""
+    """Renewing hands the new token to the person's seat in a room, too."""
 
     addresses: ClassVar[set[str]] = set()
     """Whence the platform says that people of this process came."""
 
     def __init__(self, user: LeanUser, place: Place, seat: Seat, **labels: str) -> None:
         person = user.person
-        self.token = person.token
-        self._refresh_token = person.refresh_token
+        self._token, self._refresh_token = person.token, person.refresh_token
+        self._ends = person.expires_at
         self._user, self._place, self._seat = user, place, seat
         self._busy = False
         self._ports = {
@@ -34,6 +39,13 @@ class Session:
             for kind in ("refresh", "sign in")
         }
         self._me = user.port(Measure("auth", kind="who am I", **labels), seen_as(person.id, user.address))
+
+    @property
+    def token(self) -> str:
+        """The token to send; renewed before it ends, as the SDKs do."""
+        if self._ends and time.time() > self._ends - EARLY:
+            self.refresh()
+        return self._token
 
     def refresh(self) -> None:
         """Exchanges the refresh token; one exchange at a time, since a token is good once."""
@@ -65,8 +77,9 @@ class Session:
     def _take(self, answer: Answer) -> None:
         if answer.status == 200 and not getattr(answer, "error", None):
             found = answer.json()
-            self.token, self._refresh_token = found["access_token"], found["refresh_token"]
-            self._seat.renew(self.token)
+            self._token, self._refresh_token = found["access_token"], found["refresh_token"]
+            self._ends = float(found["expires_at"])
+            self._seat.renew(self._token)
 
 
 def whose(user: str) -> Expect:

@@ -2,13 +2,14 @@
 
 import base64
 import json
+import time
 
 import pytest
 
 from loadprofiles.people import seat
 from loadprofiles.people.chat import text_of
 from loadprofiles.people.parcel import LIMIT, Parcel
-from loadprofiles.people.session import seen_as, subject, whose
+from loadprofiles.people.session import EARLY, Session, seen_as, subject, whose
 
 ROOM = "load-abc-1"
 
@@ -95,6 +96,14 @@ def test_the_platform_must_see_the_person_at_their_address():
         "the platform sees another address than was sent from"
     )
     assert seen_as("anna", None)(Answer(200, {"id": "anna", "address": "203.0.113.9"})) is None
+
+
+@pytest.mark.parametrize(("left", "renewed"), [(EARLY + 60, False), (EARLY - 60, True)])
+def test_a_token_is_renewed_before_it_ends(monkeypatch, left, renewed):
+    person = object.__new__(Session)
+    person._token, person._ends = "old", time.time() + left
+    monkeypatch.setattr(Session, "refresh", lambda self: setattr(self, "_token", "new"))
+    assert person.token == ("new" if renewed else "old")
 
 
 def test_small_parcels_differ_and_large_ones_go_to_the_other_store():
