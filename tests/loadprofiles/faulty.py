@@ -39,12 +39,16 @@ class Faulty:
     """Stands before one origin; `url` is its own. `spoilt` counts what was spoilt, `seen` what could have been."""
 
     def __init__(
-        self, upstream: str, kind: str, *, every: int = 100, paths: str = "", where: str = ""
+        self, upstream: str, kind: str, *, every: int = 100, paths: str = "", where: str = "", after: int = 0
     ) -> None:
-        """`where` = "http" or "rooms" when the kind exists for both; `paths` is a regex searched in the path."""
+        """`where` = "http" or "rooms" when the kind exists for both; `paths` is a regex searched in the path.
+
+        The first `after` answers that could be spoilt are not: what a load makes before it begins is its truth.
+        """
         parts = urlsplit(upstream)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self.kind, self.every, self._paths = kind, every, re.compile(paths.encode())
+        self._after = after
         self.where = where or ("http" if kind in HTTP else "rooms")
         self.seen = self.spoilt = 0
         self.errors: Counter[str] = Counter()
@@ -131,7 +135,7 @@ class Faulty:
 
     def _due(self) -> bool:
         self.seen += 1
-        return self.seen % self.every == 0
+        return self.seen > self._after and self.seen % self.every == 0
 
     def _spoil(self, line: bytes, path: bytes, token: bytes, body: bytes) -> tuple[bytes, bytes]:
         if self.kind == "stranger":
