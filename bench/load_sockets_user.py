@@ -43,7 +43,9 @@ class PingPong(LeanUser):
 
     def on_start(self) -> None:
         """Opens the socket."""
-        self.series = self.engine.recorder.new_series(ECHO.metric, **ECHO.labels).number
+        recorder = self.engine.recorder
+        self.record = recorder.record
+        self.series = recorder.new_series(ECHO.metric, **ECHO.labels).number
         self.sent = 0
         self.ws = WebSocket(self.engine, URL)
         self.ws.on_message = self.echoed
@@ -51,7 +53,7 @@ class PingPong(LeanUser):
     def echoed(self, payload: bytes) -> None:
         """One round trip is over, the next begins."""
         now = time.monotonic_ns()
-        self.engine.recorder.record(self.series, 0, 1, self.sent, self.sent, now)
+        self.record(self.series, 0, 1, self.sent, self.sent, now)
         self.sent = now
         if not self.engine.closing:
             self.ws.say_text(MESSAGE)

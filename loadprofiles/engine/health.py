@@ -64,7 +64,7 @@ class Health:
         cpu = time.process_time()
         share = (cpu - self._cpu) / ((now - self._since) / 1e9)
         dropped = engine.dispatcher.dropped
-        sockets = sum(1 for _ in os.scandir("/proc/self/fd"))
+        sockets = open_files()
         measured = {
             "lag_p99_ms": round(lag.percentile(99), 3) if lag.total else 0.0,
             "late": late,
@@ -116,3 +116,11 @@ class Health:
             self._pause_from = _now()
         else:
             self._pause = max(self._pause, _now() - self._pause_from)
+
+
+def open_files() -> int:
+    """How many descriptors this process has; Linux tells since 6.2, before that they are counted.
+
+    Counting ten thousand of them stops the generator for 10 ms, every second.
+    """
+    return os.stat("/proc/self/fd").st_size or sum(1 for _ in os.scandir("/proc/self/fd"))
