@@ -50,6 +50,13 @@ class Unhealthy:
     source: str
 
 
+@dataclass(frozen=True)
+class Saturated(Unhealthy):
+    """A stretch in which a part of the embedded target, by its name, was at its own limit."""
+
+    name: str
+
+
 @dataclass
 class RunRecord:
     """What happened in a run. Wall-clock nanoseconds wherever a time is named `..._ns`.
@@ -65,6 +72,8 @@ class RunRecord:
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
     unhealthy: list[Unhealthy] = field(default_factory=list)
+    saturated: list[Saturated] = field(default_factory=list)
+    network: dict[str, Event] = field(default_factory=dict)
     health: list[Event] = field(default_factory=list)
     """What each load generator told of itself, with its time as `wall`."""
     profile_of: dict[str, set[str]] = field(default_factory=dict)
@@ -130,6 +139,10 @@ def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> No
         _take_check(run, kind, event, wall)
     elif kind.startswith("load.") or kind in ("generator.health", "worker.lost"):
         _take_load(run, kind, event, wall, offset)
+    elif kind == "component.saturated":
+        _take_saturated(run, event, wall, offset)
+    elif kind == "generator.network":
+        run.network[str(event.get("profile") or "")] = event
     elif kind == "gauge":
         run.gauges.append({**event, "wall": wall})
     elif kind == "run.started":
@@ -154,6 +167,16 @@ def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> No
         )
     elif kind == "note":
         _take_note(run, event)
+
+
+def _take_saturated(run: RunRecord, event: Event, wall: int, offset: int) -> None:
+    """A second in which a part of the embedded target was at its limit; stretches get one mark."""
+    name, reason = str(event.get("name") or "a component"), str(event.get("reason") or "")
+    start, end = int(event["from"]) + offset, int(event["to"]) + offset
+    before = run.saturated[-1] if run.saturated else None
+    if before is None or before.name != name or start - before.end > 1_000_000_000:
+        _mark(run, start, "component.saturated", f"{name} saturated")
+    run.saturated.append(Saturated(start, end, reason, event["source"], name))
 
 
 def died(event: Event) -> str:

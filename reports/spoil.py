@@ -7,6 +7,7 @@ from core.outcome import Verdict
 from reports.measurements import TICK_NS, Measurements
 from reports.model import ObjectiveResult
 from reports.reading import LoadRecord, RunRecord, died
+from reports.surroundings import excuse
 
 TOLERATED_UNHEALTHY = 0.01
 """Share of a load's window that may be unhealthy: one late tick is no saturation. Its samples still count."""
@@ -41,6 +42,8 @@ def spoil(
         why = why or died(run.died[0])
     if why:
         result.state, result.reason = "broken", f"{why}; its numbers are no evidence"
+    elif result.profile != "checks" and load is not None:
+        excuse(result, objective, run, _window(load, objective, measured))
 
 
 def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
@@ -56,13 +59,7 @@ def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
 
 def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured: Measurements) -> str:
     """Why the generator's own state forbids to use the numbers, or nothing. Only its steady window counts."""
-    steady = [s for s in measured.of(objective.metric, dict(objective.labels)) if s.at.size]
-    if steady:
-        start = min(int(s.at.min()) for s in steady) * TICK_NS + measured.origin_ns
-        end = max(int(s.at.max()) for s in steady) * TICK_NS + measured.origin_ns
-    else:
-        start = load.steady_from or load.started or 0
-        end = load.steady_to or load.finished or 0
+    start, end = _window(load, objective, measured)
     window = max(1, end - start)
     bad, reason = 0, ""
     for one in run.unhealthy:
@@ -73,3 +70,13 @@ def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured:
     if bad <= TOLERATED_UNHEALTHY * window:
         return ""
     return f"{reason} for {bad / 1e9:.1f} s of {window / 1e9:.0f} s"
+
+
+def _window(load: LoadRecord, objective: Objective, measured: Measurements) -> tuple[int, int]:
+    """From the objective's first steady sample to its last, or the load's steady window; wall-clock nanoseconds."""
+    steady = [s for s in measured.of(objective.metric, dict(objective.labels)) if s.at.size]
+    if steady:
+        start = min(int(s.at.min()) for s in steady) * TICK_NS + measured.origin_ns
+        end = max(int(s.at.max()) for s in steady) * TICK_NS + measured.origin_ns
+        return start, end
+    return load.steady_from or load.started or 0, load.steady_to or load.finished or 0

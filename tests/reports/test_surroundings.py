@@ -1,0 +1,54 @@
+"""A miss is not the platform's when the way to it or a stand-in decided it; a far generator decides nothing."""
+
+import pytest
+
+from core.clock import now_ns
+from reports import judge
+from tests.reports.made import Made
+
+
+def state(directory, **fields):
+    verdict = judge(Made(directory, **fields).write())
+    return {o.id: (o.state, o.reason) for o in verdict.objectives}
+
+
+def saturated(seconds):
+    """Seconds of saturation around now, as the load's own watch journals them."""
+    now = now_ns()
+    return [
+        (
+            "component.saturated",
+            {"name": "supabase", "profile": "database", "reason": "its event loop lags 80 ms"}
+            | {"from": now + n * 1_000_000_000, "to": now + (n + 1) * 1_000_000_000},
+        )
+        for n in range(-seconds // 2, seconds // 2)
+    ]
+
+
+def network(**trips):
+    return [("generator.network", {"profile": "database", "region": "mars", "round_trip_ms": trips})]
+
+
+SLOW = {"perf.database": 300.0, "perf.upload": 3100.0, "perf.rooms": 6.0}
+
+
+def test_a_miss_without_excuse_is_a_miss(tmp_path):
+    assert state(tmp_path, latency=SLOW)["perf.database"][0] == "missed"
+
+
+def test_a_miss_while_the_gateway_was_saturated_is_unknown_by_its_name(tmp_path):
+    found, reason = state(tmp_path, latency=SLOW, extra=saturated(400))["perf.database"]
+    assert found == "unknown"
+    assert "supabase, a stand-in, was saturated" in reason
+    assert "event loop lags 80 ms" in reason
+
+
+def test_what_is_met_in_spite_of_saturation_is_met(tmp_path):
+    assert state(tmp_path, extra=saturated(400))["perf.database"][0] == "met"
+
+
+@pytest.mark.parametrize(("trip", "expected"), [(3.0, "met"), (40.0, "unknown")])
+def test_a_generator_too_far_away_decides_nothing(tmp_path, trip, expected):
+    found, reason = state(tmp_path, extra=network(VITE_SUPABASE_URL=trip))["perf.database"]
+    assert found == expected
+    assert ("generator too far in mars" in reason) == (expected == "unknown")
