@@ -47,18 +47,21 @@ def _family(pid: int) -> list[int]:
 
 @dataclass
 class Contestant:
-    """One program under comparison; `costs` holds CPU seconds per operation, one a turn."""
+    """One program under comparison; a turn adds to `costs` (CPU seconds per operation) and `rates` (per second)."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    pinned: bool = True
+    """Keep it on the first core."""
     costs: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, connected: Callable[[], bool], within: float = 40.0) -> bool:
         """Starts it on the first core and freezes it once `connected`; False if that never came."""
         self.process = subprocess.Popen(
-            [*pin(0), *self.command], env=os.environ | self.environment,
+            [*(pin(0) if self.pinned else []), *self.command], env=os.environ | self.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         until = time.monotonic() + within
@@ -73,12 +76,13 @@ class Contestant:
         assert self.process is not None
         self._signal(signal.SIGCONT)
         time.sleep(SETTLE)
-        before, used = count(), cpu(self.process.pid)
+        before, used, since = count(), cpu(self.process.pid), time.monotonic()
         time.sleep(seconds)
-        done, used = count() - before, cpu(self.process.pid) - used
+        done, used, lasted = count() - before, cpu(self.process.pid) - used, time.monotonic() - since
         self._signal(signal.SIGSTOP)
         time.sleep(0.02)
         self.costs.append(used / done if done > 0 and used > 0.01 else float("nan"))
+        self.rates.append(done / lasted)
 
     def end(self) -> None:
         """Kills it."""
