@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from conduct.run import OBJECTIVES, Conductor, Request, record
+from conduct.run import OBJECTIVES, Conductor, Request, profiles, record
 from core.clock import seconds
 from core.errors import ConfigError
 from core.objective import load_objectives
 from core.permit import Action
 from core.plan import Plan, PlannedObjective, PlannedProfile
-from fixtures.run import ROOT
 from loadprofiles import shapes
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
@@ -66,8 +65,3 @@ def run_profile(
         one.load(extra=[*(["--workers", str(workers)] if workers else []), *more])
 
     return record(request, plan, objectives, parts)
-
-
-def profiles() -> list[str]:
-    """Names of the shipped load profiles: the modules of `loadprofiles/` that are no part of its engine."""
-    return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))

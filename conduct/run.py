@@ -30,6 +30,7 @@ from fixtures.control import TOKEN, URL, deaths
 from fixtures.http import client, json_of
 from fixtures.run import ROOT, RUN_DIR, commit, new_directory
 from fixtures.services import catalogue
+from loadprofiles import shapes
 
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
@@ -195,10 +196,26 @@ def _in_browser(check: manifest.Declared) -> bool:
     return "browser" in check.path.relative_to(ROOT).parts
 
 
+def profiles() -> list[str]:
+    """Names of the shipped load profiles: the modules of `loadprofiles/` that are no part of its engine."""
+    return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))
+
+
 def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
     """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
     objectives = load_objectives(OBJECTIVES)
     plan = load_plan(request.plan, PLANS, objectives)
+    for profile in plan.profiles:
+        if profile.name not in (known_profiles := profiles()):
+            raise ConfigError(
+                f"plan '{plan.name}' runs '{profile.name}', which is no load profile; known are "
+                f"{', '.join(known_profiles)}."
+            )
+        if profile.shape not in shapes.NAMES:
+            raise ConfigError(
+                f"plan '{plan.name}' gives '{profile.name}' the shape '{profile.shape}'; known are "
+                f"{', '.join(shapes.NAMES)}."
+            )
     known = {c.id for c in manifest.declared()}
     for wanted in request.checks:
         if wanted not in known:

@@ -179,11 +179,35 @@ def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objec
     )
 
 
+RISK = 0.05
+"""A verdict may be wrong this often."""
+
+
+def least_samples(objective: Objective) -> int:
+    """So many samples at least, all of them good, decide a percentile or a share; a level is no estimate."""
+    if objective.percentile is not None:
+        return math.ceil(math.log(RISK) / math.log(objective.percentile / 100))
+    if objective.unit == "%" and 0 < objective.limit < 100:
+        return math.ceil(math.log(RISK) / math.log(objective.limit / 100))
+    return 1
+
+
 def _refuse_impossible(plan: Plan, file: str) -> None:
     profiles = {p.name: p for p in plan.profiles}
+    lasts = [p.duration for p in plan.profiles]
+    whole = max(lasts, default=0.0) if plan.together else sum(lasts)
+    if whole > plan.budget:
+        raise ConfigError(
+            f"{file}: its loads last {whole:g} s, longer than its budget of {plan.budget:g} s; raise one or cut the other."
+        )
     for planned in plan.objectives:
         if planned.source == "checks":
             continue
+        if planned.objective.samples < (least := least_samples(planned.objective)):
+            raise ConfigError(
+                f"{file}: objective '{planned.id}' is to be decided by {planned.objective.samples} samples, but even "
+                f"without one bad sample fewer than {least} say nothing; ask for more."
+            )
         profile = profiles.get(planned.source)
         if profile is None:
             raise ConfigError(

@@ -21,7 +21,8 @@ def whole_run(directory: Path) -> Made:
         checks=[(check, f"title of {check}", "platform", ["P6.1"]) for check in MANIFEST["checks"]],
         loads={p["name"]: p["duration"] for p in MANIFEST["profiles"]},
         objectives=MANIFEST["objectives"],
-        latency={o.id: o.limit / 10 for o in objectives},
+        latency={o.id: o.limit / 10 for o in objectives if o.percentile},
+        extra=[("gauge", {"metric": o.metric, "value": 0, "labels": {"profile": "x"}}) for o in objectives],
         samples={o.id: 3000 for o in objectives},
         labels={o.id: [dict.fromkeys(o.by, "one")] for o in objectives},
     )
@@ -65,11 +66,12 @@ def test_with_an_unfinished_profile(tmp_path, profile):
 @pytest.mark.parametrize("objective", [o["id"] for o in MANIFEST["objectives"]])
 def test_without_an_objectives_samples(tmp_path, objective):
     made = whole_run(tmp_path / "run")
-    made.latency.pop(objective)
+    made.latency.pop(objective, None)
+    made.extra.clear()
     assert exit_code(made) == 1
 
 
-@pytest.mark.parametrize("objective", [o["id"] for o in MANIFEST["objectives"]])
+@pytest.mark.parametrize("objective", [o["id"] for o in MANIFEST["objectives"] if o["percentile"]])
 def test_with_too_few_samples(tmp_path, objective):
     made = whole_run(tmp_path / "run")
     made.samples[objective] = 20

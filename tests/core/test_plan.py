@@ -63,12 +63,28 @@ def test_a_good_plan_and_its_manifest(tmp_path):
         (('budget = "3m"', ""), "'budget' is missing"),
         (("[[profiles]]", "[[profiles]"), "line 5"),
         (("users = 5", 'users = "many"'), "many"),
+        (('budget = "3m"', 'budget = "20s"'), "its loads last 30 s, longer than its budget of 20 s"),
+        (('id = "perf.x"', 'id = "perf.x"\nsamples = 58'), "fewer than 59 say nothing"),
     ],
 )
 def test_a_wrong_plan_is_one_sentence(tmp_path, change, says):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, PLAN.replace(*change))
     assert says in str(caught.value)
+
+
+def test_availability_needs_the_samples_that_its_limit_demands(tmp_path):
+    share = OBJECTIVE.replace("percentile = 95\n", "").replace('"ms"', '"%"').replace('"below"', '"above"')
+    share = share.replace("limit = 100", "limit = 99.9")
+    with pytest.raises(ConfigError, match="fewer than 2995 say nothing"):
+        load(tmp_path, objective=share)
+    with pytest.raises(ConfigError, match="needs 2995 samples, and profile 'x' yields about 125"):
+        load(tmp_path, objective=share.replace("samples = 100", "samples = 2995"))
+
+
+def test_a_shape_and_variables_of_a_profile(tmp_path):
+    plan = load(tmp_path, PLAN.replace("users = 5", 'users = 5\nshape = "ramp"\nvariables = { A = 1 }'))
+    assert (plan.profiles[0].shape, plan.profiles[0].variables) == ("ramp", {"A": "1"})
 
 
 def test_a_plan_that_requires_nothing_is_refused(tmp_path):
