@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from core.errors import Missed
+from core.port import Answer
 
 T = TypeVar("T")
 
@@ -22,6 +23,14 @@ def expect_equal(saw: T, expected: T, claim: str, *, service: str | None = None)
     if saw != expected:
         raise Missed(claim, expected=_short(expected), saw=_short(saw), service=service)
     return saw
+
+
+def expect_status(answer: Answer, status: int, claim: str, *, service: str | None = None) -> None:
+    """Raises Missed unless an answer has this status; what it says instead is in the message."""
+    if answer.status != status:
+        raise Missed(
+            claim, expected=status, saw=f"{answer.status} {answer.text[:300]}".strip(), service=service
+        )
 
 
 def expect_denied(was_denied: bool, still: object, claim: str, *, service: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.permit import Action
 from fixtures.control import fault
@@ -71,13 +71,13 @@ def test_rate_limits(run: Run, services: Services, actor: NewActor, witness: Wit
         )
         expect(number > 1, "the first guess is answered (positive control)", saw="refused", service=AUTH)
         right = guess(person.password)
-        expect_equal(right.status, 429, "the right password is held up as well", service=AUTH)
+        expect_status(right, 429, "the right password is held up as well", service=AUTH)
         open_still = services.auth.as_user("GET", "/user", person.access_token)
-        expect_equal(open_still.status, 200, "the person's open session goes on", service=AUTH)
+        expect_status(open_still, 200, "the person's open session goes on", service=AUTH)
         read = services.database.rest(
             "GET", f"/profiles?select=id&id=eq.{person.id}", token=person.access_token
         )
-        expect_equal(read.status, 200, "the data API goes on", service="supabase.database")
+        expect_status(read, 200, "the data API goes on", service="supabase.database")
     port.close()
     if services.database.sql:
         sessions = services.database.sql.value(

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from supabase_auth.types import Session
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.actors import Actor
 from fixtures.run import Run
@@ -273,4 +273,4 @@ def test_token_contents(services: Services, actor: NewActor, witness: Witness) -
             service="supabase.database",
         )
         worker = services.platform.call("GET", "/api/me", token=token)
-        expect_equal(worker.status, 401, f"a token {what} is refused by the platform", service="platform")
+        expect_status(worker, 401, f"a token {what} is refused by the platform", service="platform")

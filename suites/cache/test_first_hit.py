@@ -36,15 +36,24 @@ def test_kv_hit_and_miss(
     ledger.plan("kv.prefix", prefix=content_keys(path))
     entry.confirm(id=services.builder.create(page_entry(path, "Kept", marker), webhooks=False)["id"])
 
-    def served() -> tuple[str, bool]:
+    def served() -> str:
         answer = content.page(services.platform.port, place, path)
-        expect(answer.status in (200, 404), "a content page answers", saw=answer.status, service="platform")
-        return content.cache_state(answer), marker in answer.text
+        expect(
+            answer.status in (200, 404),
+            "a content page answers",
+            saw=f"{answer.status} {answer.text[:200]}",
+            service="platform",
+        )
+        return f"a {content.cache_state(answer)} {'with' if marker in answer.text else 'without'} the text"
 
     first = eventually(
-        served, until=lambda s: s[1], within=30, claim="the new page is served", service="platform"
+        served,
+        until=lambda s: s.endswith(" with the text"),
+        within=30,
+        claim="the new page is served",
+        service="platform",
     )
-    expect_equal(first, ("miss", True), "the first request of a page is a miss", service=KV)
+    expect_equal(first, "a miss with the text", "the first request of a page is a miss", service=KV)
     keys = eventually(
         lambda: services.kv.keys(content_keys(path)),
         within=70,
@@ -54,12 +63,14 @@ def test_kv_hit_and_miss(
     kept = services.kv.get(keys[0])
     witness("Cloudflare's KV API", "the page as kept")
     expect(marker.encode() in (kept or b""), "KV itself holds the page's text", saw=kept, service=KV)
-    expect_equal(served(), ("hit", True), "the second request is a hit with the same text", service=KV)
+    expect_equal(
+        served(), "a hit with the text", "the second request is a hit with the same text", service=KV
+    )
 
     services.kv.delete(*keys)
     eventually(
         served,
-        until=lambda s: s == ("miss", True),
+        until=lambda s: s == "a miss with the text",
         within=70,
         claim="once KV forgot the page, the next request is a miss",
         service=KV,

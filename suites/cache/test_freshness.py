@@ -6,7 +6,7 @@ import json
 import time
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
@@ -135,4 +135,4 @@ def test_headers(run: Run, services: Services, ledger: Ledger, place: Place, wit
     )
     expect_equal((again.status, again.content), (304, b""), "an unchanged page answers 304", service=PLATFORM)
     bad = services.platform.call("GET", "/api/content", params={"path": "/../etc"})
-    expect_equal(bad.status, 400, "a path that climbs is refused", service=PLATFORM)
+    expect_status(bad, 400, "a path that climbs is refused", service=PLATFORM)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_status
 from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
@@ -34,7 +34,7 @@ def test_page_changes(run: Run, services: Services, ledger: Ledger, place: Place
     entry = ledger.plan("builder.entry", path=path)
     ledger.plan("kv.prefix", prefix=content_keys(path))
     nothing = content.page(services.platform.port, place, path)
-    expect_equal(nothing.status, 404, "a page that Builder.io does not have answers 404", service="platform")
+    expect_status(nothing, 404, "a page that Builder.io does not have answers 404", service="platform")
 
     made = services.builder.create(page_entry(path, "A page", before))
     entry.confirm(id=made["id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
@@ -124,9 +124,7 @@ def test_service_functions(services: Services, actor: NewActor, witness: Witness
     person = actor()
     for token in (person.access_token, None):
         answer = services.database.rest("POST", "/rpc/health", token=token, body={})
-        expect_equal(
-            answer.status, 200, "the health function answers anyone (positive control)", service=DATABASE
-        )
+        expect_status(answer, 200, "the health function answers anyone (positive control)", service=DATABASE)
     expect_equal(
         services.database.rest(
             "POST", "/rpc/save_consent", token=person.access_token, body={"analytics": False}

@@ -6,7 +6,7 @@ These run serially on a stack of their own, and take services away through its c
 from __future__ import annotations
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.control import fault, outage
@@ -17,6 +17,7 @@ from scenarios.api import content, files
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, make_old, told_ill, well_again
+from suites.realtime.recorder import NewRoom
 from suites.storage.uploads import expect_content, holdings, prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -181,4 +182,60 @@ def test_supabase(
     )
     witness("both stores' own APIs", f"{len(there.r2)} object in R2")
     again = files.upload(services.platform.port, place, person.access_token, name=lost.name, data=lost.data)
-    expect_equal(again.status, 201, "afterwards the refused upload succeeds", service=PLATFORM)
+    expect_status(again, 201, "afterwards the refused upload succeeds", service=PLATFORM)
+
+
+@check(
+    "fallback.auth",
+    "With Auth alone away nobody new comes in, and who is in goes on",
+    requirement=("risk.fallback", "P1.2"),
+    service="supabase.auth",
+    capability="auth.email",
+    actions=ACTIONS,
+    timeout=TIMEOUT,
+    why_slow=WHY,
+    exclusive=True,
+)
+def test_auth(
+    run: Run,
+    services: Services,
+    place: Place,
+    actor: NewActor,
+    made: NewFile,
+    new_room: NewRoom,
+    witness: Witness,
+) -> None:
+    """Tokens are checked by keys that the platform already holds: files, rooms and posts need Auth for nothing."""
+    person, file = actor(), made(1000)
+    token = person.access_token
+    stored = prepared(services, place, token, file)
+    room = new_room()
+    with fault(run, "supabase", path="/auth/v1", status=503):
+        shut = services.auth.port.request(
+            "POST",
+            "/token",
+            params={"grant_type": "password"},
+            body={"email": person.email, "password": person.password},
+            allow=(503,),
+        )
+        expect_status(shut, 503, "nobody logs in", service="supabase.auth")
+        expect_content(services, token, stored, file)
+        member = room.join(person)
+        member.say("still talking", "1")
+        member.acked("1")
+        post = services.database.rest("POST", "/posts", token=token, body={"title": run.tag()})
+        post.expect(201, claim="a person who is in writes a post")
+        sick = told_ill(services, "auth")
+        expect_equal(
+            sick["status"],
+            "down",
+            "without Auth, a core service, the platform says it is down",
+            service=PLATFORM,
+        )
+    again = services.auth.person().auth.sign_in_with_password(
+        {"email": person.email, "password": person.password}
+    )
+    expect(again.session is not None, "with Auth back the same log-in works", service="supabase.auth")
+    kept = room.judge(person, witness)
+    expect_equal([m["body"] for m in kept], ["still talking"], "what was said is kept", service="rooms")
+    well_again(services)

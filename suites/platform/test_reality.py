@@ -7,7 +7,7 @@ each suite, which carry the same requirement. Together they are the report's tab
 from __future__ import annotations
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.files import MIB, made_bytes
@@ -50,7 +50,7 @@ def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -
         service=PLATFORM,
     )
     other = services.platform.call("GET", "/api/me", headers={"Authorization": "Bearer mock-user"})
-    expect_equal(other.status, 401, "the platform knows nobody by a made-up token", service=PLATFORM)
+    expect_status(other, 401, "the platform knows nobody by a made-up token", service=PLATFORM)
     services.auth.delete_user(person.id)
     witness("the admin API", "marker set, person deleted")
     with refused(
@@ -149,7 +149,7 @@ def test_r2(services: Services, place: Place, actor: NewActor, made: NewFile, wi
         gone.status >= 400,
         "with the object gone the platform hands nothing out",
         expected="an error",
-        saw=gone.status,
+        saw=f"{gone.status} {gone.text[:200]}",
         service=PLATFORM,
     )
 

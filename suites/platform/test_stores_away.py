@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.control import fault
@@ -168,9 +168,9 @@ def test_kv(
         there, gone = actor(), actor()  # their tokens are new to the platform
         services.auth.delete_user(gone.id)
         seen = services.platform.call("GET", "/api/me", token=there.access_token)
-        expect_equal(seen.status, 200, "without KV a person is let in (positive control)", service=PLATFORM)
+        expect_status(seen, 200, "without KV a person is let in (positive control)", service=PLATFORM)
         refused = services.platform.call("GET", "/api/me", token=gone.access_token)
-        expect_equal(refused.status, 401, "without KV a deleted person is refused still", service=PLATFORM)
+        expect_status(refused, 401, "without KV a deleted person is refused still", service=PLATFORM)
         sick = told_ill(services, "kv")
         expect_equal(
             sick["status"],

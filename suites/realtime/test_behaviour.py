@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
 from fixtures.sdk import refused
@@ -40,9 +40,9 @@ def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -
     with refused("400", "404", claim="a room name with a space is refused", service=ROOMS):
         services.rooms.join("a%20room", person.access_token)
     plain = services.platform.call("GET", f"/api/rooms/{room}", token=person.access_token)
-    expect_equal(plain.status, 426, "a request that is no upgrade answers 426", service="platform")
+    expect_status(plain, 426, "a request that is no upgrade answers 426", service="platform")
     unseen = services.platform.call("GET", f"/api/rooms/{room}/history")
-    expect_equal(unseen.status, 401, "the history needs a token too", service="platform")
+    expect_status(unseen, 401, "the history needs a token too", service="platform")
     for by_query in (False, True):
         member = services.rooms.join(room, person.access_token, by_query=by_query)
         way = "query" if by_query else "subprotocol"

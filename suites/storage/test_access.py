@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.files import MIB, sha256
 from fixtures.toolbox import Services
@@ -60,7 +60,7 @@ def test_ranges(services: Services, place: Place, actor: NewActor, made: NewFile
                 service=PLATFORM,
             )
         past = read(services, token, identifier, Range=f"bytes={size}-")
-        expect_equal(past.status, 416, "a range past the end answers 416", service=PLATFORM)
+        expect_status(past, 416, "a range past the end answers 416", service=PLATFORM)
         same = read(services, token, identifier, **{"If-None-Match": f'"{file.sha256}"'})
         expect_equal(
             (same.status, same.content),
@@ -69,7 +69,7 @@ def test_ranges(services: Services, place: Place, actor: NewActor, made: NewFile
             service=PLATFORM,
         )
         other = read(services, token, identifier, **{"If-None-Match": '"other"'})
-        expect_equal(other.status, 200, "a changed one answers 200 (positive control)", service=PLATFORM)
+        expect_status(other, 200, "a changed one answers 200 (positive control)", service=PLATFORM)
         head = services.platform.call("HEAD", f"/api/files/{identifier}/content", token=token)
         expect_equal(
             (head.status, head.headers.get("content-length"), head.content),
@@ -122,12 +122,12 @@ def test_stranger_denied(
     expect(
         direct.status in (400, 403, 404),
         "Supabase Storage itself refuses the stranger",
-        saw=direct.status,
+        saw=f"{direct.status} {direct.text[:200]}",
         service="supabase.storage",
     )
     own = services.storage.as_user("GET", f"/object/files/{key}", owner.access_token)
-    expect_equal(
-        own.status, 200, "Supabase Storage lets the owner read (positive control)", service="supabase.storage"
+    expect_status(
+        own, 200, "Supabase Storage lets the owner read (positive control)", service="supabase.storage"
     )
     write = services.storage.as_user(
         "POST", f"/object/files/{owner.id}/x/own.bin", owner.access_token, body=b"mine"
@@ -135,7 +135,7 @@ def test_stranger_denied(
     expect(
         write.status in (400, 401, 403),
         "not even the owner writes there past the platform",
-        saw=write.status,
+        saw=f"{write.status} {write.text[:200]}",
         service="supabase.storage",
     )
     expect_content(services, owner.access_token, stored, file)

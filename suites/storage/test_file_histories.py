@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.actors import Actor
 from fixtures.files import sha256
@@ -98,11 +98,11 @@ class Files(RuleBasedStateMachine):
         """To a free place, or its own; a taken one is refused."""
         answer = self._call("PATCH", f"/api/files/{file}", {"name": name, "folder": folder})
         if file not in self.model:
-            expect_equal(answer.status, 404, "a deleted file cannot be moved", service=PLATFORM)
+            expect_status(answer, 404, "a deleted file cannot be moved", service=PLATFORM)
         elif self._at(folder, name) not in (None, file):
-            expect_equal(answer.status, 409, "a taken place is refused", service=PLATFORM)
+            expect_status(answer, 409, "a taken place is refused", service=PLATFORM)
         else:
-            expect_equal(answer.status, 200, "a free place is taken", service=PLATFORM)
+            expect_status(answer, 200, "a free place is taken", service=PLATFORM)
             self.model[file].name, self.model[file].folder = name, folder
 
     @rule(file=ids, version=st.integers(1, 4))
@@ -112,7 +112,7 @@ class Files(RuleBasedStateMachine):
         answer = self._call("POST", f"/api/files/{file}/restore", {"version": version})
         known = self.model.get(file)
         if known is None or version > len(known.versions):
-            expect_equal(answer.status, 404, "what is not there is not restored", service=PLATFORM)
+            expect_status(answer, 404, "what is not there is not restored", service=PLATFORM)
         else:
             expect(
                 answer.status in (200, 201),
@@ -128,13 +128,11 @@ class Files(RuleBasedStateMachine):
         """Several at once, all or none."""
         answer = self._call("POST", "/api/files/batch", {"ops": [{"op": "delete", "id": i} for i in some]})
         if all(i in self.model for i in some):
-            expect_equal(answer.status, 200, "deleting what is there is done", service=PLATFORM)
+            expect_status(answer, 200, "deleting what is there is done", service=PLATFORM)
             for identifier in some:
                 del self.model[identifier]
         else:
-            expect_equal(
-                answer.status, 404, "a batch with a deleted file is refused wholly", service=PLATFORM
-            )
+            expect_status(answer, 404, "a batch with a deleted file is refused wholly", service=PLATFORM)
 
     @rule(file=ids)
     @noted
@@ -149,7 +147,7 @@ class Files(RuleBasedStateMachine):
                 service=PLATFORM,
             )
         else:
-            expect_equal(answer.status, 404, "a deleted file is not read", service=PLATFORM)
+            expect_status(answer, 404, "a deleted file is not read", service=PLATFORM)
 
     @invariant()
     @noted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.files import MIB, MadeFile
 from fixtures.run import Run
@@ -214,7 +214,7 @@ def test_quota(services: Services, place: Place, actor: NewActor, witness: Witne
     uploads = [a.json()["upload"]["id"] for a in begun]
     services.platform.call("DELETE", f"/api/upload/{uploads[0]}", token=token).demand(204)
     fits = files.upload(port, place, token, name="fits.bin", data=b"one byte")
-    expect_equal(fits.status, 201, "after an abort there is room again", service=PLATFORM)
+    expect_status(fits, 201, "after an abort there is room again", service=PLATFORM)
     for upload_id in uploads[1:]:
         services.platform.call("DELETE", f"/api/upload/{upload_id}", token=token).demand(204)
     left = services.database.witness_rows("files", owner_id=person.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.files import MIB, sha256
 from fixtures.toolbox import Services
@@ -115,7 +115,7 @@ def test_direct(services: Services, place: Place, actor: NewActor, made: NewFile
     token = owner.access_token
     stored, tiny = (prepared(services, place, token, f) for f in (large, small))
     not_there = services.platform.call("POST", f"/api/files/{tiny['id']}/direct", token=token, body={})
-    expect_equal(not_there.status, 409, "a file in Supabase Storage has no direct address", service=PLATFORM)
+    expect_status(not_there, 409, "a file in Supabase Storage has no direct address", service=PLATFORM)
     answer = services.platform.call("POST", f"/api/files/{stored['id']}/direct", token=token, body={})
     url = str(answer.expect(200, 201, claim="a file in R2 has a direct address").json(dict)["url"])
     services.run.target.permit.contact(url)
@@ -146,7 +146,7 @@ def test_direct(services: Services, place: Place, actor: NewActor, made: NewFile
         expect(
             refused.status in (400, 403),
             f"the address {what} is refused by R2",
-            saw=refused.status,
+            saw=f"{refused.status} {refused.text[:200]}",
             service=R2,
         )
     expect_equal(

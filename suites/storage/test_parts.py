@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.files import MIB, MadeFile, made_bytes
 from fixtures.toolbox import Services
@@ -107,13 +107,13 @@ def test_parts_refused(
     upload = begin(services, place, token, file)
     parts = dict(files.parts_of(file.data, upload["part_size"]))
     short = files.put_part(port, place, token, upload["id"], 1, parts[1][:-1])
-    expect_equal(short.status, 422, "a part one byte short is refused", service="platform")
+    expect_status(short, 422, "a part one byte short is refused", service="platform")
     for number in (0, 3):
         beyond = files.put_part(port, place, token, upload["id"], number, parts[2])
         expect(
             beyond.status in (400, 404, 422),
             f"part {number} of 2 is refused",
-            saw=beyond.status,
+            saw=f"{beyond.status} {beyond.text[:200]}",
             service="platform",
         )
     for method, path in (("PUT", "/parts/1"), ("GET", ""), ("POST", "/complete"), ("DELETE", "")):
@@ -121,8 +121,8 @@ def test_parts_refused(
         answer = services.platform.call(
             method, f"/api/upload/{upload['id']}{path}", token=stranger.access_token, body=body
         )
-        expect_equal(
-            answer.status, 404, f"{method} on somebody's upload is refused to a stranger", service="platform"
+        expect_status(
+            answer, 404, f"{method} on somebody's upload is refused to a stranger", service="platform"
         )
     for number, data in parts.items():
         expect_equal(
@@ -132,7 +132,7 @@ def test_parts_refused(
             service="platform",
         )
     wrong = files.complete(port, place, token, upload["id"], sha256="0" * 64)
-    expect_equal(wrong.status, 422, "completing with a wrong sum is refused", service="platform")
+    expect_status(wrong, 422, "completing with a wrong sum is refused", service="platform")
     there = eventually(
         lambda: holdings(services, person.id),
         until=lambda h: h.r2 == (good["object_key"],),
@@ -175,7 +175,7 @@ def test_parts_aborted(
     alive = services.r2.s3.upload_alive(key, multipart, 2, parts[2])
     expect(alive, "R2 itself knows the upload under way (positive control)", service=R2)
     gone = services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=token)
-    expect_equal(gone.status, 204, "aborting answers 204", service="platform")
+    expect_status(gone, 204, "aborting answers 204", service="platform")
     eventually(
         lambda: holdings(services, person.id),
         until=lambda h: h.empty,
@@ -194,4 +194,4 @@ def test_parts_aborted(
     left = services.database.witness_rows("uploads", owner_id=person.id)
     expect_equal(left, [], "after the abort no row is left", service="supabase.database")
     late = files.put_part(port, place, token, upload["id"], 2, parts[2])
-    expect_equal(late.status, 404, "a part for an aborted upload is refused", service="platform")
+    expect_status(late, 404, "a part for an aborted upload is refused", service="platform")

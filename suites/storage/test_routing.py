@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.clock import now_ns
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.outcome import SampleOutcome
 from core.passport import check
 from fixtures.files import MIB, THRESHOLD
@@ -111,9 +111,7 @@ def test_refused_uploads(
     person, file = actor(), made(1000)
     port, token = services.platform.port, person.access_token
     fine = files.upload(port, place, token, name=file.name, data=file.data, sha256=file.sha256)
-    expect_equal(
-        fine.status, 201, "a file with its right sum is taken (positive control)", service="platform"
-    )
+    expect_status(fine, 201, "a file with its right sum is taken (positive control)", service="platform")
     png = b"\x89PNG\r\n\x1a\n" + file.data
     expect_equal(
         files.upload(port, place, token, name="a.png", data=png, mime="image/png").status,
@@ -123,7 +121,7 @@ def test_refused_uploads(
     )
     before = holdings(services, person.id)
     nobody = services.platform.call("POST", "/api/upload?name=x.bin", body=file.data)
-    expect_equal(nobody.status, 401, "an upload without token is refused", service="platform")
+    expect_status(nobody, 401, "an upload without token is refused", service="platform")
     for what, status, code, name, data, mime, sum in (
         ("a wrong sum", 422, "checksum_mismatch", "sum.bin", file.data, "application/octet-stream", "0" * 64),
         ("an image whose bytes deny it", 422, "content_mismatch", "b.png", file.data, "image/png", None),
@@ -176,13 +174,11 @@ def test_too_large(services: Services, place: Place, actor: NewActor, witness: W
     person = actor()
     port, token = services.platform.port, person.access_token
     over = files.start(port, place, token, name="over.bin", size=512 * MIB + 1)
-    expect_equal(over.status, 413, "a start over 512 MiB is refused", service="platform")
+    expect_status(over, 413, "a start over 512 MiB is refused", service="platform")
     small = files.start(port, place, token, name="small.bin", size=THRESHOLD)
-    expect_equal(small.status, 400, "an upload in parts is for files over 5 MiB alone", service="platform")
+    expect_status(small, 400, "an upload in parts is for files over 5 MiB alone", service="platform")
     fits = files.start(port, place, token, name="fits.bin", size=512 * MIB)
-    expect_equal(
-        fits.status, 201, "a start of exactly 512 MiB is taken (positive control)", service="platform"
-    )
+    expect_status(fits, 201, "a start of exactly 512 MiB is taken (positive control)", service="platform")
     upload = fits.json()["upload"]
     expect_equal(
         (upload["store"], upload["parts"], upload["part_size"]),
@@ -191,7 +187,7 @@ def test_too_large(services: Services, place: Place, actor: NewActor, witness: W
         service=R2,
     )
     gone = services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=token)
-    expect_equal(gone.status, 204, "aborting it answers 204", service="platform")
+    expect_status(gone, 204, "aborting it answers 204", service="platform")
     there = holdings(services, person.id)
     witness("both stores' own APIs", "nothing of this person's")
     expect(there.empty, "nothing of the three stays", saw=there, service=R2)

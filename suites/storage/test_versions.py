@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect_equal
+from core.expect import expect_equal, expect_status
 from core.passport import check
 from fixtures.files import MIB, MadeFile, sha256
 from fixtures.toolbox import Services
@@ -82,9 +82,9 @@ def test_versions(services: Services, place: Place, actor: NewActor, made: NewFi
     missing = services.platform.call(
         "POST", f"/api/files/{stored['id']}/restore", token=token, body={"version": 9}
     )
-    expect_equal(missing.status, 404, "a version that never was is not restored", service=PLATFORM)
+    expect_status(missing, 404, "a version that never was is not restored", service=PLATFORM)
     gone = files.remove(services.platform.port, place, token, stored["id"])
-    expect_equal(gone.status, 204, "removing the file answers 204", service=PLATFORM)
+    expect_status(gone, 204, "removing the file answers 204", service=PLATFORM)
     eventually(
         lambda: holdings(services, person.id),
         until=lambda h: h.empty,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ServiceError
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from fixtures.files import MadeFile, sha256
 from fixtures.toolbox import Services
 from fixtures.wire import WireAnswer
@@ -61,7 +61,7 @@ def read(services: Services, token: str, file: str, **headers: str) -> WireAnswe
 def expect_content(services: Services, token: str, stored: dict[str, Any], file: MadeFile) -> None:
     """The platform hands the same bytes out again, and says from which store."""
     answer = read(services, token, stored["id"])
-    expect_equal(answer.status, 200, "reading one's own file answers 200", service="platform")
+    expect_status(answer, 200, "reading one's own file answers 200", service="platform")
     expect_equal(
         sha256(answer.content), file.sha256, "the platform hands the same bytes out again", service="platform"
     )

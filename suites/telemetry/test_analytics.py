@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
 from fixtures.services.datadog import lines
@@ -116,9 +116,7 @@ def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> 
         answer = services.platform.call(
             "POST", "/api/telemetry/datadog", params={"ddforward": path}, body=b"{}"
         )
-        expect_equal(
-            answer.status, 403, f"the relay does not forward to {path.split('?')[0]}", service=PLATFORM
-        )
+        expect_status(answer, 403, f"the relay does not forward to {path.split('?')[0]}", service=PLATFORM)
     services.datadog.send(view(kept)).expect(200, 202, claim="the right token is accepted (positive control)")
     readable(
         run,
@@ -150,7 +148,7 @@ def test_custom_metric(run: Run, services: Services, place: Place, actor: NewAct
     answer = files.upload(
         services.platform.port, place, person.access_token, name=f"{run.tag()}.bin", data=b"m" * size
     )
-    expect_equal(answer.status, 201, "an upload is taken", service=PLATFORM)
+    expect_status(answer, 201, "an upload is taken", service=PLATFORM)
     points = readable(
         run,
         "datadog",
@@ -198,9 +196,7 @@ def test_ga4_valid(run: Run, services: Services, actor: NewActor, witness: Witne
     person = actor()
     body = {**event(mine), "client_id": client, "consent": "granted"}
     denied = services.platform.call("POST", "/api/track", token=person.access_token, body=body)
-    expect_equal(
-        denied.status, 403, "somebody signed in who gave no consent is not tracked", service=PLATFORM
-    )
+    expect_status(denied, 403, "somebody signed in who gave no consent is not tracked", service=PLATFORM)
     services.database.rest(
         "POST", "/rpc/save_consent", token=person.access_token, body={"analytics": True}
     ).demand(200)

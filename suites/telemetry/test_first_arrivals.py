@@ -55,8 +55,12 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
         "the event carries the environment",
         service="sentry",
     )
-    expect_equal(
-        (event.get("user") or {}).get("email"), None, "the event names nobody by e-mail", service="sentry"
+    expect(
+        not (event.get("user") or {}).get("email"),
+        "the event names nobody by e-mail",
+        expected="no address with the event's user",
+        saw="an address",
+        service="sentry",
     )
     expect(
         person.email not in json.dumps(event),
