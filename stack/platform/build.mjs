@@ -22,7 +22,7 @@ const filesBelow = (folder) =>
 export function sourceHash() {
   const hash = createHash("sha256");
   const sources = ["worker", "web", "shared"].flatMap((d) => filesBelow(join(HERE, d)));
-  for (const file of [...sources, join(HERE, "build.mjs"), join(ROOT, "package-lock.json")]) hash.update(relative(HERE, file)).update("\0").update(readFileSync(file));
+  for (const file of [...sources, join(HERE, "build.mjs"), join(HERE, "variables.mjs"), join(ROOT, "package-lock.json")]) hash.update(relative(HERE, file)).update("\0").update(readFileSync(file));
   return hash.digest("hex").slice(0, 16);
 }
 

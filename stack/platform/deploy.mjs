@@ -8,11 +8,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildInto, HERE } from "./build.mjs";
-import { REQUIRED_SECRET, REQUIRED_VARS, SECRET, uploadSourceMaps, VARS, wranglerConfig } from "./release.mjs";
+import { uploadSourceMaps, wranglerConfig } from "./release.mjs";
+import { PUBLIC, REQUIRED, SECRET } from "./variables.mjs";
 
 const dry = process.argv.includes("--dry-run");
 const env = process.env;
-const missing = [...REQUIRED_VARS, ...REQUIRED_SECRET, "KV_NAMESPACE_ID", ...(dry ? [] : ["CLOUDFLARE_API_TOKEN", "PLATFORM_URL"])].filter((n) => !env[n]);
+const missing = [...REQUIRED, "CLOUDFLARE_ACCOUNT_ID", "R2_BUCKET_NAME", "KV_NAMESPACE_ID", ...(dry ? [] : ["CLOUDFLARE_API_TOKEN", "PLATFORM_URL"])].filter((n) => !env[n]);
 if (missing.length) {
   console.error(`Not set: ${missing.join(", ")}. docs/production.md says where each comes from.`);
   process.exit(2);
@@ -28,7 +29,7 @@ const config = wranglerConfig();
 config.account_id = env.CLOUDFLARE_ACCOUNT_ID;
 config.kv_namespaces[0].id = env.KV_NAMESPACE_ID;
 config.r2_buckets[0].bucket_name = env.R2_BUCKET_NAME;
-config.vars = { SENTRY_ENVIRONMENT: "production", ...config.vars, ...given(VARS), DEPLOY_VERSION: version };
+config.vars = { SENTRY_ENVIRONMENT: "production", ...config.vars, ...given(PUBLIC), DEPLOY_VERSION: version };
 writeFileSync(join(dist, "wrangler.json"), JSON.stringify(config, null, 2));
 
 const [program, ...first] = (env.WRANGLER ?? "npx --yes wrangler@4").split(" ");

@@ -9,7 +9,8 @@ import { createRequire, registerHooks } from "node:module";
 import { join } from "node:path";
 import { cachedBuild, HERE } from "./build.mjs";
 import { startFront } from "./cloudflare.mjs";
-import { SECRET, uploadSourceMaps, VARS, wranglerConfig } from "./release.mjs";
+import { uploadSourceMaps, wranglerConfig } from "./release.mjs";
+import { PUBLIC, SECRET } from "./variables.mjs";
 
 const log = (...what) => console.error(new Date().toISOString(), ...what);
 const ROOT = join(HERE, "../..");
@@ -64,7 +65,7 @@ const { Miniflare } = await import("miniflare"); // reads the path above when it
 const wrangler = wranglerConfig();
 
 // Only what the Worker's Env names reaches it; the rest of CONFIG.json stays out.
-const bindings = Object.fromEntries([...VARS, ...SECRET].filter((n) => variables[n]).map((n) => [n, variables[n]]));
+const bindings = Object.fromEntries([...PUBLIC, ...SECRET].filter((n) => variables[n]).map((n) => [n, variables[n]]));
 Object.assign(bindings, {
   DEPLOY_VERSION: version, CONTROL_TOKEN: secrets.control_token ?? crypto.randomUUID(), OAUTH_PROVIDERS: variables.OAUTH_TEST_PROVIDER ?? "",
   UPLOAD_TTL_SECONDS: String(options.upload_ttl_seconds ?? 60), SWEEP_SECONDS: String(options.sweep_seconds ?? 3),

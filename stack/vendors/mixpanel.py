@@ -58,6 +58,7 @@ class Mixpanel:
         self.store = store
         self.token = variables["MIXPANEL_TOKEN"]
         self.secret = variables["MIXPANEL_API_SECRET"]
+        self.oauth = variables["MIXPANEL_GDPR_TOKEN"]
         self.project = variables["MIXPANEL_PROJECT_ID"]
         self.delay = float(options.get("mixpanel_delay_ms", 200)) / 1000
 
@@ -402,8 +403,8 @@ class Mixpanel:
         )
 
     def _refuse_deletion(self, request: Request) -> Response | None:
-        """Refuse without the GDPR token (the project's secret here) or with another project's token."""
-        if not same(bearer(request), self.secret):
+        """Refuse without the GDPR API's OAuth token, which is not the project's secret, or with another's token."""
+        if not same(bearer(request), self.oauth):
             return JSONResponse({"status": "error", "error": "Authentication required"}, 401)
         if not same(request.query_params.get("token"), self.token):
             return JSONResponse({"status": "error", "error": "Invalid project token"}, 403)

@@ -68,5 +68,6 @@ def variables(port: int, secrets: MutableMapping[str, Any]) -> dict[str, str]:
         "GA4_ACCESS_TOKEN": "ya29." + token("ga4.access"),
         "MIXPANEL_TOKEN": hexadecimal("mixpanel.token", 32),
         "MIXPANEL_API_SECRET": hexadecimal("mixpanel.secret", 32),
+        "MIXPANEL_GDPR_TOKEN": token("mixpanel.gdpr")[:30],
         "MIXPANEL_PROJECT_ID": digits("mixpanel.project", 7),
     }

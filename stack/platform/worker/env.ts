@@ -1,9 +1,12 @@
 /** What the Worker is bound to: the seed's variables by their own names, and Cloudflare's own resources. */
+import type { PUBLIC, REQUIRED, SECRET } from "../variables.mjs";
 import type { Janitor } from "./janitor";
 import type { People } from "./people";
 import type { Room } from "./room";
 
-export interface Env {
+type Variables = Partial<Record<(typeof PUBLIC | typeof SECRET)[number], string>> & Record<(typeof REQUIRED)[number], string>;
+
+export interface Env extends Variables {
   ASSETS: Fetcher;
   KV: KVNamespace;
   R2: R2Bucket;
@@ -16,38 +19,7 @@ export interface Env {
   LIMIT_TELEMETRY: RateLimit;
   LIMIT_WEBHOOK: RateLimit;
   LIMIT_PRIVACY: RateLimit;
-
   DEPLOY_VERSION: string;
-  VITE_SUPABASE_URL: string;
-  VITE_SUPABASE_ANON_KEY: string;
-  SUPABASE_SERVICE_KEY: string;
-  CLOUDFLARE_ACCOUNT_ID?: string;
-  R2_BUCKET_NAME?: string;
-  R2_ENDPOINT?: string;
-  R2_ACCESS_KEY_ID?: string;
-  R2_SECRET_ACCESS_KEY?: string;
-  BUILDER_PUBLIC_KEY?: string;
-  BUILDER_WEBHOOK_SECRET?: string;
-  BUILDER_API_URL?: string;
-  BUILDER_WRITE_URL?: string;
-  SENTRY_DSN?: string;
-  SENTRY_ENVIRONMENT?: string;
-  DATADOG_CLIENT_TOKEN?: string;
-  DATADOG_APPLICATION_ID?: string;
-  DATADOG_API_KEY?: string;
-  DATADOG_API_URL?: string;
-  DATADOG_INTAKE_URL?: string;
-  GA4_MEASUREMENT_ID?: string;
-  GA4_API_SECRET?: string;
-  GA4_PROPERTY_ID?: string;
-  GA4_ACCESS_TOKEN?: string;
-  GA4_COLLECT_URL?: string;
-  GA4_ADMIN_URL?: string;
-  MIXPANEL_TOKEN?: string;
-  MIXPANEL_API_SECRET?: string;
-  MIXPANEL_API_URL?: string;
-  MIXPANEL_APP_URL?: string;
-  OAUTH_PROVIDERS?: string;
   UPLOAD_TTL_SECONDS?: string;
   SWEEP_SECONDS?: string;
   CONTENT_TTL_SECONDS?: string;

@@ -1,7 +1,7 @@
 /** Cleans up after half-finished uploads and deleted files, and remembers webhooks that were already taken. */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env";
-import { deleteRows, patchRows, rows, rpc, storage } from "./supabase";
+import { demand, rows, rpc, storage } from "./supabase";
 
 interface Trash { id: number; store: "supabase" | "r2"; object_key: string; multipart_id: string | null; tries: number }
 
@@ -16,10 +16,11 @@ export async function emptyTrash(env: Env): Promise<number> {
     try {
       if (group[0]!.store === "supabase") await storage.remove(env, group.map((t) => t.object_key));
       else await removeFromR2(env, group);
-      await deleteRows(env, `object_trash?id=in.(${ids})`);
+      await demand(env, `/rest/v1/object_trash?id=in.(${ids})`, { method: "DELETE", service: "database" });
       gone += group.length;
     } catch (error) {
-      await patchRows(env, `object_trash?id=in.(${ids})`, { tries: group[0]!.tries + 1, last_error: String(error).slice(0, 500) });
+      const json = { tries: group[0]!.tries + 1, last_error: String(error).slice(0, 500) };
+      await demand(env, `/rest/v1/object_trash?id=in.(${ids})`, { method: "PATCH", json, service: "database" });
     }
   }
   return gone;

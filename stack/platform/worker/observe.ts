@@ -1,4 +1,5 @@
 /** What the Worker tells Sentry and DataDog of itself: exceptions, transactions, custom metrics. Nothing here may fail a request. */
+import { scrub } from "../shared/scrub";
 import { type Call, DEFAULTS, type Env } from "./env";
 
 export interface Dsn { origin: string; project: string; key: string }
@@ -8,10 +9,6 @@ export function parseDsn(text: string | undefined): Dsn | undefined {
   if (!match) return undefined;
   return { origin: `${match[1]}://${match[3]}${match[4] ? `/${match[4]}` : ""}`, project: match[5]!, key: match[2]! };
 }
-
-/** E-mail addresses, tokens and keys, wherever they stand in a text. */
-export const scrub = (text: string): string =>
-  text.replace(/[\w.+-]+@[\w-]+\.[\w.-]+/g, "[email]").replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "[token]").replace(/([?&](?:token|sig|code|token_hash)=)[^&\s"]+/g, "$1[hidden]");
 
 const newId = () => crypto.randomUUID().replaceAll("-", "");
 

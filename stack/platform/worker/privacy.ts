@@ -4,7 +4,7 @@ import { type Call, type Env } from "./env";
 import { type FileRow, signedLink } from "./files";
 import { ApiError, isUuid, json, readJson, UpstreamError } from "./http";
 import { emptyTrash } from "./janitor";
-import { rows, rpc, supabase } from "./supabase";
+import { demand, rows, rpc, storage, supabase } from "./supabase";
 import { eraseAtGa4, eraseAtMixpanel } from "./telemetry";
 
 const people = (env: Env, id: string) => env.PEOPLE.get(env.PEOPLE.idFromName(id));
@@ -14,8 +14,7 @@ const room = (env: Env, name: string) => env.ROOMS.get(env.ROOMS.idFromName(name
 export async function exportMine(call: Call): Promise<Response> {
   const user = await requireUser(call);
   await limit(call.env.LIMIT_PRIVACY, user.id);
-  const account = await supabase(call.env, `/auth/v1/admin/users/${user.id}`, { service: "auth" });
-  if (!account.ok) throw new UpstreamError("auth", `Auth answered ${account.status} for the account.`);
+  const account = await demand(call.env, `/auth/v1/admin/users/${user.id}`, { service: "auth" });
   const data = await rpc<{ files: (FileRow & { links?: unknown })[] } & Record<string, unknown>>(call.env, "privacy_export", { p_user: user.id });
   for (const file of data.files) {
     if (file.status === "ready") file.links = [await signedLink(call, file, file.version, 86_400)];
@@ -91,12 +90,7 @@ const outcome = async (part: () => Promise<string | void>): Promise<string> => {
 
 async function removeAvatars(env: Env, id: string): Promise<void> {
   if (!isUuid(id)) return;
-  const listed = await supabase(env, "/storage/v1/object/list/avatars", {
-    method: "POST", service: "storage", headers: { "content-type": "application/json" }, body: JSON.stringify({ prefix: id, limit: 100, offset: 0 }) });
-  if (!listed.ok) throw new UpstreamError("storage", `Storage answered ${listed.status}.`);
+  const listed = await demand(env, "/storage/v1/object/list/avatars", { method: "POST", json: { prefix: id, limit: 100, offset: 0 }, service: "storage" });
   const names = ((await listed.json()) as { name: string }[]).map((o) => `${id}/${o.name}`);
-  if (!names.length) return;
-  const gone = await supabase(env, "/storage/v1/object/avatars", {
-    method: "DELETE", service: "storage", headers: { "content-type": "application/json" }, body: JSON.stringify({ prefixes: names }) });
-  if (!gone.ok) throw new UpstreamError("storage", `Storage answered ${gone.status}.`);
+  if (names.length) await storage.remove(env, names, "avatars");
 }

@@ -56,28 +56,21 @@ export async function rows<T>(env: Env, query: string, token?: string, count = f
   return { rows: found, total: Number(answer.headers.get("content-range")?.split("/")[1] ?? found.length) };
 }
 
-export async function deleteRows(env: Env, query: string): Promise<void> {
-  const answer = await supabase(env, `/rest/v1/${query}`, { method: "DELETE", service: "database" });
-  if (!answer.ok) throw new UpstreamError("database", `A delete answered ${answer.status}.`);
+/** A request to Supabase that must succeed. Throws UpstreamError with what the service said. */
+export async function demand(env: Env, path: string, init: RequestInit & { service: string; json?: unknown }): Promise<Response> {
+  const { json, ...rest } = init;
+  const answer = await supabase(env, path, json === undefined ? rest : { ...rest, headers: jsonHeaders, body: JSON.stringify(json) });
+  if (!answer.ok) throw new UpstreamError(init.service, `Supabase (${init.service}) answered ${answer.status}: ${(await answer.text()).slice(0, 500)}`);
+  return answer;
 }
 
-export async function patchRows(env: Env, query: string, value: unknown): Promise<void> {
-  const answer = await supabase(env, `/rest/v1/${query}`, { method: "PATCH", headers: jsonHeaders, body: JSON.stringify(value), service: "database" });
-  if (!answer.ok) throw new UpstreamError("database", `An update answered ${answer.status}.`);
-}
-
+/** Objects of Supabase Storage. Removing what is not there is no error. */
 export const storage = {
-  async put(env: Env, key: string, body: Uint8Array, mime: string): Promise<void> {
-    const answer = await supabase(env, `/storage/v1/object/${BUCKET}/${key}`, {
-      method: "POST", body, headers: { "content-type": mime, "x-upsert": "false", "cache-control": "max-age=3600" }, service: "storage" });
-    if (!answer.ok) throw new UpstreamError("storage", `Storage refused the object: ${await answer.text()}`);
-  },
+  put: (env: Env, key: string, body: Uint8Array, mime: string): Promise<Response> =>
+    demand(env, `/storage/v1/object/${BUCKET}/${key}`, {
+      method: "POST", body, headers: { "content-type": mime, "x-upsert": "false", "cache-control": "max-age=3600" }, service: "storage" }),
   get: (env: Env, key: string, headers: Record<string, string>): Promise<Response> =>
     supabase(env, `/storage/v1/object/authenticated/${BUCKET}/${key}`, { headers, service: "storage", signal: AbortSignal.timeout(60_000) }),
-  /** Removing what is not there is no error. */
-  async remove(env: Env, keys: string[]): Promise<void> {
-    const answer = await supabase(env, `/storage/v1/object/${BUCKET}`, {
-      method: "DELETE", headers: jsonHeaders, body: JSON.stringify({ prefixes: keys }), service: "storage" });
-    if (!answer.ok) throw new UpstreamError("storage", `Storage refused a removal: ${await answer.text()}`);
-  },
+  remove: (env: Env, keys: string[], bucket = BUCKET): Promise<Response> =>
+    demand(env, `/storage/v1/object/${bucket}`, { method: "DELETE", json: { prefixes: keys }, service: "storage" }),
 };

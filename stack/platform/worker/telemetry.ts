@@ -1,8 +1,9 @@
 /** Relays of the browser's telemetry (P4): first-party addresses, our own project only, analytics only after consent. */
+import { scrub } from "../shared/scrub";
 import { limit, optionalUser } from "./auth";
 import { type Call, DEFAULTS } from "./env";
 import { ApiError, isUuid, json, readJson, UpstreamError } from "./http";
-import { parseDsn, scrub } from "./observe";
+import { parseDsn } from "./observe";
 import { rows } from "./supabase";
 
 const BODY_MAX = 1024 * 1024;
@@ -97,21 +98,16 @@ export async function track(call: Call): Promise<Response> {
 }
 
 /** Asks Mixpanel to delete a person: the profile at once, the events by its deletion request. Throws UpstreamError. */
-export async function eraseAtMixpanel(call: Call, id: string): Promise<string> {
-  const { env } = call;
+export async function eraseAtMixpanel({ env }: Call, id: string): Promise<string> {
   if (!env.MIXPANEL_TOKEN) return "not_configured";
-  const check = async (what: Promise<Response>) => {
-    const answer = await what;
-    const text = await answer.text();
-    if (!answer.ok || text.trim() === "0") throw new UpstreamError("mixpanel", `Mixpanel answered ${answer.status} to an erasure.`);
+  const ask = async (url: string, body: unknown, headers: Record<string, string> = {}) => {
+    const answer = await forward("mixpanel", url, { headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
+    if (!answer.ok || (await answer.text()).trim() === "0") throw new UpstreamError("mixpanel", `Mixpanel answered ${answer.status} to an erasure.`);
   };
-  await check(forward("mixpanel", `${env.MIXPANEL_API_URL ?? DEFAULTS.mixpanelApi}/engage?verbose=0`, {
-    headers: { "content-type": "application/json" }, body: JSON.stringify([{ $token: env.MIXPANEL_TOKEN, $distinct_id: id, $delete: "null", $ignore_alias: true }]) }));
-  if (env.MIXPANEL_API_SECRET) {
-    await check(forward("mixpanel", `${env.MIXPANEL_APP_URL ?? DEFAULTS.mixpanelApp}/api/app/data-deletions/v3.0/?token=${encodeURIComponent(env.MIXPANEL_TOKEN)}`, {
-      headers: { "content-type": "application/json", authorization: `Bearer ${env.MIXPANEL_API_SECRET}` },
-      body: JSON.stringify({ distinct_ids: [id], compliance_type: "GDPR" }) }));
-  }
+  await ask(`${env.MIXPANEL_API_URL ?? DEFAULTS.mixpanelApi}/engage?verbose=0`, [{ $token: env.MIXPANEL_TOKEN, $distinct_id: id, $delete: "null", $ignore_alias: true }]);
+  if (!env.MIXPANEL_GDPR_TOKEN) return "not_configured"; // the events stay: that is not done
+  await ask(`${env.MIXPANEL_APP_URL ?? DEFAULTS.mixpanelApp}/api/app/data-deletions/v3.0/?token=${encodeURIComponent(env.MIXPANEL_TOKEN)}`,
+    { distinct_ids: [id], compliance_type: "GDPR" }, { authorization: `Bearer ${env.MIXPANEL_GDPR_TOKEN}` });
   return "done";
 }
 

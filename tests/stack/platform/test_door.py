@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import secrets
+import time
+from typing import Any
 
 import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_encode
 
 from .conftest import Person, Stack, until
 
@@ -140,3 +147,43 @@ def test_cloudflares_api_asks_for_its_token(stack: Stack) -> None:
         f"{api}/accounts/{account}/r2/buckets/{stack.env['R2_BUCKET_NAME']}/cors", headers=token
     ).json()["result"]["rules"]
     assert rules[0]["allowed"]["origins"] == [stack.url]
+
+
+def forged(stack: Stack, person: Person, **spoilt: Any) -> str:
+    """The person's token, signed anew by Supabase's own key, with other claims."""
+    jwk = stack.config["secrets"]["jwt_signing_jwk"]
+    claims = jwt.decode(person.token, options={"verify_signature": False})
+    key = ECAlgorithm.from_jwk(json.dumps(jwk))
+    return jwt.encode({**claims, **spoilt}, key, "ES256", {"kid": jwk["kid"]})  # type: ignore[arg-type]
+
+
+def test_only_supabases_own_tokens_for_us_are_believed(stack: Stack, person: Person) -> None:
+    def me(token: str) -> tuple[int, str]:
+        answer = stack.http.get("/api/me", headers={"authorization": f"Bearer {token}"})
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    head, body, signature = person.token.split(".")
+    claims = jwt.decode(person.token, options={"verify_signature": False})
+    kid = jwt.get_unverified_header(person.token)["kid"]
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    published = httpx.get(f"{stack.supabase}/auth/v1/.well-known/jwks.json").text
+    shared = base64url_encode(json.dumps({"alg": "HS256", "kid": kid}).encode()).decode() + "." + body
+    confused = hmac.digest(published.encode(), shared.encode(), "sha256")
+    bad = {
+        "another signature": f"{head}.{body}.{signature[:-4]}AAAA",
+        "no signature": jwt.encode(claims, "", "none"),
+        "a stranger's key": jwt.encode(claims, stranger, "ES256", {"kid": kid}),
+        "an unknown key": jwt.encode(claims, stranger, "ES256", {"kid": "unknown"}),
+        "the public key as a shared secret": shared + "." + base64url_encode(confused).decode(),
+        "another issuer": forged(stack, person, iss="https://example.test/auth/v1"),
+        "another audience": forged(stack, person, aud="strangers"),
+        "another role": forged(stack, person, role="anon"),
+        "no person": forged(stack, person, sub=None),
+        "the anon key": stack.env["VITE_SUPABASE_ANON_KEY"],
+        "the service key": stack.env["SUPABASE_SERVICE_KEY"],
+        "nonsense": "a.b.c",
+        "a giant": "e" * 9000,
+    }
+    assert {name: me(token) for name, token in bad.items()} == dict.fromkeys(bad, (401, "unauthenticated"))
+    assert me(forged(stack, person, exp=int(time.time()) - 5)) == (401, "token_expired")
+    assert me(forged(stack, person))[0] == 200

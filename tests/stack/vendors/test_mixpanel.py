@@ -235,11 +235,11 @@ class TestDeletion:
         until(lambda: len(events(vendors, marker)) == 2)
         url = vendors.env["MIXPANEL_APP_URL"] + "/api/app/data-deletions/v3.0/"
         asked = {"token": vendors.env["MIXPANEL_TOKEN"]}
-        right = {"Authorization": "Bearer " + vendors.env["MIXPANEL_API_SECRET"]}
+        right = {"Authorization": "Bearer " + vendors.env["MIXPANEL_GDPR_TOKEN"]}
         body = {"distinct_ids": [marker], "compliance_type": "GDPR"}
-        assert (
-            httpx.post(url, params=asked, headers={"Authorization": "Bearer x"}, json=body).status_code == 401
-        )
+        for wrong in ("x", vendors.env["MIXPANEL_API_SECRET"]):
+            refused = httpx.post(url, params=asked, headers={"Authorization": f"Bearer {wrong}"}, json=body)
+            assert refused.status_code == 401
         assert httpx.post(url, params={"token": "x"}, headers=right, json=body).status_code == 403
         assert httpx.post(url, params=asked, headers=right, json={}).status_code == 400
         made = httpx.post(url, params=asked, headers=right, json=body)

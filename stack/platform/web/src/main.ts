@@ -95,8 +95,7 @@ export async function refreshAccount(): Promise<void> {
 }
 
 async function logOut(): Promise<void> {
-  const { error } = await supabase.auth.signOut({ scope: "local" });
-  if (error) throw new Error(error.message);
+  got(await supabase.auth.signOut({ scope: "local" }));
   await go("/");
   tell("notice", "You are logged out.");
 }

@@ -36,7 +36,7 @@ export async function token(): Promise<string | undefined> {
 }
 
 /** The data of a Supabase answer, or its error thrown. */
-export function got<R extends { data: unknown; error: { message: string } | null }>({ data, error }: R): NonNullable<R["data"]> {
+export function got<R extends { data?: unknown; error: { message: string } | null }>({ data, error }: R): NonNullable<R["data"]> {
   if (error) throw new Error(error.message);
   return data as NonNullable<R["data"]>;
 }

@@ -3,6 +3,7 @@
  * choice is kept in the browser and, for a signed-in person, in `consents`; the later answer wins.
  */
 import * as Sentry from "@sentry/browser";
+import { scrub } from "../../shared/scrub";
 import { api, config, got, supabase, userId } from "./session";
 
 export type Consent = "granted" | "declined" | "unknown";
@@ -17,9 +18,6 @@ let adoptedFor: string | undefined;
 let known = false;
 
 export const consent = (): Consent => (localStorage.getItem(KEY) as Consent | null) ?? "unknown";
-
-const scrub = (text: string): string =>
-  text.replace(/[\w.+-]+@[\w-]+\.[\w.-]+/g, "[email]").replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "[token]").replace(/([?&#](?:token|sig|code|token_hash|access_token|refresh_token)=)[^&\s"]+/g, "$1[hidden]");
 
 /** Every string of an event without e-mails, tokens and signatures. */
 function scrubAll<T>(value: T): T {

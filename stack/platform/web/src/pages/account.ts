@@ -21,11 +21,10 @@ export function register(): Page {
   card.append(form([
     field("Username", username, "3 to 32 of a–z, 0–9 and _"), field("Email", mail), field("Password", password, "At least 8 characters"),
   ], "Create account", async () => {
-    const { data, error } = await supabase.auth.signUp({
-      email: mail.value.trim(), password: password.value, options: { data: { username: username.value }, emailRedirectTo: callbackUrl() } });
-    if (error) throw new Error(error.message);
+    const { session } = got(await supabase.auth.signUp({
+      email: mail.value.trim(), password: password.value, options: { data: { username: username.value }, emailRedirectTo: callbackUrl() } }));
     track("sign_up", { method: "email" });
-    if (data.session) return go(nextPage());
+    if (session) return go(nextPage());
     card.replaceChildren(h("p", { "data-testid": "confirm-hint" }, "Almost there: we sent a link to ", h("strong", {}, mail.value.trim()), ". Open it to confirm your address."));
   }), h("p", {}, "You have an account? ", h("a", { href: "/login" }, "Log in")));
   return page("register", "Create an account", card);
@@ -36,8 +35,7 @@ export function login(): Page {
   const password = h("input", { type: "password", name: "password", required: true, autocomplete: "current-password" });
   const providers = config.oauthProviders.map((provider) =>
     button(`Log in with ${provider[0]!.toUpperCase()}${provider.slice(1)}`, async () => {
-      const { error } = await supabase.auth.signInWithOAuth({ provider: provider as "github", options: { redirectTo: callbackUrl() } });
-      if (error) throw new Error(error.message);
+      got(await supabase.auth.signInWithOAuth({ provider: provider as "github", options: { redirectTo: callbackUrl() } }));
     }, { "data-testid": `oauth-${provider}` }));
   return page("login", "Log in", h("div", { class: "card narrow" },
     form([field("Email", mail), field("Password", password)], "Log in", async () => {
@@ -78,8 +76,7 @@ export async function callback(): Promise<Page> {
 export function recover(): Page {
   const mail = email();
   return page("recover", "Recover your account", h("div", { class: "card narrow" }, form([field("Email", mail)], "Send link", async () => {
-    const { error } = await supabase.auth.resetPasswordForEmail(mail.value.trim(), { redirectTo: callbackUrl("/reset") });
-    if (error) throw new Error(error.message);
+    got(await supabase.auth.resetPasswordForEmail(mail.value.trim(), { redirectTo: callbackUrl("/reset") }));
     tell("notice", "If this address has an account, a link is on its way.");
   })));
 }

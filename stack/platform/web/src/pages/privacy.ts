@@ -1,7 +1,7 @@
 /** Consent, export and erasure (GDPR). */
 import { field, form, h, page, tell, button } from "../dom";
 import type { Page } from "../main";
-import { ApiFailure, currentSession, token } from "../session";
+import { api, currentSession } from "../session";
 import { choose, consent } from "../telemetry";
 
 export default function privacy(): Page {
@@ -25,10 +25,9 @@ export default function privacy(): Page {
     h("section", { class: "card" }, h("h2", {}, "Delete my account"),
       h("p", {}, "Your posts, files, messages and profile are deleted everywhere, at once and for good."),
       form([field("Confirm email", mail, `Type ${currentSession()?.user.email ?? "your address"}`)], "Delete my account", async () => {
-        const answer = await fetch("/api/privacy/erase", { method: "POST", headers: { authorization: `Bearer ${await token()}`, "content-type": "application/json" }, body: JSON.stringify({ confirm: mail.value.trim() }) });
-        const body = (await answer.json()) as { erased?: Record<string, string>; error?: { message: string } };
-        if (answer.status === 207) throw new Error(`Some parts could not be deleted yet, please try again: ${Object.entries(body.erased!).filter(([, v]) => v.startsWith("failed")).map(([k]) => k).join(", ")}.`);
-        if (!answer.ok) throw new Error(body.error?.message ?? `The platform answered ${answer.status}.`);
+        const { erased } = await api<{ erased: Record<string, string> }>("/api/privacy/erase", { method: "POST", json: { confirm: mail.value.trim() } });
+        const left = Object.keys(erased).filter((part) => erased[part]!.startsWith("failed"));
+        if (left.length) throw new Error(`Some parts could not be deleted yet, please try again: ${left.join(", ")}.`);
         localStorage.clear(); // the session with it: there is nobody left to log out
         sessionStorage.clear();
         sessionStorage.setItem("notice", "Your account is deleted.");
@@ -40,9 +39,8 @@ export default function privacy(): Page {
 }
 
 async function download(): Promise<void> {
-  const answer = await fetch("/api/privacy/export", { headers: { authorization: `Bearer ${await token()}` } });
-  if (!answer.ok) throw new ApiFailure(answer.status, "export", "Your data could not be exported: please try again.");
-  const url = URL.createObjectURL(await answer.blob());
+  const document = await api<object>("/api/privacy/export");
+  const url = URL.createObjectURL(new Blob([JSON.stringify(document, null, 2)], { type: "application/json" }));
   h("a", { href: url, download: "my-data.json" }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
   tell("notice", "Your data was downloaded.");

@@ -43,8 +43,7 @@ export default async function profile(): Promise<Page> {
   return page("profile", "My profile", h("section", { class: "card" }, save),
     h("section", { class: "card" }, h("h2", {}, "Account"), h("p", {}, "Signed in as ", h("strong", { "data-testid": "email" }, currentSession()?.user.email ?? "")), change,
       h("h2", {}, "Sessions"), button("Log out everywhere", async () => {
-        const { error } = await supabase.auth.signOut({ scope: "global" });
-        if (error) throw new Error(error.message);
+        got(await supabase.auth.signOut({ scope: "global" }));
         await go("/login");
         tell("notice", "All your sessions are ended.");
       }, { class: "danger" })));
