@@ -89,6 +89,9 @@ def check(
     ] = "",
     show: Annotated[bool, typer.Option("--list", help="list the checks and stop")] = False,
     pictures: Annotated[bool, typer.Option("--pictures", help="a picture of each browser step")] = False,
+    browser: Annotated[
+        str, typer.Option("--browser", help="chromium, firefox or webkit, where Playwright's build exists")
+    ] = "",
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
     from conduct import manifest
@@ -100,7 +103,10 @@ def check(
             flags = "".join([" exclusive" * declared.exclusive, " report-only" * (not declared.gate)])
             print(f"{declared.id}{flags}")
         return
+    if browser not in ("", "chromium", "firefox", "webkit"):
+        raise ConfigError(f"there is no browser '{browser}'; known are chromium, firefox, webkit.")
     arguments = [*(["-k", keyword] if keyword else []), *(["--pictures"] if pictures else [])]
+    arguments += ["--browser", browser] if browser else []
     request = Request(
         plan=plan,
         target=target,

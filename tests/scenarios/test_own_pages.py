@@ -81,21 +81,11 @@ def test_a_flow_runs_on_the_pages_that_target_toml_names(tmp_path):
     ],
 )
 def test_a_wrong_name_is_one_sentence(tmp_path, named, says):
-    variables = {
-        v.name: f"https://{v.name.lower()}.example" if v.url else "some-value"
-        for s in catalogue()
-        for v in s.variables
-    }
     target = resolve("live", catalogue(), environment=complete(), file=described(tmp_path, named))
     with pytest.raises(ConfigError, match=says):
         pages_of(target, tmp_path)
 
 
 def test_without_a_name_ours_are_used(tmp_path):
-    variables = {
-        v.name: f"https://{v.name.lower()}.example" if v.url else "some-value"
-        for s in catalogue()
-        for v in s.variables
-    }
     target = resolve("live", catalogue(), environment=complete(), file=described(tmp_path, ""))
     assert pages_of(target, tmp_path) is Pages
