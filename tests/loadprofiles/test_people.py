@@ -9,7 +9,8 @@ import pytest
 
 from core.evidence import Evidence
 from core.ledger import left_over
-from tests.loadprofiles.target import ROOT, held
+from tests.loadprofiles.faulty import Faulty
+from tests.loadprofiles.target import ROOT, ended, held, run, start
 
 MAKE = """
 import json, os, sys
@@ -100,3 +101,43 @@ def test_a_target_without_keys_is_one_sentence(target, tmp_path):
     assert done.returncode == 2, done.stderr
     assert "SUPABASE_SERVICE_KEY" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["rooms", "mixed"])
+@pytest.mark.parametrize(
+    ("words", "variables", "code", "said"),
+    [
+        (["--users", "0"], {}, 2, "would load nothing"),
+        (["--users", "2"], {"PLATFORM_URL": "http://127.0.0.1:9"}, 3, "PLATFORM_URL does not answer"),
+        (
+            ["--users", "2"],
+            {"VITE_SUPABASE_URL": "http://127.0.0.1:9"},
+            3,
+            "VITE_SUPABASE_URL does not answer",
+        ),
+    ],
+)
+def test_what_cannot_begin_says_so_and_makes_nobody(target, tmp_path, profile, words, variables, code, said):
+    run_dir = tmp_path / "run"
+    ran = run(profile, run_dir, target, *words, **variables)
+    assert ran.code == code
+    assert said in ran.out
+    assert len(ran.out.strip().splitlines()) == 1
+    assert not run_dir.exists()
+
+
+def test_people_who_cannot_be_removed_stand_in_the_ledger(target, tmp_path):
+    with Faulty(target["VITE_SUPABASE_URL"], "altered", paths="/rest/v1/", every=10**9) as proxy:
+        words = ("--users", "10", "--rate", "30", "--for", "60s", "--warm-up", "1s")
+        process = start("mixed", tmp_path, *words, **{**target, "VITE_SUPABASE_URL": proxy.url})
+        while proxy.seen < 100:
+            assert process.poll() is None, process.communicate()[0]
+            proxy.wait(0.1)
+    ran = ended(process, tmp_path)
+    assert ran.code == 1, ran.out
+    assert ran.one("load.finished")["outcome"] == "stopped"
+    assert "ECONNREFUSED" in ran.one("load.finished")["reason"]
+    assert "left behind: auth.crowd could not be undone" in ran.out
+    (left,) = [entry for entry in left_over(ran.events) if entry["kind"] == "auth.crowd"]
+    assert python(UNDO, target, tmp_path, left["key"]["start"])[1] == "None"
+    assert python(COUNT, target, left["key"]["start"])[1] == "0"
