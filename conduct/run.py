@@ -31,6 +31,7 @@ from fixtures.http import client, json_of
 from fixtures.run import ROOT, RUN_DIR, commit, new_directory
 from fixtures.services import catalogue
 from loadprofiles import shapes
+from reports.overrides import check_overrides
 
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
@@ -204,6 +205,7 @@ def profiles() -> list[str]:
 def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
     """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
     objectives = load_objectives(OBJECTIVES)
+    check_overrides()
     plan = load_plan(request.plan, PLANS, objectives)
     for profile in plan.profiles:
         if profile.name not in (known_profiles := profiles()):

@@ -224,7 +224,9 @@ class History:
             {"run": r.run, "commit": r.commit_sha, "at": r.started, "value": r.value, "state": r.state}
             for r in rows[-TREND:]
         ]
-        comparable = result.percentile is not None and result.value is not None and result.state != "broken"
+        comparable = (
+            result.percentile is not None and result.state != "broken" and result.samples >= result.wanted
+        )
         if not comparable or result.value is None:
             return
         past = [float(r.value) for r in rows]

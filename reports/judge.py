@@ -13,6 +13,7 @@ from reports.judge_checks import judge_checks, judge_profiles, judge_requirement
 from reports.judge_objectives import judge_objectives
 from reports.measurements import measure
 from reports.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
+from reports.overrides import OBJECTIVES, override_of
 from reports.reading import RunRecord, died, read
 from reports.states import BROKEN, CLOSED, OPEN, STATES, worst
 from reports.waivers import load_waivers
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reports.history import History
 
 HERE = Path(__file__).resolve().parent
-OBJECTIVES = HERE / "objectives.toml"
 WAIVERS = HERE.parent / "waivers.toml"
 
 
@@ -34,14 +34,16 @@ def judge(
 ) -> RunVerdict:
     """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run.
 
-    `objectives` as a path is a file of overrides over reports/objectives.toml, as a target has them.
+    `objectives` as a path is a file of overrides over reports/objectives.toml; None takes the target's own
+    (reports/overrides.py), if it has one.
     """
-    if objectives is None or isinstance(objectives, Path):
-        objectives = load_objectives(OBJECTIVES, override=objectives)
     if waivers is None or isinstance(waivers, Path):
         waivers = load_waivers(waivers or WAIVERS)
     evidence = Evidence(Path(run_dir))
     run = read(evidence)
+    if objectives is None or isinstance(objectives, Path):
+        own = override_of(str(_target(run).get("name") or ""))
+        objectives = load_objectives(OBJECTIVES, override=objectives or own)
     measured = measure(evidence)
     run.damage += evidence.damaged
     checks = judge_checks(run)

@@ -8,10 +8,10 @@ from typing import Any
 from core.objective import Objective
 from reports.grouping import grouped, marks
 from reports.judge_group import judge_group
-from reports.loads import levels, timelines
+from reports.loads import MOST, levels, timelines
 from reports.measurements import Measurements
 from reports.model import GroupResult, ObjectiveResult
-from reports.reading import LoadRecord, RunRecord
+from reports.reading import RunRecord
 from reports.spoil import spoil
 from reports.states import NOT_IN_PLAN, worst
 from reports.words import quantity
@@ -79,7 +79,7 @@ def _judge(
 ) -> None:
     load = run.loads.get(result.profile)
     if objective.percentile is None and objective.unit != "%":
-        _judge_level(result, objective, run, load)
+        _judge_level(result, objective, run, curves)
     else:
         _judge_samples(result, objective, run, measured, curves)
     spoil(result, objective, run, load, measured)
@@ -129,7 +129,7 @@ def _badness(group: GroupResult, direction: str) -> float:
 
 
 def _judge_level(
-    result: ObjectiveResult, objective: Objective, run: RunRecord, load: LoadRecord | None
+    result: ObjectiveResult, objective: Objective, run: RunRecord, curves: dict[str, Any]
 ) -> None:
     """A level must hold at every reading of the steady window: nothing is estimated, so no interval."""
     labels = dict(objective.labels)
@@ -145,6 +145,9 @@ def _judge_level(
         result.reason = f"no reading of {objective.metric} was recorded"
         result.needed = result.wanted
         return
+    first = min(g["wall"] for g in taken)
+    drawn = sorted([round((g["wall"] - first) / 1e9, 2), float(g["value"])] for g in taken)
+    curves[objective.id] = [{"labels": {}, "readings": drawn[:: -(-len(drawn) // MOST)]}]
     below = objective.direction == "below"
     result.value = max(values) if below else min(values)
     result.low, result.high = min(values), max(values)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from core.outcome import NOT_COVERED
 from reports.model import CheckResult, ObjectiveResult, RunVerdict
-from reports.page import charts, svg
+from reports.page import svg
+from reports.page.environment import environment
+from reports.page.objective import has_page, objective_page, page_of
 from reports.states import NOT_IN_PLAN, STATES
-from reports.words import duration, number, quantity
+from reports.words import duration, quantity
 
-_TEMPLATES = Path(__file__).with_name("templates")
 MOST_FAILURES = 60
 MOST_LINKED = 3000
-_QUANTILES = ("p50", "p95", "p99", "p99.9", "max")
 _GROUPS = {
     "phases": "Integrations",
     "numbers": "Performance",
@@ -28,17 +23,6 @@ _GROUPS = {
     "risks": "Risks",
     "deliverables": "Deliverables",
 }
-
-
-@cache
-def environment() -> Environment:
-    """The templates, with everything escaped that is put into them."""
-    env = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    env.globals["css"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own file)
-    env.globals["states"] = STATES
-    return env
 
 
 def build(verdict: RunVerdict, folder: Path) -> list[Path]:
@@ -49,9 +33,9 @@ def build(verdict: RunVerdict, folder: Path) -> list[Path]:
     written.append(_write(folder / "checks.html", _checks(verdict, pages, allure)))
     written.append(_write(folder / "security.html", _security(verdict, pages, allure)))
     written += [
-        _write(folder / _page_of(o), _objective(verdict, o, pages))
+        _write(folder / page_of(o), objective_page(verdict, o, pages))
         for o in verdict.objectives
-        if _has_page(o)
+        if has_page(o)
     ]
     return written
 
@@ -81,14 +65,6 @@ def _allure_links(folder: Path) -> dict[str, str]:
     return links
 
 
-def _has_page(objective: ObjectiveResult) -> bool:
-    return bool(objective.groups or objective.samples or objective.trend)
-
-
-def _page_of(objective: ObjectiveResult) -> str:
-    return f"objective-{objective.id}.html"
-
-
 def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     title, _, what = verdict.headline.partition(": ")
     failing = [c for c in verdict.checks if c.state not in ("met", NOT_COVERED)]
@@ -103,6 +79,7 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
         what=what[:1].upper() + what[1:] or "Everything that the plan requires ran and holds.",
         when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
         took=duration(verdict.seconds),
+        causes=[c for c in verdict.causes if c.kind != "run" or c.text != what],
         counts=verdict.counts(),
         objectives=[o for o in rows if not o.aside],
         others=[o for o in rows if o.aside],
@@ -115,12 +92,27 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
             ("newly failing", since.get("newly_failing", [])),
             ("recovered", since.get("recovered", [])),
             ("slower", [f"{s['check']} ({s['before']:.1f} to {s['seconds']:.1f} s)" for s in since.get("slower", [])]),
+            ("numbers that moved by 5 % or more", _moved(verdict)),
             ("new checks", since.get("added", [])),
             ("gone", since.get("gone", [])),
         ],
         slowest=sorted((c for c in verdict.checks if c.seconds), key=lambda c: -c.seconds)[:10],
         matrix=[(name, [r for r in verdict.requirements if r.group == group]) for group, name in _GROUPS.items()],
     )  # fmt: skip
+
+
+def _moved(verdict: RunVerdict) -> list[str]:
+    """Objectives whose value differs from the run before by more than a twentieth."""
+    before = verdict.since_last.get("run")
+    found = []
+    for o in verdict.objectives:
+        last = o.trend[-1] if o.trend else None
+        if last and last["run"] == before and o.value and last["value"]:
+            change = o.value / float(last["value"]) - 1
+            if abs(change) >= 0.05:
+                was, now = quantity(float(last["value"]), o.unit), quantity(o.value, o.unit)
+                found.append(f"{o.id} ({was} to {now}, {change:+.0%})")
+    return found
 
 
 def _row(o: ObjectiveResult) -> SimpleNamespace:
@@ -146,7 +138,7 @@ def _row(o: ObjectiveResult) -> SimpleNamespace:
         waiver=o.waiver,
         reason=o.reason[:1].upper() + o.reason[1:],
         statement=o.statement,
-        page=_page_of(o) if _has_page(o) else "",
+        page=page_of(o) if has_page(o) else "",
         measured=quantity(o.value, o.unit),
         interval=drawn if o.value is not None else "",
         margin="-" if o.margin is None else f"{o.margin:+.2%}" if o.unit == "%" else f"{o.margin:+.0%}",
@@ -210,37 +202,4 @@ def _table(
     ]
     return environment().get_template("checks.html").render(
         v=verdict, pages=pages, here=here, heading=heading, lead=lead, checks=rows
-    )  # fmt: skip
-
-
-def _objective(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[str, str]]) -> str:
-    curves: list[dict[str, Any]] = verdict.measurements.get(o.id, [])
-    groups = []
-    for index, group in enumerate(o.groups):
-        curve = curves[index] if index < len(curves) else None
-        figures = []
-        if curve is not None:
-            latency = o.percentile is not None
-            figures = [charts.over_time(o, curve)] if latency else []
-            figures.append(charts.throughput(curve))
-        groups.append(
-            SimpleNamespace(
-                name=" ".join(group.labels.values()) or "All samples",
-                state=group.state,
-                reason=group.reason,
-                quantiles=[number(group.quantiles.get(q)) for q in _QUANTILES],
-                service=[number(group.service_quantiles.get(q)) for q in _QUANTILES],
-                samples=group.samples,
-                effective=group.effective,
-                failed=group.failed,
-                cut=group.cut,
-                unhealthy=f"{sum(b - a for a, b in curve['unhealthy']):.1f}"
-                if curve and curve.get("unhealthy")
-                else "",
-                figures=[f for f in figures if f],
-            )
-        )
-    figures = [charts.distribution(o, curves) if o.percentile is not None else "", charts.trend(o)]
-    return environment().get_template("objective.html").render(
-        v=verdict, o=o, pages=pages, groups=groups, figures=[f for f in figures if f], qs=_QUANTILES
     )  # fmt: skip

@@ -70,7 +70,7 @@ def distribution(objective: ObjectiveResult, curves: list[dict[str, Any]]) -> st
     points = [p for c in known for p in c["distribution"] if p[0] < 100]
     if not points:
         return ""
-    far = max(_nines(p[0]) for p in points)
+    far = max(nines(p[0]) for p in points)
     low = min(p[1] for p in points)
     high = max(*(p[1] for p in points), objective.limit)
     chart = Chart(
@@ -83,17 +83,17 @@ def distribution(objective: ObjectiveResult, curves: list[dict[str, Any]]) -> st
     )
     for kind, curve in zip(_LINES, known, strict=False):
         name = " ".join(curve["labels"].values()) or "from intended send"
-        chart.line([(_nines(p), v) for p, v in curve["distribution"] if p < 100], kind, name)
+        chart.line([(nines(p), v) for p, v in curve["distribution"] if p < 100], kind, name)
     if len(known) == 1 and known[0].get("service"):
         chart.line(
-            [(_nines(p), v) for p, v in known[0]["service"] if p < 100],
+            [(nines(p), v) for p, v in known[0]["service"] if p < 100],
             "two",
             "from real send (service time)",
         )
     chart.limit(objective.limit, f"limit {quantity(objective.limit, objective.unit)}")
     if objective.percentile is not None:
-        chart.mark(_nines(objective.percentile), f"p{objective.percentile:g}")
-    ticks = [(_nines(p), f"{p:g}") for p in (0, 50, 90, 99, 99.9, 99.99, 99.999) if _nines(p) <= far]
+        chart.mark(nines(objective.percentile), f"p{objective.percentile:g}")
+    ticks = [(nines(p), f"{p:g}") for p in (0, 50, 90, 99, 99.9, 99.99, 99.999) if nines(p) <= far]
     return chart.render(ticks)
 
 
@@ -108,7 +108,7 @@ def trend(objective: ObjectiveResult) -> str:
     low, high = min(*values, *near), max(*values, *near)
     pad = (high - low) * 0.08 or abs(high) * 0.05 or 1
     chart = Chart(
-        "History",
+        "The last runs",
         (0, len(values) - 1),
         (max(0.0, low - pad), high + pad),
         unit=objective.unit,
@@ -131,5 +131,6 @@ def standalone(figure: str) -> str:
     return f'{head} xmlns="http://www.w3.org/2000/svg" width="860"><style>{_STYLE}</style>{body}'
 
 
-def _nines(percentile: float) -> float:
+def nines(percentile: float) -> float:
+    """A percentile's place on the axis of nines: 90 at 1, 99 at 2, 99.9 at 3."""
     return -math.log10(max(1e-9, 1 - percentile / 100))

@@ -19,7 +19,7 @@ def users(load: dict[str, Any]) -> str:
     high = max(n for _, n in points)
     chart = Chart("Users", (0, _end(load)), (0, high * 1.12 or 1), unit="users", x_unit=_TIME, height=180)
     _shade(chart, load)
-    chart.steps(points, "one", "users")
+    chart.steps(points, "one", "users (shaded: outside of the steady window, not judged)")
     return chart.render()
 
 
@@ -92,6 +92,20 @@ def knee(objective: ObjectiveResult, load: dict[str, Any], levels: list[dict[str
     return chart.render()
 
 
+def readings(objective: ObjectiveResult, points: list[list[float]]) -> str:
+    """Each reading of a level, against the limit it must keep."""
+    if len(points) < 2:
+        return ""
+    values = [float(v) for _, v in points]
+    chart = Chart(
+        "Each reading", (0, float(points[-1][0]) or 1), (0, max(*values, objective.limit) * 1.12),
+        unit=objective.unit, x_unit="seconds since the first reading", height=200,
+    )  # fmt: skip
+    chart.steps([(float(t), float(v)) for t, v in points], "one", objective.title)
+    chart.limit(objective.limit, f"limit {quantity(objective.limit, objective.unit)}")
+    return chart.render()
+
+
 def _end(load: dict[str, Any]) -> float:
     return max([1.0, float(load.get("seconds") or 0), *(float(p[0]) for p in load.get("users", [])[-1:])])
 
@@ -99,6 +113,6 @@ def _end(load: dict[str, Any]) -> float:
 def _shade(chart: Chart, load: dict[str, Any]) -> None:
     start, end = load.get("steady") or (None, None)
     if start:
-        chart.span(0, float(start), "warm-up: not judged")
+        chart.span(0, float(start), "warm-up, not judged", "shade")
     if end and end < _end(load):
-        chart.span(float(end), _end(load), "after the steady window")
+        chart.span(float(end), _end(load), "after the steady window", "shade")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from reports.model import ObjectiveResult, RunVerdict
-from reports.page.build import environment
+from reports.page import charts_compare
+from reports.page.environment import environment
 from reports.words import number, quantity
 
 _QUANTILES = ("p50", "p95", "p99", "max")
@@ -16,7 +18,7 @@ def compare(one: RunVerdict, two: RunVerdict, path: Path) -> Path:
     """Writes the page; `one` is the earlier run."""
     first = {o.id: o for o in one.objectives}
     objectives = [
-        _objective(first.get(o.id), o)
+        _objective(first.get(o.id), o, one.measurements, two.measurements)
         for o in two.objectives
         if o.samples or (o.id in first and first[o.id].samples)
     ]
@@ -46,7 +48,9 @@ def compare(one: RunVerdict, two: RunVerdict, path: Path) -> Path:
     return path
 
 
-def _objective(one: ObjectiveResult | None, two: ObjectiveResult) -> SimpleNamespace:
+def _objective(
+    one: ObjectiveResult | None, two: ObjectiveResult, before: dict[str, Any], after: dict[str, Any]
+) -> SimpleNamespace:
     rows = []
     groups = {tuple(sorted(g.labels.items())): g for g in (one.groups if one else [])}
     for g in two.groups:
@@ -69,4 +73,5 @@ def _objective(one: ObjectiveResult | None, two: ObjectiveResult) -> SimpleNames
         was=quantity(one.value, one.unit) if one else "-",
         now=quantity(two.value, two.unit),
         rows=rows,
+        figures=charts_compare.figures(two, before, after),
     )

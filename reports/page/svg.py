@@ -176,15 +176,15 @@ class Chart:
                 f'<text x="{end}" y="{y - 5:.1f}" text-anchor="end" class="lab">{escape(name)}</text>'
             )
 
-    def span(self, a: float, b: float, name: str) -> None:
-        """A hatched stretch of the x axis."""
+    def span(self, a: float, b: float, name: str, kind: str = "hatch") -> None:
+        """A stretch of the x axis: `hatch` for trouble, `shade` for what is not judged."""
         a, b = max(a, self.x0), min(b, self.x1)
         if b > a:
             x, inner = self.px(a), self.height - self.top - self.bottom
             self._parts.insert(
                 0,
                 f'<rect x="{x:.1f}" y="{self.top}" width="{max(2.0, self.px(b) - x):.1f}" height="{inner}" '
-                f'class="hatch"><title>{escape(name)}</title></rect>',
+                f'class="{kind}"><title>{escape(name)}</title></rect>',
             )
 
     def mark(self, x: float, name: str) -> None:
@@ -222,7 +222,10 @@ class Chart:
             for kind, name in self._legend
         )
         picture = _svg(self.width, self.height, [*parts, *self._parts], self.title, "chart")
-        return f'<figure><figcaption>{escape(self.title)}</figcaption>{picture}<ul class="legend">{legend}</ul></figure>'
+        label = escape(self.title, quote=True)
+        plot = f'<div class="plot" tabindex="0" role="group" aria-label="{label}">{picture}</div>'
+        under = f'<ul class="legend">{legend}</ul>' if legend else ""
+        return f"<figure><figcaption>{escape(self.title)}</figcaption>{plot}{under}</figure>"
 
 
 def _ticks(low: float, high: float, log: bool, about: int = 5) -> list[float]:

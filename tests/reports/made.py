@@ -105,6 +105,8 @@ class Made:
         }
     )
     errors: dict[str, float] = field(default_factory=dict)
+    levels: bool = False
+    """Whether the database's load searched for the knee."""
     extra: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     finished: bool = True
     reason: str = "completed"
@@ -174,6 +176,7 @@ class Made:
         load = _Recorder(self.directory, "load", self.age_days)
         for name, duration in self.loads.items():
             load.raw({"type": "load.started", "t": start, "profile": name, "users": 50})
+            _seconds(load, name, start, duration, 50)
             if name not in self.unfinished_loads:
                 load.raw(
                     {
@@ -184,6 +187,8 @@ class Made:
                     }
                 )
         rng = np.random.default_rng(self.seed)
+        if self.levels:
+            _search(load, start)
         for metric, centre in self.latency.items():
             for labels in self.labels.get(metric, [{}]):
                 n = self.samples[metric]
@@ -192,6 +197,63 @@ class Made:
                     made_samples(rng, series, n, centre, start, 88.0, self.errors.get(metric, 0.0))
                 )
         load.close(self.finished)
+
+
+def _seconds(load: _Recorder, name: str, start: int, duration: float, users: int) -> None:
+    """What a load tells of itself: its window, its users who come one after the other, its own health."""
+    load.raw({"type": "load.steady", "t": start, "profile": name, "steady_from": start + 1_000_000_000})
+    for second in range(int(duration)):
+        at = start + second * 1_000_000_000
+        now = min(users, (second + 1) * 10)
+        load.raw(
+            {
+                "type": "load.progress",
+                "t": at,
+                "profile": name,
+                "users": now,
+                "per_second": now * 2.0,
+                "p95_ms": 20.0,
+            }
+        )
+        health = {
+            "ok": True,
+            "from": at,
+            "to": at + 1_000_000_000,
+            "lag_p99_ms": 0.2 + second % 7 / 10,
+            "cpu": 0.12,
+        }
+        load.raw({"type": "generator.health", "t": at, "reason": "", **health})
+    end = start + int(duration * 1e9)
+    load.raw({"type": "load.drain", "t": end, "profile": name, "steady_to": end - 500_000_000})
+
+
+LEVELS = (
+    (50, True),
+    (100, True),
+    (200, True),
+    (400, True),
+    (800, False),
+    (566, True),
+    (673, False),
+    (617, False),
+)
+
+
+def _search(load: _Recorder, start: int) -> None:
+    """A search for the knee over the first minute and a half."""
+    for number, (users, holds) in enumerate(LEVELS):
+        at = start + (2 + number * 10) * 1_000_000_000
+        told = {
+            "users": users,
+            "from": at,
+            "to": at + 8_000_000_000,
+            "holds": holds,
+            "per_second": users * 1.05,
+        }
+        why = "" if holds else "perf.database posts p95 is 246 ms"
+        load.raw({"type": "load.level", "t": at, "profile": "database", "why": why, **told})
+    knee = {"users": 566, "fails_at": 617, "sure": True, "peak": 1600}
+    load.raw({"type": "load.knee", "t": start + 84_000_000_000, "profile": "database", **knee})
 
 
 def made_samples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from core.errors import ConfigError
 from reports.gate import gate
 from reports.judge import judge
 from reports.model import RunVerdict, Waiver
+from reports.overrides import check_overrides, override_of
 from tests.reports.made import CHECKS, Made
 
 Judged = Callable[..., RunVerdict]
@@ -330,6 +332,20 @@ def test_overrides_change_only_what_they_name(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text('\n["perf.rooms"]\nlimits = 5\n')
     with pytest.raises(ConfigError, match=r"wrong.toml line 2: 'limits' is not known"):
         judge(directory, objectives=tmp_path / "wrong.toml", waivers=[])
+
+
+def test_a_target_has_numbers_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Made(tmp_path / "run", live=True).write()
+    own = tmp_path / "objectives.production.toml"
+    own.write_text('["perf.rooms"]\nlimit = 5\n')
+    monkeypatch.setattr(sys.modules["reports.judge"], "override_of", lambda name: override_of(name, tmp_path))
+    assert objective(judge(directory, waivers=[]), "perf.rooms").limit == 5
+    assert override_of("staging", tmp_path) is None
+    assert override_of("../production", tmp_path) is None
+    check_overrides(tmp_path)
+    own.write_text('\n\n["perf.rooms"]\nlimit = "five"\n')
+    with pytest.raises(ConfigError, match=r"objectives.production.toml line 3"):
+        check_overrides(tmp_path)
 
 
 def test_a_target_of_several_outcomes_says_the_gravest(judged: Judged) -> None:

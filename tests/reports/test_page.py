@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import reports
 from reports.judge import judge
 from reports.page.build import _allure_links
 from reports.serve import server
+from tests.reports.chromium import launched
 from tests.reports.made import Made
 
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
@@ -26,13 +25,8 @@ WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("ASSAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
-        options: dict[str, Any] = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}
-        if not Path(playwright.chromium.executable_path).exists():
-            assert path, "no Chromium: install Debian's chromium, or run playwright install chromium"
-            options["executable_path"] = path
-        running = playwright.chromium.launch(**options)
+        running = launched(playwright)
         yield running
         running.close()
 
@@ -90,18 +84,23 @@ def test_it_can_be_read_by_keyboard_and_without_colour(browser: Any, tmp_path: P
     page.close()
 
 
-def test_contrast_of_every_text(browser: Any, tmp_path: Path) -> None:
-    directory = Made(tmp_path / "run", **KINDS["missed"]).write()
-    reports.write(judge(directory, waivers=[]), directory, writers=["page"])
+def test_a_checker_of_accessibility_finds_nothing(browser: Any, tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run", levels=True, **KINDS["missed"]).write()
+    verdict = judge(directory, waivers=[])
+    reports.write(verdict, directory, writers=["page"])
+    reports.compare(verdict, verdict, directory / "report" / "compare.html")
     axe = (Path(reports.__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    for scheme in ("light", "dark"):
-        context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    for scheme, width in (("light", "desk"), ("dark", "desk"), ("light", "phone")):
+        size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+        context = browser.new_context(color_scheme=scheme, viewport=size, bypass_csp=True)
         page = context.new_page()
-        for name in ("index.html", "objective-perf.database.html", "checks.html"):
+        for name in ("index.html", "objective-perf.database.html", "checks.html", "compare.html"):
             page.goto((directory / "report" / name).as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             page.evaluate(axe)
             found = page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))")
-            assert found == [], (scheme, name)
+            assert found == [], (scheme, width, name)
+            assert page.locator("main").count() == page.locator("footer").count() == 1, name
         context.close()
 
 
