@@ -15,7 +15,7 @@ from core.outcome import SampleOutcome
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.histogram import Histogram
 from loadprofiles.engine.live import progress_line
-from loadprofiles.engine.stop import reason_to_stop
+from loadprofiles.engine.stop import Watch
 from loadprofiles.engine.view import View
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Conductor:
         self._process = process
         self._environment = environment
         self._ask_to_finish = ask_to_finish
+        self._watch = Watch(process.settings)
         self._running = False
         self._over = False
         self._told, self._printed, self._started = 0, 0, _now()
@@ -74,6 +75,7 @@ class Conductor:
         self.counted_by_workers.clear()
         self.stopped = None
         self._running, self._over, self._started = True, False, _now()
+        self._watch = Watch(self._process.settings)
         settings, runner = self._process.settings, self._environment.runner
         self._process.event(
             "load.started",
@@ -131,7 +133,8 @@ class Conductor:
         if not self._running:
             return
         now = _now()
-        reason = self._process.broken or reason_to_stop(self.view, now, self._process.settings)
+        under_way = sum(int(h.get("under_way", 0)) for h in self.health.values())
+        reason = self._process.broken or self._watch.reason_to_stop(self.view, now, under_way)
         if reason and not self.stopped:
             self.stopped = reason
             gevent.spawn(self._stop)

@@ -10,6 +10,7 @@ import gc
 import os
 import resource
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -123,4 +124,4 @@ def open_files() -> int:
 
     Counting ten thousand of them stops the generator for 10 ms, every second.
     """
-    return os.stat("/proc/self/fd").st_size or sum(1 for _ in os.scandir("/proc/self/fd"))
+    return Path("/proc/self/fd").stat().st_size or sum(1 for _ in os.scandir("/proc/self/fd"))

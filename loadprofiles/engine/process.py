@@ -13,7 +13,9 @@ from core.journal import Journal
 from loadprofiles.engine.settings import Settings
 
 TICK = 0.25
-"""Seconds between beats; what a killed process has not handed to the kernel is at most this much."""
+"""Seconds between beats."""
+PULSE = 0.1
+"""Seconds between handing evidence to the kernel: a killed process loses at most what it measured in this time."""
 
 
 class Process:
@@ -26,8 +28,13 @@ class Process:
         """Why this run's evidence is worth nothing, or None."""
         self.beat: list[Callable[[], None]] = []
         """Called every TICK seconds, in order."""
+        self.pulse: list[Callable[[], None]] = []
+        """Called every PULSE seconds, in order, before the journal is handed to the kernel."""
         self._journal = Journal(settings.run_dir, role, background=False) if settings.run_dir else None
-        self._greenlet = gevent.spawn(self._run)
+        self._greenlets = [
+            gevent.spawn(self._run, self.beat, TICK),
+            gevent.spawn(self._run, self.pulse, PULSE),
+        ]
 
     def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
         """Writes an event."""
@@ -47,8 +54,8 @@ class Process:
         self._try(lambda journal: journal.flush())
 
     def close(self) -> None:
-        """Ends the beat and closes the journal."""
-        self._greenlet.kill(block=False)
+        """Ends beat and pulse and closes the journal."""
+        gevent.killall(self._greenlets, block=False)
         if self._journal is not None:
             self._journal.close()
 
@@ -61,10 +68,10 @@ class Process:
             self.broken = str(error)
             return None
 
-    def _run(self) -> None:
+    def _run(self, steps: list[Callable[[], None]], every: float) -> None:
         while True:
-            gevent.sleep(TICK)
-            for step in self.beat:
+            gevent.sleep(every)
+            for step in steps:
                 try:
                     step()
                 except Exception:

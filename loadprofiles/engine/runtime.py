@@ -70,6 +70,7 @@ class Engine:
         with contextlib.suppress(OSError):  # not allowed to everybody
             os.setpriority(os.PRIO_PROCESS, 0, self.settings.nice)
         process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
+        process.pulse.append(self.recorder.flush)
 
     # -- what users need ---------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ class Settings:
     """Share of wrong and failed answers in the last seconds that stops the load; 0 switches it off."""
     stop_p95_ms: float = 60_000.0
     """p95 of the response times in the last seconds that stops the load; 0 switches it off."""
+    stop_silence: float = 15.0
+    """Seconds without a single answer, while 20 or more operations wait for one, that stop the load; 0 switches it off."""
     metrics_port: int = 0
     """Where to serve Prometheus metrics on 127.0.0.1; 0 for nowhere."""
     lifeline_port: int = 0

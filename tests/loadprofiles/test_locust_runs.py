@@ -144,7 +144,7 @@ def test_a_killed_worker_is_noticed_and_loses_next_to_nothing(server, tmp_path):
         "--master-port",
         free,
         rate=500,
-        seconds=8,
+        seconds=12,
     )
     until(30, lambda: len(list(tmp_path.glob("journal/worker-*.samples"))) == 2)
     until(30, lambda: all(p.stat().st_size > 20_000 for p in tmp_path.glob("journal/worker-*.samples")))
@@ -160,8 +160,9 @@ def test_a_killed_worker_is_noticed_and_loses_next_to_nothing(server, tmp_path):
         lost["t"] - killed < 3_000_000_000
     )  # Locust's heartbeats alone need more; on an idle machine 0.01 s
     assert one(events, "load.finished")["outcome"] == "broken"
-    assert saw * 0.9 < samples <= saw
+    assert saw * 0.99 <= samples <= saw  # short of what the dead one had not handed to the kernel yet
     assert "died" in out or "was lost" in out
+    assert one(events, "load.finished")["lost"] == [lost["worker"]]
 
 
 def test_a_target_that_dies_midway_stops_the_load_in_words(server, tmp_path):
