@@ -36,6 +36,8 @@ PEOPLE = 20
 """Identities that this load shares out among its users."""
 LEFTOVERS = 1
 """What remains of uploads is looked for and removed after the load."""
+TRIES_AGAIN = 1
+"""A part that is not taken is sent again, so many that fail at once stop no load; files that fail are counted."""
 PARALLEL = 3
 """Parts of one file under way at once, as the web app has it."""
 AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)

@@ -13,7 +13,8 @@ FINE = 1.06
 
 @dataclass
 class Search:
-    """Doubles until a level fails, then halves the distance (geometrically), then tries the best one again.
+    """Doubles until a level fails, then halves the distance (geometrically), tries the best one again, and the one
+    that failed again: should that hold now, the search goes on from there.
 
     A level fails when it failed twice in a row: one stall of the machine is no knee. `level` is what to try now,
     None when the search is over.
@@ -26,8 +27,9 @@ class Search:
     failed: int | None = None
     """The smallest level that failed."""
     sure: bool = False
-    """The best level held twice, and the next finer one failed, or the peak itself held."""
+    """The best level held twice, and the next finer one failed again, or the peak itself held."""
     _again: bool = False
+    _confirmed: bool = False
 
     def __post_init__(self) -> None:
         self.level = max(1, self.peak // FIRST)
@@ -40,12 +42,18 @@ class Search:
     def told(self, holds: bool) -> None:
         """The level just tried held, or did not; decides what comes next."""
         assert self.level is not None
-        if not holds and not self._again:
+        if not holds and not self._again and not self._confirmed:
             self._again = True
             return
         self._again = False
-        if holds and self.level == self.best:  # the confirmation
-            self.sure, self.level = True, None
+        if self._confirmed:  # what failed was tried again
+            self._confirmed = False
+            if not holds:
+                self.sure, self.level = True, None
+                return
+            self.failed = None
+        elif holds and self.level == self.best:  # what held, held again
+            self._confirmed, self.level = True, self.failed
             return
         if holds:
             self.held.append(self.level)

@@ -33,6 +33,7 @@ def run(*words, **variables):
         (["database", "--for", "0s"], "too short"),
         (["database", "--for", "5s", "--warm-up", "5s"], "leaves nothing"),
         (["database", "--rate", "-1"], "zero or more"),
+        (["database", "--shape", "round"], "'round' is not a shape; known are smoke, steady"),
     ],
 )
 def test_bad_input_is_one_sentence(words, said, tmp_path):
