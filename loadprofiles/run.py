@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if wanted := declared(options.profile, "PEOPLE"):
                 from loadprofiles.people.pool import made  # SDKs take a second to import
 
-                people = stack.enter_context(made(min(wanted, options.users), options.run_dir))
+                # workers take every n-th person, and which of them gets a user more is for Locust to say
+                spare = max(options.workers, 1) - 1
+                people = stack.enter_context(made(min(wanted, options.users + spare), options.run_dir))
                 environment[FILE] = str(stack.enter_context(shared(people)))
             pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
             if pages or posts:
