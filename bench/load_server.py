@@ -4,8 +4,9 @@
 
 Modes: `plain`; `stall` (its whole process sleeps 2 s in every 10 s); `ramp` (each answer is delayed, by 0 at
 first and 20 ms more each second, up to 500 ms); `queue` (one server: every request takes 2 ms, so capacity
-is 500/s). At SIGTERM it writes rows of (number from the traceparent or -1, received, answered), monotonic
-nanoseconds, and prints how many requests it saw. First line on stdout: READY.
+is 500/s). After SIGUSR1 every answer is 500, after SIGUSR2 a second late. At SIGTERM it writes rows of (number
+from the traceparent or -1, received, answered), monotonic nanoseconds, and prints how many requests it saw.
+First line on stdout: READY.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import uvloop
 
 BODY = b'[{"id":0,"room_id":"3f1b8a52-8a0b-4c1c-9d5e-0c7f6a1b2c3d","text":"' + b"x" * 380 + b'"}]'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno"
 SERVICE_NS = 2_000_000
 STALL_EVERY, STALL_FOR = 10.0, 2.0
 _NUMBER = re.compile(rb"traceparent: 00-[0-9a-f]{16}([0-9a-f]{16})-")
@@ -38,6 +40,16 @@ class Server:
         self.log = array("q")
         self.started = 0
         self.free_at = 0
+        self.body = ANSWER
+        self.late = 0.0
+
+    def fail(self) -> None:
+        """From now on nothing works."""
+        self.body = FAILURE
+
+    def crawl(self) -> None:
+        """From now on everything takes a second."""
+        self.late = 1.0
 
     def delay(self, received: int) -> float:
         """Seconds until the answer to a request received now."""
@@ -47,7 +59,7 @@ class Server:
         if self.mode == "queue":
             self.free_at = max(self.free_at, received) + SERVICE_NS
             return (self.free_at - received) / 1e9
-        return 0.0
+        return self.late
 
 
 class Talk(asyncio.Protocol):
@@ -76,7 +88,7 @@ class Talk(asyncio.Protocol):
 
     def answer(self, number: int, received: int) -> None:
         """Answers and logs when."""
-        self.transport.write(ANSWER)
+        self.transport.write(self.server.body)
         self.server.log.extend((number, received, now()))
 
 
@@ -86,6 +98,8 @@ async def serve(port: int, mode: str) -> Server:
     state = Server(mode)
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
+    loop.add_signal_handler(signal.SIGUSR1, state.fail)
+    loop.add_signal_handler(signal.SIGUSR2, state.crawl)
     server = await loop.create_server(lambda: Talk(state), "127.0.0.1", port, backlog=8192)
     print("READY", server.sockets[0].getsockname()[1], flush=True)
     while not over.is_set():

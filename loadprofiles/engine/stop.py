@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadprofiles.engine.settings import Settings
 from loadprofiles.engine.view import View
 
-WINDOWS = (1.0, 5.0, 25.0)
+WINDOWS = (0.75, 5.0, 25.0)
 """Seconds looked back, the shortest that holds enough answers; a busy live load stops within a second."""
 FEWEST = 20
 """Answers in the window below which nothing is concluded, and operations under way whose silence tells."""
