@@ -181,6 +181,8 @@ def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objec
 
 RISK = 0.05
 """A verdict may be wrong this often."""
+MOMENT = 1.1
+"""Seconds of a load that are worth one sample at most in a percentile's verdict (see docs/verdicts.md)."""
 
 
 def least_samples(objective: Objective) -> int:
@@ -220,4 +222,10 @@ def _refuse_impossible(plan: Plan, file: str) -> None:
             raise ConfigError(
                 f"{file}: objective '{planned.id}' needs {planned.objective.samples} samples, and profile "
                 f"'{profile.name}' yields about {got} in its steady {profile.duration - profile.warm_up:g} s; run it longer."
+            )
+        steady = profile.duration - profile.warm_up
+        if planned.objective.percentile is not None and steady < least * MOMENT:
+            raise ConfigError(
+                f"{file}: objective '{planned.id}' is a p{planned.objective.percentile:g}, for which a load must be steady "
+                f"for {math.ceil(least * MOMENT)} s, and profile '{profile.name}' is for {steady:g} s; run it longer."
             )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from core.plan import MOMENT
 from reports.stats.binomial import RISK
 
 BATCHES = 48
@@ -15,14 +16,6 @@ BATCHES = 48
 
 FEWEST = 40
 """Below this many values dependence cannot be estimated, and the values are taken as independent."""
-
-MOMENT = 1.1
-"""Seconds that are worth one independent value at most, where a verdict rests on what was *not* seen.
-
-Nobody sees a stall that did not come: a clean window proves only that stalls are rarer than three times in it.
-With this floor a window that holds no stall, and yet is long enough for `met`, rules out stalls of up to so many
-seconds on average.
-"""
 
 CAUTION = 1.8
 """Widens what dependence costs; chosen with `python -m reports.simulate intervals`, which shows the risks kept."""
@@ -88,7 +81,11 @@ class Batched:
 
     @property
     def floor(self) -> float:
-        """Values per independent value, at the least, in a bound on what was not seen: those of a MOMENT."""
+        """Values per independent value, at the least, in a bound on what was not seen: those of a MOMENT.
+
+        Nobody sees a stall that did not come: a clean window proves only that stalls come less than some three
+        times in it. With this floor, one that is long enough for `met` rules out stalls of up to about a second.
+        """
         return max(1.0, self.n * MOMENT / self.seconds) if self.seconds else 1.0
 
     def effect(self, limit: float, risk: float = RISK) -> float:

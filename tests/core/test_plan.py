@@ -28,9 +28,9 @@ checks = ["a.b"]
 [[profiles]]
 name = "x"
 users = 5
-for = "30s"
+for = "71s"
 warm_up = "5s"
-yields = { "perf.x" = 5 }
+yields = { "perf.x" = 2 }
 [[objectives]]
 id = "perf.x"
 """
@@ -53,9 +53,10 @@ def test_a_good_plan_and_its_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (('"perf.x" = 5', '"perf.x" = 3'), "needs 100 samples, and profile 'x' yields about 75"),
-        (("30s", "20s"), "yields about 75"),
-        (('for = "30s"', 'for = "soon"'), "'soon' is not a duration"),
+        (('"perf.x" = 2', '"perf.x" = 1'), "needs 100 samples, and profile 'x' yields about 66"),
+        (("71s", "51s"), "yields about 92"),
+        (("71s", "61s"), "a load must be steady for 65 s, and profile 'x' is for 56 s"),
+        (('for = "71s"', 'for = "soon"'), "'soon' is not a duration"),
         (('id = "perf.x"', 'id = "perf.y"'), "'perf.y' is not in objectives.toml"),
         (('name = "x"', 'name = "z"'), "needs profile 'x', which the plan does not run"),
         (('"a.b"', '"a.b", "a.b"'), "names the check 'a.b' twice"),
@@ -63,7 +64,7 @@ def test_a_good_plan_and_its_manifest(tmp_path):
         (('budget = "3m"', ""), "'budget' is missing"),
         (("[[profiles]]", "[[profiles]"), "line 5"),
         (("users = 5", 'users = "many"'), "many"),
-        (('budget = "3m"', 'budget = "20s"'), "its loads last 30 s, longer than its budget of 20 s"),
+        (('budget = "3m"', 'budget = "20s"'), "its loads last 71 s, longer than its budget of 20 s"),
         (('id = "perf.x"', 'id = "perf.x"\nsamples = 58'), "fewer than 59 say nothing"),
     ],
 )
@@ -78,7 +79,7 @@ def test_availability_needs_the_samples_that_its_limit_demands(tmp_path):
     share = share.replace("limit = 100", "limit = 99.9")
     with pytest.raises(ConfigError, match="fewer than 2995 say nothing"):
         load(tmp_path, objective=share)
-    with pytest.raises(ConfigError, match="needs 2995 samples, and profile 'x' yields about 125"):
+    with pytest.raises(ConfigError, match="needs 2995 samples, and profile 'x' yields about 132"):
         load(tmp_path, objective=share.replace("samples = 100", "samples = 2995"))
 
 
