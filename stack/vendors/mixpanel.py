@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from stack.vendors.mixpanel_rules import (
+    change,
+    epoch,
+    where,
+    wrong_event,
+    wrong_group,
+    wrong_import,
+    wrong_profile,
+)
 from stack.vendors.store import Store, needle
 from stack.vendors.web import TooLarge, Unreadable, bearer, read, same
 
@@ -34,13 +42,7 @@ TRACK_LIMIT = 2_000
 IMPORT_LIMIT = 2_000
 IMPORT_BYTES = 10 * 1024 * 1024
 OLDEST_TRACKED = 5 * 86_400
-OLDEST_IMPORTED = 365 * 86_400
-"""1971-01-01 in epoch seconds."""
 EXPORT_LIMIT = 100_000
-INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
-NOBODY = {"00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na",
-          "undefined", "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}"}  # fmt: skip
-"""Values that "Import events" refuses as `distinct_id` and as `$insert_id`."""
 
 
 class Refused(Exception):
@@ -123,42 +125,24 @@ class Mixpanel:
             return JSONResponse({"error": error, "status": 0 if error else 1})
         return PlainTextResponse("0" if error else "1")
 
-    def _judge_event(self, event: Any) -> str | None:
-        if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
-            return "properties, missing or empty"
-        if not isinstance(event.get("event"), str) or not event["event"]:
-            return "event, missing or empty"
-        return None if event["properties"].get("token") else "token, missing or empty"
-
     async def track(self, request: Request) -> Response:
         """`/track`: one or more events; an old one is taken and not kept."""
         return await self._received(
             request,
             token=lambda event: event["properties"]["token"],
-            judge=self._judge_event,
+            judge=wrong_event,
             keep=self._keep_tracked,
         )
 
     def _keep_tracked(self, event: dict[str, Any]) -> None:
         if event["event"] == "$create_alias":
             return
-        at = self._time(event["properties"].get("time"))
+        at = epoch(event["properties"].get("time"))
         if at is None or at < time.time() - OLDEST_TRACKED:
             why = "time, not a number" if at is None else "time, older than five days"
             self.store.append(DROPPED, {"why": why, "event": event["event"]})
             return
         self._keep(event, at)
-
-    @staticmethod
-    def _time(value: Any) -> float | None:
-        """Return epoch seconds of a `time` in seconds or milliseconds, now when absent, None when unreadable."""
-        if value is None:
-            return time.time()
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            return None
-        return number / 1000 if number > 1e11 else number
 
     def _keep(self, event: dict[str, Any], at: float) -> bool:
         properties = dict(event["properties"])
@@ -209,9 +193,9 @@ class Mixpanel:
         failed, kept = [], 0
         with self.store.together():
             for index, item in enumerate(items):
-                wrong = self._judge_import(item)
+                wrong = wrong_import(item)
                 if wrong is None:
-                    self._keep(item, self._time(item["properties"]["time"]) or 0)
+                    self._keep(item, epoch(item["properties"]["time"]) or 0)
                     kept += 1
                 else:
                     field, message = wrong
@@ -240,46 +224,12 @@ class Mixpanel:
         status = {400: "Bad Request", 413: "Request Entity Too Large"}[code]
         return JSONResponse({"code": code, "error": error, "status": status}, code)
 
-    def _judge_import(self, event: Any) -> tuple[str, str] | None:
-        if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
-            return "properties", "'properties' is missing or not an object"
-        properties = event["properties"]
-        if not isinstance(event.get("event"), str) or not event["event"]:
-            return "event", "'event' is missing or empty"
-        if properties.get("time") is None:
-            return "properties.time", "'properties.time' is required"
-        at = self._time(properties["time"])
-        if at is None:
-            return "properties.time", "'properties.time' is invalid: must be specified as unix time"
-        if not OLDEST_IMPORTED <= at <= time.time() + 3600:
-            message = "'properties.time' is invalid: must be after 1971-01-01 and not over 1 hour ahead"
-            return "properties.time", message
-        if (
-            "distinct_id" not in properties
-            and "$user_id" not in properties
-            and "$device_id" not in properties
-        ):
-            return "properties.distinct_id", "'properties.distinct_id' is required"
-        if str(properties.get("distinct_id")) in NOBODY:
-            return "properties.distinct_id", "'properties.distinct_id' names nobody"
-        insert_id = str(properties.get("$insert_id", ""))
-        if insert_id in NOBODY or not INSERT_ID.fullmatch(insert_id):
-            return "properties.$insert_id", "'properties.$insert_id' must be 1 to 36 of A-Z, a-z, 0-9 and -"
-        return None
-
     # -- profiles
-
-    def _judge_profile(self, update: Any) -> str | None:
-        if not isinstance(update, dict):
-            return "data, missing or empty"
-        if not update.get("$token"):
-            return "$token, missing or empty"
-        return None if update.get("$distinct_id") not in (None, "") else "$distinct_id, missing or empty"
 
     async def engage(self, request: Request) -> Response:
         """`/engage`: profile operations."""
         return await self._received(
-            request, token=itemgetter("$token"), judge=self._judge_profile, keep=self._update_profile
+            request, token=itemgetter("$token"), judge=wrong_profile, keep=self._update_profile
         )
 
     def _update_profile(self, update: dict[str, Any]) -> None:
@@ -288,31 +238,8 @@ class Mixpanel:
             self.store.delete(PROFILE, distinct)
             return
         profile = self.store.get(PROFILE, distinct) or {"$distinct_id": distinct, "$properties": {}}
-        properties = profile["$properties"]
-        for name, value in (update.get("$set") or {}).items():
-            properties[name] = value
-        for name, value in (update.get("$set_once") or {}).items():
-            properties.setdefault(name, value)
-        for name, value in (update.get("$add") or {}).items():
-            properties[name] = properties.get(name, 0) + value
-        for name, value in (update.get("$append") or {}).items():
-            properties[name] = [*properties.get(name, []), value]
-        for name, values in (update.get("$union") or {}).items():
-            present = properties.get(name, [])
-            properties[name] = present + [value for value in values if value not in present]
-        for name, value in (update.get("$remove") or {}).items():
-            properties[name] = [item for item in properties.get(name, []) if item != value]
-        for name in update.get("$unset") or []:
-            properties.pop(name, None)
-        properties["$last_seen"] = datetime.now(UTC).isoformat(timespec="seconds")
+        change(profile["$properties"], update)
         self.store.put(PROFILE, distinct, profile)
-
-    def _judge_group(self, update: Any) -> str | None:
-        if not isinstance(update, dict):
-            return "data, missing or empty"
-        if not update.get("$token"):
-            return "$token, missing or empty"
-        return None if update.get("$group_key") else "$group_key, missing or empty"
 
     async def groups(self, request: Request) -> Response:
         """`/groups`: group profiles, kept as sent."""
@@ -320,7 +247,7 @@ class Mixpanel:
         def keep(update: dict[str, Any]) -> None:
             self.store.put(GROUP, json.dumps([update["$group_key"], update.get("$group_id")]), update)
 
-        return await self._received(request, token=itemgetter("$token"), judge=self._judge_group, keep=keep)
+        return await self._received(request, token=itemgetter("$token"), judge=wrong_group, keep=keep)
 
     # -- data.mixpanel.com
 
@@ -470,25 +397,3 @@ class Mixpanel:
             self.store.forget_events(EVENT, doomed)
             for one in distinct_ids:
                 self.store.delete(PROFILE, one)
-
-
-def where(expression: str) -> Any:
-    """Return the judge of an export's `where`: comparisons of `properties["name"]` joined by `and`.
-
-    Source: Mixpanel, "Segmentation expressions", of which this is the part that names one value.
-    Raises ValueError on anything else.
-    """
-    if not expression.strip():
-        return lambda _properties: True
-    conditions = []
-    for part in re.split(r"\s+and\s+", expression.strip()):
-        match = re.fullmatch(
-            r"""\(?\s*properties\[["']([^"']+)["']\]\s*(==|!=)\s*(?:["'](.*)["']|(-?[\d.]+))\s*\)?""", part
-        )
-        if match is None:
-            raise ValueError(f"cannot read where from {part!r}")
-        name, operator, text, number = match.groups()
-        conditions.append((name, operator, text if number is None else float(number)))
-    return lambda properties: all(
-        (properties.get(name) == wanted) == (operator == "==") for name, operator, wanted in conditions
-    )
