@@ -31,7 +31,7 @@ def same_bytes(services: Services, file_id: str, file: MadeFile, witness: Callab
     rows = services.database.witness_rows("files", id=file_id)
     expect(
         rows,
-        f"{file.name}, which the page shows as uploaded, is stored",
+        f"{file.name}, which the page shows as uploaded, should be stored",
         expected="a row of it in the database",
         saw="no row, so nothing was stored",
         service="platform",
@@ -44,7 +44,7 @@ def same_bytes(services: Services, file_id: str, file: MadeFile, witness: Callab
         seen = services.storage.witness_sha256(row["object_key"])
     expect(
         seen is not None,
-        f"{file.name}, which the page shows as uploaded, is stored",
+        f"{file.name}, which the page shows as uploaded, should be stored",
         expected=f"its object in {row['store']}",
         saw="no object there, so nothing was stored",
         service=service,
@@ -84,7 +84,7 @@ def heard(text: str, speaker: Pages, listeners: Sequence[Pages]) -> None:
             seen = [one.person.name for one in everybody if one.room.message(text).count()]
             only = seen == [speaker.person.name]
             raise Missed(
-                f"{listener.person.name} reads '{text}', which {speaker.person.name} said in the room",
+                f"{listener.person.name} should read '{text}', which {speaker.person.name} said in the room",
                 expected="shown to everybody in the room",
                 saw="shown only to its sender" if only else f"shown to {', '.join(seen) or 'nobody'}",
                 service="rooms",

@@ -15,9 +15,12 @@ from tests.scenarios.planted import FAULTS
 
 NAMED = {
     "browser.file_manager": ("pressed 'Delete selected', and nothing happened", "the page did not change"),
-    "browser.collaboration": ("ada reads 'first from ben', which ben said", "shown only to its sender"),
+    "browser.collaboration": ("ada should read 'first from ben', which ben said", "shown only to its sender"),
     "browser.phone": ("once its upload shows 100%", "no such file"),
-    "browser.register_upload_chat": ("which the page shows as uploaded, is stored", "nothing was stored"),
+    "browser.register_upload_chat": (
+        "which the page shows as uploaded, should be stored",
+        "nothing was stored",
+    ),
     "browser.consent": ("nothing is counted after analytics were declined", "/api/t"),
     "browser.error_found": (
         "an error of the page leaves the page for Sentry",
@@ -99,9 +102,9 @@ def test_the_report_leads_from_the_verdict_to_the_trace_offline(page):
     expect(failure).to_contain_text("nothing happened")
     failure.get_by_role("link", name="in Allure").click()
     expect(page.get_by_text("ada: restored version 1").first).to_be_visible(timeout=30_000)
-    page.get_by_text("ada-trace.zip").first.click()
+    trace = page.get_by_test_id("test-result-attachment-header").filter(has_text="ada-trace.zip").first
     with page.context.expect_page() as opened:
-        page.get_by_role("button", name=re.compile("trace", re.I)).last.click()
+        trace.get_by_role("button").first.click()
     viewer = opened.value
     expect(viewer.get_by_text("Delete selected").first).to_be_visible(timeout=60_000)
     assert page.strangers == []

@@ -67,7 +67,9 @@ class Accounts(AnyPage):
     def is_signed_in_as(self, username: str) -> None:
         """Waits until the page names this person."""
         who = self.test_id("current-user")
-        expect(who, f"{self.person.name} is signed in as {username}").to_have_text(username, timeout=ARRIVES)
+        expect(who, f"{self.person.name} should be signed in as {username}").to_have_text(
+            username, timeout=ARRIVES
+        )
 
     def ask_for_recovery(self, email: str) -> None:
         """Asks for a link to choose a new password."""

@@ -36,7 +36,7 @@ class AnyPage:
     def is_drawn(self) -> None:
         """Waits until the page has drawn what it is about."""
         drawn = self.page.locator("html[data-ready=true]")
-        expect(drawn, f"{self.person.name}'s page is drawn").to_be_attached(timeout=ARRIVES)
+        expect(drawn, f"{self.person.name}'s page should be drawn").to_be_attached(timeout=ARRIVES)
 
     def test_id(self, name: str) -> Locator:
         """Elements by their stable test id."""
@@ -60,16 +60,16 @@ class AnyPage:
         found.fill(text)
 
     def shown(self, what: Locator, words: str, *, within: float = ARRIVES) -> None:
-        """Waits for something to be seen; `words` say what, after "ada sees"."""
-        expect(what, f"{self.person.name} sees {words}").to_be_visible(timeout=within)
+        """Waits for something to be seen; `words` say what, after "ada should see"."""
+        expect(what, f"{self.person.name} should see {words}").to_be_visible(timeout=within)
 
     def gone(self, what: Locator, words: str, *, within: float = ARRIVES) -> None:
-        """Waits until something is there no more; `words` say what, after "ada no longer sees"."""
-        expect(what, f"{self.person.name} no longer sees {words}").to_have_count(0, timeout=within)
+        """Waits until something is there no more; `words` say what, after "ada should no longer see"."""
+        expect(what, f"{self.person.name} should no longer see {words}").to_have_count(0, timeout=within)
 
     def reads_in(self, where: Locator, text: str, words: str, *, within: float = ARRIVES) -> None:
-        """Waits until an element holds a text; `words` say what is read, after "ada reads"."""
-        expect(where, f"{self.person.name} reads {words}").to_contain_text(text, timeout=within)
+        """Waits until an element holds a text; `words` say what is read, after "ada should read"."""
+        expect(where, f"{self.person.name} should read {words}").to_contain_text(text, timeout=within)
 
     def says(self, text: str) -> None:
         """Waits for the notice to say something."""
@@ -78,7 +78,9 @@ class AnyPage:
     def tells_an_error(self) -> None:
         """Waits until the page tells the person that something went wrong."""
         told = self.test_id("error")
-        expect(told, f"{self.person.name} is told that something went wrong").not_to_be_empty(timeout=ARRIVES)
+        expect(told, f"{self.person.name} should be told that something went wrong").not_to_be_empty(
+            timeout=ARRIVES
+        )
 
     def step(self, name: str) -> None:
         """Marks a step for the evidence."""

@@ -53,7 +53,7 @@ class Posts(AnyPage):
 
     def is_shown(self, title: str) -> str:
         """Waits until the saved post is shown; returns its id."""
-        words = f"{self.person.name} sees the post '{title}' once it is saved"
+        words = f"{self.person.name} should see the post '{title}' once it is saved"
         expect(self.test_id("post-title"), words).to_have_text(title, timeout=ARRIVES)
         return urlsplit(self.page.url).path.rsplit("/", 1)[-1]
 

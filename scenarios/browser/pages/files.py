@@ -40,7 +40,7 @@ class Files(AnyPage):
 
     def waits(self, name: str) -> None:
         """Waits until an upload says that it waits for the network."""
-        words = f"{self.person.name} is told that {name} waits for the network"
+        words = f"{self.person.name} should be told that {name} waits for the network"
         expect(self.upload_item(name), words).to_have_attribute("data-state", "waiting", timeout=2 * ARRIVES)
         self.step("the network is away")
 
@@ -55,12 +55,12 @@ class Files(AnyPage):
             self.shown(row, f"{name} in their files", within=within)
         except AssertionError:
             raise Missed(
-                f"{name} is in {self.person.name}'s files once {self._told_of(name)}",
+                f"{name} should be in {self.person.name}'s files once {self._told_of(name)}",
                 expected=f"{name}, kept in {store}",
                 saw="no such file",
                 service="platform",
             ) from None
-        kept = f"{self.person.name} sees {name} kept in {store}"
+        kept = f"{self.person.name} should see {name} kept in {store}"
         expect(row, kept).to_have_attribute("data-store", store)
         self.step(f"{name} is in {store}")
         return str(row.get_attribute("data-file-id"))
@@ -83,7 +83,7 @@ class Files(AnyPage):
     def is_version(self, name: str, version: int) -> None:
         """Waits until a file's row shows this version."""
         shown = self.row(name).get_by_test_id("file-version")
-        words = f"{self.person.name} sees {name} as version {version}"
+        words = f"{self.person.name} should see {name} as version {version}"
         expect(shown, words).to_have_text(f"v{version}", timeout=ARRIVES)
 
     def search(self, text: str) -> None:

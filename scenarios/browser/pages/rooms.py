@@ -25,7 +25,7 @@ class Rooms(AnyPage):
         """Writes and sends a message, and waits until it is known to be sent."""
         self.page.get_by_label("Message", exact=True).fill(text)
         self.press("Send")
-        sent = f"{self.person.name} sees '{text}' as sent"
+        sent = f"{self.person.name} should see '{text}' as sent"
         expect(self.message(text), sent).to_have_attribute("data-state", "sent", timeout=ARRIVES)
         self.step("said something")
 
