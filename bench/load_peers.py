@@ -147,7 +147,10 @@ def _artillery_command(url: str, connections: int, seconds: int, folder: Path) -
     request = {
         "url": f"/x{path}",
         "headers": HEADERS,
-        "match": {"json": "$[0].id", "value": "0"},
+        "match": {
+            "json": "$[0].room_id",
+            "value": "3f1b8a52-8a0b-4c1c-9d5e-0c7f6a1b2c3d",
+        },  # it takes 0 for nothing
     }
     script.write_text(
         json.dumps(
