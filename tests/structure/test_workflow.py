@@ -17,6 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import fixtures.services
+from reports import history
 from tests.structure.tree import ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"
@@ -173,6 +174,23 @@ def test_every_variable_of_every_service_reaches_the_gate(workflow: dict[str, An
                 wanted[name] = f"${{{{ {'secrets' if variable.secret else 'vars'}.{name} }}}}"
     assert len(wanted) > 30
     assert wanted == {name: text for name, text in step["env"].items() if name in wanted}
+
+
+def test_the_history_outlives_the_runner(workflow: dict[str, Any]) -> None:
+    """Restored before the gate, saved after it whatever the verdict, under a key that no run has had."""
+    steps = workflow["jobs"]["gate"]["steps"]
+    gate = next(i for i, step in enumerate(steps) if step.get("run") == "deploy/ci/gate")
+    (restore,) = (i for i, s in enumerate(steps) if s.get("uses", "").startswith("actions/cache/restore@"))
+    (save,) = (i for i, s in enumerate(steps) if s.get("uses", "").startswith("actions/cache/save@"))
+    assert restore < gate < save
+    assert steps[save]["if"] == "always()"
+    key = steps[save]["with"]["key"]
+    assert key == steps[restore]["with"]["key"]
+    assert "github.run_id" in key
+    assert "github.run_attempt" in key
+    assert all(key.startswith(start) for start in steps[restore]["with"]["restore-keys"].split()[:1])
+    for step in (steps[restore], steps[save]):
+        assert ROOT / step["with"]["path"] == history.DEFAULT
 
 
 def test_actions_are_pinned_and_caches_follow_the_locks(workflow: dict[str, Any]) -> None:
