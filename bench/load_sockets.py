@@ -3,7 +3,8 @@
     python bench/load_sockets.py [--connections 64,1000] [--rounds 8] [--held 10000] [--seconds 30]
 
 Round trips are counted by the echo server, CPU is that of the tool's whole process tree; all tools are started
-and connected, then run in turn for half a second at a time (`load_turns.py`). The holding run sends a message
+and connected, then run in turn for half a second at a time (`load_turns.py`). `picows` and `websockets` are the
+engines that we might have used instead, on uvloop in a native thread of the same Locust. The holding run sends a message
 each 10 s on every socket and prints what the generator itself reports: the lag of its sends, its CPU and its
 memory.
 """
@@ -24,10 +25,10 @@ from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.load_peers import HERE, ROOT, k6, locust
+from bench.load_peers import HERE, ROOT, NotInstalled, k6, locust
 from bench.load_turns import Contestant, compare, pin, table
 
-TOOLS = ("assay", "k6", "websocket-client")
+TOOLS = ("assay", "k6", "websocket-client", "picows", "websockets")
 
 
 def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -37,6 +38,8 @@ def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[li
         return locust("load_sockets_user.py", connections, 900), environment
     if tool == "websocket-client":
         return locust("load_sockets_stock.py", connections, 900), environment
+    if tool in ("picows", "websockets"):
+        return locust("load_sockets_thread.py", connections, 900), environment | {"BENCH_KIND": tool}
     script = folder / "ws.js"
     script.write_text(
         "import ws from 'k6/ws';\n"
@@ -114,7 +117,11 @@ def race(options: argparse.Namespace, connections: int, port: int) -> None:
         try:
             for tool in options.tools.split(","):
                 before = connected(port)
-                one = Contestant(tool, *command_of(tool, port, connections, Path(name)))
+                try:
+                    one = Contestant(tool, *command_of(tool, port, connections, Path(name)))
+                except NotInstalled as error:
+                    print(error, file=sys.stderr)
+                    continue
                 ready.append(one)
                 if not one.start(lambda: connected(port) - before >= connections):  # noqa: B023 (called at once)
                     print(f"{tool} never held {connections} sockets", file=sys.stderr)

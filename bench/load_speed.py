@@ -58,6 +58,8 @@ def certificate(folder: Path) -> None:
         "/CN=127.0.0.1",
     ]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem")]
+    if which("openssl") is None:
+        sys.exit("openssl is not here; install it (Debian: apt-get install openssl)")
     subprocess.run([*command, "-out", str(folder / "cert.pem")], check=True, capture_output=True)
 
 

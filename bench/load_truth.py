@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.load_peers import PEERS  # noqa: E402
+from bench.load_peers import PEERS, NotInstalled  # noqa: E402
 
 PERCENTS = (50.0, 95.0, 99.0, 99.9)
 RATES = {"stall": 200, "ramp": 200, "queue": 600}
@@ -138,6 +138,9 @@ def main() -> None:
                         if report is None:
                             sys.exit(f"{tool} keeps no rate; choose others")
                         reported = report(f"http://127.0.0.1:{port}/x", RATES[mode], options.seconds)
+                except NotInstalled as error:
+                    print(error, file=sys.stderr)
+                    continue
                 finally:
                     server.terminate()
                     server.wait(10)
