@@ -159,7 +159,7 @@ class Engine:
         """
         gc.collect()
         gc.freeze()
-        gc.set_threshold(100_000, 50, 1000)
+        gc.set_threshold(10_000, 50, 1000)  # a collection of so many young objects takes 2 ms
         if self.recorder.steady_from > _now() + 1e18:
             self.recorder.steady_from = _now() + int(self.settings.warm_up * 1e9)
             self.process.event(
