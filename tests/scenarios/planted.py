@@ -24,8 +24,10 @@ WebSocket.prototype.send = function (text) {
   const user = {id: JSON.parse(localStorage.getItem(session)).user.id, name: "me"};
   const {client_id, body} = frame;
   const tell = told => this.onmessage(new MessageEvent("message", {data: JSON.stringify(told)}));
-  tell({type: "message", id: ++last, client_id, user, body, at: Date.now()});
-  tell({type: "ack", client_id, id: last});
+  setTimeout(() => {
+    tell({type: "message", id: ++last, client_id, user, body, at: Date.now()});
+    tell({type: "ack", client_id, id: last});
+  });
 };
 """
 BANNER_FOR_SHOW = """

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import FilePayload, Locator, expect
+from playwright.sync_api import FilePayload, Locator, Route, expect
 
+from core.clock import eventually
 from core.errors import Missed
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 
 
 class Files(AnyPage):
     """A person's files."""
+
+    part = "**/api/upload/*/parts/*"
+    """Addresses that one part of a large file is sent to."""
 
     def visit(self) -> None:
         """Opens the files page."""
@@ -37,6 +41,33 @@ class Files(AnyPage):
         """How much of an upload its card shows, from 0 to 1."""
         bar = self.upload_item(name).get_by_test_id("progress")
         return float(bar.evaluate("bar => bar.value / bar.max"))
+
+    def cut_midway(self, path: Path, parts: int) -> set[str]:
+        """Chooses a file; the network goes away once so many parts of it have arrived. Returns their addresses.
+
+        No part but those gets through, however fast the machine is; then the browser goes offline altogether.
+        """
+        context, let_through = self.person.context, set[str]()
+
+        def cut(route: Route) -> None:
+            if len(let_through) < parts or route.request.url in let_through:
+                let_through.add(route.request.url)
+                route.continue_()
+            else:
+                route.abort("internetdisconnected")
+
+        def arrived() -> bool:
+            self.page.evaluate("() => 1")  # Playwright hands events over only while it is spoken to
+            seen = {r["url"] for r in self.person.seen.requests if r["status"] == 200}
+            return len(let_through) == parts and let_through <= seen
+
+        context.route(self.part, cut)
+        self.choose(path)
+        eventually(arrived, within=60, claim=f"{parts} parts of {path.name} arrive", service="platform")
+        context.set_offline(True)
+        self.waits(path.name)
+        context.unroute(self.part, cut)
+        return let_through
 
     def waits(self, name: str) -> None:
         """Waits until an upload says that it waits for the network."""
