@@ -80,6 +80,7 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
         when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
         took=duration(verdict.seconds),
         causes=[c for c in verdict.causes if c.kind != "run" or c.text != what],
+        knees={name: load["knee"].get("users") for name, load in verdict.measurements.get("loads", {}).items()},
         counts=verdict.counts(),
         objectives=[o for o in rows if not o.aside],
         others=[o for o in rows if o.aside],
@@ -107,7 +108,7 @@ def _moved(verdict: RunVerdict) -> list[str]:
     found = []
     for o in verdict.objectives:
         last = o.trend[-1] if o.trend else None
-        if last and last["run"] == before and o.value and last["value"]:
+        if o.decides and last and last["run"] == before and o.value and last["value"]:
             change = o.value / float(last["value"]) - 1
             if abs(change) >= 0.05:
                 was, now = quantity(float(last["value"]), o.unit), quantity(o.value, o.unit)

@@ -52,6 +52,8 @@ def test_the_objective_s_page_draws_them(tmp_path: Path) -> None:
     for text in (
         "Where it stops holding",
         "knee: 566 users hold",
+        "Database, typical query: 566 users hold",
+        "All levels together",
         "Users",
         "fit throughout",
         "Reach: stalls of up to",
