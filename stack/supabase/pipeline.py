@@ -7,6 +7,9 @@ together, and what fails takes everything back. Values travel in text form; Post
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import selectors
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +32,38 @@ class SqlError(Exception):
         self.sqlstate, self.message, self.detail, self.hint = sqlstate, message, detail, hint
 
 
+class _Sockets:
+    """Watches every connection's socket, by a selector of its own.
+
+    libuv, and so uvloop, stops watching a socket that is in error, as after PostgreSQL crashed, and calls no reader.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._selector = selectors.DefaultSelector()
+        loop.add_reader(self._selector, self._ready)
+
+    def watch(self, socket: int, ready: Callable[[], None]) -> None:
+        """Call ``ready`` whenever there is something to read."""
+        self._selector.register(socket, selectors.EVENT_READ, ready)
+
+    def writing(self, socket: int, on: bool) -> None:
+        """Call it also whenever there is room to write."""
+        key = self._selector.get_key(socket)
+        self._selector.modify(socket, selectors.EVENT_READ | selectors.EVENT_WRITE * on, key.data)
+
+    def forget(self, socket: int) -> None:
+        """Watch it no more."""
+        with contextlib.suppress(KeyError, ValueError, OSError):  # closed already by libpq
+            self._selector.unregister(socket)
+
+    def _ready(self) -> None:
+        for key, _ in self._selector.select(0):
+            key.data()
+
+
+_sockets = functools.cache(_Sockets)
+
+
 class Pipeline:
     """One connection; one request at a time."""
 
@@ -37,14 +72,15 @@ class Pipeline:
     ) -> None:
         self._owner, self._pg, self._woken = connection, connection.pgconn, woken
         self._loop = asyncio.get_running_loop()
+        self._watcher = _sockets(self._loop)
         self._known: dict[str, bytes] = {}
-        self._prepared = 0
+        self._prepared, self._unsent = 0, False
         self._turn: asyncio.Future[list[Any]] | None = None
         self._results: list[Any] = []
         self._socket = self._pg.socket
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
-        self._loop.add_reader(self._socket, self._readable)
+        self._watcher.watch(self._socket, self._ready)
 
     @classmethod
     async def connect(cls, dsn: str, name: str, woken: Callable[[], None] | None = None) -> Pipeline:
@@ -68,8 +104,7 @@ class Pipeline:
     def terminate(self) -> None:
         """Cut it."""
         if self._socket >= 0:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+            self._watcher.forget(self._socket)
             self._socket = -1
             self._pg.finish()
             self._wake(None)
@@ -126,18 +161,17 @@ class Pipeline:
         return SqlError(state, message or "", detail, hint)
 
     def _flush(self) -> None:
-        if self._pg.flush():
-            self._loop.add_writer(self._socket, self._writable)
+        unsent = bool(self._pg.flush())
+        if unsent is not self._unsent:
+            self._unsent = unsent
+            self._watcher.writing(self._socket, unsent)
 
-    def _writable(self) -> None:
+    def _ready(self) -> None:
+        if self._socket < 0:
+            return  # cut by what another socket of the same batch brought
         try:
-            if not self._pg.flush():
-                self._loop.remove_writer(self._socket)
-        except psycopg.Error:
-            self.terminate()
-
-    def _readable(self) -> None:
-        try:
+            if self._unsent:
+                self._flush()
             self._pg.consume_input()
             while self._turn and not self._pg.is_busy():
                 result = self._pg.get_result()

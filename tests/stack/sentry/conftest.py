@@ -34,7 +34,7 @@ def marker() -> str:
     return "m" + secrets.token_hex(8)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with the vendors' browser SDKs, in Chromium."""
     with started_site(tmp_path_factory.mktemp("site")) as running:
