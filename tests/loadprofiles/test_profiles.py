@@ -61,7 +61,7 @@ def test_a_clean_target_gives_no_wrong_answer(target, tmp_path, profile):
     [
         ("database", "VITE_SUPABASE_URL", "altered", "/rest/v1/", "is not as it was written"),
         ("database", "VITE_SUPABASE_URL", "truncated", "/rest/v1/", "the body is no JSON (cut or altered)"),
-        ("database", "VITE_SUPABASE_URL", "stranger", "/rest/v1/(profiles|posts)", "another user's row"),
+        ("database", "VITE_SUPABASE_URL", "stranger", "/profiles|eq.draft", "another user's row"),
         ("content", "PLATFORM_URL", "altered", "/api/content", "the page is not as it was written"),
         ("content", "PLATFORM_URL", "truncated", "/api/content", "the body is no JSON (cut or altered)"),
         ("cache", "PLATFORM_URL", "altered", "/api/content", "the page is not as it was written"),
