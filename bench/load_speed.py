@@ -95,7 +95,7 @@ def nginx(folder: Path) -> Iterator[tuple[int, int]]:
 
 def seen(port: int) -> tuple[int, int]:
     """(requests so far, connections now) at the server."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=30) as answer:
         lines = answer.read().decode().split("\n")
     return int(lines[2].split()[2]), int(lines[0].split(":")[1])
 

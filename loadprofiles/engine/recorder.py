@@ -171,6 +171,7 @@ class Recorder:
         for series in self.series:
             series.clear()
             series.booking.clear()
+            series.size = 0
 
     def take(self) -> list[Delta]:
         """What came since the last call, by series."""
