@@ -1,74 +1,68 @@
-"""What a second worker adds: one process against master and two workers, on the same nginx, in turn.
+"""The same profile from one process and from three, on the same target: do verdict and figures agree?
 
-    python bench/load_workers.py [--users 64] [--rounds 6] [--work 200]
+    python bench/load_workers.py mixed --users 200 --for 90s [--workers 1,3] [--rounds 2]
 
-Each answer is parsed and checked `--work` times, so that the generator and not the server is the limit. Prints
-requests per second and per CPU-second (master included). On two cores the server takes its share of what the
-workers could have: the figure per CPU-second says what more cores would give.
+Each load is judged as `assay load` judges it. Two loads agree on an objective when their verdicts are the same and the
+intervals that the report states for its value overlap. Loads are taken in turn, round by round. Exit code 1 when
+they do not agree.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
+import json
+import re
+import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from bench.load_peers import ROOT, locust
-from bench.load_speed import nginx, seen
-from bench.load_truth import free_port
-from bench.load_turns import Contestant, compare
+ROOT = Path(__file__).resolve().parents[1]
 
 
-def main() -> None:
-    """Runs and prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--users", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--window", type=float, default=1.0, help="seconds of one turn")
-    parser.add_argument("--work", type=int, default=200, help="how often each answer is parsed")
+def judged(profile: str, users: int, lasting: str, workers: int) -> dict[str, Any]:
+    """The verdict document of one load."""
+    command = [str(ROOT / "assay"), "load", profile, "--users", str(users), "--for", lasting]
+    done = subprocess.run([*command, "--workers", str(workers)], capture_output=True, text=True, check=False)
+    found = re.search(r"^report\s+(\S+)/report/index.html", done.stdout + done.stderr, re.MULTILINE)
+    if found is None:
+        sys.exit(f"the load with {workers} workers was not judged:\n{(done.stdout + done.stderr)[-2000:]}")
+    return dict(json.loads((Path(found.group(1)) / "verdict.json").read_text()))
+
+
+def main() -> int:
+    """Prints one line for each objective and load."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("profile")
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--for", dest="lasting", default="90s")
+    parser.add_argument("--workers", default="1,3")
+    parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="assay-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with nginx(folder) as (port, _):
-            environment = {
-                "BENCH_URL": f"http://127.0.0.1:{port}", "BENCH_WORK": str(options.work), "PYTHONPATH": str(ROOT)
-            }  # fmt: skip
-            one = Contestant(
-                "one process", locust("load_closed.py", options.users, 900), environment, pinned=False
-            )
-            master = str(free_port())
-            more = ["--processes", "2", "--master-bind-host", "127.0.0.1"]
-            more += ["--master-bind-port", master, "--master-port", master]
-            two = Contestant(
-                "two workers", locust("load_closed.py", options.users, 900, *more), environment, pinned=False
-            )
-            both = [one, two]
-            try:
-                for each in both:
-                    before = seen(port)[1]
-                    if not each.start(lambda: seen(port)[1] - before >= options.users):  # noqa: B023
-                        sys.exit(f"{each.name} never held {options.users} connections")
-                compare(both, lambda: seen(port)[0], options.rounds, options.window)
-            finally:
-                for each in both:
-                    each.end()
-    print(f"{options.users} users, every answer parsed {options.work} times, {os.cpu_count()} cores in all")
-    for each in both:
-        speed, rate = 1 / statistics.median(each.costs), statistics.median(each.rates)
-        print(f"{each.name:14}{rate:9.0f} requests/s{speed:9.0f} per CPU-second")
-    rates = sorted(b / a for a, b in zip(one.rates, two.rates, strict=True))
-    costs = sorted(a / b for a, b in zip(one.costs, two.costs, strict=True))
-    for text, ratios in (("requests/s", rates), ("per CPU-second", costs)):
-        print(f"two to one, {text}: {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    told: dict[str, list[dict[str, Any]]] = {}
+    for number in range(options.rounds):
+        for workers in map(int, options.workers.split(",")):
+            document = judged(options.profile, options.users, options.lasting, workers)
+            for one in document["objectives"]:
+                if one["decides"]:
+                    told.setdefault(one["id"], []).append(one)
+                    span = f"{one['low']} … {one['high']} {one['unit']}"
+                    print(
+                        f"round {number + 1}  {workers} worker(s)  {one['id']:<16} {one['state']:<8} "
+                        f"{one['value']} [{span}]  {one['samples']} samples",
+                        flush=True,
+                    )
+    bad = [identifier for identifier, ones in told.items() if not agree(ones)]
+    print(f"differ: {', '.join(bad)}" if bad else "all loads agree: verdicts and stated intervals")
+    return 1 if bad else 0
+
+
+def agree(ones: list[dict[str, Any]]) -> bool:
+    """Same verdict, and intervals that have a point in common."""
+    known = [one for one in ones if one["low"] is not None and one["high"] is not None]
+    overlap = not known or max(o["low"] for o in known) <= min(o["high"] for o in known)
+    return len({one["state"] for one in ones}) == 1 and overlap
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
