@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from reports.judge import judge
 from reports.model import RunVerdict
 from reports.regression import BASE, change_point, compare
 from tests.reports.made import Made
+from tests.reports.together import record_together
 
 Judged = Callable[..., RunVerdict]
 
@@ -147,23 +147,7 @@ def test_retention_forgets_the_old(tmp_path: Path, history: History) -> None:
 
 def test_two_writers_at_once(tmp_path: Path) -> None:
     verdicts = [judge(Made(tmp_path / f"r{i}").write(), waivers=[]) for i in range(8)]
-    failures: list[BaseException] = []
-
-    def work(part: list[RunVerdict]) -> None:
-        try:
-            store = History(tmp_path / "shared.sqlite")
-            for verdict in part * 3:
-                store.record(verdict)
-            store.close()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(verdicts[i::2],)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not failures
+    assert record_together(tmp_path / "shared.sqlite", verdicts, times=3) == []
     assert len(History(tmp_path / "shared.sqlite").runs()) == 8
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from reports.history import History
 from reports.judge import judge
 from stack.supervisor.paths import ROOT
 from tests.reports.made import Made
+from tests.reports.together import record_together
 from tests.stack.supervisor.harness import Stack
 
 
@@ -40,23 +40,7 @@ def database(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.timeout(180)
 def test_a_team_shares_one_database(tmp_path: Path, database: str) -> None:
     verdicts = [judge(Made(tmp_path / f"r{i}", age_days=9 - i).write(), waivers=[]) for i in range(6)]
-    failures: list[BaseException] = []
-
-    def work(part: list[Any]) -> None:
-        try:
-            history = History(database)
-            for verdict in part * 2:
-                history.record(verdict)
-            history.close()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(verdicts[i::2],)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not failures
+    assert record_together(database, verdicts, times=2) == []
     history = History(database)
     try:
         now = judge(Made(tmp_path / "now").write(), waivers=[], history=history)
