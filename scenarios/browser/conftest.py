@@ -100,7 +100,8 @@ def _in_words(error: Exception, stage: Stage | None) -> Exception:
         told.sort(key=lambda sentence: sentence.split()[0] not in claim)  # whoever waited in vain comes first
         expected = next((line for line in lines if line.startswith("Expected value")), "").partition(": ")[2]
         actual = next((line for line in lines if line.startswith("Actual value")), "").partition(": ")[2]
-        saw = "; ".join([f"{actual[:200]} on the page" if actual else "nothing of it", *told[1:]])
+        others = [sentence if len(sentence) < 160 else f"{sentence[:160]}…" for sentence in told[1:]]
+        saw = "; ".join([f"{actual[:200]} on the page" if actual else "nothing of it", *others])
         expected = "" if "<None>" in expected else expected  # Playwright's word for nought
         return Missed(
             ": ".join([claim[:300], *told[:1]]), expected=expected or None, saw=saw, service="platform"

@@ -1,6 +1,7 @@
 """Which browser the flows get, and what is kept of it: in a bare container, on request, and with or without ffmpeg."""
 
 import io
+import os
 import zipfile
 
 import pytest
@@ -36,6 +37,21 @@ def test_what_set_up_unpacked_is_found_and_runs(bare):
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         assert started.new_page().evaluate("() => 6 * 7") == 42
         started.close()
+
+
+def test_our_node_drives_playwright_where_its_own_does_not_run(monkeypatch, tmp_path):
+    monkeypatch.delenv(browser.NODE, raising=False)
+    broken = tmp_path / "driver" / "node"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(browser.playwright, "__file__", str(tmp_path / "__init__.py"))
+    browser._help_driver()
+    monkeypatch.undo()
+    node = os.environ.pop(browser.NODE)
+    monkeypatch.setenv(browser.NODE, node)
+    with sync_playwright() as playwright:
+        assert playwright.chromium.name == "chromium"
 
 
 @pytest.mark.parametrize("kind", ["firefox", "webkit"])
