@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import ROOT, locust
 from bench.load_speed import nginx
-from bench.load_turns import pin
+from bench.load_turns import favoured, pin
 
 USERS = 100
 
@@ -39,7 +39,7 @@ def pace(port: int, rate: int, seconds: int) -> None:
             "PYTHONPATH": str(ROOT),
         }
         command = [*pin(0), *locust("load_open.py", USERS, seconds + 5)]
-        subprocess.run(command, env=environment, check=False, capture_output=True)
+        subprocess.run(command, env=environment, check=False, capture_output=True, preexec_fn=favoured)
         lines = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in lines]
     steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")

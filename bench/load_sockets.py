@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import HERE, ROOT, NotInstalled, k6, locust
-from bench.load_turns import Contestant, compare, pin, table
+from bench.load_turns import Contestant, compare, favoured, pin, table
 
 TOOLS = ("assay", "k6", "websocket-client", "picows", "websockets")
 
@@ -93,7 +93,7 @@ def hold(port: int, sockets: int, seconds: int) -> None:
             capture_output=True,
             text=True,
             check=False,
-            preexec_fn=more_files,
+            preexec_fn=favoured,
         )
         journal = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in journal]

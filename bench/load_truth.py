@@ -28,6 +28,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 from bench.load_peers import PEERS, NotInstalled  # noqa: E402
+from bench.load_turns import favoured  # noqa: E402
 
 PERCENTS = (50.0, 95.0, 99.0, 99.9)
 RATES = {"stall": 200, "ramp": 200, "queue": 600}
@@ -59,7 +60,9 @@ def run_assay(port: int, rate: float, seconds: int, folder: Path) -> tuple[Row, 
     }  # fmt: skip
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "load_open.py"), "--headless", "-L", "ERROR"]
     command += ["-u", str(users), "-r", "1000", "-t", f"{seconds}s", "--only-summary"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=seconds + 90)
+    subprocess.run(
+        command, env=environment, check=True, capture_output=True, timeout=seconds + 90, preexec_fn=favoured
+    )
     lines = next((folder / "journal").glob("*.jsonl")).read_text().splitlines()
     events = {e["type"]: e for e in map(json.loads, lines)}
     finished = events["load.finished"] | {

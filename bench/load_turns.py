@@ -9,6 +9,7 @@ nanosecond (`/proc/PID/task/TID/schedstat`).
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import statistics
 import subprocess
@@ -27,6 +28,15 @@ Counter = Callable[[], int]
 def pin(core: int) -> list[str]:
     """Words that keep a command on one core, where there are several."""
     return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
+
+
+def favoured() -> None:
+    """To be called in a child before it runs: as `assay load` starts it, served first and with more open files."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.setsid()
+    with suppress(OSError):  # not on every kernel, not allowed to everybody
+        Path("/proc/self/autogroup").write_text("-10")
 
 
 def cpu(pid: int) -> float:
