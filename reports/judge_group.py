@@ -16,7 +16,7 @@ from reports.model import GroupResult, ObjectiveResult
 from reports.stats import binomial
 from reports.stats.batches import Batched
 from reports.stats.quantile import Answer, judge_quantile, judge_share
-from reports.words import number, quantity
+from reports.words import duration, number, quantity
 
 SECOND = 1e9 / TICK_NS
 """Ticks in a second."""
@@ -135,7 +135,13 @@ def _say(result: ObjectiveResult, objective: Objective, group: GroupResult, answ
     if answer.needed is None:
         return f"{name} is {value}, {span}: it lies on the limit, and no number of samples would tell"
     clean = " without a failure" if unit == "%" and answer.over == 0 else " like these"
-    return f"{name} is {value}, {span}: {answer.needed:,} samples{clean} would decide, {answer.samples:,} were taken"
+    lasting = ""
+    if result.profile != "checks" and answer.seconds:
+        lasting = f" ({duration(ceil(answer.needed / answer.samples * answer.seconds))} of such a load)"
+    return (
+        f"{name} is {value}, {span}: {answer.needed:,} samples{clean} would decide{lasting}, "
+        f"{answer.samples:,} were taken"
+    )
 
 
 def _check_errors(group: GroupResult, objective: Objective) -> None:

@@ -85,7 +85,7 @@ def levels(
         values = [_value(_between(s, first, last), objective, percentile, labels) for labels, s in groups]
         known = [v for v in values if v]
         worst = max(known, key=lambda v: v["value"] if v["value"] is not None else np.inf, default={})
-        found.append({"users": level["users"], "holds": bool(level["holds"]), **worst})
+        found.append({"users": level["users"], "holds": level["holds"], **worst})
     return found
 
 

@@ -250,8 +250,15 @@ def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) 
             _window(record, kind, moment + offset)
     elif kind == "load.progress":
         record.progress.append({**event, "wall": wall})
-    elif kind == "load.level":
-        record.levels.append({**event, "from": event["from"] + offset, "to": event["to"] + offset})
+    elif kind == "load.level" and all(isinstance(event.get(k), int) for k in ("users", "from", "to")):
+        record.levels.append(
+            {
+                **event,
+                "holds": bool(event.get("holds")),
+                "from": event["from"] + offset,
+                "to": event["to"] + offset,
+            }
+        )
     elif kind == "load.knee":
         record.knee = dict(event)
     elif kind == "load.started":

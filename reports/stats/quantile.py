@@ -26,6 +26,8 @@ class Answer:
     reach: float = 0.0
     """Of a `met` with times: the longest stalls (seconds, on average) whose absence the window shows. Longer
     ones that come less than some four times in so long a window may not have been seen."""
+    seconds: float = 0.0
+    """How long the samples went on; 0 without a clock."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def judge_quantile(
         found.over,
         _needed(verdict, data, found, allowed, risk),
         found.reach if verdict is Verdict.MET else 0.0,
+        data.seconds,
     )
 
 
@@ -133,6 +136,7 @@ def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> 
         found.over,
         _needed(verdict, data, found, allowed, risk),
         found.reach if verdict is Verdict.MET else 0.0,
+        data.seconds,
     )
 
 
