@@ -6,11 +6,9 @@ what is under way finishes or is cancelled and recorded) -> test_stop -> quittin
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import ipaddress
 import itertools
-import os
 import ssl
 import sys
 import time
@@ -28,6 +26,7 @@ from loadprofiles.engine.dispatch import Dispatcher
 from loadprofiles.engine.health import Health
 from loadprofiles.engine.http import HttpClient, Measure, resolve
 from loadprofiles.engine.outstanding import Outstanding
+from loadprofiles.engine.priority import serve_first
 from loadprofiles.engine.process import Process
 from loadprofiles.engine.reactor import Reactor
 from loadprofiles.engine.recorder import Recorder
@@ -67,8 +66,7 @@ class Engine:
         self._people: list[Person] = []
         self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
-        with contextlib.suppress(OSError):  # not allowed to everybody
-            os.setpriority(os.PRIO_PROCESS, 0, self.settings.nice)
+        serve_first(self.settings.nice)
         process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
         process.pulse.append(self.recorder.flush)
 
