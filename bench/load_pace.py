@@ -44,7 +44,11 @@ def pace(port: int, rate: int, seconds: int) -> None:
     events = [json.loads(line) for line in lines]
     steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")
     health = [e for e in events if e["type"] == "generator.health" and e["from"] > steady]
-    series = next(e for e in events if e["type"] == "load.finished")["series"][0]
+    found = next(e for e in events if e["type"] == "load.finished")["series"]
+    series = next(s for s in found if s["metric"] == "http")
+    if "lag" not in series:
+        print(f"{rate:>7}/s  this machine cannot, now: nothing was measured in the steady window", flush=True)
+        return
     lag, counts = series["lag"], series["counts"]["steady"]
     cpu, unfit = statistics.median(h["cpu"] for h in health), sum(not h["ok"] for h in health)
     print(
