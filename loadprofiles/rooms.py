@@ -6,7 +6,8 @@
 Each user is an identity of its own with one socket, from a loopback address of its own where the target is on this
 host. Delivery is measured from the intended send to each receiver; what has not arrived when the load has drained is
 lost. Once a minute (ASSAY_ROOMS_STORM: seconds, 0 for never) all sockets, 1,000 at most, are cut at once and return
-with their last id: what the room acknowledged must be there. At the end the whole history of each room is judged.
+with their last id: what the room acknowledged must be there. What is said until all are back counts as rooms.in_storm
+and not for perf.rooms. At the end the whole history of each room is judged.
 """
 
 from __future__ import annotations

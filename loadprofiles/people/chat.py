@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import time
+from collections.abc import Hashable
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -58,6 +59,9 @@ class Chat:
         self.platform = platform
         self.labels = labels
         self.deliveries = engine.expecting(Measure("perf.rooms", kind="delivery", **labels), within=WITHIN)
+        self.in_storm = engine.expecting(Measure("rooms.in_storm", **labels), within=3 * WITHIN)
+        self.storming = False
+        """Whether we have cut sockets that are not back yet: what is sent then is no statement about perf.rooms."""
         self.acks = engine.expecting(Measure("rooms.ack", **labels), within=WITHIN)
         self.seats: dict[str, list[Seat]] = {}
         self.present: dict[str, set[Seat]] = {}
@@ -80,6 +84,10 @@ class Chat:
     def new_id(self, room: str) -> str:
         """A message's client id: it names its room and is used once."""
         return f"{room}.{os.getpid()}.{next(self._numbers)}"
+
+    def arrived(self, key: Hashable, size: int, wrong: str | None) -> bool:
+        """A message reached a member; False if nobody waited for it there."""
+        return self.deliveries.arrived(key, size, wrong) or self.in_storm.arrived(key, size, wrong)
 
     def note(self, metric: str, outcome: int, since: int, cause: str = "") -> None:
         """One measurement that is no delivery: a join, a close, a frame that should not have come."""

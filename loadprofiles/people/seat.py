@@ -55,13 +55,16 @@ class Seat:
     # -- coming and going ------------------------------------------------------------------------------------
 
     def come(self) -> None:
-        """Joins, again and again until it succeeds or the load is over; each try is a measurement."""
-        while not self.chat.engine.closing:
+        """Joins, again and again until it succeeds or the load is over; each try is a measurement.
+
+        Who was cut just before the end still tries once: what is on its way to them shall arrive.
+        """
+        while True:
             began = _now()
             metric = "rooms.rejoin" if self.pasts else "rooms.join"
             outcome, cause = self._try()
             self.chat.note(metric, outcome, began, cause)
-            if outcome == OK:
+            if outcome == OK or self.chat.engine.closing:
                 return
             gevent.sleep(random.uniform(0.5, 2.0))  # noqa: S311 (people do not return in step)
 
@@ -130,9 +133,10 @@ class Seat:
         if self.socket is None or not self.here:
             return  # away: a person who is offline cannot speak
         chat, client_id = self.chat, self.chat.new_id(self.room)
+        awaited = chat.in_storm if chat.storming else chat.deliveries
         for other in chat.present[self.room]:
             if other is not self:
-                chat.deliveries.sent((client_id, other), intended)
+                awaited.sent((client_id, other), intended)
         chat.acks.sent((client_id, self), intended)
         self._send(client_id)
 
@@ -182,7 +186,7 @@ class Seat:
     def _hear(self, message: dict[str, Any], size: int) -> None:
         wrong = self._wrong_with(message)
         key = (message.get("client_id"), self)
-        if not self.chat.deliveries.arrived(key, size, wrong) and wrong:
+        if not self.chat.arrived(key, size, wrong) and wrong:
             self.chat.note("rooms.frame", WRONG, _now(), wrong)
 
     def _wrong_with(self, message: dict[str, Any]) -> str | None:

@@ -24,11 +24,12 @@ def test_everybody_returns_from_storms_and_no_acknowledged_message_is_lost(targe
     assert ran.count("rooms.join") == 100
     storms = [e["text"] for e in ran.events if e["type"] == "note" and "reconnect storm" in e["text"]]
     cut = sum(int(re.search(r"(\d+) sockets", text).group(1)) for text in storms)
-    assert storms[0] == "reconnect storm: 100 sockets cut at once"
+    assert storms[0].startswith("reconnect storm: 100 sockets cut within")
     assert cut - 100 <= ran.count("rooms.rejoin") <= cut  # the last storm may be cut short by the end
     assert ran.count("rooms.storm") >= 1
     assert ran.count("rooms.history") == 10
-    assert ran.count("perf.rooms") > 8 * ran.count("rooms.ack") > 800
+    assert ran.count("perf.rooms") > 800
+    assert ran.count("rooms.in_storm") > 0
 
 
 @pytest.mark.parametrize(
