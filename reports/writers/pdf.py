@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import textwrap
 import warnings
 from pathlib import Path
@@ -127,6 +128,10 @@ def _objectives(verdict: RunVerdict) -> list[str]:
 
 
 def _who() -> str:
+    """Who made this page: whoever started the CI job, else the machine's user."""
+    for name in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if who := os.environ.get(name):
+            return who
     try:
         return getpass.getuser()
     except (OSError, KeyError):
