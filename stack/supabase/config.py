@@ -74,46 +74,32 @@ def load(path: Path) -> Config:
             raise ValueError(f"{path}: secrets.{entry} is missing: the gateway cannot serve without it")
     if "supabase" not in ports:
         raise ValueError(f"{path}: ports.supabase is missing")
-    port = int(ports["supabase"])
+    found = {
+        key: secrets.get(f"supabase_{key}_key") for key in ("anon", "publishable", "service_role", "secret")
+    }
+    anon = (found["anon"], found["publishable"], variables.get("VITE_SUPABASE_ANON_KEY"))
+    service = (found["service_role"], found["secret"], variables.get("SUPABASE_SERVICE_KEY"))
+    site = {"site_url": variables.get("PLATFORM_URL", "http://127.0.0.1:3000")}
     return Config(
         state=Path(given["state"]),
-        port=port,
+        port=int(ports["supabase"]),
         mail_port=int(ports["mail"]) if ports.get("mail") else None,
         dsn_admin=secrets["dsn_admin"],
         dsn_authenticator=secrets["dsn_authenticator"],
         jwt_secret=secrets["jwt_secret"],
         signing_jwk=secrets.get("jwt_signing_jwk"),
-        api_keys=_api_keys(secrets, variables),
+        api_keys={k: "anon" for k in anon if k} | {k: "service_role" for k in service if k},
         control_token=secrets.get("control_token", ""),
-        url=variables.get("VITE_SUPABASE_URL") or f"http://127.0.0.1:{port}",
-        options=_options(
-            {"site_url": variables.get("PLATFORM_URL", "http://127.0.0.1:3000")}
-            | given.get("options", {}).get("supabase", {}),
-            path,
-        ),
+        url=variables.get("VITE_SUPABASE_URL") or f"http://127.0.0.1:{int(ports['supabase'])}",
+        options=_options(site | given.get("options", {}).get("supabase", {}), path),
     )
-
-
-def _api_keys(secrets: dict[str, Any], variables: dict[str, str]) -> dict[str, str]:
-    anon = (
-        secrets.get("supabase_anon_key"),
-        secrets.get("supabase_publishable_key"),
-        variables.get("VITE_SUPABASE_ANON_KEY"),
-    )
-    service = (
-        secrets.get("supabase_service_role_key"),
-        secrets.get("supabase_secret_key"),
-        variables.get("SUPABASE_SERVICE_KEY"),
-    )
-    return {key: "anon" for key in anon if key} | {key: "service_role" for key in service if key}
 
 
 def _options(given: dict[str, Any], path: Path) -> Options:
     known = {f.name for f in fields(Options)}
     if unknown := sorted(set(given) - known):
-        raise ValueError(
-            f"{path}: options.supabase knows no {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
-        )
+        words = f"options.supabase knows no {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        raise ValueError(f"{path}: {words}")
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     for name, value in values.items():
         expected = type(getattr(Options, name))

@@ -40,10 +40,6 @@ GONE = (
 )
 
 
-async def _values_as_json(connection: Any) -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-
-
 class Database:
     """One pool. With ``role``, which a connection of an administrator's DSN takes on, it is asyncpg's and jsonb arrives as
     Python values (Auth, Storage); without one its connections are Pipelines (REST).
@@ -53,22 +49,17 @@ class Database:
         self, dsn: str, gauges: Gauges, size: int, role: str | None = None, search_path: str | None = None
     ) -> None:
         self._dsn, self._gauges, self._role = dsn, gauges, role
-        self._settings = {"application_name": f"supabase-{role or 'rest'}"}
-        if role:
-            self._settings["role"] = role
-        if search_path:
-            self._settings["search_path"] = search_path
+        settings = {"application_name": f"supabase-{role}", "role": role, "search_path": search_path}
+        self._settings = {name: value for name, value in settings.items() if value}
         self._pool = Pool(self.connect, size)
 
     async def connect(self, woken: Callable[[], None] | None = None) -> Any:
         """A connection of its own, outside the pool; ``woken`` is told of a Pipeline's notifications and of its end."""
         if self._role is None:
             return await Pipeline.connect(self._dsn, "supabase-rest", woken)
-        connection = await asyncpg.connect(
-            self._dsn, server_settings=self._settings, statement_cache_size=500, timeout=CONNECT_TIMEOUT_S
-        )
-        await _values_as_json(connection)
-        return connection
+        made = await asyncpg.connect(self._dsn, server_settings=self._settings, timeout=CONNECT_TIMEOUT_S)
+        await made.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        return made
 
     def close(self) -> None:
         """Cut every connection."""

@@ -9,9 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 TICK_S = 0.02
-SATURATED_LAG_MS = 50.0
-SATURATED_WAIT_MS = 50.0
-SATURATED_CPU = 0.97
+SATURATED = {"loop_lag_ms": 50.0, "pool_wait_ms": 50.0, "cpu": 0.97}
 
 
 @dataclass(slots=True)
@@ -56,11 +54,7 @@ class Gauges:
         cpu, wall = time.process_time(), int(time.time())
         done = self._now
         done.cpu = round((cpu - self._cpu) / max(wall - done.at, 1), 3)
-        done.saturated = (
-            done.loop_lag_ms > SATURATED_LAG_MS
-            or done.pool_wait_ms > SATURATED_WAIT_MS
-            or done.cpu > SATURATED_CPU
-        )
+        done.saturated = any(getattr(done, name) > limit for name, limit in SATURATED.items())
         self._past.append(done)
         self._now, self._cpu = Second(wall), cpu
 
@@ -70,10 +64,6 @@ class Gauges:
             "component": "supabase",
             "saturated": bool(self._past and self._past[-1].saturated),
             "in_flight": self.in_flight,
-            "limits": {
-                "loop_lag_ms": SATURATED_LAG_MS,
-                "pool_wait_ms": SATURATED_WAIT_MS,
-                "cpu": SATURATED_CPU,
-            },
+            "limits": SATURATED,
             "seconds": [asdict(second) for second in self._past],
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[..., Awaitable[Any]]
 
 JSON = "application/json; charset=utf-8"
 MAX_BODY = 20 * 1024 * 1024
@@ -58,6 +60,19 @@ class Request:
         self._receive = receive
         self._body: bytes | None = None
 
+    @property
+    def bearer(self) -> str:
+        """The token in ``Authorization``, or nothing."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    async def json(self) -> Any:
+        """The JSON value in the body, {} for none. Raises ValueError."""
+        try:
+            return json.loads(await self.body() or b"{}")
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ClientGone if the client leaves first."""
         while True:
@@ -87,6 +102,30 @@ class Request:
             return parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=1000)
         except ValueError as error:
             raise HttpError(400, {"message": f"Malformed query string: {error}"}) from error
+
+
+class Routes:
+    """Handlers by ``METHOD|METHOD path``, the first that fits being taken.
+
+    A path is a regular expression, but for ``*``, which is one part, and ``**``, the rest: both are given to the handler.
+    """
+
+    def __init__(self, table: dict[str, Handler]) -> None:
+        self._table: list[tuple[list[str], re.Pattern[str], Handler]] = []
+        for key, handler in table.items():
+            methods, path = key.split()
+            pattern = path.replace("**", "(.+)").replace("*", "([^/]+)")
+            self._table.append((methods.split("|"), re.compile(pattern, re.S), handler))
+
+    def find(self, method: str, path: str) -> tuple[Handler | None, tuple[str, ...], bool]:
+        """The handler with the parts of ``path`` that it is given, and whether any method is known for that path."""
+        known = False
+        for methods, pattern, handler in self._table:
+            if matched := pattern.fullmatch(path):
+                known = True
+                if method in methods:
+                    return handler, matched.groups(), True
+        return None, (), known
 
 
 async def respond(send: Send, response: Response, head: bool = False) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 TEN_YEARS_S = 10 * 365 * 86400
 
@@ -38,14 +39,8 @@ class Keys:
 
     def secrets(self) -> dict[str, Any]:
         """The entries of CONFIG.json's ``secrets`` that the gateway reads, by their names there."""
-        return {
-            "jwt_secret": self.jwt_secret,
-            "jwt_signing_jwk": self.signing_jwk,
-            "supabase_anon_key": self.anon_key,
-            "supabase_service_role_key": self.service_role_key,
-            "supabase_publishable_key": self.publishable_key,
-            "supabase_secret_key": self.secret_key,
-        }
+        api = {f"supabase_{name}": value for name, value in asdict(self).items() if name.endswith("_key")}
+        return {"jwt_secret": self.jwt_secret, "jwt_signing_jwk": self.signing_jwk, **api}
 
 
 def mint(jwt_secret: str | None = None, signing: str = "ES256", ref: str = "embedded") -> Keys:
@@ -83,21 +78,8 @@ def opaque_key(prefix: str, ref: str = "embedded") -> str:
 
 def es256_jwk() -> dict[str, Any]:
     """A private P-256 JSON Web Key with a key id, fit for ES256 signing."""
-    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-    return {
-        "kty": "EC",
-        "crv": "P-256",
-        "alg": "ES256",
-        "use": "sig",
-        "kid": str(uuid.uuid4()),
-        "x": _coordinate(numbers.public_numbers.x),
-        "y": _coordinate(numbers.public_numbers.y),
-        "d": _coordinate(numbers.private_value),
-    }
-
-
-def _coordinate(value: int) -> str:
-    return base64.urlsafe_b64encode(value.to_bytes(32, "big")).decode().rstrip("=")
+    made: dict[str, Any] = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+    return {**made, "alg": "ES256", "use": "sig", "kid": str(uuid.uuid4())}
 
 
 if __name__ == "__main__":

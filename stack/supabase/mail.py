@@ -43,17 +43,12 @@ class Mail:
 
     def whole(self) -> dict[str, Any]:
         """As in Mailpit's message."""
-        return {
-            **self.summary(),
-            "Date": self.summary()["Created"],
-            "HTML": self.html,
-            "Text": self.text,
-            "Inline": [],
-        }
+        summary = self.summary()
+        return {**summary, "Date": summary["Created"], "HTML": self.html, "Text": self.text, "Inline": []}
 
 
 class Mailbox:
-    """The newest messages of everybody, newest first."""
+    """The newest messages of everybody, newest first; over HTTP the part of Mailpit's API that reads and deletes."""
 
     def __init__(self) -> None:
         self._mails: deque[Mail] = deque(maxlen=KEPT)
@@ -62,40 +57,8 @@ class Mailbox:
         """Receive one."""
         self._mails.appendleft(Mail(uuid.uuid4().hex, to, subject, body, datetime.now(UTC)))
 
-    def search(self, query: str = "") -> list[Mail]:
-        """Messages whose every ``to:``, ``subject:`` or bare word matches; all of them for an empty query."""
-        return [mail for mail in self._mails if all(_matches(mail, word) for word in query.split())]
-
-    def get(self, which: str) -> Mail | None:
-        """One by id, or the newest by ``latest``."""
-        if which == "latest":
-            return self._mails[0] if self._mails else None
-        return next((mail for mail in self._mails if mail.id == which), None)
-
-    def delete(self, which: list[str]) -> None:
-        """Delete these, or everything if none is named."""
-        kept = [mail for mail in self._mails if which and mail.id not in which]
-        self._mails = deque(kept, maxlen=KEPT)
-
-
-def _matches(mail: Mail, word: str) -> bool:
-    name, _, value = word.partition(":")
-    value = value.strip('"').lower()
-    if name == "to":
-        return value in mail.to.lower()
-    if name == "subject":
-        return value in mail.subject.lower()
-    return word.strip('"').lower() in (mail.subject + mail.to + mail.text).lower()
-
-
-class MailApi:
-    """The mailbox over HTTP, on its own port: the part of Mailpit's API that reads and deletes."""
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+        """Serve one HTTP request, on a port of its own."""
         if scope["type"] == "http":
             request = Request(scope, receive)
             response = await self._answer(request)
@@ -104,22 +67,29 @@ class MailApi:
 
     async def _answer(self, request: Request) -> Response:
         params = dict(request.params())
-        if request.path in ("/api/v1/messages", "/api/v1/search"):
-            query = params.get("query", "")
-            found = self._mailbox.search(query)
-            if request.method == "DELETE":
-                body = await request.body()
-                named: list[str] = re.findall(r'"([0-9a-f]{32})"', body.decode("utf-8", "replace"))
-                self._mailbox.delete([m.id for m in found] if query else named)
-                return Response(200, b"ok", {"content-type": "text/plain"})
-            start, limit = int(params.get("start", 0) or 0), int(params.get("limit", 50) or 50)
-            messages = [mail.summary() for mail in found[start : start + limit]]
-            return json_response({
-                "total": len(self._mailbox.search()), "unread": len(found), "count": len(messages), "start": start,
-                "messages_count": len(found), "messages": messages, "tags": [],
-            })  # fmt: skip
-        if (one := re.fullmatch(r"/api/v1/message/(\w+)", request.path)) and (
-            mail := self._mailbox.get(one[1])
-        ):
-            return json_response(mail.whole())
-        return json_response({"Error": "not found"}, 404)
+        query = params.get("query", "").split()
+        found = [mail for mail in self._mails if all(_matches(mail, word) for word in query)]
+        if request.path not in ("/api/v1/messages", "/api/v1/search"):
+            which = request.path.removeprefix("/api/v1/message/")
+            mail = next((mail for mail in self._mails if which in (mail.id, "latest")), None)
+            return json_response(mail.whole()) if mail else json_response({"Error": "not found"}, 404)
+        if request.method == "DELETE":
+            named = re.findall(r'"([0-9a-f]{32})"', (await request.body()).decode("utf-8", "replace"))
+            gone = {mail.id for mail in found if not named or mail.id in named}
+            self._mails = deque((mail for mail in self._mails if mail.id not in gone), maxlen=KEPT)
+            return Response(200, b"ok", {"content-type": "text/plain"})
+        start, limit = int(params.get("start") or 0), int(params.get("limit") or 50)
+        messages = [mail.summary() for mail in found[start : start + limit]]
+        return json_response({
+            "total": len(self._mails), "unread": len(found), "count": len(messages), "start": start,
+            "messages_count": len(found), "messages": messages, "tags": [],
+        })  # fmt: skip
+
+
+def _matches(mail: Mail, word: str) -> bool:
+    """Whether a ``to:``, ``subject:`` or bare word stands in the message."""
+    name, _, value = word.partition(":")
+    fields = {"to": mail.to, "subject": mail.subject}
+    text = fields.get(name)
+    wanted = word if text is None else value
+    return wanted.strip('"').lower() in (mail.subject + mail.to + mail.text if text is None else text).lower()

@@ -33,9 +33,8 @@ def provision(
             for file in sorted(BOOTSTRAP.glob("*.sql")):
                 _apply(db, file)
         for role, password in (passwords or {}).items():
-            db.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
-            )
+            alter = sql.SQL("alter role {} password {}")
+            db.execute(alter.format(sql.Identifier(role), sql.Literal(password)))
         return _migrate(db, migrations) if migrations else []
 
 
@@ -45,10 +44,8 @@ def _migrate(db: psycopg.Connection, folder: Path) -> list[str]:
     db.execute("set session authorization postgres")
     try:
         db.execute(LEDGER)
-        done = {
-            row[0]
-            for row in db.execute("select version from supabase_migrations.schema_migrations").fetchall()
-        }
+        known = db.execute("select version from supabase_migrations.schema_migrations").fetchall()
+        done = {row[0] for row in known}
         for file in sorted(folder.glob("*.sql")):
             named = re.fullmatch(r"(\d+)_(.*)", file.stem)
             if named is None:
@@ -58,10 +55,8 @@ def _migrate(db: psycopg.Connection, folder: Path) -> list[str]:
                 continue
             with db.transaction():
                 _apply(db, file)
-                db.execute(
-                    "insert into supabase_migrations.schema_migrations values (%s, %s, %s)",
-                    (version, [file.read_text()], name),
-                )
+                insert = "insert into supabase_migrations.schema_migrations values (%s, %s, %s)"
+                db.execute(insert, (version, [file.read_text()], name))
             applied.append(version)
     finally:
         db.execute("reset session authorization")

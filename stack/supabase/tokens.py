@@ -62,9 +62,8 @@ class Signer:
     def sign(self, claims: dict[str, Any]) -> str:
         """A token for a user."""
         if self._private:
-            return jwt.encode(
-                claims, self._private.key, "ES256", headers={"kid": self.kid} if self.kid else None
-            )
+            headers = {"kid": self.kid} if self.kid else None
+            return jwt.encode(claims, self._private.key, "ES256", headers=headers)
         return jwt.encode(claims, self._secret, "HS256")
 
     def seal(self, claims: dict[str, Any]) -> str:
@@ -83,11 +82,8 @@ class Signer:
         if not self._public:
             return {"keys": []}
         public: dict[str, Any] = ECAlgorithm.to_jwk(self._public, as_dict=True)
-        return {
-            "keys": [
-                {**public, "alg": "ES256", "kid": self.kid, "use": "sig", "key_ops": ["verify"], "ext": True}
-            ]
-        }
+        about = {"alg": "ES256", "kid": self.kid, "use": "sig", "key_ops": ["verify"], "ext": True}
+        return {"keys": [public | about]}
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of ``token``. Raises TokenError."""
@@ -96,31 +92,24 @@ class Signer:
             if isinstance(claims.get(name, 0), bool) or not isinstance(claims.get(name, 0), int | float):
                 raise TokenError("claims", f"The JWT '{name}' claim must be a number")
         audience = claims.get("aud", "")
-        if not isinstance(audience, str) and not (
-            isinstance(audience, list) and all(isinstance(a, str) for a in audience)
-        ):
+        if not all(isinstance(a, str) for a in (audience if isinstance(audience, list) else [audience])):
             raise TokenError("claims", "The JWT 'aud' claim must be a string or an array of strings")
         return claims
 
     def _decode(self, token: str, keys: dict[str, Any]) -> dict[str, Any]:
-        if token.count(".") != 2:
-            raise TokenError(
-                "malformed", f"Expected 3 parts in JWT; got {token.count('.') + 1 if token else 0}"
-            )
+        parts = token.count(".") + 1 if token else 0
+        if parts != 3:
+            raise TokenError("malformed", f"Expected 3 parts in JWT; got {parts}")
         try:
-            algorithm = jwt.get_unverified_header(token).get("alg")
+            algorithm = str(jwt.get_unverified_header(token).get("alg"))
         except jwt.PyJWTError as error:
             raise TokenError("malformed", "JWT cryptographic operation failed") from error
-        key = keys.get(str(algorithm))
-        if key is None:
+        if keys.get(algorithm) is None:
             raise TokenError("algorithm", "Wrong or unsupported encoding algorithm")
+        options: Any = {"verify_aud": False, "verify_sub": False}
         try:
             claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                [str(algorithm)],
-                leeway=LEEWAY_S,
-                options={"verify_aud": False, "verify_sub": False},
+                token, keys[algorithm], [algorithm], leeway=LEEWAY_S, options=options
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenError("expired", "JWT expired") from error

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from stack.supabase.http import HttpError, Request
+from stack.supabase.http import HttpError, Request, Response
 
 API_VERSION = "2024-01-01"
+# What stands for a code where it is raised bare (supabase/auth, internal/api/apierrors/errorcode.go and its uses).
+KNOWN = {
+    "email_exists": (422, "A user with this email address has already been registered"),
+    "feature_disabled": (501, ""),
+    "flow_state_not_found": (404, "invalid flow state, no valid flow state found"),
+    "identity_already_exists": (422, "Identity is already linked to another user"),
+    "invalid_credentials": (400, "Invalid login credentials"),
+    "insufficient_aal": (422, "AAL2 required to unenroll verified factor"),
+    "manual_linking_disabled": (404, "Manual linking is disabled"),
+    "mfa_factor_not_found": (404, "Factor not found"),
+    "not_admin": (403, "User not allowed"),
+    "otp_expired": (403, "Token has expired or is invalid"),
+    "phone_provider_disabled": (422, "Phone logins are disabled"),
+    "refresh_token_not_found": (400, "Invalid Refresh Token: Refresh Token Not Found"),
+    "session_not_found": (403, "Session from session_id claim in JWT does not exist"),
+    "signup_disabled": (422, "Signups not allowed for this instance"),
+    "user_banned": (400, "User is banned"),
+    "user_not_found": (404, "User not found"),
+}
 
 
 class AuthError(HttpError):
-    """``code`` is one of the Auth server's error codes (supabase/auth, internal/api/apierrors/errorcode.go)."""
+    """A refusal by its code. ``keep`` commits what was done nevertheless; ``instead`` is answered in its place."""
 
-    def __init__(self, status: int, code: str, message: str, **extra: Any) -> None:
-        super().__init__(status, {"code": code, "message": message, **extra})
-        self.code, self.message, self.extra = code, message, extra
+    keep = False
+    instead: Response | None = None
+
+    def __init__(self, code: str, message: str = "", status: int = 0, **extra: Any) -> None:
+        known_status, known_message = KNOWN.get(code, (400, ""))
+        self.code, self.message, self.extra = code, message or known_message, extra
+        super().__init__(status or known_status, {"code": code, "message": self.message, **extra})
+
+
+def invalid(message: str, status: int = 400) -> AuthError:
+    """validation_failed."""
+    return AuthError("validation_failed", message, status)
 
 
 def modern(request: Request) -> bool:
@@ -29,8 +57,3 @@ def shaped(error: AuthError, request: Request) -> AuthError:
     else:
         error.body = {"code": error.status, "error_code": error.code, "msg": error.message, **error.extra}
     return error
-
-
-def invalid(message: str) -> AuthError:
-    """400 validation_failed."""
-    return AuthError(400, "validation_failed", message)

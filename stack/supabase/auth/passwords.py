@@ -6,23 +6,22 @@ import asyncio
 
 import bcrypt
 
+from stack.supabase.auth.context import Context
 from stack.supabase.auth.errors import AuthError, invalid
 
 MAX_BYTES = 72  # bcrypt reads no further
 
 
-def check(password: str, minimum: int) -> None:
-    """Raise AuthError for a password that is too short or too long."""
+async def set_by(ctx: Context, password: str) -> str:
+    """The bcrypt hash of a password to be set. Raises AuthError if it is too short or too long."""
+    minimum = ctx.options.password_min_length
     if len(password.encode()) > MAX_BYTES:
         raise invalid(f"Password cannot be longer than {MAX_BYTES} characters")
     if len(password) < minimum:
         message = f"Password should be at least {minimum} characters."
-        raise AuthError(422, "weak_password", message, weak_password={"reasons": ["length"]})
-
-
-async def hashed(password: str, cost: int) -> str:
-    """The bcrypt hash of ``password``."""
-    return (await asyncio.to_thread(bcrypt.hashpw, password.encode(), bcrypt.gensalt(cost))).decode()
+        raise AuthError("weak_password", message, 422, weak_password={"reasons": ["length"]})
+    salt = bcrypt.gensalt(ctx.options.bcrypt_cost)
+    return (await ctx.aside(asyncio.to_thread(bcrypt.hashpw, password.encode(), salt))).decode()
 
 
 async def matches(password: str, against: str | None) -> bool:

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from typing import Any
 
-from stack.supabase.auth import links, passwords, users
+from stack.supabase.auth import links, passwords, sessions, users
 from stack.supabase.auth.context import Context
 from stack.supabase.auth.errors import AuthError, invalid
 
 Json = dict[str, Any]
 
 
-def _no_phone(body: Json) -> None:
-    if body.get("phone"):
-        raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
+def _email(ctx: Context) -> str:
+    """The address in the body, of a request that is limited because a mail follows."""
+    ctx.limit("otp")
+    if ctx.body.get("phone"):
+        raise AuthError("phone_provider_disabled", "Phone signups are disabled", 400)
+    links.challenge(ctx.body)  # complain before anything is done
+    return users.email_of(ctx.body.get("email"))
 
 
 async def sign_up(ctx: Context) -> Json:
     """POST /signup. An address that exists already answers as if it did not, unless sign-ups confirm themselves."""
-    body = await ctx.body()
-    if ctx.options.disable_signup:
-        raise AuthError(422, "signup_disabled", "Signups not allowed for this instance")
+    body, options = ctx.body, ctx.options
+    if options.disable_signup:
+        raise AuthError("signup_disabled")
     if not body.get("email") and not body.get("phone"):
-        return await _anonymous(ctx, body)
-    ctx.services.limits.take("otp", ctx.request.ip)
-    _no_phone(body)
-    if not body.get("password"):
+        return await _anonymous(ctx)
+    if not body.get("password") and not body.get("phone"):
         raise invalid("Signup requires a valid password")
-    passwords.check(body["password"], ctx.options.password_min_length)
-    email, pkce = users.email_of(body["email"]), links.challenge(body)
-    hashed = await passwords.hashed(body["password"], ctx.options.bcrypt_cost)
-    async with ctx.transaction() as db:
-        user = await users.by_email(db, email)
-        if user is not None and user["email_confirmed_at"]:
-            if ctx.options.autoconfirm:
-                raise AuthError(422, "user_already_exists", "User already registered")
-            return _disguised(email, body.get("data") or {})
-        if user is None:
-            user = await new_email_user(db, email, hashed, body.get("data") or {})
-        if ctx.options.autoconfirm:
-            user = await users.confirm(db, user)
-            return await ctx.services.sessions.start(db, user, "password", ctx.request)
-        if pkce:
-            await links.open_flow(db, pkce, "email", "email/signup", user["id"])
-        await ctx.services.links.send(db, user, "signup", email, ctx.redirect_to(), bool(pkce))
-        return users.public(await users.update(db, user["id"]))
-
-
-async def new_email_user(db: Any, email: str, password_hash: str, data: Json) -> users.Row:
-    """A user with an e-mail identity, unconfirmed."""
-    user = await users.create(db, email=email, password_hash=password_hash, data=data)
-    await users.add_email_identity(db, user)
-    return await users.update(db, user["id"])
+    email, data = _email(ctx), body.get("data") or {}
+    hashed = await passwords.set_by(ctx, body["password"])
+    user = await users.by_email(ctx.db, email)
+    if user is not None and user["email_confirmed_at"]:
+        if options.autoconfirm:
+            raise AuthError("user_already_exists", "User already registered", 422)
+        return _disguised(email, data)
+    user = user or await users.create(ctx.db, email=email, password=hashed, data=data)
+    if options.autoconfirm:
+        return await sessions.start(ctx, await users.confirm(ctx.db, user), "password")
+    return users.public(await links.send(ctx, user, "signup", email, "email/signup"))
 
 
 def _disguised(email: str, data: Json) -> Json:
-    at = users.stamp(users.now())
+    at = users.now().isoformat().replace("+00:00", "Z")
     return {
         "id": str(uuid.uuid4()), "aud": "authenticated", "role": "", "email": email, "phone": "", "confirmation_sent_at": at,
         "app_metadata": {"provider": "email", "providers": ["email"]}, "user_metadata": data, "identities": [],
@@ -65,94 +52,68 @@ def _disguised(email: str, data: Json) -> Json:
     }  # fmt: skip
 
 
-async def _anonymous(ctx: Context, body: Json) -> Json:
+async def _anonymous(ctx: Context) -> Json:
     if not ctx.options.anonymous_users:
-        raise AuthError(422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled")
-    if body.get("password"):
-        raise AuthError(400, "validation_failed", "Sign up only available with email provider")
-    ctx.services.limits.take("anonymous", ctx.request.ip)
-    async with ctx.transaction() as db:
-        user = await users.create(db, data=body.get("data") or {}, anonymous=True)
-        return await ctx.services.sessions.start(db, user, "anonymous", ctx.request)
+        raise AuthError("anonymous_provider_disabled", "Anonymous sign-ins are disabled", 422)
+    if ctx.body.get("password"):
+        raise invalid("Sign up only available with email provider")
+    ctx.limit("anonymous")
+    user = await users.create(ctx.db, data=ctx.body.get("data"))
+    return await sessions.start(ctx, user, "anonymous")
 
 
 async def one_time_password(ctx: Context) -> Json:
     """POST /otp and /magiclink: a link or code by mail, creating the user unless told not to."""
-    body = await ctx.body()
-    ctx.services.limits.take("otp", ctx.request.ip)
-    _no_phone(body)
-    email, pkce = users.email_of(body.get("email")), links.challenge(body)
-    async with ctx.transaction() as db:
-        user = await users.by_email(db, email)
-        if user is None:
-            if not body.get("create_user", True) or ctx.options.disable_signup:
-                raise AuthError(422, "otp_disabled", "Signups not allowed for otp")
-            hashed = await passwords.hashed(secrets.token_urlsafe(24), ctx.options.bcrypt_cost)
-            user = await new_email_user(db, email, hashed, body.get("data") or {})
-            if ctx.options.autoconfirm:
-                user = await users.confirm(db, user)
-        kind = "magiclink" if user["email_confirmed_at"] else "signup"
-        if pkce:
-            await links.open_flow(
-                db, pkce, "email", "magiclink" if kind == "magiclink" else "email/signup", user["id"]
-            )
-        await ctx.services.links.send(db, user, kind, email, ctx.redirect_to(), bool(pkce))
+    email, body = _email(ctx), ctx.body
+    user = await users.by_email(ctx.db, email)
+    if user is None:
+        if not body.get("create_user", True) or ctx.options.disable_signup:
+            raise AuthError("otp_disabled", "Signups not allowed for otp", 422)
+        user = await users.create(ctx.db, email=email, data=body.get("data"))
+        if ctx.options.autoconfirm:
+            user = await users.confirm(ctx.db, user)
+    if user["email_confirmed_at"]:
+        await links.send(ctx, user, "magiclink", email, "magiclink")
+    else:
+        await links.send(ctx, user, "signup", email, "email/signup")
     return {}
 
 
 async def recover(ctx: Context) -> Json:
     """POST /recover: a mail to reset the password; the answer never tells whether the user exists."""
-    body = await ctx.body()
-    ctx.services.limits.take("otp", ctx.request.ip)
-    if not body.get("email"):
+    if not ctx.body.get("email"):
         raise invalid("Password recovery requires an email")
-    email, pkce = users.email_of(body["email"]), links.challenge(body)
-    async with ctx.transaction() as db:
-        user = await users.by_email(db, email)
-        if user is not None:
-            if pkce:
-                await links.open_flow(db, pkce, "email", "recovery", user["id"])
-            await ctx.services.links.send(db, user, "recovery", email, ctx.redirect_to(), bool(pkce))
+    email = _email(ctx)
+    user = await users.by_email(ctx.db, email)
+    if user is not None:
+        await links.send(ctx, user, "recovery", email, "recovery")
     return {}
 
 
 async def resend(ctx: Context) -> Json:
     """POST /resend: the sign-up or e-mail change mail once more."""
-    body = await ctx.body()
-    ctx.services.limits.take("otp", ctx.request.ip)
-    _no_phone(body)
-    kind = body.get("type")
-    if kind not in ("signup", "email_change"):
+    kind = ctx.body.get("type")
+    if kind not in ("signup", "email_change") and not ctx.body.get("phone"):
         raise invalid("Missing one of these types: signup, email_change, sms, phone_change")
-    email = users.email_of(body.get("email"))
-    async with ctx.transaction() as db:
-        user = await users.by_email(db, email)
-        if user is None:
-            return {}
-        if kind == "signup" and not user["email_confirmed_at"]:
-            await ctx.services.links.send(db, user, "signup", email, ctx.redirect_to())
-        elif kind == "email_change" and user["email_change"]:
-            await ctx.services.links.send(db, user, "email_change", user["email_change"], ctx.redirect_to())
+    user = await users.by_email(ctx.db, _email(ctx))
+    if user and kind == "signup" and not user["email_confirmed_at"]:
+        await links.send(ctx, user, "signup", user["email"])
+    elif user and kind == "email_change" and user["email_change"]:
+        await links.send(ctx, user, "email_change", user["email_change"])
     return {}
 
 
 async def invite(ctx: Context) -> Json:
     """POST /invite, for administrators: a user and a mail that lets them in."""
     ctx.require_admin()
-    body = await ctx.body()
-    email = users.email_of(body.get("email"))
-    async with ctx.transaction() as db:
-        user = await invited(db, email, body.get("data") or {})
-        await ctx.services.links.send(db, user, "invite", email, ctx.redirect_to())
-        return users.public(await users.update(db, user["id"]))
+    email = users.email_of(ctx.body.get("email"))
+    return users.public(await links.send(ctx, await invited(ctx, email), "invite", email))
 
 
-async def invited(db: Any, email: str, data: Json) -> users.Row:
+async def invited(ctx: Context, email: str) -> users.Row:
     """The invited user, made if need be. Raises AuthError 422 for one who is already in."""
-    user = await users.by_email(db, email)
+    user = await users.by_email(ctx.db, email)
     if user is not None and user["email_confirmed_at"]:
-        raise AuthError(422, "email_exists", "A user with this email address has already been registered")
-    if user is None:
-        user = await users.create(db, email=email, data=data)
-        await users.add_email_identity(db, user)
-    return await users.update(db, user["id"], invited_at=users.now())
+        raise AuthError("email_exists")
+    user = user or await users.create(ctx.db, email=email, data=ctx.body.get("data"))
+    return await users.update(ctx.db, user, invited_at=users.now())

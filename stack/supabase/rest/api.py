@@ -5,30 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from dataclasses import dataclass
 
+from stack.supabase.config import Options
 from stack.supabase.database import Database, Unavailable
 from stack.supabase.http import Request, Response
 from stack.supabase.pipeline import SqlError
-from stack.supabase.rest import openapi, parse, rpc, write
-from stack.supabase.rest.answer import (
-    CSV,
-    OBJECT,
-    STRIPPED,
-    Answer,
-    Asked,
-    Window,
-    envelope,
-    explained,
-    finish,
-)
+from stack.supabase.rest import parse, rpc, write
+from stack.supabase.rest.answer import Answer, Asked, envelope, explained, finish, window
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
-from stack.supabase.rest.errors import ApiError, from_postgres, from_token, unavailable
+from stack.supabase.rest.errors import ApiError, from_postgres, from_token, left_out
 from stack.supabase.rest.sql import ALL, Builder, array_literal, identifier, qualified
 from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
 
-log = logging.getLogger("supabase.rest")
 PREFIX = "/rest/v1"
 
 # PostgREST docs, "Transactions": role and settings first, in a statement of their own, the query after. The settings are
@@ -47,29 +36,35 @@ join pg_roles r on r.oid = d.setrole
 cross join unnest(d.setconfig) as s(one) where s.one like 'statement_timeout=%'"""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What of the options concerns REST."""
+@dataclass
+class Job:
+    """One request on its way: who asks, what for, and the statement's values so far."""
 
-    schemas: tuple[str, ...]
-    extra_search_path: tuple[str, ...]
-    max_rows: int
-    aggregates: bool
-    explain: bool
-    anon_role: str
+    request: Request
+    who: Caller
+    asked: Asked
+    schema: str
+    params: list[tuple[str, str]]
+    builder: Builder
+
+    @property
+    def select(self) -> parse.Select:
+        """The ``select`` parameter's tree."""
+        given = dict(self.params).get("select")
+        return parse.select(given) if given is not None else ALL
 
 
 class Rest:
     """The REST wire over one database."""
 
-    def __init__(self, database: Database, signer: Signer, settings: Settings) -> None:
-        self._database, self._signer, self._settings = database, signer, settings
+    def __init__(self, database: Database, signer: Signer, options: Options) -> None:
+        self._database, self._signer, self._options = database, signer, options
         self.catalog = Catalog()
         self._patience, self._patience_of = "8s", dict[str, str]()
-        self._anonymous = caller({"role": settings.anon_role}, settings.anon_role)
+        self._anonymous = caller({"role": options.anon_role}, options.anon_role)
         self._search_path = {
-            s: ", ".join(dict.fromkeys(map(identifier, (s, *settings.extra_search_path))))
-            for s in settings.schemas
+            s: ", ".join(dict.fromkeys(map(identifier, (s, *options.extra_search_path))))
+            for s in options.schemas
         }
 
     async def load(self) -> None:
@@ -78,7 +73,7 @@ class Rest:
             # With an empty search path every type is printed with its schema.
             _, catalog, patience, roles = await db.run(
                 ("select set_config('search_path', '', true)", ()),
-                (CATALOG_SQL, [array_literal(self._settings.schemas)]),
+                (CATALOG_SQL, [array_literal(self._options.schemas)]),
                 ("select current_setting('statement_timeout')", ()),
                 (TIMEOUTS, ()),
             )
@@ -110,194 +105,138 @@ class Rest:
         try:
             return await self._route(request, who)
         except Unavailable as error:
-            raise unavailable() from error
+            raise ApiError("PGRST001", "Database client error. Retrying the connection.") from error
         except SqlError as error:
-            raise from_postgres(error, who.role == self._settings.anon_role) from error
+            raise from_postgres(error, who.role == self._options.anon_role) from error
         except UnicodeEncodeError as error:
-            raise ApiError(
-                400, "22021", f'invalid byte sequence for encoding "UTF8": {error.reason}'
-            ) from error
+            raise ApiError("22021", f'invalid byte sequence for encoding "UTF8": {error.reason}') from error
 
     def _caller(self, request: Request) -> Caller:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return self._anonymous
         try:
-            return self._signer.caller(token.strip(), LEEWAY_S)
+            return self._signer.caller(request.bearer, LEEWAY_S) if request.bearer else self._anonymous
         except TokenError as error:
             raise from_token(error) from error
 
     async def _route(self, request: Request, who: Caller) -> Response:
-        method = request.method
+        method, options = request.method, self._options
         reading = method in ("GET", "HEAD")
-        asked = Asked.of(request, self._settings.explain)
-        schema = (
-            request.headers.get("accept-profile" if reading else "content-profile")
-            or self._settings.schemas[0]
-        )
-        if schema not in self._settings.schemas:
-            exposed = ", ".join(self._settings.schemas)
-            raise ApiError(
-                406,
-                "PGRST106",
-                f"Invalid schema: {schema}",
-                hint=f"Only the following schemas are exposed: {exposed}",
-            )
+        asked = Asked.of(request, options.explain)
+        schema = request.headers.get("accept-profile" if reading else "content-profile") or options.schemas[0]
+        if schema not in options.schemas:
+            hint = f"Only the following schemas are exposed: {', '.join(options.schemas)}"
+            raise ApiError("PGRST106", f"Invalid schema: {schema}", hint=hint)
         path = request.path.removeprefix(PREFIX).strip("/")
         if path == "" and reading:
-            return openapi.document(self.catalog, schema, request)
+            raise left_out("the OpenAPI description")
         if path.startswith("rpc/") and method in ("GET", "HEAD", "POST"):
-            return await self._call(request, who, asked, schema, path.removeprefix("rpc/"))
+            call = await rpc.resolve(self.catalog, schema, path.removeprefix("rpc/"), request)
+            return await self._call(self._job(request, who, asked, schema, call.params, True), call)
         if "/" in path or not path:
-            raise ApiError(404, "PGRST125", "Invalid path specified in request URL")
+            raise ApiError("PGRST125", "Invalid path specified in request URL")
         relation = self.catalog.relations.get((schema, path))
         if relation is None:
-            raise ApiError(404, "PGRST205", f"Could not find the table '{schema}.{path}' in the schema cache")
+            raise ApiError("PGRST205", f"Could not find the table '{schema}.{path}' in the schema cache")
+        job = self._job(request, who, asked, schema, request.params(), reading)
         if reading:
-            return await self._read(request, who, asked, relation)
-        if method in ("POST", "PATCH", "PUT", "DELETE"):
-            return await self._write(request, who, asked, relation)
-        raise ApiError(405, "PGRST117", f"Unsupported HTTP method: {method}")
+            return await self._read(job, relation)
+        if method in ("POST", "PATCH", "DELETE"):
+            return await self._write(job, relation)
+        if method == "PUT":
+            raise left_out("PUT")
+        raise ApiError("PGRST117", f"Unsupported HTTP method: {method}")
 
-    def _builder(self, params: list[tuple[str, str]], reading: bool) -> Builder:
-        limit = self._settings.max_rows if reading else None
-        return Builder(self.catalog, parse.nodes(params), limit, self._settings.aggregates)
+    def _job(
+        self,
+        request: Request,
+        who: Caller,
+        asked: Asked,
+        schema: str,
+        params: list[tuple[str, str]],
+        reading: bool,
+    ) -> Job:
+        limit = self._options.max_rows if reading else None
+        builder = Builder(self.catalog, parse.nodes(params), limit, self._options.aggregates)
+        return Job(request, who, asked, schema, params, builder)
 
-    async def _read(self, request: Request, who: Caller, asked: Asked, relation: Relation) -> Response:
-        params = request.params()
-        builder = self._builder(params, True)
-        window = Window.of(builder.nodes[()], request, self._settings.max_rows)
-        select = _select(params)
+    async def _read(self, job: Job, relation: Relation) -> Response:
+        builder, select, total = job.builder, job.select, None
+        offset = window(builder.nodes[()], job.request)
         table, alias = qualified(relation.schema, relation.name), identifier(relation.name)
         inner = builder.read(relation, table, alias, select)
-        total = None
-        if asked.count:
+        if job.asked.count:
             counted = tuple(i for i in select if isinstance(i, parse.Embed))
             if any(e.inner for e in counted) or any(len(p) for p in builder.nodes):
                 total = builder.read(relation, table, alias, counted, ranged=False)
             else:
                 total = f"SELECT 1 FROM {table} {builder.where(relation, alias)}"
         builder.check_used()
-        answer = await self._run(
-            request, who, relation.schema, builder, asked, inner, "", total, read_only=True
-        )
-        asked.check(answer)
-        return finish(request, asked, answer, window, relation.schema)
+        answer = await self._run(job, inner, "", total, read_only=True)
+        job.asked.check(answer)
+        return finish(job.request, job.asked, answer, offset, job.schema)
 
-    async def _write(self, request: Request, who: Caller, asked: Asked, relation: Relation) -> Response:
-        params = request.params()
-        given = dict(params)
-        builder = self._builder(params, False)
-        select = _select(params)
-        location = request.method == "POST" and asked.returns == "headers-only" and relation.key
+    async def _write(self, job: Job, relation: Relation) -> Response:
+        builder, asked, inner = job.builder, job.asked, "SELECT * FROM pgrst_source"
+        columns = write.returning(relation, builder, job.select) if asked.representation else "1 AS one"
+        mutation = await self._mutation(job, write.Write(relation, builder, columns))
         if asked.representation:
-            columns = write.returning(self.catalog, relation, builder, select)
-        elif location:
-            columns = ", ".join(
-                f"{qualified(relation.schema, relation.name)}.{identifier(c)}" for c in relation.key
-            )
-        else:
-            columns = "1 AS one"
-        statement = write.Write(self.catalog, relation, builder, columns)
-        mutation = await self._mutation(request, asked, statement, given)
-        alias = identifier(relation.name)
-        if asked.representation:
-            inner = builder.read(
-                relation, f"pgrst_source AS {alias}", alias, select, filtered=False, ranged=False
-            )
+            alias = identifier(relation.name)
+            source = f"pgrst_source AS {alias}"
+            inner = builder.read(relation, source, alias, job.select, filtered=False, ranged=False)
             builder.check_used()
-        else:
-            inner = "SELECT * FROM pgrst_source"
-        answer = await self._run(
-            request,
-            who,
-            relation.schema,
-            builder,
-            asked,
-            inner,
-            f"pgrst_source AS ({mutation}), ",
-            None,
-            read_only=False,
-        )
-        response = finish(request, asked, answer, Window(0), relation.schema)
-        if location and answer.rows == 1:
-            row = json.loads(answer.body)[0]
-            response.headers["location"] = f"/{relation.name}?" + "&".join(
-                f"{k}=eq.{v}" for k, v in row.items()
-            )
-        return response
+        answer = await self._run(job, inner, f"pgrst_source AS ({mutation}), ", None, read_only=False)
+        return finish(job.request, asked, answer, 0, job.schema)
 
-    async def _mutation(
-        self, request: Request, asked: Asked, statement: write.Write, given: dict[str, str]
-    ) -> str:
+    async def _mutation(self, job: Job, statement: write.Write) -> str:
+        request, given = job.request, dict(job.params)
         if request.method == "DELETE":
             return statement.delete()
-        named = tuple(parse.columns(given["columns"])) if given.get("columns") else None
-        data = write.payload(
-            await request.body(), request.headers.get("content-type", ""), uniform=named is None
-        )
+        named = parse.columns(given["columns"]) if given.get("columns") else None
+        kind = request.headers.get("content-type", "")
+        data = write.payload(await request.body(), kind, uniform=named is None)
         columns = named or data.keys
         statement.check_columns(columns)
-        defaults = asked.preferences.get("missing") == "default"
+        defaults = job.asked.preferences.get("missing") == "default"
         if request.method == "PATCH":
             return statement.update(data, columns, defaults)
-        resolution, keys = asked.preferences.get("resolution", ""), statement.relation.key
-        if request.method == "PUT":
-            resolution = "merge-duplicates"
-            _check_put(statement, data)
-        elif given.get("on_conflict"):
-            keys = tuple(parse.columns(given["on_conflict"]))
+        keys = parse.columns(given["on_conflict"]) if given.get("on_conflict") else statement.relation.key
+        resolution = job.asked.preferences.get("resolution")
         conflict = statement.conflict(resolution, keys, columns) if resolution else ""
-        asked.merging = bool(conflict)
+        job.asked.merging = bool(conflict)
         return statement.insert(data, columns, defaults, conflict)
 
-    async def _call(self, request: Request, who: Caller, asked: Asked, schema: str, name: str) -> Response:
-        call = await rpc.resolve(self.catalog, schema, name, request)
-        builder = self._builder(call.params, True)
+    async def _call(self, job: Job, call: rpc.Call) -> Response:
+        builder, asked, function, total = job.builder, job.asked, call.function, None
         source = call.source(builder.binds)
-        window = Window.of(builder.nodes[()], request, self._settings.max_rows)
-        rows = call.function.rows
-        total = None
-        if rows is None:
-            inner, source = call.scalar(source), ""
-            asked.shape = call.shape(asked)
+        offset = window(builder.nodes[()], job.request)
+        if function.rows is None:
+            inner, source = source, ""
+            asked.shape = "scalars" if function.many else "scalar"
         else:
-            alias = identifier(rows.name)
-            source = f"pgrst_source AS ({source}), "
+            alias = identifier(function.rows.name)
             inner = builder.read(
-                rows, f"pgrst_source AS {alias}", alias, _select(call.params), ranged=call.function.many
+                function.rows, f"pgrst_source AS {alias}", alias, job.select, ranged=function.many
             )
+            source = f"pgrst_source AS ({source}), "
             if asked.count:
-                total = f"SELECT 1 FROM pgrst_source AS {alias}{builder.where(rows, alias)}"
-            if not call.function.many:
+                total = f"SELECT 1 FROM pgrst_source AS {alias}{builder.where(function.rows, alias)}"
+            if not function.many:
                 asked.shape = "one"
         builder.check_used()
-        read_only = request.method != "POST" or not call.function.volatile
-        answer = await self._run(request, who, schema, builder, asked, inner, source, total, read_only)
-        if call.function.returns == "void":
+        read_only = job.request.method != "POST" or not function.volatile
+        answer = await self._run(job, inner, source, total, read_only)
+        if function.returns == "void":
             return Response(204, b"", {"content-range": "0-0/*"})
         asked.check(answer)
-        return finish(request, asked, answer, window, schema)
+        return finish(job.request, asked, answer, offset, job.schema)
 
-    async def _run(
-        self,
-        request: Request,
-        who: Caller,
-        schema: str,
-        builder: Builder,
-        asked: Asked,
-        inner: str,
-        source: str,
-        total: str | None,
-        read_only: bool,
-    ) -> Answer:
-        """The transaction. A writing one whose answer may break what the request demands is kept open until it was seen."""
-        estimated = total if asked.count in ("planned", "estimated") else None
-        values = builder.binds.values
+    async def _run(self, job: Job, inner: str, source: str, total: str | None, read_only: bool) -> Answer:
+        """The transaction. A writing one whose answer may break what the request demands stays open until it was seen."""
+        request, who, asked, values = job.request, job.who, job.asked, job.builder.binds.values
+        guessed = total if asked.count in ("planned", "estimated") else None
         patience = self._patience_of.get(who.role, self._patience)
-        settings = (AS_CALLER, [self._search_path[schema], who.role, who.claims_json, request.method, request.path,
+        settings = (AS_CALLER, [self._search_path[job.schema], who.role, who.claims_json, request.method, request.path,
                                 json.dumps(request.headers), patience, "on" if read_only else "off"])  # fmt: skip
-        statement = envelope(source, inner, None if estimated else total, asked.shape)
+        statement = envelope(source, inner, None if guessed else total, asked.shape)
         async with self._database.connection() as db:
             if asked.plan:
                 _, plan = await db.run(settings, (explained(asked, statement), values))
@@ -312,47 +251,25 @@ class Rest:
                     raise
                 await db.run(("commit", ()))
                 return answer
-            more = _estimate(builder, source, estimated, asked, self._settings.max_rows) if estimated else ()
-            _, found, *counted = await db.run(settings, (statement, values), *((sql, values) for sql in more))
-            answer = Answer.of(found)
-            if counted:
-                answer.total = int(json.loads(counted[0].get_value(0, 0))[0]["Plan"]["Plan Rows"])
-            if (
-                asked.count == "estimated"
-                and (exact := int(counted[1].get_value(0, 0))) <= self._settings.max_rows
-            ):
-                answer.total = exact
-            return answer
+            limit = self._options.max_rows
+            more = (
+                [(sql, values) for sql in _estimate(job.builder, source, guessed, limit)] if guessed else []
+            )
+            _, found, *counted = await db.run(settings, (statement, values), *more)
+        answer = Answer.of(found)
+        if counted:
+            exact = int(counted[0].get_value(0, 0))
+            guess = int(json.loads(counted[1].get_value(0, 0))[0]["Plan"]["Plan Rows"])
+            answer.total = exact if asked.count == "estimated" and exact <= limit else guess
+        return answer
 
 
-def _estimate(builder: Builder, source: str, total: str, asked: Asked, max_rows: int) -> list[str]:
-    """The planner's guess; with count=estimated also a count up to the row limit, below which it is the exact one."""
+def _estimate(builder: Builder, source: str, total: str, max_rows: int) -> list[str]:
+    """A count up to the row limit, below which count=estimated is exact, and the planner's guess."""
     # The first CTE is never run: it tells the type of every bound value, also of those that counting does not need.
     bound = ", ".join(builder.binds.parameters) or "1"
     statement = f"WITH pgrst_bound AS (SELECT {bound}), {source}t AS ({total}) SELECT * FROM t"
-    guess = [f"EXPLAIN (FORMAT JSON) {statement}"]
-    return guess + [f"SELECT count(*) FROM ({statement} LIMIT {max_rows + 1:d}) s"] * (
-        asked.count == "estimated"
-    )
-
-
-def _select(params: list[tuple[str, str]]) -> parse.Select:
-    given = [value for key, value in params if key == "select"]
-    return parse.select(given[-1]) if given else ALL
-
-
-def _check_put(statement: write.Write, data: write.Payload) -> None:
-    """PUT replaces exactly the row that its filters name by primary key (PostgREST docs, "Upsert")."""
-    filters = statement.builder.nodes[()].filters
-    statement.builder.used.add(())
-    named = {f.field.name: f.value for f in filters if isinstance(f, parse.Condition) and f.operator == "eq"}
-    if not statement.relation.key or set(named) != set(statement.relation.key) or len(filters) != len(named):
-        raise ApiError(
-            405, "PGRST105", "Filters must include all and only primary key columns with 'eq' operators"
-        )
-    rows = json.loads(data.text)
-    if len(rows) != 1 or any(str(rows[0].get(key)) != value for key, value in named.items()):
-        raise ApiError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")
-
-
-__all__ = ["CSV", "OBJECT", "STRIPPED", "Rest", "Settings"]
+    return [
+        f"SELECT count(*) FROM ({statement} LIMIT {max_rows + 1:d}) s",
+        f"EXPLAIN (FORMAT JSON) {statement}",
+    ]

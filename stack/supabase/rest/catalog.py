@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 Name = tuple[str, str]  # schema, relation
@@ -15,8 +16,7 @@ with exposed as (select oid, nspname from pg_namespace where nspname = any($1))
 select json_build_object(
   'relations', coalesce((
     select json_agg(json_build_object(
-      'schema', n.nspname, 'name', c.relname, 'oid', c.oid::bigint, 'kind', c.relkind,
-      'insertable', (pg_relation_is_updatable(c.oid, true) & 8) <> 0,
+      'schema', n.nspname, 'name', c.relname,
       'columns', (
         select json_agg(json_build_array(a.attname,
             format_type(coalesce(nullif(t.typbasetype, 0), t.oid), -1),
@@ -48,7 +48,7 @@ select json_build_object(
   'functions', coalesce((
     select json_agg(json_build_object(
       'schema', n.nspname, 'name', p.proname, 'volatile', p.provolatile = 'v', 'set', p.proretset,
-      'returns', format_type(p.prorettype, -1), 'composite', t.typtype = 'c',
+      'returns', format_type(p.prorettype, -1),
       'relation', case when rc.relkind is not null then json_build_array(rn.nspname, rc.relname) end,
       'columns', (select json_agg(json_build_array(p.proargnames[i], format_type(p.proallargtypes[i], -1)) order by i)
         from generate_subscripts(p.proallargtypes, 1) i where p.proargmodes[i] in ('o', 'b', 't')),
@@ -82,7 +82,6 @@ class Relation:
     name: str
     columns: dict[str, Column]
     key: tuple[str, ...] = ()
-    insertable: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,6 @@ class Link:
     forward: bool = True
     via: Name | None = None
     via_on: tuple[tuple[str, str], ...] = ()
-    names: tuple[str, ...] = ()  # constraint names a hint may use
 
     @property
     def cardinality(self) -> str:
@@ -104,6 +102,19 @@ class Link:
         if self.via:
             return "many-to-many"
         return ("many-to-one" if self.forward else "one-to-one") if self.one else "one-to-many"
+
+    def named(self, name: str) -> bool:
+        """Whether an embedded resource may go by ``name``: the other relation's, the key's, or the key's one column's."""
+        if name == self.to[1] or (name == self.name and not self.via):
+            return True
+        return self.forward and len(self.on) == 1 and self.on[0][0] == name
+
+    def hinted(self, hint: str | None) -> bool:
+        """Whether ``hint`` (what follows ``!``) allows this way: no hint does."""
+        if hint is None or self.via:
+            return hint is None or (self.via is not None and hint == self.via[1])
+        columns = (pair[0] if self.forward else pair[1] for pair in self.on)
+        return hint in (self.name, self.to[1]) or hint in columns
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,11 @@ class Function:
     rows: Relation | None
     arguments: tuple[Argument, ...]
 
+    @property
+    def unnamed(self) -> bool:
+        """Whether it takes the whole body as its one, nameless argument."""
+        return [(a.name, a.type) for a in self.arguments] in ([("", "json")], [("", "jsonb")])
+
 
 @dataclass
 class Catalog:
@@ -142,23 +158,19 @@ class Catalog:
         if found := relation.columns.get(column):
             return found.type
         for function in self.functions.get((relation.schema, column), []):
-            if (
-                len(function.arguments) == 1
-                and function.arguments[0].type.split(".")[-1].strip('"') == relation.name
-            ):
+            arguments = [a.type.split(".")[-1].strip('"') for a in function.arguments]
+            if arguments == [relation.name]:
                 return function.returns
         return None
 
 
-def read(document: str) -> Catalog:
+def read(document: str | bytes) -> Catalog:
     """The catalog in CATALOG_SQL's answer."""
     given = json.loads(document)
     catalog = Catalog()
     for r in given["relations"]:
         columns = {c[0]: Column(*c) for c in r["columns"] or []}
-        catalog.relations[r["schema"], r["name"]] = Relation(
-            r["schema"], r["name"], columns, tuple(r["key"]), r["insertable"]
-        )
+        catalog.relations[r["schema"], r["name"]] = Relation(r["schema"], r["name"], columns, tuple(r["key"]))
     for f in given["functions"]:
         catalog.functions.setdefault((f["schema"], f["name"]), []).append(_function(f, catalog))
     _link(catalog, given["keys"])
@@ -166,50 +178,30 @@ def read(document: str) -> Catalog:
 
 
 def _function(f: dict[str, Any], catalog: Catalog) -> Function:
-    rows = None
+    rows, columns = None, f["columns"] or f["fields"] or []
     if f["relation"] and tuple(f["relation"]) in catalog.relations:
         rows = catalog.relations[f["relation"][0], f["relation"][1]]
-    elif columns := f["columns"] or f["fields"]:
-        if (
-            f["columns"] is None
-            or len(columns) > 1
-            or f["returns"] == "record"
-            or (f["set"] and f["columns"])
-        ):
-            rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
-    elif f["returns"] == "record":
-        rows = Relation(f["schema"], f["name"], {})
+    elif f["returns"] == "record" or (columns and (f["columns"] is None or len(columns) > 1 or f["set"])):
+        rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
     arguments = tuple(Argument(*a) for a in f["arguments"])
     return Function(f["schema"], f["name"], f["volatile"], f["set"], f["returns"], rows, arguments)
 
 
 def _link(catalog: Catalog, keys: list[dict[str, Any]]) -> None:
+    def pairs(key: dict[str, Any], back: bool) -> tuple[tuple[str, str], ...]:
+        ends = (key["to_columns"], key["columns"]) if back else (key["columns"], key["to_columns"])
+        return tuple(zip(*ends, strict=True))
+
     links = catalog.links
     for k in keys:
         here, there = (k["schema"], k["table"]), (k["to_schema"], k["to_table"])
-        on = tuple(zip(k["columns"], k["to_columns"], strict=True))
-        back = tuple((b, a) for a, b in on)
-        links.setdefault(here, []).append(Link(there, k["name"], True, on, names=(k["name"],)))
-        links.setdefault(there, []).append(
-            Link(here, k["name"], k["unique"], back, forward=False, names=(k["name"],))
-        )
+        links.setdefault(here, []).append(Link(there, k["name"], True, pairs(k, False)))
+        links.setdefault(there, []).append(Link(here, k["name"], k["unique"], pairs(k, True), forward=False))
     # Many-to-many: a junction has two foreign keys within its primary key (PostgREST docs, "Resource Embedding").
-    for first in keys:
-        for second in keys:
-            junction = (first["schema"], first["table"])
-            if first is second or (second["schema"], second["table"]) != junction:
-                continue
-            key = set(catalog.relations[junction].key)
-            if key and set(first["columns"]) | set(second["columns"]) <= key:
-                links[first["to_schema"], first["to_table"]].append(
-                    Link(
-                        (second["to_schema"], second["to_table"]),
-                        junction[1],
-                        False,
-                        tuple(zip(first["to_columns"], first["columns"], strict=True)),
-                        forward=False,
-                        via=junction,
-                        via_on=tuple(zip(second["columns"], second["to_columns"], strict=True)),
-                        names=(first["name"], second["name"]),
-                    )
-                )
+    for first, second in permutations(keys, 2):
+        junction = (first["schema"], first["table"])
+        key = set(catalog.relations[junction].key)
+        if (second["schema"], second["table"]) == junction and {*first["columns"], *second["columns"]} <= key:
+            there = (second["to_schema"], second["to_table"])
+            link = Link(there, junction[1], False, pairs(first, True), False, junction, pairs(second, False))
+            links[first["to_schema"], first["to_table"]].append(link)

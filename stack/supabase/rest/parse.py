@@ -7,18 +7,26 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
 
-from stack.supabase.rest.errors import ApiError
+from stack.supabase.rest.errors import ApiError, left_out
 
 AGGREGATES = ("sum", "avg", "min", "max", "count")
-COMPARISONS = (
-    "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl",
-    "adj", "isdistinct", "in", "is", "fts", "plfts", "phfts", "wfts",
-)  # fmt: skip
-QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
 FULL_TEXT = ("fts", "plfts", "phfts", "wfts")
+QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
+RANGES = ("cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
+COMPARISONS = frozenset((*QUANTIFIED, *RANGES, *FULL_TEXT, "neq", "isdistinct", "in", "is"))
 IS_VALUES = ("null", "not_null", "true", "false", "unknown")
-WORD = re.compile(r"[\w $]+")
+
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
+NAME = re.compile(r"[\w $]+(?:-(?!>)[\w $]*)*")  # words joined by dashes; a dash before > begins a JSON path
+ARROW = re.compile(r"->>?")
+KEY = re.compile(r"(?:(?!->)[^(:.,>)])+")
 CAST = re.compile(r"[A-Za-z_][\w ]*(?:\[\])*")
+OPERATOR = re.compile(r"[a-z]+")
+MODIFIER = re.compile(r"\(([^)]+)\)")
+NESTED = re.compile(r"((?:not\.)?(?:and|or))(?=\()")
+BRACES = re.compile(r'\{(?:[^"}]|"[^"]*")*\}')
+RANGE = re.compile(r"[\[(][^\[\]()]*[\])]")
+PLAIN = re.compile(r"[^,)]*")
 
 
 @dataclass(frozen=True)
@@ -42,19 +50,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Embed:
-    """One embedded resource."""
+    """One embedded resource. Filters address it by ``key``, the name under which it stands in the answer."""
 
     name: str
-    alias: str | None
+    key: str
     hint: str | None
     inner: bool
-    spread: bool
     select: tuple[Item | Embed, ...]
-
-    @property
-    def key(self) -> str:
-        """The name under which it stands in the answer, and by which filters address it."""
-        return self.alias or self.name
 
 
 Select = tuple[Item | Embed, ...]
@@ -62,7 +64,7 @@ Select = tuple[Item | Embed, ...]
 
 @dataclass(frozen=True)
 class Condition:
-    """``field operator value``; ``value`` is a list for ``in``; ``modifier`` is any, all, or a text search language."""
+    """``field operator value``; ``value`` is a tuple for ``in``; ``modifier`` is any, all, or a text search language."""
 
     field: Field
     operator: str
@@ -82,12 +84,11 @@ class Logic:
 
 @dataclass(frozen=True)
 class Order:
-    """One term of an ordering; ``embed`` orders by a column of a to-one embedded resource."""
+    """One term of an ordering."""
 
     field: Field
     direction: str = ""
     nulls: str = ""
-    embed: str | None = None
 
 
 @dataclass
@@ -112,95 +113,54 @@ class Scanner:
 
     def take(self, literal: str) -> bool:
         """Step over ``literal`` if it comes next."""
-        if self.peek(literal):
-            self.at += len(literal)
-            return True
-        return False
+        found = self.peek(literal)
+        self.at += len(literal) * found
+        return found
 
     def expect(self, literal: str) -> None:
         """Step over ``literal``. Raises PGRST100."""
         if not self.take(literal):
             self.fail(f'expecting "{literal}"')
 
-    def done(self) -> bool:
-        """Whether nothing is left."""
-        return self.at >= len(self.text)
+    def match(self, pattern: re.Pattern[str], expecting: str = "") -> str:
+        """Step over what ``pattern`` matches, and return its group. Where it does not: "", or PGRST100 if told so."""
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return self.fail(f"expecting {expecting}") if expecting else ""
+        self.at = found.end()
+        return str(found[pattern.groups])
+
+    def end(self) -> None:
+        """Raise PGRST100 unless nothing is left."""
+        if self.at < len(self.text):
+            self.fail('expecting "," or end of input')
 
     def fail(self, expecting: str) -> NoReturn:
         """Raise PGRST100 for what stands here."""
-        found = f'"{self.text[self.at]}"' if not self.done() else "end of input"
-        raise ApiError(
-            400,
-            "PGRST100",
-            f'"failed to parse {self.what} ({self.text})" (line 1, column {self.at + 1})',
-            f"unexpected {found} {expecting}",
-        )
+        found = f'"{self.text[self.at]}"' if self.at < len(self.text) else "end of input"
+        message = f'"failed to parse {self.what} ({self.text})" (line 1, column {self.at + 1})'
+        raise ApiError("PGRST100", message, f"unexpected {found} {expecting}")
 
     def quoted(self) -> str:
         """A text in double quotes; a backslash escapes."""
-        self.expect('"')
-        out: list[str] = []
-        while not self.done():
-            char = self.text[self.at]
-            self.at += 1
-            if char == '"':
-                return "".join(out)
-            if char == "\\" and not self.done():
-                char = self.text[self.at]
-                self.at += 1
-            out.append(char)
-        self.fail('expecting "\\""')
+        return re.sub(r"\\(.)", r"\1", self.match(QUOTED, "a closing quote"), flags=re.S)
 
     def name(self) -> str:
-        """A field name: quoted, or words joined by dashes (a dash before ``>`` begins a JSON path)."""
+        """A field name, perhaps quoted."""
         if self.peek('"'):
             return self.quoted()
-        start = self.at
-        while True:
-            word = WORD.match(self.text, self.at)
-            if not word:
-                break
-            self.at = word.end()
-            if self.peek("-") and not self.peek("->"):
-                self.at += 1
-                continue
-            break
-        found = self.text[start : self.at].strip()
-        if not found:
-            self.fail("expecting field name (* or [a..z0..9_$])")
-        return found
+        return self.match(NAME).strip() or self.fail("expecting field name (* or [a..z0..9_$])")
 
     def field(self) -> Field:
-        """A name with its JSON path."""
-        return Field(self.name(), self.path())
-
-    def path(self) -> tuple[tuple[str, str], ...]:
-        """``->key`` and ``->>key``, as many as there are."""
-        steps = []
-        while self.peek("->"):
-            arrow = "->>" if self.take("->>") else "->"
-            if arrow == "->":
-                self.expect("->")
-            if self.peek('"'):
-                key = self.quoted()
-            else:
-                found = re.compile(r"(?:(?!->)[^(:.,>)])+").match(self.text, self.at)
-                if not found:
-                    self.fail("expecting JSON path key")
-                key = found[0]
-                self.at = found.end()
-            steps.append((arrow, key))
-        return tuple(steps)
+        """A name with its JSON path: ``->key`` and ``->>key``, as many as there are."""
+        name, steps = self.name(), []
+        while arrow := self.match(ARROW):
+            steps.append((arrow, self.quoted() if self.peek('"') else self.match(KEY, "JSON path key")))
+        return Field(name, tuple(steps))
 
     def cast(self) -> str | None:
         """``::type``, if it is there."""
-        if not self.take("::"):
-            return None
-        found = CAST.match(self.text, self.at)
-        if not found:
-            self.fail("expecting a type name")
-        self.at = found.end()
-        return found[0].strip()
+        return self.match(CAST, "a type name").strip() if self.take("::") else None
 
 
 @lru_cache(2000)
@@ -208,14 +168,13 @@ def select(text: str) -> Select:
     """Parse the ``select`` parameter."""
     scan = Scanner(text, "select parameter")
     items = _select_list(scan)
-    if not scan.done():
-        scan.fail('expecting "," or end of input')
+    scan.end()
     return items
 
 
 def _select_list(scan: Scanner) -> Select:
     items: list[Item | Embed] = []
-    while not scan.done() and not scan.peek(")"):
+    while scan.at < len(scan.text) and not scan.peek(")"):
         items.append(_select_item(scan))
         if not scan.take(","):
             break
@@ -223,170 +182,124 @@ def _select_list(scan: Scanner) -> Select:
 
 
 def _select_item(scan: Scanner) -> Item | Embed:
-    spread = scan.take("...")
+    if scan.peek("..."):
+        raise left_out("spread embeds")
     if scan.take("*"):
         return Item(Field("*"))
-    alias, start = None, scan.at
-    name = scan.name()
+    alias, start, name = None, scan.at, scan.name()
     if scan.peek(":") and not scan.peek("::"):
         scan.take(":")
         alias, start = name, scan.at
-        if scan.take("*"):
+        name = "*" if scan.take("*") else scan.name()
+        if name == "*":
             return Item(Field("*"))
-        name = scan.name()
     hints = []
     while scan.take("!"):
         hints.append(scan.name())
-    if name == "count" and not hints and scan.peek("()"):
-        scan.take("()")
+    if name == "count" and not hints and scan.take("()"):
         return Item(None, alias, None, "count", scan.cast())
     if scan.take("("):
         children = _select_list(scan)
         scan.expect(")")
         hint = next((h for h in hints if h not in ("inner", "left")), None)
-        return Embed(name, alias, hint, "inner" in hints, spread, children)
-    if spread or hints:
+        return Embed(name, alias or name, hint, "inner" in hints, children)
+    if hints:
         scan.fail('expecting "("')
     scan.at = start
-    target = scan.field()
-    cast = scan.cast()
-    aggregate = aggregate_cast = None
-    if scan.take("."):
-        aggregate = scan.name()
-        if aggregate not in AGGREGATES:
-            scan.fail("expecting an aggregate: " + ", ".join(AGGREGATES))
-        scan.expect("()")
-        aggregate_cast = scan.cast()
-    return Item(target, alias, cast, aggregate, aggregate_cast)
+    target, cast = scan.field(), scan.cast()
+    if not scan.take("."):
+        return Item(target, alias, cast)
+    aggregate = scan.name()
+    if aggregate not in AGGREGATES:
+        scan.fail("expecting an aggregate: " + ", ".join(AGGREGATES))
+    scan.expect("()")
+    return Item(target, alias, cast, aggregate, scan.cast())
+
+
+def _condition(scan: Scanner, target: Field, nested: bool) -> Condition:
+    """``not.eq.5``; a nested one ends where its logic tree goes on, another at the end of the text."""
+    negated, start = scan.take("not."), scan.at
+    operator = scan.match(OPERATOR)
+    modifier = scan.match(MODIFIER) or None
+    allowed = (
+        modifier is None or operator in FULL_TEXT or (operator in QUANTIFIED and modifier in ("any", "all"))
+    )
+    if operator not in COMPARISONS or not allowed:
+        scan.at = start
+        scan.fail('expecting "not" or operator (eq, gt, ...)')
+    scan.expect(".")
+    at = scan.at
+    value: str | tuple[str, ...]
+    if operator == "in":
+        value = _in_list(scan)
+    elif not nested:
+        value, scan.at = scan.text[scan.at :], len(scan.text)
+    elif scan.peek('"'):
+        value = scan.quoted()
+    elif scan.peek("{"):
+        value = scan.match(BRACES, '"}"')
+    else:
+        value = (operator in RANGES and scan.match(RANGE)) or scan.match(PLAIN)
+    if operator == "is" and str(value).lower() not in IS_VALUES:
+        scan.at = at
+        scan.fail("expecting isVal: (null, not_null, true, false, unknown)")
+    return Condition(target, operator, value, negated, modifier)
+
+
+def _in_list(scan: Scanner) -> tuple[str, ...]:
+    scan.expect("(")
+    values: list[str] = []
+    while not scan.take(")"):
+        if values:
+            scan.expect(",")
+        values.append(scan.quoted() if scan.peek('"') else scan.match(PLAIN))
+        if not scan.peek(",") and not scan.peek(")"):
+            scan.fail('expecting "," or ")"')
+    return tuple(values)
 
 
 def condition(target: Field, text: str) -> Condition:
     """Parse ``not.eq.5`` as asked of a column by a query parameter."""
     scan = Scanner(text, "filter")
-    negated, operator, modifier = _operator(scan)
-    rest = text[scan.at :]
-    value: str | tuple[str, ...] = rest
-    if operator == "in":
-        value = _in_list(scan)
-        if not scan.done():
-            scan.fail("expecting end of input")
-    return _checked(scan, Condition(target, operator, value, negated, modifier))
-
-
-def _operator(scan: Scanner) -> tuple[bool, str, str | None]:
-    negated = scan.take("not.")
-    start = scan.at
-    word = re.compile(r"[a-z]+").match(scan.text, scan.at)
-    if not word or word[0] not in COMPARISONS:
-        scan.fail('expecting "not" or operator (eq, gt, ...)')
-    operator = word[0]
-    scan.at = word.end()
-    modifier = None
-    if scan.take("("):
-        end = scan.text.find(")", scan.at)
-        modifier = scan.text[scan.at : end] if end >= 0 else ""
-        allowed = operator in FULL_TEXT or (operator in QUANTIFIED and modifier in ("any", "all"))
-        if not modifier or not allowed:
-            scan.at = start
-            scan.fail('expecting "not" or operator (eq, gt, ...)')
-        scan.at = end + 1
-    scan.expect(".")
-    return negated, operator, modifier
-
-
-def _checked(scan: Scanner, found: Condition) -> Condition:
-    if found.operator == "is" and str(found.value).lower() not in IS_VALUES:
-        scan.at = len(scan.text) - len(str(found.value))
-        scan.fail("expecting isVal: (null, not_null, true, false, unknown)")
+    found = _condition(scan, target, nested=False)
+    scan.end()
     return found
-
-
-def _in_list(scan: Scanner) -> tuple[str, ...]:
-    scan.expect("(")
-    if scan.take(")"):
-        return ()
-    values = []
-    while True:
-        values.append(scan.quoted() if scan.peek('"') else _until(scan, ",)"))
-        if scan.take(")"):
-            return tuple(values)
-        if not scan.take(","):
-            scan.fail('expecting "," or ")"')
-
-
-def _until(scan: Scanner, stops: str) -> str:
-    start = scan.at
-    while not scan.done() and scan.text[scan.at] not in stops:
-        scan.at += 1
-    return scan.text[start : scan.at]
 
 
 def logic(operator: str, text: str) -> Logic:
     """Parse ``or=(a.eq.1,and(b.gt.2,c.is.null))``; ``operator`` is and, or, not.and, not.or."""
     scan = Scanner(text, "logic tree")
-    found = _logic_group(scan, operator)
-    if not scan.done():
-        scan.fail("expecting end of input")
+    found = _logic(scan, operator)
+    scan.end()
     return found
 
 
-def _logic_group(scan: Scanner, operator: str) -> Logic:
+def _logic(scan: Scanner, operator: str) -> Logic:
     scan.expect("(")
     parts: list[Condition | Logic] = []
     while True:
         while scan.take(" "):
             continue
-        nested = re.compile(r"((?:not\.)?(?:and|or))(?=\()").match(scan.text, scan.at)
-        if nested:
-            scan.at = nested.end()
-            parts.append(_logic_group(scan, nested[1]))
+        if nested := scan.match(NESTED):
+            parts.append(_logic(scan, nested))
         else:
-            parts.append(_logic_condition(scan))
+            target = scan.field()
+            scan.expect(".")
+            parts.append(_condition(scan, target, nested=True))
         if scan.take(")"):
             return Logic(operator.removeprefix("not."), tuple(parts), operator.startswith("not."))
         scan.expect(",")
-
-
-def _logic_condition(scan: Scanner) -> Condition:
-    target = scan.field()
-    scan.expect(".")
-    negated, operator, modifier = _operator(scan)
-    value: str | tuple[str, ...]
-    if operator == "in":
-        value = _in_list(scan)
-    elif scan.peek('"'):
-        value = scan.quoted()
-    elif scan.peek("{"):
-        start = scan.at
-        quoted = False
-        while not scan.done() and (quoted or scan.text[scan.at] != "}"):
-            quoted ^= scan.text[scan.at] == '"'
-            scan.at += 1
-        scan.expect("}")
-        value = scan.text[start : scan.at]
-    elif operator in ("cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj") and scan.text[
-        scan.at : scan.at + 1
-    ] in ("[", "("):
-        end = re.compile(r"[\[(][^\[\]()]*[\])]").match(scan.text, scan.at)
-        value = end[0] if end else _until(scan, ",)")
-        scan.at = end.end() if end else scan.at
-    else:
-        value = _until(scan, ",)")
-    return _checked(scan, Condition(target, operator, value, negated, modifier))
 
 
 @lru_cache(2000)
 def order(text: str) -> tuple[Order, ...]:
     """Parse the ``order`` parameter."""
     scan = Scanner(text, "order")
-    terms = []
-    while True:
-        embed = None
-        target = scan.field()
-        if scan.take("("):
-            embed, target = target.name, scan.field()
-            scan.expect(")")
-        direction = nulls = ""
+    terms: list[Order] = []
+    while not terms or scan.take(","):
+        target, direction, nulls = scan.field(), "", ""
+        if scan.peek("("):
+            raise left_out("ordering by an embedded resource's column")
         while scan.take("."):
             word = scan.name()
             if word in ("asc", "desc") and not direction and not nulls:
@@ -395,27 +308,25 @@ def order(text: str) -> tuple[Order, ...]:
                 nulls = word
             else:
                 scan.fail('expecting "asc", "desc", "nullsfirst" or "nullslast"')
-        terms.append(Order(target, direction, nulls, embed))
-        if scan.done():
-            return tuple(terms)
-        scan.expect(",")
+        terms.append(Order(target, direction, nulls))
+    scan.end()
+    return tuple(terms)
 
 
-def columns(text: str) -> list[str]:
+def columns(text: str) -> tuple[str, ...]:
     """Parse the ``columns`` or ``on_conflict`` parameter."""
     scan = Scanner(text, "columns parameter")
     names = [scan.name()]
     while scan.take(","):
         names.append(scan.name())
-    if not scan.done():
-        scan.fail('expecting "," or end of input')
-    return names
+    scan.end()
+    return tuple(names)
 
 
 def _integer(text: str, what: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", text):
         raise ApiError(
-            400, "PGRST103", "Requested range not satisfiable", f"{what} must be an integer, not {text!r}"
+            "PGRST103", "Requested range not satisfiable", f"{what} must be an integer, not {text!r}"
         )
     return int(text)
 
@@ -427,17 +338,14 @@ Path = tuple[str, ...]
 def _address(key: str) -> tuple[Path, bool, Field]:
     """A parameter's name taken apart: the level it addresses, whether ``not`` stands before a logic word, the rest."""
     scan = Scanner(key, "tree path")
-    path: list[str] = []
-    negated = False
-    target = scan.field()
+    path, negated, target = [], False, scan.field()
     while scan.take("."):
         if target.name == "not" and scan.text[scan.at :] in ("and", "or"):
-            negated, target = True, scan.field()
-            continue
-        path.append(target.name)
+            negated = True
+        else:
+            path.append(target.name)
         target = scan.field()
-    if not scan.done():
-        scan.fail('expecting "." or end of input')
+    scan.end()
     return tuple(path), negated, target
 
 
@@ -449,15 +357,11 @@ def nodes(params: list[tuple[str, str]]) -> dict[Path, Node]:
             continue
         path, negated, target = _address(key)
         node = found.setdefault(path, Node())
-        if target.path:
-            node.filters.append(condition(target, value))
-        elif target.name == "order":
+        if target.name == "order" and not target.path:
             node.order = order(value)
-        elif target.name == "limit":
-            node.limit = _integer(value, "limit")
-        elif target.name == "offset":
-            node.offset = _integer(value, "offset")
-        elif target.name in ("and", "or"):
+        elif target.name in ("limit", "offset") and not target.path:
+            setattr(node, target.name, _integer(value, target.name))
+        elif target.name in ("and", "or") and not target.path:
             node.filters.append(logic(("not." if negated else "") + target.name, value))
         else:
             node.filters.append(condition(target, value))

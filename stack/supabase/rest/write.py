@@ -7,10 +7,9 @@ import io
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
-from stack.supabase.rest.catalog import Catalog, Relation
-from stack.supabase.rest.errors import ApiError
+from stack.supabase.rest.catalog import Relation
+from stack.supabase.rest.errors import ApiError, left_out
 from stack.supabase.rest.parse import Embed, Select
 from stack.supabase.rest.sql import Builder, identifier, qualified
 
@@ -24,56 +23,47 @@ class Payload:
     keys: tuple[str, ...]
 
 
-def decoded(body: bytes) -> str:
-    """The body as text. Raises PGRST102."""
+def parse_json(body: bytes) -> tuple[str, Any]:
+    """The text in ``body`` and the JSON value in it. Raises PGRST102."""
     try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise ApiError(400, "PGRST102", "Empty or invalid json", f"the body is not UTF-8: {error}") from error
-
-
-def parse_json(text: str) -> Any:
-    """The JSON value in ``text``. Raises PGRST102."""
-    try:
-        return json.loads(text)
+        text = body.decode()
+        return text, json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ApiError(400, "PGRST102", "Empty or invalid json", str(error)) from error
+        raise ApiError("PGRST102", "Empty or invalid json", str(error)) from error
 
 
 def payload(body: bytes, content_type: str, uniform: bool) -> Payload:
-    """Read a body of any accepted type; ``uniform`` demands that every row has the same keys."""
+    """Read a body of an accepted type; ``uniform`` demands that every row has the same keys."""
     kind = content_type.split(";")[0].strip().lower() or "application/json"
-    text = decoded(body)
-    value: Any
-    if kind in ("application/json", "application/vnd.pgrst.array+json", "application/vnd.pgrst.object+json"):
-        value = parse_json(text)
-    elif kind == "text/csv":
-        lines = list(csv.reader(io.StringIO(text)))
-        if lines and any(len(line) != len(lines[0]) for line in lines):
-            raise ApiError(400, "PGRST102", "All lines must have same number of fields")
-        value = [
-            {k: None if v == "NULL" else v for k, v in zip(lines[0], line, strict=True)} for line in lines[1:]
+    if kind == "text/csv":
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8", "replace"))))
+        if any(len(line) != len(lines[0]) for line in lines):
+            raise ApiError("PGRST102", "All lines must have same number of fields")
+        rows = [
+            dict(zip(lines[0], (None if v == "NULL" else v for v in line), strict=True)) for line in lines[1:]
         ]
-        text = json.dumps(value)
-    elif kind == "application/x-www-form-urlencoded":
-        value = dict(parse_qsl(text, keep_blank_values=True))
-        text = json.dumps(value)
-    else:
-        raise ApiError(400, "PGRST102", f"Content-Type not acceptable: {kind}")
+        body = json.dumps(rows).encode()
+    elif kind not in (
+        "application/json",
+        "application/vnd.pgrst.array+json",
+        "application/vnd.pgrst.object+json",
+    ):
+        raise left_out(f"a body of type {kind}")
+    text, value = parse_json(body)
     rows = value if isinstance(value, list) else [value]
     if any(not isinstance(row, dict) for row in rows):
-        raise ApiError(400, "PGRST102", "Empty or invalid json", "expected an object or an array of objects")
-    keys = tuple(rows[0]) if rows else ()
+        raise ApiError("PGRST102", "Empty or invalid json", "expected an object or an array of objects")
     if uniform and any(row.keys() != rows[0].keys() for row in rows):
-        raise ApiError(400, "PGRST102", "All object keys must match")
-    return Payload(text if isinstance(value, list) else f"[{text}]", len(rows), keys)
+        raise ApiError("PGRST102", "All object keys must match")
+    return Payload(
+        text if isinstance(value, list) else f"[{text}]", len(rows), tuple(rows[0]) if rows else ()
+    )
 
 
 @dataclass(frozen=True)
 class Write:
-    """One mutation's statement, without its envelope."""
+    """One mutation's statement, without its envelope; ``returning`` is its RETURNING list."""
 
-    catalog: Catalog
     relation: Relation
     builder: Builder
     returning: str
@@ -103,10 +93,8 @@ class Write:
         if columns:
             names = ", ".join(map(identifier, columns))
             rows = f"({names}) SELECT {names} FROM {self._rows(data, columns, defaults)}"
-        elif data.rows:
-            rows = " DEFAULT VALUES"
         else:
-            rows = f" SELECT * FROM {self.target} WHERE false"
+            rows = " DEFAULT VALUES" if data.rows else f" SELECT * FROM {self.target} WHERE false"
         return f"INSERT INTO {self.target}{rows}{conflict} RETURNING {self.returning}"
 
     def conflict(self, resolution: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
@@ -121,47 +109,38 @@ class Write:
         if resolution == "ignore-duplicates" or not columns:
             return target + "NOTHING"
         assign = ", ".join(f"{identifier(c)} = EXCLUDED.{identifier(c)}" for c in columns)
-        counted = (
-            "set_config('pgrst.updated', (coalesce(nullif(current_setting('pgrst.updated', true), "
-            "'')::int, 0) + 1)::text, true)"
+        before = "coalesce(nullif(current_setting('pgrst.updated', true), '')::int, 0)"
+        return (
+            f"{target}UPDATE SET {assign} WHERE set_config('pgrst.updated', ({before} + 1)::text, true) <> ''"
         )
-        return f"{target}UPDATE SET {assign} WHERE {counted} <> ''"
 
     def check_columns(self, columns: tuple[str, ...]) -> None:
         """Raise PGRST204 for a column that the table has not."""
         for column in columns:
             if column not in self.relation.columns:
-                raise ApiError(
-                    400, "PGRST204",
-                    f"Could not find the '{column}' column of '{self.relation.name}' in the schema cache",
-                )  # fmt: skip
+                where = f"of '{self.relation.name}' in the schema cache"
+                raise ApiError("PGRST204", f"Could not find the '{column}' column {where}")
 
     def _rows(self, data: Payload, columns: tuple[str, ...], defaults: bool) -> str:
         """The body as a row source; with ``defaults``, a key that a row lacks takes its column's default."""
         typed = ", ".join(f"{identifier(c)} {self.relation.columns[c].declared}" for c in columns)
-        body = self.builder.binds.text(data.text)
+        bind, known = self.builder.binds.typed, self.relation.columns
         if not defaults:
-            return f"json_to_recordset({body}::json) AS _({typed})"
-        pairs = ", ".join(
-            f"{self.builder.binds.text(c)}, {self.relation.columns[c].default or 'NULL'}" for c in columns
-        )
-        rows = (
-            f"SELECT jsonb_agg(jsonb_build_object({pairs}) || e) FROM jsonb_array_elements({body}::jsonb) e"
-        )
-        return f"jsonb_to_recordset(({rows})) AS _({typed})"
+            return f"json_to_recordset({bind(data.text, 'json')}) AS _({typed})"
+        pairs = ", ".join(f"{bind(c)}, {known[c].default or 'NULL'}" for c in columns)
+        rows = f"jsonb_agg(jsonb_build_object({pairs}) || e) FROM jsonb_array_elements({bind(data.text, 'jsonb')}) e"
+        return f"jsonb_to_recordset((SELECT {rows})) AS _({typed})"
 
 
-def returning(
-    catalog: Catalog, relation: Relation, builder: Builder, select: Select, extra: tuple[str, ...] = ()
-) -> str:
+def returning(relation: Relation, builder: Builder, select: Select) -> str:
     """The columns that the answer needs, and no others: RETURNING asks for SELECT privilege on each."""
-    needed: dict[str, None] = dict.fromkeys(extra)
+    needed: dict[str, None] = {}
+    table = qualified(relation.schema, relation.name)
     for item in select:
         if isinstance(item, Embed):
             needed.update(dict.fromkeys(pair[0] for pair in builder.link(relation, item).on))
         elif item.field is not None:
-            if item.field.name == "*" or item.field.name not in relation.columns:
-                return f"{qualified(relation.schema, relation.name)}.*"
+            if item.field.name not in relation.columns:  # *, or computed from the whole row
+                return f"{table}.*"
             needed[item.field.name] = None
-    table = qualified(relation.schema, relation.name)
     return ", ".join(f"{table}.{identifier(c)}" for c in needed) or "1 AS one"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.supabase.storage.errors import too_large
+from stack.supabase.storage.errors import StorageError
 
 CHUNK = 256 * 1024
 
@@ -42,7 +42,7 @@ class Store:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > limit:
-                        raise too_large()
+                        raise StorageError("EntityTooLarge")
                     file.write(chunk)
                     digest.update(chunk)
         except BaseException:
@@ -67,10 +67,6 @@ class Store:
         target = self.path(as_version)
         target.parent.mkdir(exist_ok=True)
         os.link(self.path(version), target)
-
-    def discard(self, written: Written) -> None:
-        """Forget what was received."""
-        written.path.unlink(missing_ok=True)
 
     def delete(self, *versions: str | None) -> None:
         """Delete these versions; what is not there is gone already."""

@@ -10,7 +10,6 @@ from stack.supabase.storage.errors import bad_request
 from stack.supabase.storage.objects import listed, stamp
 
 COLUMNS = ("name", "updated_at", "created_at", "last_accessed_at")
-
 # Of every key that begins with the prefix, only its next part: a file if nothing follows, else a folder.
 PARTS = """
 with entry as (
@@ -20,15 +19,17 @@ with entry as (
 (select distinct on (part) part, true as folder, null::text as id, part as name, null::timestamptz as updated_at,
    null::timestamptz as created_at, null::timestamptz as last_accessed_at, null::jsonb as metadata from entry where folder)
 union all select part, folder, id, name, updated_at, created_at, last_accessed_at, metadata from entry where not folder"""
+TREE = f"select case when folder then $2 || part || '/' else name end as whole, p.* from ({PARTS}) p"
+FLAT = """
+select name as whole, name as part, false as folder, id::text, name, updated_at, created_at, last_accessed_at, metadata
+from storage.objects where bucket_id = $1 and starts_with(name, $2) and $3::int is not null"""
 
 
 def _integer(body: dict[str, Any], name: str, default: int, least: int) -> int:
     value = body.get(name, default)
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not str(value).isdecimal() or int(value) < least:
         raise bad_request(f"body/{name} must be >= {least}")
-    return min(value, 2**31)
+    return min(int(value), 2**31)
 
 
 def _sort(body: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, str]:
@@ -53,16 +54,10 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[dict[str, A
     prefix = _text(body, "prefix")
     prefix = prefix + "/" if prefix and not prefix.endswith("/") else prefix
     column, order = _sort(body, COLUMNS)
-    limit, offset = _integer(body, "limit", 100, 1), _integer(body, "offset", 0, 0)
+    limit, offset = min(_integer(body, "limit", 100, 1), 1500), _integer(body, "offset", 0, 0)
     by = f"folder desc, {column} {order}, part {order}" if column != "name" else f'part collate "C" {order}'
-    rows = await db.fetch(
-        f"select * from ({PARTS}) l order by {by} limit $4 offset $5",
-        bucket,
-        prefix + _text(body, "search"),
-        len(prefix) + 1,
-        min(limit, 1500),
-        offset,
-    )
+    sql = f"select * from ({PARTS}) l order by {by} limit $4 offset $5"
+    rows = await db.fetch(sql, bucket, prefix + _text(body, "search"), len(prefix) + 1, limit, offset)
     return [listed({**row, "name": row["part"]}) for row in rows]
 
 
@@ -73,47 +68,30 @@ async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
     after, after_value = "", None
     if cursor := _text(body, "cursor"):
         after, column, order, after_value = _opened(cursor)
-    delimited = bool(body.get("with_delimiter"))
-    if delimited:
-        source = (
-            f"select case when folder then $2 || part || '/' else name end as whole, p.* from ({PARTS}) p"
-        )
-    else:
-        source = (
-            "select name as whole, name as part, false as folder, id::text, name, updated_at, created_at, "
-            "last_accessed_at, metadata "
-            "from storage.objects where bucket_id = $1 and starts_with(name, $2) and $3::int is not null"
-        )
-    sign = ">" if order == "asc" else "<"
     moment = (
-        f"date_trunc('milliseconds', coalesce({column}, 'epoch'))"
-        if column != "name"
-        else "'epoch'::timestamptz"
+        "'epoch'::timestamptz"
+        if column == "name"
+        else f"date_trunc('milliseconds', coalesce({column}, 'epoch'))"
     )
     rows = await db.fetch(
-        f"select * from ({source}) l where $5 = '' or ({moment}, whole collate \"C\") {sign} "
-        "(coalesce($6::text::timestamptz, 'epoch'), $5) "
+        f"select * from ({TREE if body.get('with_delimiter') else FLAT}) l where $5 = '' or ({moment}, whole collate \"C\") "
+        f"{'>' if order == 'asc' else '<'} (coalesce($6::text::timestamptz, 'epoch'), $5) "
         f'order by {moment} {order}, whole collate "C" {order} limit $4',
-        bucket,
-        prefix,
-        len(prefix) + 1,
-        limit + 1,
-        after,
-        after_value,
-    )
+        bucket, prefix, len(prefix) + 1, limit + 1, after, after_value,
+    )  # fmt: skip
     shown = rows[:limit]
-    folders = [
-        {"key": r["whole"].rstrip("/"), **listed({**r, "name": r["whole"]})} for r in shown if r["folder"]
+    entries = [
+        (r["folder"], {"key": r["whole"].rstrip("/"), **listed({**r, "name": r["whole"]})}) for r in shown
     ]
-    objects = [{"key": r["name"], **listed(dict(r))} for r in shown if not r["folder"]]
-    out: dict[str, Any] = {"hasNext": len(rows) > limit, "folders": folders, "objects": objects}
+    out: dict[str, Any] = {
+        "hasNext": len(rows) > limit, "folders": [e for folder, e in entries if folder],
+        "objects": [e for folder, e in entries if not folder],
+    }  # fmt: skip
     if out["hasNext"]:
         last = shown[-1]
         value = stamp(last[column]) if column != "name" else None
-        out["nextCursor"] = base64.b64encode(
-            json.dumps([last["whole"], column, order, value]).encode()
-        ).decode()
-        out["nextCursorKey"] = last["whole"]
+        state = json.dumps([last["whole"], column, order, value]).encode()
+        out |= {"nextCursor": base64.b64encode(state).decode(), "nextCursorKey": last["whole"]}
     return out
 
 
@@ -122,11 +100,7 @@ def _opened(cursor: str) -> tuple[str, str, str, str | None]:
         after, column, order, value = json.loads(base64.b64decode(cursor, validate=True))
     except ValueError as error:
         raise bad_request("Invalid cursor") from error
-    if (
-        column not in COLUMNS
-        or order not in ("asc", "desc")
-        or not isinstance(after, str)
-        or not isinstance(value, str | None)
-    ):
+    known = column in COLUMNS and order in ("asc", "desc")
+    if not known or not isinstance(after, str) or not isinstance(value, str | None):
         raise bad_request("Invalid cursor")
     return after, column, order, value

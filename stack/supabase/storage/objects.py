@@ -11,28 +11,34 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stack.supabase.database import Database
-from stack.supabase.storage.errors import bad_key, no_bucket, no_object
+from stack.supabase.storage.errors import StorageError
 from stack.supabase.storage.files import Store, Written
 from stack.supabase.tokens import Caller
 
 KEY = re.compile(r"[A-Za-z0-9_/!.*'() &$=@;:+,?-]+")
 SEARCH_PATH = "storage, public, extensions"
 COLUMNS = (
-    "id::text, bucket_id, name, owner::text, owner_id, version, metadata, user_metadata, "
-    "created_at, updated_at, last_accessed_at"
+    "name, bucket_id, coalesce(owner::text, '') as owner, coalesce(owner_id, '') as owner_id, version, id::text, "
+    "updated_at, created_at, last_accessed_at, metadata, user_metadata"
+)
+ONE = f"select {COLUMNS} from storage.objects where bucket_id = $1 and name = $2"
+INSERT = (
+    "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
+    "values ($1, $2, $3, $4, $5, $6, $7)"
+)
+OVERWRITE = (
+    " on conflict (bucket_id, name) do update set metadata = excluded.metadata, version = excluded.version, "
+    "user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id"
+)
+MOVE = (
+    "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), "
+    "owner_id = coalesce($6, owner_id) where bucket_id = $1 and name = $2 returning true"
 )
 
 
 def stamp(value: datetime | None) -> str | None:
     """A time as the Storage server prints it: milliseconds, Z."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None
-
-
-def check_key(key: str) -> str:
-    """``key`` if an object may be called so. Raises StorageError."""
-    if not KEY.fullmatch(key) or len(key.encode()) > 1024:
-        raise bad_key(key)
-    return key
 
 
 def owner_of(caller: Caller) -> tuple[str | None, str | None]:
@@ -52,9 +58,23 @@ class New:
     name: str
     caller: Caller
     upsert: bool
-    mime: str
-    cache_control: str
-    user_metadata: dict[str, Any] | None
+    mime: str = ""
+    cache_control: str = ""
+    user_metadata: dict[str, Any] | None = None
+
+    def check_key(self) -> None:
+        """Raise StorageError unless an object may be called so."""
+        if not KEY.fullmatch(self.name) or len(self.name.encode()) > 1024:
+            raise StorageError("InvalidKey", f"Invalid key: {self.name}")
+
+    async def insert(
+        self, db: Any, version: str, metadata: dict[str, Any], extra: dict[str, Any] | None
+    ) -> Any:
+        """The row, made or overwritten."""
+        sql = f"{INSERT}{OVERWRITE if self.upsert else ''} returning {COLUMNS}"
+        return await db.fetchrow(
+            sql, self.bucket, self.name, *owner_of(self.caller), version, metadata, extra
+        )
 
 
 class Objects:
@@ -69,7 +89,7 @@ class Objects:
         async with self.database.as_caller(caller, SEARCH_PATH) as db:
             await db.fetchrow(
                 "select set_config('storage.operation', $1, true), set_config('storage.allow_delete_query', 'true', true)",
-                operation,
+                f"storage.{operation}",
             )
             yield db
 
@@ -78,51 +98,33 @@ class Objects:
         async with self.database.connection() as db:
             row = await db.fetchrow("select * from storage.buckets where id = $1", bucket_id)
         if row is None:
-            raise no_bucket()
+            raise StorageError("NoSuchBucket")
         return row
 
-    async def find(self, caller: Caller | None, bucket: str, name: str, operation: str) -> dict[str, Any]:
+    async def find(
+        self, caller: Caller | None, bucket: str, name: str, operation: str = ""
+    ) -> dict[str, Any]:
         """The object as ``caller`` may see it; None asks as the server itself. Raises StorageError."""
-        sql = f"select {COLUMNS} from storage.objects where bucket_id = $1 and name = $2"
-        if caller is None:
-            async with self.database.connection() as db:
-                row = await db.fetchrow(sql, bucket, name)
-        else:
-            async with self.as_caller(caller, operation) as db:
-                row = await db.fetchrow(sql, bucket, name)
+        asking = self.as_caller(caller, operation) if caller else self.database.connection()
+        async with asking as db:
+            row = await db.fetchrow(ONE, bucket, name)
         if row is None:
-            raise no_object()
+            raise StorageError("NoSuchKey")
         return dict(row)
 
     async def check_upload(self, new: New, operation: str, length: int | None) -> None:
         """Try the insert as the caller and take it back: a policy's refusal comes before any byte is read."""
-        check_key(new.name)
-        owner, owner_id = owner_of(new.caller)
-        on_conflict = (
-            " on conflict (bucket_id, name) do update set metadata = excluded.metadata, user_metadata = "
-            "excluded.user_metadata, "
-            "version = excluded.version, owner = excluded.owner, owner_id = excluded.owner_id"
-        )
-        sql = (
-            "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
-            "values ($1, $2, $3, $4, '1', $5, $6)" + (on_conflict if new.upsert else "")
-        )
+        new.check_key()
         metadata = {"mimetype": new.mime} | ({"contentLength": length} if length is not None else {})
-        async with self._taken_back(new.caller, operation) as db:
-            await db.execute(sql, new.bucket, new.name, owner, owner_id, metadata, new.user_metadata)
-
-    @asynccontextmanager
-    async def _taken_back(self, caller: Caller, operation: str) -> AsyncIterator[Any]:
         try:
-            async with self.as_caller(caller, operation) as db:
-                yield db
+            async with self.as_caller(new.caller, operation) as db:
+                await new.insert(db, "1", metadata, new.user_metadata)
                 raise _Undo
         except _Undo:
             return
 
     async def write(self, new: New, written: Written) -> dict[str, Any]:
         """Make ``written`` the object's content, in one transaction; the former content is deleted after it."""
-        owner, owner_id = owner_of(new.caller)
         version, at = str(uuid.uuid4()), stamp(datetime.now(UTC))
         metadata = {
             "eTag": f'"{written.md5}"', "size": written.size, "mimetype": new.mime, "cacheControl": new.cache_control,
@@ -130,101 +132,53 @@ class Objects:
         }  # fmt: skip
         try:
             self.store.keep(written, version)
+            return await self._put(new, version, metadata, new.user_metadata or {})
+        finally:
+            written.path.unlink(missing_ok=True)
+
+    async def _put(
+        self, new: New, version: str, metadata: dict[str, Any], extra: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Point the row at ``version``, whose bytes lie there already: they go if PostgreSQL refuses, else the old ones."""
+        lock = "select version from storage.objects where bucket_id = $1 and name = $2 for update"
+        try:
             async with self.database.transaction() as db:
-                old = await db.fetchval(
-                    "select version from storage.objects where bucket_id = $1 and name = $2 for update",
-                    new.bucket,
-                    new.name,
-                )
-                row = await db.fetchrow(
-                    "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
-                    "values ($1, $2, $3, $4, $5, $6, $7)"
-                    + (" on conflict (bucket_id, name) do update set metadata = excluded.metadata, "
-                       "version = excluded.version, "
-                       "user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id"
-                       if new.upsert else "")
-                    + f" returning {COLUMNS}",
-                    new.bucket, new.name, owner, owner_id, version, metadata, new.user_metadata or {},
-                )  # fmt: skip
+                old = await db.fetchval(lock, new.bucket, new.name)
+                row = await new.insert(db, version, metadata, extra)
         except BaseException:
             self.store.delete(version)
-            self.store.discard(written)
             raise
         self.store.delete(old)
         return dict(row)
 
-    async def move(
-        self, caller: Caller, bucket: str, source: str, to_bucket: str, target: str
-    ) -> dict[str, Any]:
+    async def move(self, new: New, bucket: str, source: str) -> None:
         """Give an object another name: SELECT and UPDATE policies are asked."""
-        check_key(target)
-        sql = (
-            "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), owner_id "
-            "= coalesce($6, owner_id) "
-            f"where bucket_id = $1 and name = $2 returning {COLUMNS}"
-        )
-        owner, owner_id = owner_of(caller)
-        async with self.as_caller(caller, "storage.object.move") as db:
-            seen = await db.fetchval(
-                "select true from storage.objects where bucket_id = $1 and name = $2", bucket, source
-            )
-            row = await db.fetchrow(sql, bucket, source, target, to_bucket, owner, owner_id) if seen else None
-        if row is None:
-            raise no_object()
-        return dict(row)
+        new.check_key()
+        async with self.as_caller(new.caller, "object.move") as db:
+            values = (bucket, source, new.name, new.bucket, *owner_of(new.caller))
+            if not await db.fetchrow(ONE, bucket, source) or not await db.fetchval(MOVE, *values):
+                raise StorageError("NoSuchKey")
 
     async def copy(self, new: New, bucket: str, source: str, copy_metadata: bool) -> dict[str, Any]:
         """A second object with the same bytes: SELECT on the source and INSERT (UPDATE to overwrite) are asked."""
-        check_key(new.name)
-        found = await self.find(new.caller, bucket, source, "storage.object.copy")
-        metadata = dict(found["metadata"] or {})
+        found = await self.find(new.caller, bucket, source, "object.copy")
+        metadata = {**(found["metadata"] or {}), "lastModified": stamp(datetime.now(UTC))}
         if not copy_metadata:
-            metadata |= {
-                "mimetype": new.mime or metadata.get("mimetype"),
-                "cacheControl": new.cache_control or metadata.get("cacheControl"),
-            }
-        await self.check_upload(new, "storage.object.copy", metadata.get("size"))
+            chosen = {"mimetype": new.mime, "cacheControl": new.cache_control}
+            metadata |= {name: value for name, value in chosen.items() if value}
+        await self.check_upload(new, "object.copy", metadata.get("size"))
         version = str(uuid.uuid4())
-        metadata["lastModified"] = stamp(datetime.now(UTC))
-        owner, owner_id = owner_of(new.caller)
-        user_metadata = found["user_metadata"] if copy_metadata else new.user_metadata
         try:
             self.store.duplicate(found["version"], version)
-            async with self.database.transaction() as db:
-                old = await db.fetchval(
-                    "select version from storage.objects where bucket_id = $1 and name = $2 for update",
-                    new.bucket,
-                    new.name,
-                )
-                row = await db.fetchrow(
-                    "insert into storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata) "
-                    "values ($1, $2, $3, $4, $5, $6, $7) on conflict (bucket_id, name) do update set "
-                    "metadata = excluded.metadata, "
-                    f"version = excluded.version, user_metadata = excluded.user_metadata returning {COLUMNS}",
-                    new.bucket,
-                    new.name,
-                    owner,
-                    owner_id,
-                    version,
-                    metadata,
-                    user_metadata,
-                )
         except FileNotFoundError as error:
-            raise no_object() from error
-        except BaseException:
-            self.store.delete(version)
-            raise
-        self.store.delete(old)
-        return dict(row)
+            raise StorageError("NoSuchKey") from error
+        return await self._put(new, version, metadata, found["user_metadata"] if copy_metadata else None)
 
     async def remove(self, caller: Caller, bucket: str, names: list[str]) -> list[dict[str, Any]]:
         """Delete those that the caller may delete, and answer with them."""
-        async with self.as_caller(caller, "storage.object.delete_many") as db:
-            rows = await db.fetch(
-                f"delete from storage.objects where bucket_id = $1 and name = any($2) returning {COLUMNS}",
-                bucket,
-                names,
-            )
+        sql = f"delete from storage.objects where bucket_id = $1 and name = any($2) returning {COLUMNS}"
+        async with self.as_caller(caller, "object.delete_many") as db:
+            rows = await db.fetch(sql, bucket, names)
         self.store.delete(*(row["version"] for row in rows))
         return [dict(row) for row in rows]
 
@@ -234,16 +188,11 @@ class _Undo(Exception):
 
 
 def full(row: dict[str, Any]) -> dict[str, Any]:
-    """An object as move, copy and remove answer with it."""
-    return {
-        "name": row["name"], "bucket_id": row["bucket_id"], "owner": row["owner"] or "", "owner_id": row["owner_id"] or "",
-        "version": row["version"], "id": row["id"], "updated_at": stamp(row["updated_at"]),
-        "created_at": stamp(row["created_at"]), "last_accessed_at": stamp(row["last_accessed_at"]),
-        "metadata": row["metadata"], "user_metadata": row["user_metadata"],
-    }  # fmt: skip
+    """An object as copy and remove answer with it."""
+    return {name: stamp(value) if name.endswith("_at") else value for name, value in row.items()}
 
 
 def listed(row: dict[str, Any]) -> dict[str, Any]:
     """An object, or a folder with nulls, as lists show it."""
-    times = {k: stamp(row[k]) for k in ("updated_at", "created_at", "last_accessed_at")}
-    return {"name": row["name"], "id": row["id"], **times, "metadata": row["metadata"]}
+    names = ("name", "id", "updated_at", "created_at", "last_accessed_at", "metadata")
+    return full({name: row[name] for name in names})

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from stack.supabase.http import Request, Response
-from stack.supabase.storage.errors import StorageError, no_object
+from stack.supabase.storage.errors import StorageError
 from stack.supabase.storage.files import Store
 
 
@@ -28,7 +28,7 @@ def asset(
         metadata.get("lastModified") or row["updated_at"].isoformat(),
     )
     if not version or not store.path(version).exists():
-        raise no_object()
+        raise StorageError("NoSuchKey")
     headers = {
         "accept-ranges": "bytes", "content-type": _type(metadata.get("mimetype")), "etag": metadata.get("eTag", ""),
         "x-robots-tag": "none", "last-modified": http_date(modified),
@@ -77,7 +77,5 @@ def _range(request: Request, size: int) -> tuple[int, int] | None:
     else:
         start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
     if start > end or start >= size:
-        raise StorageError(
-            416, "InvalidRange", "The requested range is not satisfiable", "InvalidRange", http=416
-        )
+        raise StorageError("InvalidRange", http=416)
     return start, end

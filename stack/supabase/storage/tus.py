@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stack.supabase.http import ClientGone, Request, Response
-from stack.supabase.storage.body import base64_text, check_mime
-from stack.supabase.storage.errors import StorageError, too_large
-from stack.supabase.storage.objects import New, Objects, check_key
+from stack.supabase.http import Request, Response
+from stack.supabase.storage.body import base64_text, check_mime, json_object
+from stack.supabase.storage.call import Call
+from stack.supabase.storage.errors import StorageError, left_out
+from stack.supabase.storage.objects import New, Objects
 from stack.supabase.tokens import Caller
 
 HEADERS = (
@@ -24,7 +25,11 @@ HEADERS = (
     "Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Requested-With, "
     "X-Forwarded-Host, X-Forwarded-Proto, Forwarded, "
 )
-PLAIN = "text/plain;charset=UTF-8"
+COMMON = {
+    "tus-resumable": "1.0.0", "access-control-allow-origin": "*", "access-control-expose-headers": HEADERS.strip(),
+}  # fmt: skip
+PLAIN = {"content-type": "text/plain;charset=UTF-8"}
+PART = "application/offset+octet-stream"
 MAX_METADATA = 64 * 1024
 
 
@@ -35,13 +40,12 @@ class Upload:
     bucket: str
     name: str
     version: str
-    size: int | None
+    size: int
     mime: str
     cache_control: str
     user_metadata: dict[str, Any] | None
     metadata_header: str
     upsert: bool
-    claims: dict[str, Any]
     expires: float
 
     @property
@@ -53,135 +57,54 @@ class Upload:
             .rstrip("=")
         )
 
+    def new(self, caller: Caller) -> New:
+        """The object that it is to become."""
+        return New(
+            self.bucket, self.name, caller, self.upsert, self.mime, self.cache_control, self.user_metadata
+        )
 
-class TusError(StorageError):
-    """TUS answers with the true status and a plain text."""
+
+def _error(status: int, message: str, code: str = "TusError") -> StorageError:
+    return StorageError(code, f"{message}\n", status, http=status)
 
 
 class Tus:
-    """The resumable part of the Storage wire."""
+    """The resumable part of the Storage wire: uploads at ``url``, kept for ``kept_s`` seconds."""
 
-    def __init__(self, objects: Objects, url: str, size_limit: int, kept_s: int) -> None:
-        self._objects, self._url, self._limit, self._kept_s = objects, url, size_limit, kept_s
+    def __init__(self, objects: Objects, url: str, kept_s: int) -> None:
+        self._objects, self._url, self._kept_s = objects, f"{url}/storage/v1/upload/resumable", kept_s
         self._folder = objects.store.resumable
         self._busy: set[str] = set()
 
-    def options(self) -> Response:
-        """What the server can do."""
-        return self._answer(204, {
-            "tus-version": "1.0.0", "tus-max-size": str(self._limit),
-            "tus-extension": "creation,creation-with-upload,creation-defer-length,termination,expiration",
-            "access-control-allow-headers": HEADERS + "Authorization, X-Upsert, Upload-Expires, ApiKey, x-signature",
-            "access-control-allow-methods": "POST, HEAD, PATCH, OPTIONS, DELETE", "access-control-max-age": "86400",
-        })  # fmt: skip
+    async def handle(self, call: Call, upload_id: str) -> Response:
+        """Answer one request. Raises StorageError."""
+        method = call.request.method
+        if method == "OPTIONS":
+            return self._options(call)
+        if (
+            upload_id == "sign"
+            or upload_id.startswith("sign/")
+            or "upload-defer-length" in call.request.headers
+        ):
+            raise left_out("a signed or unmeasured resumable upload")
+        if method == "HEAD" and upload_id:
+            return self._head(self._find(upload_id))
+        upload, who = self._find(upload_id) if upload_id else None, call.who
+        if method in ("POST", "PATCH") and call.request.headers.get("tus-resumable") != "1.0.0":
+            raise _error(412, "Tus-Resumable Required")
+        if upload is None and method == "POST":
+            return await self._create(call, who)
+        if upload is not None and method == "PATCH":
+            return await self._patch(call.request, upload, who)
+        if upload is not None and method == "DELETE":
+            await self._objects.check_upload(upload.new(who), "tus.upload.delete", upload.size)
+            self._forget(upload.version)
+            return Response(204, b"", dict(COMMON))
+        raise _error(404, "The file for this url was not found")
 
-    async def create(self, request: Request, caller: Caller, upsert: bool, signed: bool) -> Response:
-        """POST: begin an upload, perhaps with its first bytes."""
-        self._check_version(request)
-        header = request.headers.get("upload-metadata", "")
-        given = _metadata(header)
-        bucket = await self._objects.bucket(given.get("bucketName", ""))
-        name = check_key(given.get("objectName", ""))
-        size = self._declared(request, bucket)
-        mime = given.get("contentType") or "application/octet-stream"
-        check_mime(mime, bucket["allowed_mime_types"])
-        cache = (
-            f"max-age={given['cacheControl']}"
-            if re.fullmatch(r"-?\d+", given.get("cacheControl", ""))
-            else "no-cache"
-        )
-        shown = _header({**given, "cacheControl": cache})
-        upload = Upload(
-            bucket["id"],
-            name,
-            str(uuid.uuid4()),
-            size,
-            mime,
-            cache,
-            _json(given.get("metadata", "")),
-            shown,
-            upsert,
-            caller.claims,
-            time.time() + self._kept_s,
-        )
-        if not signed:
-            await self._objects.check_upload(self._new(upload, caller), "storage.tus.upload.create", size)
-        self._path(upload).touch()
-        self._remember(upload)
-        location = f"{self._url}/storage/v1/upload/resumable/{'sign/' if signed else ''}{upload.id}"
-        headers = {
-            "content-type": PLAIN,
-            "location": location,
-            "upload-expires": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires)),
-        }
-        offset = 0
-        if request.headers.get("content-type", "").startswith("application/offset+octet-stream"):
-            offset = await self._append(request, upload, bucket)
-            headers["upload-offset"] = str(offset)
-        if size is not None and offset == size:
-            await self._finish(upload, caller)
-            headers["tus-complete"] = "1"
-        return self._answer(201, headers)
-
-    async def head(self, upload: Upload) -> Response:
-        """HEAD: how far it is."""
-        headers = {
-            "content-type": PLAIN,
-            "cache-control": "no-store",
-            "upload-metadata": upload.metadata_header,
-        }
-        headers["upload-offset"] = str(self._path(upload).stat().st_size)
-        if upload.size is None:
-            headers["upload-defer-length"] = "1"
-        else:
-            headers["upload-length"] = str(upload.size)
-        return self._answer(200, headers)
-
-    async def patch(self, request: Request, upload: Upload, caller: Caller, signed: bool) -> Response:
-        """PATCH: more bytes, at the offset where the server stands."""
-        self._check_version(request)
-        if not request.headers.get("content-type", "").startswith("application/offset+octet-stream"):
-            raise TusError(
-                415,
-                "TusError",
-                "Content-Type must be application/offset+octet-stream\n",
-                "TusError",
-                http=415,
-            )
-        if upload.id in self._busy:
-            raise TusError(
-                423, "TusError", "Upload is locked by another request\n", "ResourceLocked", http=423
-            )
-        bucket = await self._objects.bucket(upload.bucket)
-        new = self._new(upload, caller)
-        if not signed:
-            await self._objects.check_upload(new, "storage.tus.upload.part", upload.size)
-        if request.headers.get("upload-offset") != str(self._path(upload).stat().st_size):
-            raise TusError(409, "TusError", "Upload-Offset conflict\n", "TusError", http=409)
-        if upload.size is None and "upload-length" in request.headers:
-            upload.size = self._declared(request, bucket)
-            self._remember(upload)
-        offset = await self._append(request, upload, bucket)
-        headers = {"upload-offset": str(offset)}
-        if upload.size is not None and offset == upload.size:
-            await self._finish(upload, caller)
-            headers["tus-complete"] = "1"
-        return self._answer(204, headers)
-
-    async def delete(self, upload: Upload, caller: Caller) -> Response:
-        """DELETE: give it up."""
-        await self._objects.check_upload(self._new(upload, caller), "storage.tus.upload.delete", upload.size)
-        self._forget(upload.version)
-        return self._answer(204, {})
-
-    def find(self, upload_id: str) -> Upload:
-        """The upload at this address. Raises TusError 404 if it is unknown, done or expired."""
-        version = base64_text(upload_id.replace("-", "+").replace("_", "/")).rpartition("/")[2]
-        with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-            upload = Upload(**json.loads((self._folder / f"{uuid.UUID(version)}.json").read_text()))
-            if upload.expires > time.time() and upload.id == upload_id:
-                return upload
-        raise TusError(404, "TusError", "The file for this url was not found\n", "TusError", http=404)
+    def refused(self, error: StorageError) -> Response:
+        """An error as TUS clients read it: the true status and a plain text."""
+        return Response(error.true_status, error.message.encode(), COMMON | PLAIN)
 
     def sweep(self) -> None:
         """Delete what expired."""
@@ -190,126 +113,108 @@ class Tus:
                 if json.loads(note.read_text())["expires"] < time.time():
                     self._forget(note.stem)
 
-    async def _append(self, request: Request, upload: Upload, bucket: Any) -> int:
+    def _options(self, call: Call) -> Response:
+        return Response(204, b"", {
+            **COMMON, "tus-version": "1.0.0", "tus-max-size": str(call.limit),
+            "tus-extension": "creation,creation-with-upload,creation-defer-length,termination,expiration",
+            "access-control-allow-headers": HEADERS + "Authorization, X-Upsert, Upload-Expires, ApiKey, x-signature",
+            "access-control-allow-methods": "POST, HEAD, PATCH, OPTIONS, DELETE", "access-control-max-age": "86400",
+        })  # fmt: skip
+
+    async def _create(self, call: Call, who: Caller) -> Response:
+        """POST: begin an upload, perhaps with its first bytes."""
+        request, given = call.request, _metadata(call.request.headers.get("upload-metadata", ""))
+        bucket = await self._objects.bucket(given.get("bucketName", ""))
+        length = request.headers.get("upload-length", "")
+        if not re.fullmatch(r"\d{1,15}", length):
+            raise _error(400, "Upload-Length header required")
+        if int(length) > call.limit_of(bucket):
+            raise _error(413, "Maximum size exceeded", "EntityTooLarge")
+        mime = given.get("contentType") or "application/octet-stream"
+        check_mime(mime, bucket["allowed_mime_types"])
+        age = given.get("cacheControl", "")
+        cache = f"max-age={age}" if re.fullmatch(r"-?\d+", age) else "no-cache"
+        pairs = {**given, "cacheControl": cache}.items()
+        header = ",".join(f"{quote(k)} {base64.b64encode(v.encode()).decode()}" for k, v in pairs)
+        upload = Upload(
+            bucket["id"], given.get("objectName", ""), str(uuid.uuid4()), int(length), mime, cache,
+            json_object(given.get("metadata", "")), header, call.upsert, time.time() + self._kept_s,
+        )  # fmt: skip
+        await self._objects.check_upload(upload.new(who), "tus.upload.create", upload.size)
+        self._path(upload).touch()
+        self._note(upload.version).with_suffix(".new").write_text(json.dumps(asdict(upload)))
+        self._note(upload.version).with_suffix(".new").rename(self._note(upload.version))
+        expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires))
+        headers = {**COMMON, **PLAIN, "location": f"{self._url}/{upload.id}", "upload-expires": expires}
+        if request.headers.get("content-type", "").startswith(PART):
+            headers |= await self._append(request, upload, who)
+        elif upload.size == 0:
+            headers |= await self._finish(upload, who)
+        return Response(201, b"", headers)
+
+    def _head(self, upload: Upload) -> Response:
+        """HEAD: how far it is."""
+        offset = str(self._path(upload).stat().st_size)
+        headers = {
+            "cache-control": "no-store",
+            "upload-metadata": upload.metadata_header,
+            "upload-offset": offset,
+        }
+        return Response(200, b"", {**COMMON, **PLAIN, **headers, "upload-length": str(upload.size)})
+
+    async def _patch(self, request: Request, upload: Upload, who: Caller) -> Response:
+        """PATCH: more bytes, at the offset where the server stands."""
+        if not request.headers.get("content-type", "").startswith(PART):
+            raise _error(415, f"Content-Type must be {PART}")
+        if upload.id in self._busy:
+            raise _error(423, "Upload is locked by another request", "ResourceLocked")
+        await self._objects.check_upload(upload.new(who), "tus.upload.part", upload.size)
+        if request.headers.get("upload-offset") != str(self._path(upload).stat().st_size):
+            raise _error(409, "Upload-Offset conflict")
+        return Response(204, b"", COMMON | await self._append(request, upload, who))
+
+    async def _append(self, request: Request, upload: Upload, who: Caller) -> dict[str, str]:
         """Write what comes. A client that leaves keeps what arrived: that is the protocol's purpose."""
-        limit = (
-            min(self._limit, bucket["file_size_limit"] or self._limit) if upload.size is None else upload.size
-        )
         self._busy.add(upload.id)
         try:
             with self._path(upload).open("ab", buffering=0) as file:
                 async for chunk in request.stream():
-                    if file.tell() + len(chunk) > limit:
-                        file.truncate(min(file.tell(), limit))
-                        if upload.size is None:
-                            self._forget(upload.version)
-                            raise TusError(
-                                413, "TusError", "Maximum size exceeded\n", "EntityTooLarge", http=413
-                            )
-                        raise TusError(
-                            400, "TusError", "Upload exceeds its Upload-Length\n", "TusError", http=400
-                        )
+                    if file.tell() + len(chunk) > upload.size:
+                        raise _error(400, "Upload exceeds its Upload-Length")
                     file.write(chunk)
-                return file.tell()
-        except ClientGone:
-            raise
+                offset = file.tell()
         finally:
             self._busy.discard(upload.id)
+        done = await self._finish(upload, who) if offset == upload.size else {}
+        return {"upload-offset": str(offset), **done}
 
-    async def _finish(self, upload: Upload, caller: Caller) -> None:
-        written = self._objects.store.adopt(self._path(upload))
-        await self._objects.write(self._new(upload, caller), written)
+    async def _finish(self, upload: Upload, who: Caller) -> dict[str, str]:
+        await self._objects.write(upload.new(who), self._objects.store.adopt(self._path(upload)))
         self._forget(upload.version)
+        return {"tus-complete": "1"}
 
-    def _new(self, upload: Upload, caller: Caller) -> New:
-        return New(
-            upload.bucket,
-            upload.name,
-            caller,
-            upload.upsert,
-            upload.mime,
-            upload.cache_control,
-            upload.user_metadata,
-        )
-
-    def _declared(self, request: Request, bucket: Any) -> int | None:
-        text = request.headers.get("upload-length", "")
-        if not text and request.headers.get("upload-defer-length") == "1":
-            return None
-        if not text.isdigit() or len(text) > 15:
-            raise TusError(
-                400,
-                "TusError",
-                "Upload-Length or Upload-Defer-Length header required\n",
-                "TusError",
-                http=400,
-            )
-        limit = (
-            min(self._limit, bucket["file_size_limit"])
-            if bucket["file_size_limit"] is not None
-            else self._limit
-        )
-        if int(text) > limit:
-            error = too_large()
-            raise TusError(413, "TusError", "Maximum size exceeded\n", error.code, http=413)
-        return int(text)
-
-    def _check_version(self, request: Request) -> None:
-        if request.headers.get("tus-resumable") != "1.0.0":
-            raise TusError(412, "TusError", "Tus-Resumable Required\n", "TusError", http=412)
+    def _find(self, upload_id: str) -> Upload:
+        """The upload at this address. Raises StorageError 404 if it is unknown, done or expired."""
+        version = base64_text(upload_id.replace("-", "+").replace("_", "/")).rpartition("/")[2]
+        with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+            upload = Upload(**json.loads(self._note(str(uuid.UUID(version))).read_text()))
+            if upload.expires > time.time() and upload.id == upload_id:
+                return upload
+        raise _error(404, "The file for this url was not found")
 
     def _path(self, upload: Upload) -> Path:
         return self._folder / upload.version
 
-    def _remember(self, upload: Upload) -> None:
-        note = self._folder / f"{upload.version}.json"
-        fresh = note.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(upload)))
-        fresh.rename(note)
+    def _note(self, version: str) -> Path:
+        return self._folder / f"{version}.json"
 
     def _forget(self, version: str) -> None:
-        (self._folder / f"{version}.json").unlink(missing_ok=True)
+        self._note(version).unlink(missing_ok=True)
         (self._folder / version).unlink(missing_ok=True)
-
-    def _answer(self, status: int, headers: dict[str, str]) -> Response:
-        return Response(status, b"", {
-            "tus-resumable": "1.0.0", "access-control-allow-origin": "*",
-            "access-control-expose-headers": HEADERS.strip(), **headers
-        })  # fmt: skip
-
-
-def plain(error: StorageError) -> Response:
-    """An error as TUS clients read it."""
-    headers = {
-        "tus-resumable": "1.0.0",
-        "content-type": "text/plain;charset=UTF-8",
-        "access-control-allow-origin": "*",
-    }
-    return Response(
-        error.true_status,
-        error.message.encode(),
-        {**headers, "access-control-expose-headers": HEADERS.strip()},
-    )
 
 
 def _metadata(header: str) -> dict[str, str]:
     if len(header) > MAX_METADATA:
-        raise TusError(400, "TusError", "Upload-Metadata is invalid\n", "TusError", http=400)
+        raise _error(400, "Upload-Metadata is invalid")
     pairs = (pair.strip().partition(" ") for pair in header.split(",") if pair.strip())
     return {name: base64_text(value.strip()) for name, _, value in pairs}
-
-
-def given(request: Request) -> dict[str, str]:
-    """The pairs of the Upload-Metadata header."""
-    return _metadata(request.headers.get("upload-metadata", ""))
-
-
-def _header(values: dict[str, str]) -> str:
-    return ",".join(f"{quote(k)} {base64.b64encode(v.encode()).decode()}" for k, v in values.items())
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(text)
-        return value if isinstance(value, dict) else None
-    return None

@@ -201,6 +201,8 @@ def gateway(
         try:
             one.start()
             yield one
-        finally:
-            code = one.stop()
-            assert code == 0, f"the gateway left with {code}: {one.log()[-2000:]}"
+        except BaseException:
+            one.stop()
+            raise
+        code = one.stop()
+        assert code == 0, f"the gateway left with {code}: {one.log()[-2000:]}"

@@ -121,8 +121,6 @@ def test_embedding_in_every_direction(raw: httpx.Client, shelf: dict[str, Any]) 
     author = get(raw, f"authors?id=eq.{shelf['author']}&select=name,books!books_author_id_fkey(pages)"
                  "&books.order=pages.desc&books.limit=2&books.pages=lt.90").json()  # fmt: skip
     assert author == [{"name": "Jane", "books": [{"pages": 80}, {"pages": 70}]}]
-    spread = get(raw, f"{book}&select=pages,...authors!author_id(author:name)").json()
-    assert spread == [{"pages": 10, "author": "Jane"}]
 
 
 def test_inner_and_null_embeds_filter_their_parent(raw: httpx.Client, shelf: dict[str, Any]) -> None:
@@ -130,11 +128,6 @@ def test_inner_and_null_embeds_filter_their_parent(raw: httpx.Client, shelf: dic
     assert pages(raw, shelf, "select=pages,labels!inner()&labels.label=eq.blue") == [1, 2]
     assert pages(raw, shelf, "select=pages,covers()&covers=not.is.null") == [1]
     assert len(pages(raw, shelf, "select=pages,covers()&covers=is.null")) == 9
-    response = get(
-        raw,
-        f"books?author_id=eq.{shelf['author']}&select=pages,covers(colour)&order=covers(colour).nullslast,pages&limit=1",
-    )
-    assert response.json()[0]["covers"] == {"colour": "green"}
 
 
 def test_an_ambiguous_or_unknown_embed_is_explained(raw: httpx.Client) -> None:
@@ -167,17 +160,13 @@ def test_counts_ranges_and_their_statuses(raw: httpx.Client, shelf: dict[str, An
     assert inner.headers["content-range"] == "0-0/1"
 
 
-def test_single_object_csv_and_stripped_nulls(raw: httpx.Client, shelf: dict[str, Any]) -> None:
+def test_single_object_and_csv(raw: httpx.Client, shelf: dict[str, Any]) -> None:
     single = "application/vnd.pgrst.object+json"
     one = get(raw, f"books?id=eq.{shelf['ids'][0]}&select=pages,editor_id", accept=single)
     assert (one.json(), one.headers["content-type"]) == (
         {"pages": 10, "editor_id": None},
         f"{single}; charset=utf-8",
     )
-    bare = get(
-        raw, f"books?id=eq.{shelf['ids'][0]}&select=pages,editor_id", accept=f"{single};nulls=stripped"
-    )
-    assert bare.json() == {"pages": 10}
     many = get(raw, f"books?author_id=eq.{shelf['author']}", accept=single)
     assert (many.status_code, many.json()["code"], many.json()["details"]) == (
         406,
@@ -197,10 +186,6 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
     title = f"w {ada.id}"
     silent = http.post(books, json={"author_id": ada.id, "title": f"{title} 1"})
     assert (silent.status_code, silent.content) == (201, b"")
-    located = http.post(
-        books, json={"author_id": ada.id, "title": f"{title} 2"}, headers={"prefer": "return=headers-only"}
-    )
-    assert located.headers["location"].startswith("/books?id=eq.")
     many = http.post(
         f"{books}?columns=author_id,title,pages&select=title,pages",
         headers={"prefer": "return=representation,missing=default"},
@@ -214,7 +199,7 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
     changed = http.patch(
         f"{books}?title=like.{title}*&pages=eq.100", json={"pages": 7}, headers={"prefer": "count=exact"}
     )
-    assert (changed.status_code, changed.headers["content-range"]) == (204, "0-2/3")
+    assert (changed.status_code, changed.headers["content-range"]) == (204, "0-1/2")
     capped = http.patch(
         f"{books}?author_id=eq.{ada.id}",
         json={"pages": 8},
@@ -238,8 +223,21 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
     )
     assert csv.status_code == 201, csv.text
     assert http.get(f"{books}?title=eq.{title} csv&select=pages").json() == [{"pages": None}]
-    form = http.post(books, data={"author_id": ada.id, "title": f"{title} form"})
-    assert form.status_code == 201, form.text
+
+
+def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
+    books, single = f"{REST}/books", "application/vnd.pgrst.object+json;nulls=stripped"
+    answers = [
+        raw.get(f"{books}?select=pages,...authors!author_id(name)"),
+        raw.get(f"{books}?select=pages,covers(colour)&order=covers(colour)"),
+        raw.get(books, headers={"accept": single}),
+        raw.put(f"{books}?id=eq.1", json={"id": 1}),
+        raw.post(books, json={}, headers={"prefer": "return=headers-only"}),
+        raw.post(books, data={"title": "form"}),
+        raw.post(f"{REST}/rpc/echo", content=b"x", headers={"content-type": "text/plain"}),
+        raw.get(f"{REST}/"),
+    ]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 8
 
 
 def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None:
@@ -260,14 +258,6 @@ def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None
     assert (ignored.status_code, ignored.json()) == (201, [])
     clash = ada.http.post(f"{REST}/books", json=body)
     assert (clash.status_code, clash.json()["code"]) == (409, "23505")
-    identity = second.json()[0]["id"]
-    put = ada.http.put(
-        f"{REST}/books?id=eq.{identity}",
-        json={**body, "id": identity, "pages": 4},
-        headers={"prefer": "return=representation"},
-    )
-    assert (put.status_code, put.json()[0]["pages"]) == (200, 4), put.text
-    assert ada.http.put(f"{REST}/books?pages=eq.4", json=body).json()["code"] == "PGRST105"
 
 
 def test_row_level_security_denies_silently_and_loudly(
@@ -335,7 +325,6 @@ def test_schema_headers_and_unknown_relations(raw: httpx.Client) -> None:
     assert get(raw, "nope").json()["code"] == "PGRST205"
     assert get(raw, "books?nope=eq.1").json()["code"] == "42703"
     assert get(raw, "books?select=pages.sum()").json()["code"] == "PGRST123"
-    assert "books" in get(raw, "").json()["definitions"]
 
 
 def test_the_schema_cache_follows_the_database(gateway: engine.Gateway, root: httpx.Client) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import string
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,7 +26,10 @@ from tests.stack.supabase import engine
 
 REST, AUTH, STORAGE = "/rest/v1", "/auth/v1", "/storage/v1"
 FUZZ = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=int(os.environ.get("ASSAY_FUZZ_EXAMPLES", "25")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -94,8 +99,12 @@ def every(gateway: engine.Gateway) -> Iterator[httpx.Client]:
         yield client
 
 
+statuses: Counter[int] = Counter()
+
+
 def sane(response: httpx.Response) -> None:
     """Never an unexpected failure, and an error that says what is wrong."""
+    statuses[response.status_code] += 1
     assert response.status_code < 500 or response.status_code == 501, (
         f"{response.request.url}: {response.text}"
     )
@@ -324,6 +333,22 @@ def test_clients_that_leave_leak_nothing(gateway: engine.Gateway, every: httpx.C
     while len([c for c in process.net_connections("tcp") if c.laddr.port == gateway.port and c.raddr]) > 1:
         continue
     assert sum(1 for c in process.net_connections("unix")) < 60
+
+
+def test_nothing_is_left_of_all_that(gateway: engine.Gateway, every: httpx.Client) -> None:
+    process = psutil.Process(gateway.process.pid if gateway.process else 0)
+    while connections(gateway):
+        continue
+    print(
+        f"{sum(statuses.values())} requests: {dict(sorted(statuses.items()))}; {process.num_fds()} descriptors"
+    )
+    assert process.num_fds() < 100
+    assert list((gateway.folder / "storage/tmp").iterdir()) == []
+    assert "Traceback" not in gateway.log()
+    with psycopg.connect(gateway.postgres.dsn("supabase_admin")) as db:
+        rows = db.execute("select version from storage.objects").fetchall()
+    kept_files = {p.name for p in (gateway.folder / "storage/objects").rglob("*") if p.is_file()}
+    assert kept_files == {row[0] for row in rows}
 
 
 async def hammer(url: str, key: str, stop: asyncio.Event, seen: dict[int, int]) -> None:
