@@ -186,8 +186,8 @@ def test_content(run: Run, services: Services, ledger: Ledger, place: Place, wit
     service=PLATFORM,
     capability="platform.api",
 )
-def test_health(services: Services, witness: Witness) -> None:
-    """Each of the eleven is named, well, and took some time."""
+def test_health(services: Services, actor: NewActor, witness: Witness) -> None:
+    """Each of the eleven is named and well, by a platform that knows whom Supabase knows and nobody else."""
     answer = services.platform.call("GET", "/api/health")
     health = answer.expect(200, claim="the platform says that it is well").json(dict)
     names = {
@@ -213,6 +213,14 @@ def test_health(services: Services, witness: Witness) -> None:
         .json(dict)
     )
     expect_equal(health["version"], version["version"], "both say the same version", service=PLATFORM)
+    person = actor()
+    known = services.platform.call("GET", "/api/me", token=person.access_token)
+    expect_equal(
+        (known.status, known.json(dict).get("id")),
+        (200, person.id),
+        "what says so is the platform, which knows the person whom Supabase made just now",
+        service=PLATFORM,
+    )
     direct = eventually(
         lambda: services.auth.port.request("GET", "/health"),
         until=lambda a: a.status == 200,
