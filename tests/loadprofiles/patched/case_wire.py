@@ -10,7 +10,7 @@ from core.permit import Action, Permit
 from fixtures.wire import HttpPort
 from loadprofiles.engine import ClosedUser
 from scenarios import api
-from scenarios.api import account, analytics, content, database, files
+from scenarios.api import account, analytics, content, database, files, telemetry
 from scenarios.api.place import Place
 from tests.loadprofiles.patched.helpers import read_request
 
@@ -40,6 +40,10 @@ JOURNEYS = {
     "files.complete": lambda port, place: files.complete(port, place, TOKEN, "u", sha256="00"),
     "files.content": lambda port, place: files.content(port, place, TOKEN, "f/1"),
     "files.remove": lambda port, place: files.remove(port, place, TOKEN, "f"),
+    "telemetry.error": lambda port, place: telemetry.error(port, place, b'{"dsn": "d"}\n{}'),
+    "telemetry.view": lambda port, place: telemetry.view(port, place, "/api/v2/rum?a=b&c=%C3%BC", b"{}\n{}"),
+    "telemetry.page_view": lambda port, place: telemetry.page_view(port, place, "ü %s", "1.2"),
+    "telemetry.tracked": lambda port, place: telemetry.tracked(port, place, {"event": "ü &"}),
 }
 
 
