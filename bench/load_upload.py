@@ -1,6 +1,6 @@
 """Uploading 100 MB files to one S3 server: the upload profile's streaming parts against boto3's default transfer.
 
-    python bench/load_upload.py [--files 1,4,20] [--rounds 3]
+    python -m bench.load_upload [--files 1,4,20] [--rounds 3]
 
 Both send to the embedded target's R2 by its S3 API, in multipart uploads of 8 MiB parts, so many files at once; rounds
 are interleaved. boto3 is `upload_file` with its defaults (10 threads a file) from one file on disk. Printed: MB/s from
@@ -20,8 +20,6 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from core import target as targets
 from fixtures import embedded
@@ -78,7 +76,7 @@ def by_profile(count: int, folder: str) -> dict[str, float]:
         "-m",
         "locust",
         "-f",
-        str(ROOT / "bench" / "load_upload_user.py"),
+        str(ROOT / "bench" / "uploads" / "sender.py"),
         "--headless",
     ]
     command += ["-u", str(count), "-r", "100", "-t", "300s", "--only-summary", "--loglevel", "ERROR"]
@@ -129,7 +127,15 @@ def main() -> None:
             found: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
             for number in range(options.rounds):
                 for tool in list(TOOLS)[:: 1 if number % 2 else -1]:
-                    command = [sys.executable, __file__, "--child", tool, "--files", str(count)]
+                    command = [
+                        sys.executable,
+                        "-m",
+                        "bench.load_upload",
+                        "--child",
+                        tool,
+                        "--files",
+                        str(count),
+                    ]
                     done = subprocess.run(
                         command,
                         env={**os.environ, **stack.variables},

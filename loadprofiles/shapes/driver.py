@@ -11,7 +11,7 @@ from locust import LoadTestShape
 
 from loadprofiles import shapes
 from loadprofiles.shapes.knee import Search
-from loadprofiles.shapes.level import Level
+from loadprofiles.shapes.level import CLIMB, Level
 
 _AT_ONCE = 500.0
 """Users spawned in a second at most."""
@@ -26,7 +26,6 @@ class Driver(LoadTestShape):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of each quick change
         self._shape = os.environ.get(shapes.VARIABLE, shapes.STEADY)
         self._seconds = float(os.environ.get(shapes.FOR, "30"))
         self._steps: Steps | None = None
@@ -38,9 +37,10 @@ class Driver(LoadTestShape):
         peak = int(environment.parsed_options.num_users or 1)
         if self._shape == "step":
             if self._steps is None:
+                logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of each quick change
                 self._steps = Steps(environment, peak, self._seconds)
             users = self._steps.now(at)
-            return None if users is None else (users, _AT_ONCE)
+            return None if users is None else (users, max(20.0, peak / 64, users / CLIMB))
         for end, users in shapes.stages(self._shape, peak, self._seconds):
             if at < end:
                 return users, _AT_ONCE
@@ -55,8 +55,9 @@ class Steps:
         self._conductor = environment.assay_conductor
         self._process = environment.assay_process
         self._seconds = seconds
-        self._each = min(max(seconds / 25, 5.0), 25.0)
+        self._each = min(max(seconds / 18, 9.0), 25.0)
         self._calm = max(1, peak // 64)
+        """Users while an overload goes away; half of what is known to hold, so that few need to come anew."""
         self._level: Level | None = None
         self._resting_since = 0.0
 
@@ -78,6 +79,7 @@ class Steps:
         self._process.event("load.level", profile=self._process.settings.profile, **told)
         print(f"level {level.users} users: {'holds' if told['holds'] else told['why']}", flush=True)
         self.search.told(bool(told["holds"]))
+        self._calm = max(self._calm, (self.search.best or 0) // 2)
         if not told["holds"]:
             self._resting_since = at
             return self._calm

@@ -12,7 +12,10 @@ from core.outcome import SampleOutcome
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.live import objectives
 
-SETTLE = 2.0
+CLIMB = 2.0
+"""Seconds in which the users of a level come: all at once, with a new connection each, they would be an overload of
+their own, which is what `spike` is for."""
+SETTLE = CLIMB + 2.0
 """Seconds after a change of level that do not count."""
 FEWEST = 20
 """Answers of an objective below which a level says nothing."""
@@ -27,7 +30,7 @@ class Level:
         self.users = users
         self._conductor = conductor
         self._from = now + int(SETTLE * 1e9)
-        self._to = now + int(max(seconds, SETTLE + 2) * 1e9)
+        self._to = now + int(max(seconds, SETTLE + 3) * 1e9)
 
     def judge(self, now: int) -> dict[str, Any] | None:
         """The level's event once it is decided, None while it lasts."""

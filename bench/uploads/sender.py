@@ -1,4 +1,7 @@
-"""Locust file of the upload bench: each user sends one file in parallel parts to addresses that were signed before."""
+"""Locust file of the upload bench: each user sends one file in parallel parts to addresses that were signed before.
+
+In a folder of its own, since Locust puts a file's folder on the path.
+"""
 
 import json
 import os
