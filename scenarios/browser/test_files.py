@@ -14,7 +14,7 @@ from scenarios.browser.conftest import NewMember, Witness
 from scenarios.browser.facts import payload, same_bytes
 
 LARGE = 100 * MIB
-RELOADED = 40 * MIB
+RELOADED = 64 * MIB
 
 
 @check(
@@ -36,7 +36,7 @@ def test_large_upload(
     path.write_bytes(file.data)
     try:
         ada.file.visit()
-        ada.file.cut_midway(path, 3)
+        ada.file.cut_midway(path, 2)
         half = ada.file.progress(file.name)
         expect(
             0 < half < 1,
