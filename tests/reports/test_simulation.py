@@ -7,7 +7,7 @@ from scipy.stats import binom
 from reports import simulate
 from reports.stats.binomial import RISK
 
-RUNS = 120
+RUNS = 90
 
 
 def at_most(share: float, runs: int) -> bool:
