@@ -51,8 +51,9 @@ async def create_user(ctx: Context) -> Json:
         raise AuthError("phone_provider_disabled", "users by phone are not part of the embedded target", 501)
     if not body.get("email"):
         raise invalid("Cannot create a user without either an email or phone")
+    email, hashed = users.email_of(body["email"]), await _hash(ctx)
     user = await users.create(
-        ctx.db, email=users.email_of(body["email"]), password=await _hash(ctx), data=body.get("user_metadata"),
+        ctx.db, email=email, password=hashed, data=body.get("user_metadata"),
         app=body.get("app_metadata"), user_id=users.uuid_of(body["id"], "id") if body.get("id") else None,
         role=body.get("role") or "authenticated", verified=bool(body.get("email_confirm")),
     )  # fmt: skip
@@ -95,7 +96,8 @@ async def delete_user(ctx: Context) -> Json:
 async def generate_link(ctx: Context) -> Json:
     """POST /admin/generate_link: what a mail would carry, without the mail."""
     ctx.require_admin()
-    body, db = ctx.body, ctx.db
+    body, hashed = ctx.body, await _hash(ctx)
+    db = ctx.db  # only now: hashing took the former one away
     kind, email, data = body.get("type"), users.email_of(body.get("email")), body.get("data") or {}
     asked = body.get("redirect_to") or ctx.redirect_to()
     target = redirects.allowed(asked, ctx.options.site_url, ctx.options.redirect_urls)
@@ -105,7 +107,7 @@ async def generate_link(ctx: Context) -> Json:
             raise AuthError("email_exists")
         if not body.get("password"):
             raise invalid("Signup requires a valid password")
-        user = user or await users.create(db, email=email, password=await _hash(ctx), data=data)
+        user = user or await users.create(db, email=email, password=hashed, data=data)
     elif kind == "invite":
         user = await signup.invited(ctx, email)
     elif kind == "magiclink" and user is None:

@@ -62,7 +62,10 @@ class Context:
         await self._transaction.__aexit__(*error)
 
     async def aside(self, work: Awaitable[T]) -> T:
-        """The result of ``work``, slow on purpose, in which no connection is held; nothing may be written before it."""
+        """The result of ``work``, slow on purpose, in which no connection is held.
+
+        Nothing may be written before it, and ``db`` is another one after it.
+        """
         await self.__aexit__(None, None, None)
         try:
             return await work

@@ -10,6 +10,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -416,6 +417,23 @@ def test_api_keys(gateway: engine.Gateway, raw: httpx.Client) -> None:
     )
     both = {"apikey": gateway.keys.publishable_key, "authorization": f"Bearer {gateway.keys.publishable_key}"}
     assert httpx.get(f"{gateway.url}/rest/v1/books?limit=1", headers=both).status_code == 200
+
+
+def test_many_at_once_keep_apart(gateway: engine.Gateway, raw: httpx.Client, root: httpx.Client) -> None:
+    """More people than connections, and no connection is held while a password is hashed."""
+
+    def live(_: int) -> bool:
+        body = {"email": address(), "password": PASSWORD, "email_confirm": True}
+        made = root.post(f"{AUTH}/admin/users", json=body)
+        link = root.post(f"{AUTH}/admin/generate_link", json={**body, "email": address(), "type": "signup"})
+        session = token(raw, "password", email=str(body["email"]), password=PASSWORD)
+        change = raw.put(f"{AUTH}/user", json={"password": "another-1"}, headers=bearer(session.json()))
+        assert [r.status_code for r in (made, link, session, change)] == [200] * 4
+        return bool(made.json()["id"] == session.json()["user"]["id"] == change.json()["id"])
+
+    with ThreadPoolExecutor(24) as threads:
+        assert all(threads.map(live, range(120)))
+    assert "Traceback" not in gateway.log()
 
 
 def test_rate_limits(cluster: engine.Postgres) -> None:
