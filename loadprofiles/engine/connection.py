@@ -53,8 +53,8 @@ class Heads:
             self.status, size, self.encoded = found
             self.whole = end + size
 
-    def learn(self, raw: bytes, status: int, size: int) -> None:
-        """Keeps the head of `raw`, a whole answer that came in one piece."""
+    def learn(self, raw: bytes, status: int, size: int, encoded: bool) -> None:
+        """Keeps the head of `raw`, a whole answer that came in one piece and says its body's length."""
         if self._off:
             return
         if not self.known:
@@ -64,10 +64,8 @@ class Heads:
             self._off = _now() - self._since < self.TOO_SOON
             return
         end = raw.find(b"\r\n\r\n") + 4
-        head = raw[:end]
-        lower = head.lower()
-        if len(raw) == end + size and b"\r\ncontent-length:" in lower:
-            self.known[head] = status, size, b"\r\ncontent-encoding:" in lower
+        if len(raw) == end + size:
+            self.known[raw[:end]] = status, size, encoded
 
 
 HEADS = Heads()
@@ -116,16 +114,8 @@ class Connection(Wire):
                 if reactor.wait() == TIMED_OUT:
                     raise NoAnswer(NOT_IN_TIME)
                 data = _read(fd, RECEIVE)
-                done = _now()
-                heads = HEADS
-                if not data.startswith(heads.last):
-                    heads.look_up(data)
-                if len(data) == heads.whole:
-                    self.done = done
-                    reactor.deadlines[fd] = 0
-                    reactor.handlers[fd] = self.at_rest
-                    self.fresh = False
-                    return heads.status, data, data[heads.end :], heads.encoded
+                if known := self._known(data):
+                    return known
         except BlockingIOError:
             pass
         except OSError as error:
@@ -177,6 +167,8 @@ class Connection(Wire):
                     self._end_of_stream()
                     break
                 pieces += 1
+                if pieces == 1 and not headless and not self._raw and (known := self._known(data)):
+                    return known
                 if not self._head_done:
                     self._raw += data
                 feed(data)
@@ -197,9 +189,26 @@ class Connection(Wire):
             self._new_parser()
         bodies = self._bodies
         whole = bodies[0] if len(bodies) == 1 else b"".join(bodies)
-        if pieces == 1 and not headless and self.reusable:
-            HEADS.learn(self._raw, self._status, len(whole))
-        return self._status, self._raw, whole, True
+        raw = self._raw
+        lower = raw[: raw.find(b"\r\n\r\n") + 4].lower()
+        encoded = b"\r\ncontent-encoding:" in lower
+        if pieces == 1 and not headless and self.reusable and b"\r\ncontent-length:" in lower:
+            HEADS.learn(raw, self._status, len(whole), encoded)
+        return self._status, raw, whole, encoded
+
+    def _known(self, data: bytes) -> tuple[int, bytes, bytes, bool] | None:
+        """The answer, if `data` is a whole one with a head met before and nothing else is to come."""
+        done = _now()
+        heads = HEADS
+        if not data.startswith(heads.last):
+            heads.look_up(data)
+        if len(data) != heads.whole or not self.reusable or (self.tls is not None and self.tls.more):
+            return None
+        self.done = done
+        self.reactor.deadlines[self.fd] = 0
+        self.reactor.handlers[self.fd] = self.at_rest
+        self.fresh = False
+        return heads.status, data, data[heads.end :], heads.encoded
 
     # -- what the parser tells ---------------------------------------------------------------------------
 

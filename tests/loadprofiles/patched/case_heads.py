@@ -93,7 +93,7 @@ def test_a_known_head_keeps_its_encoding(engine, serve, heads):
 def test_heads_that_never_repeat_are_given_up(heads):
     raw = b"HTTP/1.1 200 OK\r\nx-request-id: %d\r\ncontent-length: 2\r\n\r\nok"
     for number in range(2000):
-        heads.learn(raw % number, 200, 2)
+        heads.learn(raw % number, 200, 2, False)
     assert heads.known == {}
 
 
