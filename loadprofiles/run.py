@@ -145,7 +145,11 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         "ASSAY_RUN_ID": options.run_dir.name,
         "ASSAY_PROFILE": options.profile,
         "ASSAY_DRAIN": os.environ.get("ASSAY_DRAIN") or str(declared(options.profile, "DRAIN") or ""),
-        **({"ASSAY_STOP_ERRORS": "0"} if declared(options.profile, "TRIES_AGAIN") else {}),
+        **(
+            {"ASSAY_STOP_ERRORS": "0", "ASSAY_STOP_SILENCE": "0"}
+            if declared(options.profile, "TRIES_AGAIN")
+            else {}
+        ),
         shapes.VARIABLE: options.shape,
         shapes.FOR: f"{lasting:g}",
         "ASSAY_WARM_UP": f"{warm_up:g}",

@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
@@ -123,22 +125,19 @@ class Uploader(ClosedUser):
         upload = _taken(started, "upload")
         headers = PLACE.platform_headers(token) | {"content-type": "application/octet-stream"}
 
-        def send(number: int) -> BaseException | None:
+        def put(number: int) -> None:
             begin = (number - 1) * upload["part_size"]
             part = file.part(begin, min(begin + upload["part_size"], file.size))
             address = f"{PLACE.platform}/api/upload/{upload['id']}/parts/{number}"
-            for pause in (*AGAIN_AFTER, None):
-                try:
-                    answer = self.sends.request("PUT", address, headers=headers, body=part)
-                    if _taken(answer, "size") != part.size:
-                        raise NotTaken(answer, "a part was stored with another size")
-                    break
-                except StopUser as error:
-                    return error
-                except NotTaken as error:
-                    if pause is None or error.outcome == WRONG:
-                        return error
-                    gevent.sleep(pause)
+            answer = self.sends.request("PUT", address, headers=headers, body=part)
+            if _taken(answer, "size") != part.size:
+                raise NotTaken(answer, "a part was stored with another size")
+
+        def send(number: int) -> BaseException | None:
+            try:
+                _patiently(lambda: put(number))
+            except (NotTaken, StopUser) as error:
+                return error
             return None
 
         pool = Pool(PARALLEL)
@@ -148,7 +147,20 @@ class Uploader(ClosedUser):
                     raise failure
         finally:
             pool.kill(block=False)
-        return dict(_taken(files.complete(self.ends, PLACE, token, upload["id"], sha256=file.sha256), "file"))
+        complete = partial(files.complete, self.ends, PLACE, token, upload["id"], sha256=file.sha256)
+        return dict(_patiently(lambda: _taken(complete(), "file")))
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """What `ask` gives, asked again as long as the platform is busy or the line is cut. Raises NotTaken."""
+    for pause in AGAIN_AFTER:
+        try:
+            return ask()
+        except NotTaken as error:
+            if error.outcome == WRONG:
+                raise
+        gevent.sleep(pause)
+    return ask()
 
 
 def _said(answer: Response) -> str:
@@ -188,7 +200,14 @@ def _account(user: Uploader, size: str) -> Pending:
     found = next((p for p in user.engine.outstanding if p.measure.labels.get("size") == size), None)
     if found is None:
         measure = Measure("perf.upload", size=size)
-        return Pending(user.engine, measure, within=300, why="was never verified", flags=CLOSED)
+        return Pending(
+            user.engine,
+            measure,
+            within=300,
+            why="not verified before the end of the load",
+            flags=CLOSED,
+            at_end=CANCELLED,
+        )
     assert isinstance(found, Pending)
     return found
 

@@ -15,15 +15,24 @@ _now = time.monotonic_ns
 class Pending:
     """What was accepted at which time; the sample's clock stops there, its outcome is the witness's.
 
-    The load's end waits for what is in here as it does for messages under way; what is not confirmed by then, or
-    `within` seconds, counts as wrong: accepted and not there.
+    What is not confirmed `within` seconds is wrong: accepted and not there. The load's end waits for what is in here
+    as it does for messages under way.
     """
 
-    def __init__(self, engine: Engine, measure: Measure, *, within: float, why: str, flags: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        measure: Measure,
+        *,
+        within: float,
+        why: str,
+        flags: int = 0,
+        at_end: int = WRONG,
+    ) -> None:
         self.measure = measure
         self._recorder: Recorder = engine.recorder
         self._series = engine.recorder.new_series(measure.metric, **measure.labels).number
-        self._within, self._why, self._flags = int(within * 1e9), why, flags
+        self._within, self._why, self._flags, self._at_end = int(within * 1e9), why, flags, at_end
         self._waiting: dict[Hashable, tuple[int, int, int]] = {}
         engine.outstanding.append(self)  # type: ignore[arg-type]
 
@@ -61,6 +70,6 @@ class Pending:
                 self.deny(key, self._why)
 
     def give_up(self) -> None:
-        """The load is over."""
+        """The load is over; `at_end` says whether the witness had its time (wrong) or was cut off (cancelled)."""
         for key in list(self._waiting):
-            self.deny(key, self._why)
+            self.deny(key, self._why, self._at_end)
