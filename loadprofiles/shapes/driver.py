@@ -78,7 +78,7 @@ class Steps:
         level, self._level = self._level, None
         self._process.event("load.level", profile=self._process.settings.profile, **told)
         print(f"level {level.users} users: {'holds' if told['holds'] else told['why']}", flush=True)
-        self.search.told(bool(told["holds"]))
+        self.search.told(bool(told["holds"]), certain=bool(told["by_far"]))
         self._calm = max(self._calm, (self.search.best or 0) // 2)
         if not told["holds"]:
             self._resting_since = at

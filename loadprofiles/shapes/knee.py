@@ -16,8 +16,8 @@ class Search:
     """Doubles until a level fails, then halves the distance (geometrically), tries the best one again, and the one
     that failed again: should that hold now, the search goes on from there.
 
-    A level fails when it failed twice in a row: one stall of the machine is no knee. `level` is what to try now,
-    None when the search is over.
+    A level fails when it failed by far, or twice in a row: one stall of the machine is no knee. `level` is what to try
+    now, None when the search is over.
     """
 
     peak: int
@@ -39,10 +39,10 @@ class Search:
         """The largest level that held."""
         return self.held[-1] if self.held else None
 
-    def told(self, holds: bool) -> None:
-        """The level just tried held, or did not; decides what comes next."""
+    def told(self, holds: bool, certain: bool = False) -> None:
+        """The level just tried held, or did not, and that by far (`certain`); decides what comes next."""
         assert self.level is not None
-        if not holds and not self._again and not self._confirmed:
+        if not holds and not certain and not self._again and not self._confirmed:
             self._again = True
             return
         self._again = False
