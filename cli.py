@@ -37,7 +37,9 @@ ExpectVersion = Annotated[
     typer.Option("--expect-version", help="wait for this deployed version, and demand it again at the end"),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="parallel pytest workers")]
-State = Annotated[Path | None, typer.Option("--state", help="the embedded target's folder")]
+State = Annotated[
+    Path | None, typer.Option("--state", envvar="ASSAY_STATE", help="the embedded target's folder")
+]
 
 
 @app.command()
