@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from gevent.pool import Pool
 from locust import task
@@ -17,7 +18,7 @@ from loadprofiles.truth.files import MadeFile
 from loadprofiles.upload import PARALLEL
 
 PLAN = json.loads(Path(os.environ["BENCH_PLAN"]).read_text())
-DONE: list[dict] = []
+DONE: list[dict[str, Any]] = []
 
 
 class Sender(ClosedUser):
@@ -34,7 +35,7 @@ class Sender(ClosedUser):
         made = MadeFile(PLAN["size"])
         put = self.port(Measure("part"))
 
-        def part(number: int) -> dict:
+        def part(number: int) -> dict[str, Any]:
             begin = number * PLAN["part_size"]
             body = made.part(begin, min(begin + PLAN["part_size"], PLAN["size"]))
             answer = put.request("PUT", file["parts"][number], body=body)
