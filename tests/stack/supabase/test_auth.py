@@ -372,6 +372,25 @@ def test_forged_tokens(gateway: engine.Gateway, raw: httpx.Client) -> None:
     assert raw.get("/rest/v1/secrets", headers=no_role).json()["code"] == "42501"
 
 
+def test_the_audience_is_asked_for_where_the_real_servers_ask(
+    gateway: engine.Gateway, session: dict[str, Any], raw: httpx.Client
+) -> None:
+    """Auth compares it in GET /user alone; PostgREST only where `jwt-aud` is set, which a hosted project does not."""
+    who = {"sub": session["user"]["id"], "role": "authenticated"}
+    secret = gateway.keys.jwt_secret
+    for audience, header, good in (
+        ("authenticated", {}, True), ("other", {}, True), (["other", "more"], {"x-jwt-aud": "other"}, True),
+        ("authenticated", {"x-jwt-aud": "other"}, False), ("", {}, False), ([], {}, False),
+    ):  # fmt: skip
+        token = forge({**who, "aud": audience}, secret, "HS256")
+        headers = {"authorization": f"Bearer {token}", **VERSION, **header}
+        answer = raw.get(f"{AUTH}/user", headers=headers)
+        assert answer.status_code == 200 if good else refusal(answer) == (400, "validation_failed"), audience
+        assert raw.get("/rest/v1/books?limit=1", headers=headers).status_code == 200
+    odd = {"authorization": f"Bearer {forge({**who, 'aud': 7}, secret, 'HS256')}", **VERSION}
+    assert raw.get("/rest/v1/books?limit=1", headers=odd).status_code == 401
+
+
 def test_tokens_are_signed_by_the_published_key(
     gateway: engine.Gateway, session: dict[str, Any], raw: httpx.Client
 ) -> None:
