@@ -162,7 +162,8 @@ def test_mixpanel_browser(vendors, site, marker, batch):
     assert profile[0]["$properties"]["plan"] == "gold"
 
 
-def test_mixpanel_tells_the_browser_of_a_wrong_token(vendors, site, marker):
+def test_mixpanel_tells_the_browser_nothing_of_a_wrong_token(vendors, site, marker):
+    """As its OpenAPI says of /track: 1 for whatever is well formed. Only reading back notices."""
     settings = {
         "token": "0" * 32,
         "apiHost": vendors.env["MIXPANEL_API_URL"],
@@ -172,7 +173,7 @@ def test_mixpanel_tells_the_browser_of_a_wrong_token(vendors, site, marker):
     with site.visit("mixpanel", **settings) as page:
         page.wait_for_function("window.answer !== undefined")
         answer = page.evaluate("window.answer")
-    assert answer == 0 or answer["status"] == 0
+    assert answer in (1, {"status": 1, "error": None})
     assert export(vendors, where=f'properties["marker"] == "{marker}"') == []
 
 
