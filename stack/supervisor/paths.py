@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,8 @@ class Paths:
         """Make the stack's folder, private to us. Raises StackError when it cannot be written."""
         try:
             self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self.state / ".writable"
-            probe.write_text("")
-            probe.unlink()
+            # A file without a shared name: of two who join at once, neither may take the other's away.
+            tempfile.TemporaryFile(dir=self.state).close()
         except OSError as error:
             raise StackError(
                 f"The stack's folder {self.state} cannot be written: {error.strerror}; "

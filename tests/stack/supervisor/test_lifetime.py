@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from stack.supervisor.paths import Paths
 from tests.stack.supervisor.harness import ROOT, Stack, component, eventually
 
 
@@ -237,3 +239,11 @@ def test_a_stack_older_than_the_sources_is_said_to_be(stack):
     described = json.loads((stack.state / "supervisor.json").read_text())
     (stack.state / "supervisor.json").write_text(json.dumps(described | {"sources": "earlier"}))
     assert "the sources have changed since it started" in stack.run("up").stderr
+
+
+def test_many_make_the_same_folder_at_once(tmp_path):
+    """Workers join together: none may trip over what another leaves or takes away (once, a probe of one name)."""
+    paths = Paths(tmp_path / "state")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: paths.make(), range(4000)))
+    assert list(paths.state.iterdir()) == []
