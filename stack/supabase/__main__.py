@@ -7,9 +7,11 @@ import contextlib
 import json
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -17,46 +19,46 @@ import uvloop
 from stack.supabase import config
 from stack.supabase.app import App
 
+BACKLOG = 4096
+
 
 class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to whoever started it."""
+    """Says READY once it listens; at a signal it leaves in peace, where uvicorn would then die of the signal."""
 
-    def __init__(self, app: object, port: int, lifespan: str) -> None:
+    def __init__(self, app: App, url: str) -> None:
         super().__init__(uvicorn.Config(
-            app, host="127.0.0.1", port=port, loop="none", http="httptools", ws="none", lifespan=lifespan,  # type: ignore[arg-type]
-            access_log=False, log_level="warning", backlog=4096, timeout_keep_alive=75, timeout_graceful_shutdown=2,
-            server_header=False, date_header=True, proxy_headers=False,
+            app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, log_level="warning",
+            backlog=BACKLOG, timeout_keep_alive=75, timeout_graceful_shutdown=2, server_header=False, proxy_headers=False,
         ))  # fmt: skip
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        print("READY " + json.dumps({"name": "supabase", "url": self._url}), flush=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """End the serving at SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
         yield
 
 
 async def serve(settings: config.Config) -> None:
     """Serve the gateway and, on its own port, the mailbox."""
+    ports = filter(None, (settings.ports.supabase, settings.ports.mail))
+    sockets: list[Any] = [socket.create_server(("127.0.0.1", port), backlog=BACKLOG) for port in ports]
     app = App(settings)
-    servers = [_Server(app, settings.port, "on")]
-    if settings.mail_port:
-        servers.append(_Server(app.mailbox, settings.mail_port, "off"))
-
-    def leave() -> None:
-        for server in servers:
-            server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, leave)
-    tasks = [asyncio.ensure_future(server.serve()) for server in servers]
-    while not all(server.started for server in servers):
-        done, _ = await asyncio.wait(tasks, timeout=0.01, return_when=asyncio.FIRST_COMPLETED)
-        if done:
-            sys.exit("the gateway could not start: see the log above")
-    print("READY " + json.dumps({"name": "supabase", "url": settings.url}), flush=True)
-    await asyncio.gather(*tasks)
+    await app.start()
+    try:
+        await _Server(app, settings.url).serve(sockets)
+    finally:
+        app.stop()
 
 
 if __name__ == "__main__":
     form = "%(asctime)s %(name)s %(levelname)s %(message)s"
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
+    logging.getLogger("python_multipart").setLevel(logging.WARNING)  # it tells of every file
     uvloop.run(serve(config.load(Path(sys.argv[1]))))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 
-@dataclass(frozen=True)
-class Options:
+
+class Options(BaseModel, frozen=True, extra="forbid", strict=True):
     """``options.supabase`` of CONFIG.json. Defaults are a hosted project's."""
 
     schemas: tuple[str, ...] = ("public",)  # exposed by REST, the first is the default
@@ -21,7 +21,7 @@ class Options:
     require_api_key: bool = True
     anon_role: str = "anon"
     # auth
-    site_url: str = ""  # where links lead by default; empty means variables.PLATFORM_URL
+    site_url: str = "http://127.0.0.1:3000"  # where links lead by default; variables.PLATFORM_URL if given
     redirect_urls: tuple[str, ...] = ()  # globs, as in the dashboard: * within a segment, ** across
     autoconfirm: bool = False
     disable_signup: bool = False
@@ -48,61 +48,54 @@ class Options:
     upload_expiry: int = 86400  # seconds that an unfinished resumable upload is kept
 
 
-@dataclass(frozen=True)
-class Config:
-    """Everything the process needs. ``url`` is the project's public address."""
+class Ports(BaseModel, frozen=True):
+    """``ports``: where it listens; without ``mail`` nobody can read the mailbox."""
 
-    state: Path
-    port: int
-    mail_port: int | None
+    supabase: int
+    mail: int | None = None
+
+
+class Secrets(BaseModel, frozen=True):
+    """``secrets``; the keys are as ``keys.mint().secrets()`` gives them."""
+
     dsn_admin: str
     dsn_authenticator: str
     jwt_secret: str
-    signing_jwk: dict[str, Any] | None
-    api_keys: dict[str, str]  # key -> role
-    control_token: str
-    url: str
-    options: Options = field(default_factory=Options)
+    jwt_signing_jwk: dict[str, Any] | None = None
+    control_token: str = ""
+    supabase_anon_key: str | None = None
+    supabase_publishable_key: str | None = None
+    supabase_service_role_key: str | None = None
+    supabase_secret_key: str | None = None
+
+
+class Config(BaseModel, frozen=True):
+    """Everything the process needs."""
+
+    state: Path
+    ports: Ports
+    secrets: Secrets
+    variables: dict[str, str] = {}
+    options: Options
+
+    @property
+    def url(self) -> str:
+        """The project's public address."""
+        return self.variables.get("VITE_SUPABASE_URL") or f"http://127.0.0.1:{self.ports.supabase}"
+
+    @property
+    def api_keys(self) -> dict[str, str]:
+        """The role of each API key, of either generation."""
+        keys, known = self.secrets, self.variables.get
+        anon = (keys.supabase_anon_key, keys.supabase_publishable_key, known("VITE_SUPABASE_ANON_KEY"))
+        service = (keys.supabase_service_role_key, keys.supabase_secret_key, known("SUPABASE_SERVICE_KEY"))
+        return {k: "anon" for k in anon if k} | {k: "service_role" for k in service if k}
 
 
 def load(path: Path) -> Config:
-    """Read CONFIG.json. Raises ValueError that names the entry which is missing or unknown."""
+    """Read CONFIG.json. Raises ValueError that names the entry which is missing, mistyped or unknown."""
     given = json.loads(path.read_text())
-    secrets, variables, ports = given.get("secrets", {}), given.get("variables", {}), given.get("ports", {})
-    for entry in ("dsn_admin", "dsn_authenticator", "jwt_secret"):
-        if not secrets.get(entry):
-            raise ValueError(f"{path}: secrets.{entry} is missing: the gateway cannot serve without it")
-    if "supabase" not in ports:
-        raise ValueError(f"{path}: ports.supabase is missing")
-    found = {
-        key: secrets.get(f"supabase_{key}_key") for key in ("anon", "publishable", "service_role", "secret")
-    }
-    anon = (found["anon"], found["publishable"], variables.get("VITE_SUPABASE_ANON_KEY"))
-    service = (found["service_role"], found["secret"], variables.get("SUPABASE_SERVICE_KEY"))
-    site = {"site_url": variables.get("PLATFORM_URL", "http://127.0.0.1:3000")}
-    return Config(
-        state=Path(given["state"]),
-        port=int(ports["supabase"]),
-        mail_port=int(ports["mail"]) if ports.get("mail") else None,
-        dsn_admin=secrets["dsn_admin"],
-        dsn_authenticator=secrets["dsn_authenticator"],
-        jwt_secret=secrets["jwt_secret"],
-        signing_jwk=secrets.get("jwt_signing_jwk"),
-        api_keys={k: "anon" for k in anon if k} | {k: "service_role" for k in service if k},
-        control_token=secrets.get("control_token", ""),
-        url=variables.get("VITE_SUPABASE_URL") or f"http://127.0.0.1:{int(ports['supabase'])}",
-        options=_options(site | given.get("options", {}).get("supabase", {}), path),
-    )
-
-
-def _options(given: dict[str, Any], path: Path) -> Options:
-    known = {f.name for f in fields(Options)}
-    if unknown := sorted(set(given) - known):
-        words = f"options.supabase knows no {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
-        raise ValueError(f"{path}: {words}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-    for name, value in values.items():
-        expected = type(getattr(Options, name))
-        if not isinstance(value, (int, float) if expected is float else expected):
-            raise ValueError(f"{path}: options.supabase.{name} must be {expected.__name__}, not {value!r}")
-    return Options(**values)
+    platform = given.get("variables", {}).get("PLATFORM_URL")
+    site = {"site_url": platform} if platform else {}
+    options = site | given.get("options", {}).get("supabase", {})
+    return Config.model_validate_json(json.dumps({**given, "options": options}))

@@ -45,7 +45,9 @@ class Gateway:
 
     def __init__(self, config: Config) -> None:
         self._roles, self._required = config.api_keys, config.options.require_api_key
-        self._tokens = {role: keys.legacy_key(config.jwt_secret, role) for role in ("anon", "service_role")}
+        self._tokens = {
+            role: keys.legacy_key(config.secrets.jwt_secret, role) for role in ("anon", "service_role")
+        }
 
     def admit(self, request: Request) -> Response | None:
         """Answer a browser's preflight; check the API key and turn an opaque one into what the wires understand.

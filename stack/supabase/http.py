@@ -48,7 +48,7 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
 class Request:
     """One HTTP request; header names are lower case, ``path`` is decoded, ``query`` is not."""
 
-    __slots__ = ("_body", "_receive", "headers", "ip", "method", "path", "query", "raw_path")
+    __slots__ = ("_body", "_receive", "headers", "ip", "method", "path", "port", "query", "raw_path")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
@@ -57,6 +57,7 @@ class Request:
         self.query: str = scope["query_string"].decode("latin1")
         self.headers: dict[str, str] = {k.decode("latin1"): v.decode("latin1") for k, v in scope["headers"]}
         self.ip: str = scope["client"][0] if scope.get("client") else "127.0.0.1"
+        self.port: int = scope["server"][1]
         self._receive = receive
         self._body: bytes | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -12,7 +12,7 @@ from stack.supabase.auth import account, admin, factors, oauth, signup, verify
 from stack.supabase.auth.context import Context, Services
 from stack.supabase.auth.errors import API_VERSION, AuthError, invalid, modern, shaped
 from stack.supabase.auth.limits import Limits
-from stack.supabase.config import Config
+from stack.supabase.config import Config, Options
 from stack.supabase.database import Database, Unavailable
 from stack.supabase.http import Handler, HttpError, Request, Response, Routes, json_response
 from stack.supabase.mail import Mailbox
@@ -95,16 +95,13 @@ class Auth:
     def switch(self, changed: dict[str, Any]) -> None:
         """Let rate limits and the tokens' life differ from the options while a planned fault lasts; {} ends it.
 
-        Takes the names of Options that begin with ``rate_limit``, and ``jwt_expiry``. Raises HttpError 400.
+        Takes the names of Options that begin with ``rate_limit``, and ``jwt_expiry``. Raises ValueError.
         """
-        known = {f.name: f.type for f in fields(self._options)}
-        for name, value in changed.items():
-            switchable = name.startswith("rate_limit") or name == "jwt_expiry"
-            if not switchable or type(value).__name__ != known.get(name):
-                raise HttpError(400, {"message": f"auth has no switch {name} for {value!r}"})
-        self.limits.options = replace(self._options, **changed)
+        if stuck := [name for name in changed if not name.startswith("rate_limit") and name != "jwt_expiry"]:
+            raise ValueError(f"auth has no switch {stuck}")
+        self.limits.options = Options.model_validate({**self._options.model_dump(), **changed})
         self.limits.reset()
-        config = replace(self._services.config, options=self.limits.options)
+        config = self._services.config.model_copy(update={"options": self.limits.options})
         self._services = replace(self._services, config=config)
 
     async def handle(self, request: Request) -> Response:

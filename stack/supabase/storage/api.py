@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,12 +36,15 @@ async def upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
 
 async def _receive(call: Call, about: New, signed: bool) -> dict[str, Any]:
     objects, bucket = call.objects, await call.objects.bucket(about.bucket)
-    limit = call.limit_of(bucket)
-    given = await body.incoming(call.request, bucket["allowed_mime_types"], limit)
-    who, upsert, extra = about.caller, about.upsert, given.user_metadata
-    new = New(about.bucket, about.name, who, upsert, given.mime, given.cache_control, extra)
-    await objects.check_upload(new, "object.upload_signed" if signed else "object.upload", given.length)
-    return await objects.write(new, await objects.store.receive(given.chunks, limit))
+    with objects.store.desk() as folder:
+        given = await body.receive(
+            call.request, Path(folder), bucket["allowed_mime_types"], call.limit_of(bucket)
+        )
+        new = replace(
+            about, mime=given.mime, cache_control=given.cache_control, user_metadata=given.user_metadata
+        )
+        await objects.check_upload(new, "object.upload_signed" if signed else "object.upload", given.size)
+        return await objects.write(new, given.path)
 
 
 async def sign_upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
-
-from stack.supabase.storage.errors import StorageError
+from tempfile import TemporaryDirectory
 
 CHUNK = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file that arrived whole: where it lies for now, how long it is, and the MD5 that S3 would give as its ETag."""
-
-    path: Path
-    size: int
-    md5: str
 
 
 class Store:
@@ -28,55 +17,35 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._tmp, self._kept, self.resumable = folder / "tmp", folder / "objects", folder / "resumable"
+        shutil.rmtree(self._tmp, ignore_errors=True)  # of an earlier process that died
         for path in (self._tmp, self._kept, self.resumable):
             path.mkdir(parents=True, exist_ok=True)
-        for left in self._tmp.iterdir():  # of an earlier process that died
-            left.unlink()
 
-    async def receive(self, chunks: AsyncIterable[bytes], limit: int) -> Written:
-        """Write a stream to disk as it comes. Nothing stays if it breaks off or exceeds ``limit`` bytes."""
-        path = self._tmp / uuid.uuid4().hex
-        digest, size = hashlib.md5(usedforsecurity=False), 0
-        try:
-            with path.open("wb", buffering=0) as file:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > limit:
-                        raise StorageError("EntityTooLarge")
-                    file.write(chunk)
-                    digest.update(chunk)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return Written(path, size, digest.hexdigest())
+    def desk(self) -> TemporaryDirectory[str]:
+        """A folder to receive files in; whatever was not moved away goes with it."""
+        return TemporaryDirectory(dir=self._tmp)
 
-    def adopt(self, path: Path) -> Written:
-        """A file that was received in parts, as if it had come at once."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        return Written(path, path.stat().st_size, digest.hexdigest())
-
-    def keep(self, written: Written, version: str) -> None:
-        """Serve ``written`` as ``version`` from now on."""
-        target = self.path(version)
-        target.parent.mkdir(exist_ok=True)
-        written.path.rename(target)
+    def keep(self, path: Path, version: str) -> None:
+        """Serve this file as ``version`` from now on."""
+        path.rename(self._place(version))
 
     def duplicate(self, version: str, as_version: str) -> None:
-        """A second name for the same bytes."""
-        target = self.path(as_version)
-        target.parent.mkdir(exist_ok=True)
-        os.link(self.path(version), target)
+        """A second name for the same bytes. Raises FileNotFoundError."""
+        os.link(self.path(version), self._place(as_version))
 
     def delete(self, *versions: str | None) -> None:
         """Delete these versions; what is not there is gone already."""
-        for version in versions:
-            if version:
-                self.path(version).unlink(missing_ok=True)
+        for version in filter(None, versions):
+            self.path(version).unlink(missing_ok=True)
 
     def path(self, version: str) -> Path:
         """Where ``version`` (a UUID of ours, never a client's words) lies."""
         return self._kept / version[:2] / version
+
+    def _place(self, version: str) -> Path:
+        target = self.path(version)
+        target.parent.mkdir(exist_ok=True)
+        return target
 
     async def read(self, version: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes ``start`` to ``end`` inclusive, in chunks."""
@@ -86,3 +55,10 @@ class Store:
             while left > 0 and (chunk := file.read(min(CHUNK, left))):
                 left -= len(chunk)
                 yield chunk
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """The size of a file, and the MD5 that S3 would give as its ETag, were it uploaded in one part."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        return file.tell(), digest.hexdigest()

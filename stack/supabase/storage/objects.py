@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stack.supabase.database import Database
 from stack.supabase.storage.errors import StorageError
-from stack.supabase.storage.files import Store, Written
+from stack.supabase.storage.files import Store, measure
 from stack.supabase.tokens import Caller
 
 KEY = re.compile(r"[A-Za-z0-9_/!.*'() &$=@;:+,?-]+")
@@ -123,18 +125,15 @@ class Objects:
         except _Undo:
             return
 
-    async def write(self, new: New, written: Written) -> dict[str, Any]:
-        """Make ``written`` the object's content, in one transaction; the former content is deleted after it."""
-        version, at = str(uuid.uuid4()), stamp(datetime.now(UTC))
+    async def write(self, new: New, path: Path) -> dict[str, Any]:
+        """Make the file at ``path`` the object's content, in one transaction; the former content is deleted after it."""
+        version, (size, md5) = str(uuid.uuid4()), await asyncio.to_thread(measure, path)
         metadata = {
-            "eTag": f'"{written.md5}"', "size": written.size, "mimetype": new.mime, "cacheControl": new.cache_control,
-            "lastModified": at, "contentLength": written.size, "httpStatusCode": 200,
+            "eTag": f'"{md5}"', "size": size, "mimetype": new.mime, "cacheControl": new.cache_control,
+            "lastModified": stamp(datetime.now(UTC)), "contentLength": size, "httpStatusCode": 200,
         }  # fmt: skip
-        try:
-            self.store.keep(written, version)
-            return await self._put(new, version, metadata, new.user_metadata or {})
-        finally:
-            written.path.unlink(missing_ok=True)
+        self.store.keep(path, version)
+        return await self._put(new, version, metadata, new.user_metadata or {})
 
     async def _put(
         self, new: New, version: str, metadata: dict[str, Any], extra: dict[str, Any] | None

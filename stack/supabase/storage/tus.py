@@ -189,8 +189,10 @@ class Tus:
         return {"upload-offset": str(offset), **done}
 
     async def _finish(self, upload: Upload, who: Caller) -> dict[str, str]:
-        await self._objects.write(upload.new(who), self._objects.store.adopt(self._path(upload)))
-        self._forget(upload.version)
+        try:
+            await self._objects.write(upload.new(who), self._path(upload))
+        finally:
+            self._forget(upload.version)
         return {"tus-complete": "1"}
 
     def _find(self, upload_id: str) -> Upload:
