@@ -104,7 +104,6 @@ class Conductor:
     ) -> None:
         files = sorted({str(c.path.relative_to(ROOT)) for c in checks})
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *extra]
-        command += ["-p", "no:cacheprovider"]  # what failed last is the evidence's to say
         command += ["-W", "default"]  # a library's deprecation is no statement about a platform
         command += ["--target", self.request.target, "--target-file", str(self.request.target_file)]
         command += ["--checks", ",".join(sorted(c.id for c in checks))]
