@@ -1,14 +1,14 @@
 /**
  * Deploys the platform to Cloudflare from environment variables: node stack/platform/deploy.mjs [--dry-run]
  * Builds, uploads source maps, writes dist/wrangler.json, and runs `wrangler deploy` with variables, secrets and the commit
- * as DEPLOY_VERSION; then waits until /api/version answers that commit. WRANGLER names the program (default: npx wrangler@4).
+ * as DEPLOY_VERSION; waits until /api/version answers that commit, and puts the dashboard at DataDog. WRANGLER names the program (default: npx wrangler@4).
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildInto, HERE } from "./build.mjs";
-import { uploadSourceMaps, wranglerConfig } from "./release.mjs";
+import { putDashboard, uploadSourceMaps, wranglerConfig } from "./release.mjs";
 import { PUBLIC, REQUIRED, SECRET } from "./variables.mjs";
 
 const dry = process.argv.includes("--dry-run");
@@ -52,4 +52,5 @@ for (let tries = 0; !dry; tries += 1) {
   }
   await new Promise((resolve) => setTimeout(resolve, 2000));
 }
+if (!dry && (await putDashboard({ ...env, SENTRY_ENVIRONMENT: config.vars.SENTRY_ENVIRONMENT }, console.error)) === "failed") process.exitCode = 1;
 console.log(`${dry ? "would deploy" : "deployed"} ${version}`);

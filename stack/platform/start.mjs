@@ -9,7 +9,7 @@ import { createRequire, registerHooks } from "node:module";
 import { join } from "node:path";
 import { cachedBuild, HERE } from "./build.mjs";
 import { startFront } from "./cloudflare.mjs";
-import { uploadSourceMaps, wranglerConfig } from "./release.mjs";
+import { putDashboard, uploadSourceMaps, wranglerConfig } from "./release.mjs";
 import { PUBLIC, SECRET } from "./variables.mjs";
 
 const log = (...what) => console.error(new Date().toISOString(), ...what);
@@ -128,7 +128,8 @@ async function answers(address) {
 }
 
 const uploaded = answers(variables.SENTRY_URL).then(() => uploadSourceMaps(folder, version, variables, log));
-const [upstream] = await Promise.all([mf.ready, uploaded, answers(variables.VITE_SUPABASE_URL)]);
+const shown = answers(variables.DATADOG_API_URL).then(() => putDashboard(variables, log));
+const [upstream] = await Promise.all([mf.ready, uploaded, shown, answers(variables.VITE_SUPABASE_URL)]);
 watchWorkerd();
 const url = `http://127.0.0.1:${ports.platform}`;
 front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });

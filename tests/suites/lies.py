@@ -65,7 +65,7 @@ def lie(service: str, method: str, path: str, body: bytes) -> tuple[str, bytes]:
         "rooms": lambda: {"messages": [_message()], "last_id": 1, "first_id": 1, "more": False},
         "builder": lambda: _of_builder(asked, query),
         "sentry": lambda: _of_sentry(parts.path),
-        "datadog": lambda: _of_datadog(),
+        "datadog": lambda: _of_datadog(parts.path),
         "ga4": lambda: {
             "rows": [{"metricValues": [{"value": "1"}]}],
             "rowCount": 1,
@@ -166,13 +166,31 @@ def _of_sentry(path: str) -> Any:
     return [event] if path.endswith(("/events/", "/rules/")) else event
 
 
-def _of_datadog() -> dict[str, Any]:
+def _of_datadog(path: str) -> dict[str, Any]:
+    if "/dashboard" in path:
+        return {**_dashboard(), "dashboards": [_dashboard()]}
+    if path.endswith("/aggregate"):
+        return {"data": {"buckets": [{"by": {}, "computes": {"c0": 7}}]}, "meta": {"status": "done"}}
     inner = {"type": "view", "view": {"id": "v", "name": "/"}, "session": {"id": "s"}}
     points = [[time.time() * 1000, 5.0]]
     return {
         "data": [{"attributes": {"attributes": inner}}],
         "series": [{"pointlist": points}],
         "request_id": "x",
+    }
+
+
+def _dashboard() -> dict[str, Any]:
+    """A dashboard that knows neither the application nor what was sent."""
+    requests = [
+        {"queries": [{"data_source": "metrics", "name": "a", "query": "avg:platform.upload.duration{*}"}]}
+    ]
+    definition = {"type": "timeseries", "title": "Uploads", "requests": requests}
+    return {
+        "id": "abc-def-ghi",
+        "title": "Platform",
+        "layout_type": "ordered",
+        "widgets": [{"id": 1, "definition": definition}],
     }
 
 

@@ -1,7 +1,7 @@
 """DataDog's events (API v1) and dashboards: kept documents with the vendor's checks.
 
 Source: DataDog's API reference, "Events" (v1: title and text required, 202) and "Dashboards" (title,
-layout_type and widgets required; list, get, update, delete).
+layout_type and widgets required; list, get, update, delete), with the widgets that its OpenAPI knows.
 """
 
 from __future__ import annotations
@@ -23,6 +23,17 @@ from stack.vendors.web import read_json
 EVENT = "datadog.event"
 DASHBOARD = "datadog.dashboard"
 LAYOUTS = ("ordered", "free")
+WIDGETS = frozenset(
+    """alert_graph alert_value bar_chart change check_status cohort distribution embedded_app event_stream
+    event_timeline free_text funnel geomap group heatgrid heatmap hostmap iframe image list_stream log_stream
+    manage_status note point_plot powerpack query_table query_value retention_curve run_workflow sankey
+    scatterplot servicemap slo slo_list split_group sunburst timeseries toplist topology_map trace_service
+    treemap wildcard""".split()  # noqa: SIM905 (names to be read, 42 of them)
+)
+"""Types of a widget's definition, as DataDog's OpenAPI lists them (`WidgetDefinition`)."""
+DRAWS = {"bar_chart", "change", "distribution", "geomap", "heatmap", "query_table", "query_value", "sunburst",
+         "timeseries", "toplist", "treemap"}  # fmt: skip
+"""Those whose definition must have `requests`."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -111,11 +122,25 @@ class Documents:
                 return f"'{name}' is a required property"
         if body["layout_type"] not in LAYOUTS:
             return f"layout_type must be one of {', '.join(LAYOUTS)}"
-        if not isinstance(body["widgets"], list) or not all(
-            isinstance(one, dict) and isinstance((one.get("definition") or {}).get("type"), str)
-            for one in body["widgets"]
-        ):
-            return "Invalid widget definition: a widget needs a definition with a type"
+        return Documents._wrong_widgets(body["widgets"])
+
+    @staticmethod
+    def _wrong_widgets(widgets: Any) -> str | None:
+        """What is wrong with a dashboard's or a group's widgets."""
+        if not isinstance(widgets, list):
+            return "'widgets' must be an array"
+        for position, widget in enumerate(widgets):
+            definition = widget.get("definition") if isinstance(widget, dict) else None
+            kind = definition.get("type") if isinstance(definition, dict) else None
+            where = f"Invalid widget definition at position {position} of type {kind}."
+            if not isinstance(definition, dict) or kind not in WIDGETS:
+                return f"{where} Error: the type is none that is known"
+            if kind in DRAWS and not (
+                isinstance(definition.get("requests"), list) and definition["requests"]
+            ):
+                return f"{where} Error: 'requests' is a required property"
+            if kind == "group" and (wrong := Documents._wrong_widgets(definition.get("widgets"))):
+                return wrong
         return None
 
     async def dashboards(self, request: Request) -> Response:
@@ -135,10 +160,20 @@ class Documents:
         return JSONResponse(made)
 
     @staticmethod
+    def _numbered(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The widgets with an id each, those within groups too."""
+        made = []
+        for widget in widgets:
+            definition = dict(widget["definition"])
+            if definition["type"] == "group":
+                definition["widgets"] = Documents._numbered(definition["widgets"])
+            identified = widget.get("id") or secrets.randbelow(10**15)
+            made.append({**widget, "definition": definition, "id": identified})
+        return made
+
+    @staticmethod
     def _made(body: dict[str, Any], key: str) -> dict[str, Any]:
-        widgets = [
-            {**widget, "id": widget.get("id") or secrets.randbelow(10**15)} for widget in body["widgets"]
-        ]
+        widgets = Documents._numbered(body["widgets"])
         defaults: dict[str, Any] = {"description": None, "template_variables": [], "notify_list": [], "is_read_only": False,
                     "author_handle": "assay@localhost"}  # fmt: skip
         return {**defaults, **body, "widgets": widgets, "id": key, "modified_at": now()}

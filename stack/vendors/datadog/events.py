@@ -10,7 +10,6 @@ import base64
 import json
 import re
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +19,17 @@ from starlette.routing import Route
 
 from stack.vendors.datadog.intake import LOG, RUM
 from stack.vendors.datadog.keys import Keys, failure
+from stack.vendors.datadog.metrics import aggregate
 from stack.vendors.datadog.search import BadSearch, parse, values_at
 from stack.vendors.store import Store
 from stack.vendors.web import read_json
 
+AGGREGATIONS = {
+    **{name: name for name in ("count", "cardinality", "sum", "min", "max", "avg")},
+    **{f"pc{rank}": f"p{rank}" for rank in (75, 90, 95, 98, 99)},
+    "median": "p50",
+}
+"""RUMAggregationFunction of DataDog's OpenAPI, by the name under which metrics know it."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -51,6 +57,18 @@ def moment(text: Any, default: float) -> float:
 def iso(at: float) -> str:
     """Return epoch seconds as DataDog writes times."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def computed(compute: dict[str, Any], events: list[dict[str, Any]]) -> float | None:
+    """Return what `compute` (RUMCompute) makes of the events' attributes; None where none has its metric."""
+    name, path = compute["aggregation"], str(compute.get("metric") or "").removeprefix("@")
+    if name == "count" and path in ("", "*"):
+        return float(len(events))
+    values = [value for event in events for value in values_at(event, path)]
+    if name in ("count", "cardinality"):
+        return float(len(values if name == "count" else set(map(str, values))))
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return aggregate(AGGREGATIONS[name], numbers) if numbers else None
 
 
 class Events:
@@ -148,7 +166,7 @@ class Events:
         return self._page(request, RUM, self._listed(request))
 
     async def aggregate_rum(self, request: Request) -> Response:
-        """`POST /api/v2/rum/analytics/aggregate`: counts, by at most one facet."""
+        """`POST /api/v2/rum/analytics/aggregate`: numbers of the events that fit, by facets."""
         given = await self._searched(request)
         filters = given.get("filter") or {}
         try:
@@ -161,14 +179,27 @@ class Events:
         except (BadSearch, BadRequest, ValueError) as error:
             return failure(400, f"Invalid query: {error}")
         facets = [str(group["facet"]) for group in given.get("group_by") or []]
-        counts: Counter[tuple[str, ...]] = Counter()
+        computes = given.get("compute") or [{"aggregation": "count"}]
+        for compute in computes:
+            if compute.get("aggregation") not in AGGREGATIONS:
+                return failure(400, f"Invalid query: unknown aggregation {compute.get('aggregation')}")
+            if compute["aggregation"] != "count" and not compute.get("metric"):
+                return failure(400, f"Invalid query: {compute['aggregation']} needs a metric")
+        groups: dict[tuple[str, ...], list[dict[str, Any]]] = {} if facets else {(): []}
         for _, _, body in events:
             by = [values_at(body["attributes"], facet.removeprefix("@")) for facet in facets]
             if all(by):
-                counts[tuple(str(values[0]) for values in by)] += 1
+                groups.setdefault(tuple(str(values[0]) for values in by), []).append(body["attributes"])
         buckets = [
-            {"by": dict(zip(facets, key, strict=True)), "computes": {"c0": count}}
-            for key, count in counts.most_common()
+            {
+                "by": dict(zip(facets, key, strict=True)),
+                "computes": {
+                    f"c{number}": value
+                    for number, compute in enumerate(computes)
+                    if (value := computed(compute, found)) is not None
+                },
+            }
+            for key, found in sorted(groups.items(), key=lambda group: -len(group[1]))
         ]
         return JSONResponse({"data": {"buckets": buckets}, "meta": {"status": "done", "elapsed": 1}})
 

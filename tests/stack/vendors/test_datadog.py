@@ -45,6 +45,10 @@ from datadog_api_client.v2.model.metric_intake_type import MetricIntakeType
 from datadog_api_client.v2.model.metric_payload import MetricPayload
 from datadog_api_client.v2.model.metric_point import MetricPoint
 from datadog_api_client.v2.model.metric_series import MetricSeries
+from datadog_api_client.v2.model.rum_aggregate_request import RUMAggregateRequest
+from datadog_api_client.v2.model.rum_aggregation_function import RUMAggregationFunction
+from datadog_api_client.v2.model.rum_compute import RUMCompute
+from datadog_api_client.v2.model.rum_group_by import RUMGroupBy
 from datadog_api_client.v2.model.rum_query_filter import RUMQueryFilter
 from datadog_api_client.v2.model.rum_query_page_options import RUMQueryPageOptions
 from datadog_api_client.v2.model.rum_search_events_request import RUMSearchEventsRequest
@@ -190,6 +194,46 @@ class TestRum:
             filter_query=f"@session.id:{marker}", filter_from=datetime.fromtimestamp(time.time() - 900, UTC)
         )
         assert len(listed.data) == 10
+
+    def test_numbers_are_made_of_events_by_their_facets(self, vendors, client, marker):
+        durations = {"2": [10, 20, 30, 40], "5": [1000]}
+        send_rum(
+            vendors,
+            *[
+                rum_event(vendors, "resource", marker, resource={"duration": ms, "status_code": f"{c}00"})
+                for c, every in durations.items()
+                for ms in every
+            ],
+        )
+        until(lambda: len(search(client, f"@session.id:{marker}").data) == 5)
+
+        def numbers(query: str, *computes: RUMCompute, by: str = "") -> list[dict[str, Any]]:
+            wanted = RUMAggregateRequest(
+                filter=RUMQueryFilter(query=query, _from="now-15m", to="now"),
+                compute=list(computes),
+                group_by=[RUMGroupBy(facet=by)] if by else [],
+            )
+            buckets = RUMApi(client).aggregate_rum_events(body=wanted).data.buckets
+            return [{"by": dict(one.by), **one.computes} for one in buckets]
+
+        mine, path = f"@session.id:{marker}", "@resource.duration"
+        of = {
+            name: RUMCompute(aggregation=RUMAggregationFunction(name), metric=path)
+            for name in ("pc75", "median", "sum", "min", "max", "avg", "cardinality")
+        }
+        count = RUMCompute(aggregation=RUMAggregationFunction.COUNT)
+        assert numbers(mine, count) == [{"by": {}, "c0": 5}]
+        by_status = numbers(mine, count, of["max"], of["sum"], by="@resource.status_code")
+        assert by_status == [
+            {"by": {"@resource.status_code": "200"}, "c0": 4, "c1": 40, "c2": 100},
+            {"by": {"@resource.status_code": "500"}, "c0": 1, "c1": 1000, "c2": 1000},
+        ]
+        (found,) = numbers(mine, of["pc75"], of["median"], of["min"], of["avg"], of["cardinality"])
+        assert found == {"by": {}, "c0": 40, "c1": 30, "c2": 10, "c3": 220, "c4": 5}
+        assert numbers(f"{mine} @type:error", count, of["max"]) == [{"by": {}, "c0": 0}]
+        with pytest.raises(ApiException) as refused:
+            numbers(mine, RUMCompute(aggregation=RUMAggregationFunction.MAX))
+        assert refused.value.status == 400
 
     def test_application_is_known(self, vendors, client):
         found = RUMApi(client).get_rum_application(vendors.env["DATADOG_APPLICATION_ID"])
@@ -350,6 +394,27 @@ class TestDocuments:
         with pytest.raises(ApiException) as gone:
             DashboardsApi(client).get_dashboard(made.id)
         assert gone.value.status == 404
+
+    @pytest.mark.parametrize(
+        "definition",
+        [
+            pytest.param({}, id="no type"),
+            pytest.param({"type": "timeserie"}, id="unknown type"),
+            pytest.param({"type": "timeseries", "requests": []}, id="nothing asked"),
+            pytest.param(
+                {"type": "group", "layout_type": "ordered", "widgets": [{"definition": {"type": "x"}}]},
+                id="within a group",
+            ),
+        ],
+    )
+    def test_a_widget_that_is_none_is_400(self, client, marker, definition):
+        wanted = Dashboard(
+            title=marker, layout_type=DashboardLayoutType.ORDERED, widgets=[Widget(definition=definition)]
+        )
+        with pytest.raises(ApiException) as refused:
+            DashboardsApi(client).create_dashboard(body=wanted)
+        assert refused.value.status == 400
+        assert marker not in [one.title for one in DashboardsApi(client).list_dashboards().dashboards]
 
     def test_event_is_read_back(self, client, marker):
         body = EventCreateRequest(title=marker, text="released", tags=[f"marker:{marker}"])
