@@ -15,7 +15,6 @@ class Options(BaseModel, frozen=True, extra="forbid", strict=True):
     schemas: tuple[str, ...] = ("public",)  # exposed by REST, the first is the default
     extra_search_path: tuple[str, ...] = ("public", "extensions")
     max_rows: int = 1000
-    aggregates: bool = False
     explain: bool = False  # application/vnd.pgrst.plan
     pool_size: int = 12
     require_api_key: bool = True

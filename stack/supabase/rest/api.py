@@ -155,7 +155,7 @@ class Rest:
         reading: bool,
     ) -> Job:
         limit = self._options.max_rows if reading else None
-        builder = Builder(self.catalog, parse.nodes(params), limit, self._options.aggregates)
+        builder = Builder(self.catalog, parse.nodes(params), limit)
         return Job(request, who, asked, schema, params, builder)
 
     async def _read(self, job: Job, relation: Relation) -> Response:
@@ -267,7 +267,7 @@ class Rest:
 def _estimate(builder: Builder, source: str, total: str, max_rows: int) -> list[str]:
     """A count up to the row limit, below which count=estimated is exact, and the planner's guess."""
     # The first CTE is never run: it tells the type of every bound value, also of those that counting does not need.
-    bound = ", ".join(builder.binds.parameters) or "1"
+    bound = ", ".join(builder.binds.parameters.values()) or "1"
     statement = f"WITH pgrst_bound AS (SELECT {bound}), {source}t AS ({total}) SELECT * FROM t"
     return [
         f"SELECT count(*) FROM ({statement} LIMIT {max_rows + 1:d}) s",

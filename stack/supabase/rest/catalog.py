@@ -55,12 +55,13 @@ select json_build_object(
       'fields', (select json_agg(json_build_array(a.attname, format_type(a.atttypid, -1)) order by a.attnum)
         from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and t.typtype = 'c'),
       'arguments', coalesce((
-        select json_agg(json_build_array(coalesce(p.proargnames[i], ''), format_type(ty, -1),
-          i <= p.pronargs - p.pronargdefaults, i = p.pronargs and p.provariadic <> 0) order by i)
+        select json_agg(json_build_array(p.proargnames[i], format_type(ty, -1),
+          i <= p.pronargs - p.pronargdefaults) order by i)
         from unnest(p.proargtypes) with ordinality q(ty, i)), '[]')))
     from pg_proc p join exposed n on n.oid = p.pronamespace join pg_type t on t.oid = p.prorettype
     left join pg_class rc on rc.oid = t.typrelid and rc.relkind <> 'c' left join pg_namespace rn on rn.oid = rc.relnamespace
-    where p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')), '[]')
+    where p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger') and p.provariadic = 0
+      and (p.pronargs = 0 or p.proargnames[1] <> '')), '[]')
 )::text"""
 
 
@@ -124,7 +125,6 @@ class Argument:
     name: str
     type: str
     required: bool
-    variadic: bool
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,6 @@ class Function:
     rows: Relation | None
     arguments: tuple[Argument, ...]
 
-    @property
-    def unnamed(self) -> bool:
-        """Whether it takes the whole body as its one, nameless argument."""
-        return [(a.name, a.type) for a in self.arguments] in ([("", "json")], [("", "jsonb")])
-
 
 @dataclass
 class Catalog:
@@ -152,16 +147,6 @@ class Catalog:
     relations: dict[Name, Relation] = field(default_factory=dict)
     functions: dict[Name, list[Function]] = field(default_factory=dict)
     links: dict[Name, list[Link]] = field(default_factory=dict)
-
-    def column_type(self, relation: Relation, column: str) -> str | None:
-        """The type of a column or of a computed one (a function of the row); None if there is no such."""
-        if found := relation.columns.get(column):
-            return found.type
-        for function in self.functions.get((relation.schema, column), []):
-            arguments = [a.type.split(".")[-1].strip('"') for a in function.arguments]
-            if arguments == [relation.name]:
-                return function.returns
-        return None
 
 
 def read(document: str | bytes) -> Catalog:

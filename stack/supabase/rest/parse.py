@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from stack.supabase.rest.errors import ApiError, left_out
 
-AGGREGATES = ("sum", "avg", "min", "max", "count")
 FULL_TEXT = ("fts", "plfts", "phfts", "wfts")
 QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
 RANGES = ("cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
@@ -39,13 +38,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Item:
-    """One selected column or aggregate; ``field`` is None in ``count()``."""
+    """One selected column."""
 
-    field: Field | None
+    field: Field
     alias: str | None = None
     cast: str | None = None
-    aggregate: str | None = None
-    aggregate_cast: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,8 +193,8 @@ def _select_item(scan: Scanner) -> Item | Embed:
     hints = []
     while scan.take("!"):
         hints.append(scan.name())
-    if name == "count" and not hints and scan.take("()"):
-        return Item(None, alias, None, "count", scan.cast())
+    if name == "count" and not hints and scan.peek("()"):
+        raise _aggregate()
     if scan.take("("):
         children = _select_list(scan)
         scan.expect(")")
@@ -207,13 +204,13 @@ def _select_item(scan: Scanner) -> Item | Embed:
         scan.fail('expecting "("')
     scan.at = start
     target, cast = scan.field(), scan.cast()
-    if not scan.take("."):
-        return Item(target, alias, cast)
-    aggregate = scan.name()
-    if aggregate not in AGGREGATES:
-        scan.fail("expecting an aggregate: " + ", ".join(AGGREGATES))
-    scan.expect("()")
-    return Item(target, alias, cast, aggregate, scan.cast())
+    if scan.peek("."):
+        raise _aggregate()
+    return Item(target, alias, cast)
+
+
+def _aggregate() -> ApiError:
+    return ApiError("PGRST123", "Use of aggregate functions is not allowed")  # as on a hosted project
 
 
 def _condition(scan: Scanner, target: Field, nested: bool) -> Condition:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stack.supabase.rest.catalog import Catalog, Link, Relation
-from stack.supabase.rest.errors import ApiError
+from stack.supabase.rest.errors import ApiError, left_out
 from stack.supabase.rest.parse import (
     FULL_TEXT,
     Condition,
@@ -55,23 +55,18 @@ def array_literal(values: Sequence[str]) -> str:
 
 
 class Binds:
-    """The values of one statement; the same value bound twice is one parameter, so that GROUP BY can match SELECT."""
+    """The values of one statement; the same value bound twice is one parameter, so that a count shares the rows' own."""
 
     def __init__(self) -> None:
         self.values: list[str] = []
-        self._known: dict[tuple[str, str], str] = {}
-
-    @property
-    def parameters(self) -> Iterable[str]:
-        """Every parameter as it stands in the statement."""
-        return self._known.values()
+        self.parameters: dict[tuple[str, str], str] = {}  # as they stand in the statement
 
     def typed(self, value: str, type_: str = "text") -> str:
         """A parameter of ``type_`` (a name from the catalog), whose text form is ``value``."""
-        if (type_, value) not in self._known:
+        if (type_, value) not in self.parameters:
             self.values.append(value)
-            self._known[type_, value] = f"${len(self.values)}::{type_}"
-        return self._known[type_, value]
+            self.parameters[type_, value] = f"${len(self.values)}::{type_}"
+        return self.parameters[type_, value]
 
 
 @dataclass
@@ -81,7 +76,6 @@ class Builder:
     catalog: Catalog
     nodes: dict[Path, Node]
     max_rows: int | None = None
-    aggregates: bool = False
     binds: Binds = field(default_factory=Binds)
     used: set[Path] = field(default_factory=set)
     _serial: int = 0
@@ -95,27 +89,19 @@ class Builder:
         self.used.add(path)
         columns: list[str] = []
         joins: list[str] = []
-        groups: list[str] = []
-        embeds: dict[str, str] = {}
-        aggregated = any(isinstance(i, Item) and i.aggregate for i in select)
-        tested = set(_tested(node.filters))
         for item in select:
             if isinstance(item, Item):
-                columns.append(self._item(relation, alias, item, groups))
+                columns.append(self._item(relation, alias, item))
                 continue
-            expression, value = self._embed(
-                relation, alias, item, path, joins, aggregated or item.key in tested
-            )
-            embeds[item.key] = value
+            value = self._embed(relation, alias, item, path, joins)
             if item.select:
-                groups.append(f"{value}::text")
-                expression = f"{expression}::text::json" if aggregated else expression
-                columns.append(f"{expression} AS {identifier(item.key)}")
-        where = [*on, *(self._filter(relation, alias, f, embeds) for f in node.filters if filtered)]
+                columns.append(f"{value} AS {identifier(item.key)}")
+        if nulls := {i.key for i in select if isinstance(i, Embed)}.intersection(_tested(node.filters)):
+            raise left_out(f"filtering by whether the embedded resource {min(nulls)} is null")
+        where = [*on, *(self._filter(relation, alias, f) for f in node.filters if filtered)]
         return (
             f"SELECT {', '.join(columns)} FROM {source}{''.join(joins)}"
             + (f" WHERE {' AND '.join(where)}" if where else "")
-            + (f" GROUP BY {', '.join(groups)}" if aggregated and groups else "")
             + self._order(relation, alias, node.order)
             + (self._range(node) if ranged else "")
         )
@@ -123,7 +109,7 @@ class Builder:
     def where(self, relation: Relation, alias: str) -> str:
         """`` WHERE …`` of the request's own level, or nothing."""
         self.used.add(())
-        parts = [self._filter(relation, alias, f, {}) for f in self.nodes[()].filters]
+        parts = [self._filter(relation, alias, f) for f in self.nodes[()].filters]
         return f" WHERE {' AND '.join(parts)}" if parts else ""
 
     def check_used(self) -> None:
@@ -162,29 +148,16 @@ class Builder:
             "'details' key.",
         )  # fmt: skip
 
-    def _item(self, relation: Relation, alias: str, item: Item, groups: list[str]) -> str:
-        if item.aggregate and not self.aggregates:
-            raise ApiError("PGRST123", "Use of aggregate functions is not allowed")
-        if item.field is None:
-            expression, name = "count(*)", "count"
-        elif item.field.name == "*":
-            groups.extend(f"{alias}.{identifier(c)}" for c in relation.columns)
+    def _item(self, relation: Relation, alias: str, item: Item) -> str:
+        if item.field.name == "*":
             return f"{alias}.*"
-        else:
-            expression = _cast(self._column(relation, alias, item.field), item.cast)
-            name = item.aggregate or (item.field.path[-1][1] if item.field.path else item.field.name)
-            if item.aggregate:
-                expression = f"{item.aggregate}({expression})"
-            else:
-                groups.append(expression)
-        return f"{_cast(expression, item.aggregate_cast)} AS {identifier(item.alias or name)}"
+        name = item.alias or (item.field.path[-1][1] if item.field.path else item.field.name)
+        return f"{_cast(self._column(relation, alias, item.field), item.cast)} AS {identifier(name)}"
 
-    def _embed(
-        self, relation: Relation, alias: str, embed: Embed, path: Path, joins: list[str], looked_at: bool
-    ) -> tuple[str, str]:
-        """The embedded resource as it is answered, and as what is null where it has no row.
+    def _embed(self, relation: Relation, alias: str, embed: Embed, path: Path, joins: list[str]) -> str:
+        """The embedded resource as it is answered.
 
-        Unless something else looks at it, it need not be joined: a subquery is planned in a third less time.
+        Unless its parent depends on it, it is not joined: a subquery is planned in a third less time.
         """
         link = self.link(relation, embed)
         below = (*path, embed.key)
@@ -196,12 +169,10 @@ class Builder:
         target = self.catalog.relations[link.to]
         inner = self.read(target, source, there, embed.select, below, on, ranged=not link.one)
         rows = f"(SELECT {'row_to_json' if link.one else 'json_agg'}(r) AS value FROM ({inner}) r)"
-        value = rows
-        if embed.inner or looked_at:
-            value = f"{here}.value"
-            kind, only = ("INNER", f"{value} IS NOT NULL") if embed.inner else ("LEFT", "TRUE")
-            joins.append(f" {kind} JOIN LATERAL {rows} AS {here} ON {only}")
-        return (value if link.one else f"COALESCE({value}, '[]')"), value
+        if embed.inner:
+            joins.append(f" INNER JOIN LATERAL {rows} AS {here} ON {here}.value IS NOT NULL")
+            rows = f"{here}.value"
+        return rows if link.one else f"COALESCE({rows}, '[]')"
 
     def _source(self, link: Link, alias: str, there: str) -> tuple[str, list[str]]:
         """What to select an embedded resource from, and the conditions that tie it to its parent."""
@@ -215,7 +186,7 @@ class Builder:
 
     def _column(self, relation: Relation, alias: str, target: Field) -> str:
         expression = f"{alias}.{identifier(target.name)}"
-        if target.path and self.catalog.column_type(relation, target.name) != "jsonb":
+        if target.path and self._type(relation, Field(target.name)) != "jsonb":
             expression = f"to_jsonb({expression})"
         for arrow, key in target.path:
             bare = key.removeprefix("-")
@@ -226,15 +197,14 @@ class Builder:
     def _type(self, relation: Relation, target: Field) -> str:
         if target.path:
             return "text" if target.path[-1][0] == "->>" else "jsonb"
-        return self.catalog.column_type(relation, target.name) or "text"
+        column = relation.columns.get(target.name)
+        return column.type if column else "text"
 
-    def _filter(self, relation: Relation, alias: str, part: Condition | Logic, embeds: dict[str, str]) -> str:
+    def _filter(self, relation: Relation, alias: str, part: Condition | Logic) -> str:
         no = "NOT " if part.negated else ""
         if isinstance(part, Logic):
-            inner = (self._filter(relation, alias, p, embeds) for p in part.parts)
+            inner = (self._filter(relation, alias, p) for p in part.parts)
             return f"{no}({f' {part.operator.upper()} '.join(inner)})"
-        if part.field.name in embeds and part.operator == "is" and not part.field.path:
-            return f"{embeds[part.field.name]} IS {no}NULL"
         return no + self._compare(
             self._column(relation, alias, part.field), self._type(relation, part.field), part
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,8 @@ from stack.supabase.rest.catalog import Relation
 from stack.supabase.rest.errors import ApiError, left_out
 from stack.supabase.rest.parse import Embed, Select
 from stack.supabase.rest.sql import Builder, identifier, qualified
+
+JSON_BODIES = ("application/json", "application/vnd.pgrst.array+json", "application/vnd.pgrst.object+json")
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,7 @@ def parse_json(body: bytes) -> tuple[str, Any]:
 def payload(body: bytes, content_type: str, uniform: bool) -> Payload:
     """Read a body of an accepted type; ``uniform`` demands that every row has the same keys."""
     kind = content_type.split(";")[0].strip().lower() or "application/json"
-    if kind == "text/csv":
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8", "replace"))))
-        if any(len(line) != len(lines[0]) for line in lines):
-            raise ApiError("PGRST102", "All lines must have same number of fields")
-        rows = [
-            dict(zip(lines[0], (None if v == "NULL" else v for v in line), strict=True)) for line in lines[1:]
-        ]
-        body = json.dumps(rows).encode()
-    elif kind not in (
-        "application/json",
-        "application/vnd.pgrst.array+json",
-        "application/vnd.pgrst.object+json",
-    ):
+    if kind not in JSON_BODIES:
         raise left_out(f"a body of type {kind}")
     text, value = parse_json(body)
     rows = value if isinstance(value, list) else [value]
@@ -139,8 +127,8 @@ def returning(relation: Relation, builder: Builder, select: Select) -> str:
     for item in select:
         if isinstance(item, Embed):
             needed.update(dict.fromkeys(pair[0] for pair in builder.link(relation, item).on))
-        elif item.field is not None:
-            if item.field.name not in relation.columns:  # *, or computed from the whole row
-                return f"{table}.*"
+        elif item.field.name not in relation.columns:  # *, or computed from the whole row
+            return f"{table}.*"
+        else:
             needed[item.field.name] = None
     return ", ".join(f"{table}.{identifier(c)}" for c in needed) or "1 AS one"

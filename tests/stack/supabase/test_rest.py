@@ -123,11 +123,9 @@ def test_embedding_in_every_direction(raw: httpx.Client, shelf: dict[str, Any]) 
     assert author == [{"name": "Jane", "books": [{"pages": 80}, {"pages": 70}]}]
 
 
-def test_inner_and_null_embeds_filter_their_parent(raw: httpx.Client, shelf: dict[str, Any]) -> None:
+def test_inner_embeds_filter_their_parent(raw: httpx.Client, shelf: dict[str, Any]) -> None:
     assert pages(raw, shelf, "select=pages,covers!inner(colour)") == [1]
     assert pages(raw, shelf, "select=pages,labels!inner()&labels.label=eq.blue") == [1, 2]
-    assert pages(raw, shelf, "select=pages,covers()&covers=not.is.null") == [1]
-    assert len(pages(raw, shelf, "select=pages,covers()&covers=is.null")) == 9
 
 
 def test_an_ambiguous_or_unknown_embed_is_explained(raw: httpx.Client) -> None:
@@ -216,13 +214,6 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
         http.post(books, content=b"{bad", headers={"content-type": "application/json"}).json()["code"]
         == "PGRST102"
     )
-    csv = http.post(
-        books,
-        content=f"author_id,title,pages\n{ada.id},{title} csv,NULL",
-        headers={"content-type": "text/csv"},
-    )
-    assert csv.status_code == 201, csv.text
-    assert http.get(f"{books}?title=eq.{title} csv&select=pages").json() == [{"pages": None}]
 
 
 def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
@@ -234,10 +225,14 @@ def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
         raw.put(f"{books}?id=eq.1", json={"id": 1}),
         raw.post(books, json={}, headers={"prefer": "return=headers-only"}),
         raw.post(books, data={"title": "form"}),
+        raw.post(books, content="title\nx", headers={"content-type": "text/csv"}),
+        raw.get(f"{books}?select=pages,covers()&covers=is.null"),
+        raw.get(f"{books}?select=pages,covers()&or=(pages.eq.1,covers.not.is.null)"),
+        raw.post(f"{REST}/rpc/add", json=[1, 2]),
         raw.post(f"{REST}/rpc/echo", content=b"x", headers={"content-type": "text/plain"}),
         raw.get(f"{REST}/"),
     ]
-    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 8
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 12
 
 
 def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None:
@@ -283,9 +278,10 @@ def test_functions(person: Callable[..., Person], raw: httpx.Client, shelf: dict
     assert raw.post(f"{rpc}/add", json={"a": 2, "b": 3}).json() == 5
     assert raw.post(f"{rpc}/add", json={"a": 2}).json() == 3
     assert raw.get(f"{rpc}/add?a=2&b=5").json() == 7
-    assert raw.get(f"{rpc}/total?v=1&v=2&v=3").json() == 6
+    assert raw.get(f"{rpc}/total?v={{1,2,3}}").json() == 6
     assert raw.post(f"{rpc}/total", json={"v": [4, 5]}).json() == 9
-    assert raw.post(f"{rpc}/echo", json={"any": ["thing", None]}).json() == {"any": ["thing", None]}
+    assert raw.post(f"{rpc}/echo", json={"v": {"any": ["thing", None]}}).json() == {"any": ["thing", None]}
+    assert raw.get(f"{rpc}/echo", params={"v": '{"a": [1]}'}).json() == {"a": [1]}
     assert raw.post(f"{rpc}/numbers", json={}).json() == [1, 2, 3]
     assert raw.post(f"{rpc}/pair?select=y&x=gt.1").json() == [{"y": "two"}]
     assert raw.post(f"{rpc}/nothing").status_code == 204

@@ -64,8 +64,8 @@ create function public.published() returns setof public.books language sql stabl
 create function public.pair() returns table (x int, y text) language sql stable as $$ values (1, 'one'), (2, 'two') $$;
 create function public.nothing() returns void language sql as $$ select null::void $$;
 create function public.numbers() returns setof int language sql stable as $$ select generate_series(1, 3) $$;
-create function public.total(variadic v int[]) returns int language sql immutable as $$ select sum(x)::int from unnest(v) x $$;
-create function public.echo(json) returns json language sql immutable as $$ select $1 $$;
+create function public.total(v int[]) returns int language sql immutable as $$ select sum(x)::int from unnest(v) x $$;
+create function public.echo(v json) returns json language sql immutable as $$ select v $$;
 create function public.teapot() returns void language plpgsql as $$
 begin raise sqlstate 'PT418' using message = 'short and stout', detail = 'd', hint = 'h'; end $$;
 create function public.full_title(public.books) returns text language sql stable as $$ select $1.title || '!' $$;
