@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from core.errors import Missed
@@ -23,6 +24,13 @@ def expect_equal(saw: T, expected: T, claim: str, *, service: str | None = None)
     if saw != expected:
         raise Missed(claim, expected=_short(expected), saw=_short(saw), service=service)
     return saw
+
+
+def expect_one(found: Sequence[T], claim: str, *, service: str | None = None) -> T:
+    """Raises Missed unless exactly one was found; returns it."""
+    if len(found) != 1:
+        raise Missed(claim, expected="exactly one", saw=f"{len(found)}: {_short(found)}", service=service)
+    return found[0]
 
 
 def expect_status(answer: Answer, status: int, claim: str, *, service: str | None = None) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from core.clock import eventually
 from core.errors import ConfigError
-from core.expect import expect
+from core.expect import expect, expect_one
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.run import Run
@@ -45,7 +45,7 @@ def test_publish_and_see(
     eventually(
         shown, within=20, claim="the visitor sees the change that the webhook announced", service="builder"
     )
-    [held] = services.builder.content(path)
+    held = expect_one(services.builder.content(path), "Builder.io's API holds the page", service="builder")
     witness("Builder.io API", "the page holds the changed words")
     expect(
         f"second words {tag}" in str(held), "Builder.io's API holds what the visitor sees", service="builder"
@@ -95,7 +95,7 @@ def test_visual_editor(
     page.evaluate("(blocks) => window.editor.change({data: {blocks}})", blocks)
     editor.content.reads_in(shown, f"edited words {tag}", "the edit in the editor's frame")
     editor.content.step("the edit is drawn")
-    [held] = services.builder.content(path)
+    held = expect_one(services.builder.content(path), "Builder.io's API holds the page", service="builder")
     witness("Builder.io API", "the published page is unchanged")
     expect(
         f"published words {tag}" in str(held),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
+
+from core.errors import Missed
 from fixtures.mailbox import Mailbox
+from fixtures.told import told
 from fixtures.toolbox import Services
 
 
@@ -27,6 +31,21 @@ def follow(services: Services, link: str) -> dict[str, list[str]]:
     return {**parse_qs(location.query), **parse_qs(location.fragment)}
 
 
+def claims_of(token: str) -> dict[str, Any]:
+    """What a token says, its signature not looked at; Missed when it is none, or lacks a claim asked of it."""
+
+    def lacks(what: str) -> Missed:
+        return Missed(
+            "a session's token is a JWT that says whose it is", expected=what, service="supabase.auth"
+        )
+
+    try:
+        claims: dict[str, Any] = told(jwt.decode(token, options={"verify_signature": False}), lacks)
+    except jwt.InvalidTokenError as error:
+        raise lacks(f"a JWT ({error})") from error
+    return claims
+
+
 def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
     """The user as PostgreSQL holds it, else as the admin API shows it."""
     if services.database.sql:
@@ -37,7 +56,10 @@ def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
         )
         return found
     answer = services.auth.as_admin("GET", f"/admin/users/{identifier}")
-    return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+    if answer.status == 404:
+        return None
+    shown: dict[str, Any] = answer.demand(200).json(dict)
+    return shown
 
 
 def mailbox_of(services: Services) -> Mailbox:

@@ -37,9 +37,8 @@ def sign_in_at_provider(services: Services, url: str, email: str) -> dict[str, l
         if "/auth/v1/" not in address:
             break
         step = port.request("GET", address, allow=(302, 303))
-        address = step.expect(302, 303, claim="the provider's answer is passed on to the app").headers[
-            "location"
-        ]
+        step.expect(302, 303, claim="the provider's answer is passed on to the app")
+        address = step.headers.get("location", "")
     back = urlsplit(address)
     return {"": [address], **parse_qs(back.query), **parse_qs(back.fragment)}
 
@@ -54,7 +53,9 @@ def follow_to_page(services: Services, url: str) -> WireAnswer:
             answer.expect(200, claim="the provider shows its sign-in page")
             answer.headers["x-final"] = url
             return answer
-        url = urljoin(url, answer.headers["location"])
+        onward = answer.headers.get("location")
+        expect(onward, "a redirect on the way to the provider says where to", saw=answer.said(), service=AUTH)
+        url = urljoin(url, onward)
     raise AssertionError("the authorize address redirects without end")
 
 

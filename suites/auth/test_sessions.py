@@ -13,6 +13,7 @@ from core.passport import check
 from fixtures.actors import Actor
 from fixtures.run import Run
 from fixtures.toolbox import Services
+from suites.auth.people import claims_of
 from suites.types import NewActor, Witness
 
 AUTH = "supabase.auth"
@@ -109,7 +110,7 @@ def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness
     )
     left = services.database.demand_sql().value(
         "select count(*) from auth.refresh_tokens where user_id::text = %s and not revoked and session_id::text = %s",
-        (person.id, jwt.decode(first.access_token, options={"verify_signature": False})["session_id"]),
+        (person.id, claims_of(first.access_token)["session_id"]),
     )
     witness("SQL", "no token of that session is left unrevoked")
     expect_equal(left, 0, "no refresh token of the ended session is left", service=AUTH)
@@ -213,7 +214,7 @@ def test_token_contents(services: Services, actor: NewActor, witness: Witness) -
     """Verified by the keys at /.well-known/jwks.json alone; changed, unsigned and key-swapped tokens are refused."""
     person = actor()
     header = jwt.get_unverified_header(person.access_token)
-    claims = jwt.decode(person.access_token, options={"verify_signature": False})
+    claims = claims_of(person.access_token)
     for name, due in (
         ("sub", person.id),
         ("email", person.email),
@@ -249,7 +250,9 @@ def test_token_contents(services: Services, actor: NewActor, witness: Witness) -
             person.access_token, key.key, algorithms=[header["alg"]], audience="authenticated"
         )
         witness("the published keys", "the signature, verified by PyJWT")
-        expect_equal(checked["sub"], person.id, "the signature holds against the published key", service=AUTH)
+        expect_equal(
+            checked.get("sub"), person.id, "the signature holds against the published key", service=AUTH
+        )
         expect(not any("d" in k for k in keys.values()), "no private key is published", service=AUTH)
     expect(alive(services, person.access_token), "the token as issued works (positive control)", service=AUTH)
     head, payload, signature = person.access_token.split(".")

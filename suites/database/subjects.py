@@ -34,7 +34,8 @@ def subjects(run: Run, services: Services, place: Place, owner: Actor) -> Iterat
     rest, token = services.database.rest, owner.access_token
 
     def inserted(table: str, row: dict[str, Any]) -> dict[str, Any]:
-        return dict(rest("POST", f"/{table}", token=token, body=row).demand(201).json(list)[0])
+        made: dict[str, Any] = rest("POST", f"/{table}", token=token, body=row).demand(201).json(list)[0]
+        return made
 
     uploaded = files.upload(services.platform.port, place, token, name=f"{tag}.bin", data=b"matrix")
     begun = files.start(services.platform.port, place, token, name=f"{tag}-big.bin", size=6 * 1024 * 1024)

@@ -107,8 +107,8 @@ def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: 
     expect_equal(
         (
             of_post[0]["before"],
-            of_post[1]["after"]["body"],
-            of_post[2]["after"]["status"],
+            (of_post[1]["after"] or {}).get("body"),
+            (of_post[2]["after"] or {}).get("status"),
             of_post[3]["after"],
         ),
         (None, "second", "published", None),

@@ -50,5 +50,5 @@ def make_old(services: Services, path: str) -> None:
     for key in eventually(
         lambda: services.kv.keys(content_keys(path)), within=30, claim="the page is kept in KV", service="kv"
     ):
-        kept = json.loads(services.kv.get(key) or b"{}")
+        kept = services.kv.kept(key)
         services.kv.put(key, json.dumps({**kept, "fetched_at": kept["fetched_at"] - 4_000_000}).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect, expect_equal, expect_status
+from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from fixtures.files import MIB, MadeFile, made_bytes
 from fixtures.toolbox import Services
@@ -28,7 +28,8 @@ def begin(services: Services, place: Place, token: str, file: MadeFile) -> dict[
         saw=answer.text[:200],
         service="platform",
     )
-    return dict(answer.json()["upload"])
+    upload: dict[str, Any] = answer.json()["upload"]
+    return upload
 
 
 @check(
@@ -75,8 +76,9 @@ def test_parts_any_order(
     for number in [*sorted(set(parts) - set(received)), 1]:
         answer = files.put_part(port, place, token, upload["id"], number, parts[number])
         expect(answer.status == 200, f"part {number} is taken", saw=answer.text[:200], service="platform")
-    [under_way] = services.database.witness_rows("uploads", owner_id=person.id) or [{}]
-    multipart = str(under_way.get("multipart_id"))
+    under_way = services.database.witness_rows("uploads", owner_id=person.id)
+    one = expect_one(under_way, "one upload of the person is under way", service="supabase.database")
+    multipart = str(one.get("multipart_id"))
     done = files.complete(port, place, token, upload["id"], sha256=file.sha256)
     expect(done.status == 201, "with all parts the upload completes", saw=done.text[:300], service="platform")
     stored = done.json()["file"]
@@ -170,7 +172,8 @@ def test_parts_aborted(
         "part 1 is taken",
         service=R2,
     )
-    [begun] = services.database.witness_rows("uploads", owner_id=person.id) or [{}]
+    under_way = services.database.witness_rows("uploads", owner_id=person.id)
+    begun = expect_one(under_way, "one upload of the person is under way", service="supabase.database")
     key, multipart = str(begun.get("object_key")), str(begun.get("multipart_id"))
     alive = services.r2.s3.upload_alive(key, multipart, 2, parts[2])
     expect(alive, "R2 itself knows the upload under way (positive control)", service=R2)

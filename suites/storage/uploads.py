@@ -28,14 +28,14 @@ def upload(
         saw=f"{answer.status} {answer.text[:300]}",
         service="platform",
     )
-    stored = answer.json()["file"]
+    stored: dict[str, Any] = answer.json()["file"]
     expect_equal(
         (stored["name"], stored["size"], stored["sha256"], stored["status"]),
         (file.name, file.size, file.sha256, "ready"),
         "the upload's answer describes the file that was sent",
         service="platform",
     )
-    return dict(stored)
+    return stored
 
 
 def prepared(
@@ -47,7 +47,8 @@ def prepared(
     )
     if answer.status != 201:
         raise ServiceError("platform", f"preparing a file failed: {answer.status} {answer.text[:200]}")
-    return dict(answer.json()["file"])
+    stored: dict[str, Any] = answer.json()["file"]
+    return stored
 
 
 def read(services: Services, token: str, file: str, **headers: str) -> WireAnswer:

@@ -107,7 +107,10 @@ class Liar:
         self, method: str, url: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         kept = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length", "connection")}
-        answer = self._client.request(method, url, headers=kept, content=body)
+        try:
+            answer = self._client.request(method, url, headers=kept, content=body)
+        except httpx.HTTPError as error:  # the truth is away
+            return 502, {"Content-Type": "text/plain"}, str(error).encode()
         drop = ("content-length", "transfer-encoding", "connection", "content-encoding")
         back = {k: v for k, v in answer.headers.items() if k.lower() not in drop}
         return answer.status_code, back, answer.content

@@ -7,18 +7,13 @@ The seed shows them: `getCurrentUser` answering `mock-user`, the upload route "r
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from urllib.parse import urlsplit
 
 import pytest
 
-from core.evidence import Evidence
 from fixtures import embedded
-from fixtures.run import ROOT
-from fixtures.services import catalogue
 from tests.suites.liar import Liar
+from tests.suites.verdicts import on_live
 
 FILE = {
     "id": "mock-file",
@@ -91,37 +86,14 @@ class SeedMock(Liar):
 @pytest.mark.parametrize("name", MOCKS)
 def test_the_seeds_own_mock_is_caught(name, tmp_path):
     service, routes, checks, named = MOCKS[name]
-    capabilities = sorted(c for s in catalogue() for c in s.capabilities)
-    file = tmp_path / "target.toml"
-    file.write_text("[capabilities]\n" + "".join(f'"{c}" = "required"\n' for c in capabilities))
     with embedded.attach() as stack:
         mock = SeedMock(service, stack.variables, routes)
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
         try:
-            done = subprocess.run(
-                [
-                    *(
-                        sys.executable,
-                        "-m",
-                        "pytest",
-                        "suites",
-                        "-q",
-                        "--tb=no",
-                        "-p",
-                        "tests.suites.impatient",
-                    ),
-                    *("--checks", ",".join(checks), "--target", "live", "--target-file", str(file)),
-                ],
-                cwd=ROOT,
-                env={**clean, **mock.environment, "ASSAY_RUN_DIR": str(tmp_path / "run")},
-                capture_output=True,
-                text=True,
-            )
+            finished = on_live(tmp_path, mock.environment, "--checks", ",".join(checks))
         finally:
             mock.close()
     assert mock.told, "the mock was never asked"
-    finished = {e["check"]: e for e in Evidence(tmp_path / "run").events("check.finished")}
-    assert set(finished) == set(checks), done.stdout
+    assert set(finished) == set(checks)
     caught = [e for e in finished.values() if e["outcome"] in ("missed", "broken")]
     assert caught, finished
     assert all(e["service"] for e in caught)

@@ -171,30 +171,29 @@ async def list_objects(call: Call, version: str, bucket_id: str) -> Any:
         return await (listing.search if version == "list" else listing.page)(db, bucket_id, given)
 
 
-async def _transfer(call: Call) -> tuple[dict[str, Any], str, str, New]:
+async def _transfer(call: Call) -> tuple[str, str, New]:
+    """Bucket and key of an object, and what is to be made of it."""
     given = await call.json()
     for field in ("bucketId", "sourceKey", "destinationKey"):
         if not isinstance(given.get(field), str) or not given[field]:
             raise bad_request(f"body must have required property '{field}'")
-    metadata = given["metadata"] if isinstance(given.get("metadata"), dict) else {}
-    new = New(
-        str(given.get("destinationBucket") or given["bucketId"]), given["destinationKey"], call.who, call.upsert,
-        str(metadata.get("mimetype", "")), str(metadata.get("cacheControl", "")),
-    )  # fmt: skip
-    return given, given["bucketId"], given["sourceKey"], new
+    if "metadata" in given or given.get("copyMetadata") is False:
+        raise left_out("copying an object with other metadata")
+    target = str(given.get("destinationBucket") or given["bucketId"])
+    return given["bucketId"], given["sourceKey"], New(target, given["destinationKey"], call.who, call.upsert)
 
 
 async def move(call: Call) -> dict[str, Any]:
     """POST /object/move."""
-    _, bucket_id, source, new = await _transfer(call)
+    bucket_id, source, new = await _transfer(call)
     await call.objects.move(new, bucket_id, source)
     return {"message": "Successfully moved"}
 
 
 async def copy(call: Call) -> dict[str, Any]:
     """POST /object/copy."""
-    given, bucket_id, source, new = await _transfer(call)
-    row = await call.objects.copy(new, bucket_id, source, given.get("copyMetadata", True) is not False)
+    bucket_id, source, new = await _transfer(call)
+    row = await call.objects.copy(new, bucket_id, source)
     return {"Key": f"{new.bucket}/{new.name}", "Id": row["id"], **full(row)}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
-from stack.supabase.storage.errors import bad_request
-from stack.supabase.storage.objects import listed, stamp
+from stack.supabase.storage.body import base64_text
+from stack.supabase.storage.errors import bad_request, left_out
+from stack.supabase.storage.objects import listed
 
 COLUMNS = ("name", "updated_at", "created_at", "last_accessed_at")
 # Of every key that begins with the prefix, only its next part: a file if nothing follows, else a folder.
@@ -32,12 +32,12 @@ def _integer(body: dict[str, Any], name: str, default: int, least: int) -> int:
     return min(int(value), 2**31)
 
 
-def _sort(body: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, str]:
+def _sort(body: dict[str, Any]) -> tuple[str, str]:
     given = body.get("sortBy") or {}
     if not isinstance(given, dict):
         raise bad_request("body/sortBy must be object")
     column, order = given.get("column") or "name", given.get("order") or "asc"
-    if column not in columns or order not in ("asc", "desc"):
+    if column not in COLUMNS or order not in ("asc", "desc"):
         raise bad_request("body/sortBy must name a column and asc or desc")
     return column, order
 
@@ -53,7 +53,7 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[dict[str, A
     """POST /object/list: one folder, by offset."""
     prefix = _text(body, "prefix")
     prefix = prefix + "/" if prefix and not prefix.endswith("/") else prefix
-    column, order = _sort(body, COLUMNS)
+    column, order = _sort(body)
     limit, offset = min(_integer(body, "limit", 100, 1), 1500), _integer(body, "offset", 0, 0)
     by = f"folder desc, {column} {order}, part {order}" if column != "name" else f'part collate "C" {order}'
     sql = f"select * from ({PARTS}) l order by {by} limit $4 offset $5"
@@ -62,45 +62,27 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[dict[str, A
 
 
 async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
-    """POST /object/list-v2: by cursor, whole keys, folders apart."""
+    """POST /object/list-v2: by cursor, whole keys, folders apart. The cursor holds the order and the last key."""
     prefix, limit = _text(body, "prefix"), min(_integer(body, "limit", 1000, 1), 1000)
-    column, order = _sort(body, ("name", "updated_at", "created_at"))
-    after, after_value = "", None
+    column, order = _sort(body)
+    if column != "name":
+        raise left_out("a list by cursor in another order than by name")
+    after = ""
     if cursor := _text(body, "cursor"):
-        after, column, order, after_value = _opened(cursor)
-    moment = (
-        "'epoch'::timestamptz"
-        if column == "name"
-        else f"date_trunc('milliseconds', coalesce({column}, 'epoch'))"
+        order, _, after = base64_text(cursor).partition(":")
+        if order not in ("asc", "desc"):
+            raise bad_request("Invalid cursor")
+    source, beyond = TREE if body.get("with_delimiter") else FLAT, ">" if order == "asc" else "<"
+    sql = (
+        f"select * from ({source}) l where $5 = '' or whole collate \"C\" {beyond} $5 "
+        f'order by whole collate "C" {order} limit $4'
     )
-    rows = await db.fetch(
-        f"select * from ({TREE if body.get('with_delimiter') else FLAT}) l where $5 = '' or ({moment}, whole collate \"C\") "
-        f"{'>' if order == 'asc' else '<'} (coalesce($6::text::timestamptz, 'epoch'), $5) "
-        f'order by {moment} {order}, whole collate "C" {order} limit $4',
-        bucket, prefix, len(prefix) + 1, limit + 1, after, after_value,
-    )  # fmt: skip
-    shown = rows[:limit]
-    entries = [
-        (r["folder"], {"key": r["whole"].rstrip("/"), **listed({**r, "name": r["whole"]})}) for r in shown
-    ]
-    out: dict[str, Any] = {
-        "hasNext": len(rows) > limit, "folders": [e for folder, e in entries if folder],
-        "objects": [e for folder, e in entries if not folder],
-    }  # fmt: skip
+    rows = await db.fetch(sql, bucket, prefix, len(prefix) + 1, limit + 1, after)
+    out: dict[str, Any] = {"hasNext": len(rows) > limit, "folders": [], "objects": []}
+    for row in rows[:limit]:
+        entry = {"key": row["whole"].rstrip("/"), **listed({**row, "name": row["whole"]})}
+        out["folders" if row["folder"] else "objects"].append(entry)
     if out["hasNext"]:
-        last = shown[-1]
-        value = stamp(last[column]) if column != "name" else None
-        state = json.dumps([last["whole"], column, order, value]).encode()
-        out |= {"nextCursor": base64.b64encode(state).decode(), "nextCursorKey": last["whole"]}
+        last = rows[limit - 1]["whole"]
+        out |= {"nextCursor": base64.b64encode(f"{order}:{last}".encode()).decode(), "nextCursorKey": last}
     return out
-
-
-def _opened(cursor: str) -> tuple[str, str, str, str | None]:
-    try:
-        after, column, order, value = json.loads(base64.b64decode(cursor, validate=True))
-    except ValueError as error:
-        raise bad_request("Invalid cursor") from error
-    known = column in COLUMNS and order in ("asc", "desc")
-    if not known or not isinstance(after, str) or not isinstance(value, str | None):
-        raise bad_request("Invalid cursor")
-    return after, column, order, value

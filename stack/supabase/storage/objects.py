@@ -158,20 +158,17 @@ class Objects:
             if not await db.fetchrow(ONE, bucket, source) or not await db.fetchval(MOVE, *values):
                 raise StorageError("NoSuchKey")
 
-    async def copy(self, new: New, bucket: str, source: str, copy_metadata: bool) -> dict[str, Any]:
+    async def copy(self, new: New, bucket: str, source: str) -> dict[str, Any]:
         """A second object with the same bytes: SELECT on the source and INSERT (UPDATE to overwrite) are asked."""
         found = await self.find(new.caller, bucket, source, "object.copy")
         metadata = {**(found["metadata"] or {}), "lastModified": stamp(datetime.now(UTC))}
-        if not copy_metadata:
-            chosen = {"mimetype": new.mime, "cacheControl": new.cache_control}
-            metadata |= {name: value for name, value in chosen.items() if value}
         await self.check_upload(new, "object.copy", metadata.get("size"))
         version = str(uuid.uuid4())
         try:
             self.store.duplicate(found["version"], version)
         except FileNotFoundError as error:
             raise StorageError("NoSuchKey") from error
-        return await self._put(new, version, metadata, found["user_metadata"] if copy_metadata else None)
+        return await self._put(new, version, metadata, found["user_metadata"])
 
     async def remove(self, caller: Caller, bucket: str, names: list[str]) -> list[dict[str, Any]]:
         """Delete those that the caller may delete, and answer with them."""

@@ -1,0 +1,71 @@
+"""Checks that take services away, on a stack of their own: none is met by a mock of its service or of the platform.
+
+They run on the embedded target, since only there is anything to take away; the liar stands at the addresses that
+the check asks, while the platform itself speaks with the true services.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conduct.doctor import passports
+from fixtures import embedded
+from fixtures.run import ROOT
+from tests.suites.liar import Liar
+from tests.suites.verdicts import on_embedded
+
+PLATFORM = "platform"
+EXCLUSIVE = {p.id: p.service for p in passports().values() if p.exclusive}
+EVERY = os.environ.get("ASSAY_LIARS") == "every"
+"""ASSAY_LIARS=every tries all of them; else one of each liar's kind is tried."""
+CHOSEN = (
+    {
+        **{
+            service: sorted(check for check, its in EXCLUSIVE.items() if its == service)
+            for service in sorted(set(EXCLUSIVE.values()) - {PLATFORM})
+        },
+        PLATFORM: sorted(EXCLUSIVE),
+    }
+    if EVERY
+    else {"kv": ["fallback.kv"], PLATFORM: ["fallback.restart"]}
+)
+"""Checks by the service that is played."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    state = tmp_path_factory.mktemp("stack")
+    try:
+        with embedded.attach(state=state) as held:
+            yield held
+    finally:
+        command = [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(state)]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("service", CHOSEN)
+def test_no_exclusive_check_is_met_by_a_liar(service, stack, tmp_path):
+    liar = Liar(service, stack.variables)
+    misled = {name: url for name, url in liar.environment.items() if url != stack.variables.get(name)}
+    try:
+        finished = on_embedded(tmp_path, stack.state, misled, "--checks", ",".join(CHOSEN[service]))
+    finally:
+        liar.close()
+    assert set(finished) == set(CHOSEN[service])
+    assert liar.told, "the liar was never asked"
+    believed = {check: e for check, e in finished.items() if e["outcome"] not in ("missed", "broken")}
+    assert not believed, json.dumps(believed, indent=1)
+
+
+if EVERY:  # any run of all checks shows the same, but for the patience
+
+    @pytest.mark.timeout(900)
+    def test_by_the_truth_each_of_them_is_met_within_the_same_patience(stack, tmp_path):
+        finished = on_embedded(tmp_path, stack.state, {}, "--checks", ",".join(sorted(EXCLUSIVE)))
+        assert {check: e["outcome"] for check, e in finished.items()} == dict.fromkeys(EXCLUSIVE, "met")

@@ -1,0 +1,67 @@
+"""Runs checks in a process of their own, on a target whose addresses a test names, and reads what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.evidence import Evidence
+from fixtures.run import ROOT
+from fixtures.services import catalogue
+
+PATIENCE = "IMPATIENT_SECONDS"
+"""Environment variable that tests.suites.impatient reads: how long anything is waited for, two seconds without it."""
+MISLED = "MISLED_ADDRESSES"
+"""Environment variable that tests.suites.misled reads: a JSON object of the target's variables."""
+
+
+def on_live(
+    folder: Path, environment: Mapping[str, str], *words: str, limit: float = 600
+) -> dict[str, dict[str, Any]]:
+    """`check.finished` by check, of a live target with every capability and this environment.
+
+    `words` choose checks (pytest's own arguments); whatever they wait for is waited for two seconds at most.
+    """
+    capabilities = sorted(c for s in catalogue() for c in s.capabilities)
+    file = folder / "target.toml"
+    file.write_text("[capabilities]\n" + "".join(f'"{c}" = "required"\n' for c in capabilities))
+    return _run(folder, environment, ["--target", "live", "--target-file", str(file), *words], limit)
+
+
+def on_embedded(
+    folder: Path,
+    state: Path,
+    misled: Mapping[str, str],
+    *words: str,
+    patience: float = 10,
+    limit: float = 900,
+) -> dict[str, dict[str, Any]]:
+    """The same for exclusive checks, which take services away: on the stack of `state`, with `misled` addresses."""
+    environment = {
+        "ASSAY_STATE": str(state),
+        MISLED: json.dumps(dict(misled)),
+        PATIENCE: str(patience),
+    }
+    return _run(folder, environment, ["-p", "tests.suites.misled", "--exclusive", *words], limit)
+
+
+def _run(
+    folder: Path, environment: Mapping[str, str], words: list[str], limit: float
+) -> dict[str, dict[str, Any]]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "suites", "-q", "--tb=no", "-p", "tests.suites.impatient", *words],
+        cwd=ROOT,
+        env={**clean, **environment, "ASSAY_RUN_DIR": str(folder / "run")},
+        capture_output=True,
+        text=True,
+        timeout=limit,
+    )
+    events = Evidence(folder / "run").events("check.finished")
+    assert events, done.stdout[-3000:] + done.stderr[-3000:]
+    return {event["check"]: event for event in events}
