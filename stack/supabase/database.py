@@ -87,8 +87,8 @@ class Database:
             self._pool.give(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
-        """A connection in a transaction, committed unless an exception leaves the block."""
+    async def transaction(self, keep: bool = True) -> AsyncIterator[Any]:
+        """A connection in a transaction, committed unless an exception leaves the block or it is not to be kept."""
         async with self.connection() as connection:
             await connection.execute("BEGIN")
             try:
@@ -97,11 +97,11 @@ class Database:
                 if not connection.is_closed():
                     await connection.execute("ROLLBACK")
                 raise
-            await connection.execute("COMMIT")
+            await connection.execute("COMMIT" if keep else "ROLLBACK")
 
     @asynccontextmanager
-    async def as_caller(self, caller: Caller, search_path: str) -> AsyncIterator[Any]:
+    async def as_caller(self, caller: Caller, search_path: str, keep: bool) -> AsyncIterator[Any]:
         """A transaction in which the database sees ``caller``: role and ``request.jwt.claims``."""
-        async with self.transaction() as connection:
+        async with self.transaction(keep) as connection:
             await connection.fetchrow(AS_CALLER, search_path, caller.role, caller.claims_json)
             yield connection

@@ -45,9 +45,8 @@ class Gateway:
 
     def __init__(self, config: Config) -> None:
         self._roles, self._required = config.api_keys, config.options.require_api_key
-        self._tokens = {
-            role: keys.legacy_key(config.secrets.jwt_secret, role) for role in ("anon", "service_role")
-        }
+        secret = config.secrets.jwt_secret
+        self._tokens = {role: keys.legacy_key(secret, role) for role in ("anon", "service_role")}
 
     def admit(self, request: Request) -> Response | None:
         """Answer a browser's preflight; check the API key and turn an opaque one into what the wires understand.
@@ -56,25 +55,21 @@ class Gateway:
         for the key's role, unless a user's token stands there (Supabase docs, "Understanding API keys"). Raises HttpError.
         """
         headers = request.headers
-        if (
-            request.method == "OPTIONS" and "access-control-request-method" in headers
-        ):  # not TUS's own OPTIONS
+        # TUS has an OPTIONS of its own.
+        if request.method == "OPTIONS" and "access-control-request-method" in headers:
             return _preflight(request)
         bearer = request.bearer
         if "apikey" not in headers and not bearer.startswith("sb_") and OPEN.match(request.path):
             return None
-        key = headers.get("apikey") or (
-            dict(request.params()).get("apikey", "") if "apikey=" in request.query else ""
-        )
+        key = headers.get("apikey") or ("apikey=" in request.query and dict(request.params()).get("apikey"))
         key = key or (bearer if bearer in self._roles else "")
         role = self._roles.get(key)
         if role is None:
             if not self._required:
                 return None
             if not key:
-                raise _refused(
-                    "No API key found in request", "No `apikey` request header or url param was found."
-                )
+                hint = "No `apikey` request header or url param was found."
+                raise _refused("No API key found in request", hint)
             raise _refused("Invalid API key", "Double check your Supabase `anon` or `service_role` API key.")
         if key.startswith("sb_secret_") and BROWSER.match(headers.get("user-agent", "")):
             raise _refused("Forbidden use of secret API key in browser", IN_BROWSER)

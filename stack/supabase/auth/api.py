@@ -135,9 +135,7 @@ class Auth:
         if path.startswith("/sso"):
             raise AuthError("saml_provider_disabled", "SAML 2.0 is disabled", 404)
         if LEFT_OUT.match(path):
-            raise AuthError(
-                "feature_disabled", f"{path} is not part of the embedded target (stack/supabase/README.md)"
-            )
+            raise AuthError("feature_disabled", f"{path}: see stack/supabase/README.md")
         if known:
             raise HttpError(405, {"code": 405, "msg": "Method not allowed"})
         raise HttpError(404, {"code": 404, "msg": "404 page not found"})

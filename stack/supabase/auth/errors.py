@@ -10,7 +10,7 @@ API_VERSION = "2024-01-01"
 # What stands for a code where it is raised bare (supabase/auth, internal/api/apierrors/errorcode.go and its uses).
 KNOWN = {
     "email_exists": (422, "A user with this email address has already been registered"),
-    "feature_disabled": (501, ""),
+    "feature_disabled": (501, "not part of the embedded target"),
     "flow_state_not_found": (404, "invalid flow state, no valid flow state found"),
     "identity_already_exists": (422, "Identity is already linked to another user"),
     "invalid_credentials": (400, "Invalid login credentials"),

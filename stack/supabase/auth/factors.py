@@ -61,17 +61,10 @@ async def _factor(ctx: Context, user: users.Row) -> Any:
 async def challenge(ctx: Context) -> Json:
     """POST /factors/{id}/challenge."""
     ctx.limit("mfa")
-    factor, at = await _factor(ctx, (await ctx.require_user())[0]), users.now()
-    challenge_id = str(uuid.uuid4())
-    await rows.insert(
-        ctx.db,
-        "mfa_challenges",
-        id=challenge_id,
-        factor_id=factor["id"],
-        created_at=at,
-        ip_address=ctx.request.ip,
-    )
-    return {"id": challenge_id, "type": "totp", "expires_at": int(at.timestamp()) + CHALLENGE_S}
+    factor, at, made = await _factor(ctx, (await ctx.require_user())[0]), users.now(), str(uuid.uuid4())
+    about = {"factor_id": factor["id"], "created_at": at, "ip_address": ctx.request.ip}
+    await rows.insert(ctx.db, "mfa_challenges", id=made, **about)
+    return {"id": made, "type": "totp", "expires_at": int(at.timestamp()) + CHALLENGE_S}
 
 
 async def verify(ctx: Context) -> Json:

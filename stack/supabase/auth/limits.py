@@ -7,14 +7,7 @@ import time
 from stack.supabase.auth.errors import AuthError
 from stack.supabase.config import Options
 
-PERIODS_S = {
-    "token": 300.0,
-    "verify": 300.0,
-    "otp": 300.0,
-    "anonymous": 3600.0,
-    "mfa": 60.0,
-    "email_sent": 3600.0,
-}
+PERIODS_S = {"token": 300, "verify": 300, "otp": 300, "anonymous": 3600, "mfa": 60, "email_sent": 3600}
 
 
 class Limits:

@@ -23,6 +23,9 @@ select s.aal::text, (select coalesce(jsonb_agg(jsonb_build_object('method', auth
 ACTIVE = "select * from auth.refresh_tokens where session_id = $1 and not revoked order by id desc limit 1"
 REVOKE = ("update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1 and not revoked "
           "returning token")  # fmt: skip
+REFRESHED = (
+    "update auth.sessions set refreshed_at = now() at time zone 'utc', updated_at = now() where id = $1"
+)
 
 
 async def start(ctx: Context, user: users.Row, method: str) -> dict[str, Any]:
@@ -64,9 +67,7 @@ async def refresh(ctx: Context, token: str) -> dict[str, Any]:
     is any within the reuse interval. Any other reuse ends the whole family: somebody else has the token.
     """
     row = await rows.locked(ctx.db, "refresh_tokens", token=token)
-    session = (
-        await rows.locked(ctx.db, "sessions", id=row["session_id"]) if row and row["session_id"] else None
-    )
+    session = row and await rows.locked(ctx.db, "sessions", id=row["session_id"])
     if session is None:
         raise AuthError("refresh_token_not_found")
     user = await users.find(ctx.db, row["user_id"])
@@ -88,10 +89,7 @@ async def refresh(ctx: Context, token: str) -> dict[str, Any]:
             reused.keep = True  # the family's revocation is to be committed
             raise reused
         following = active["token"] if active else token
-    at = users.now()
-    await rows.update(
-        ctx.db, "sessions", {"id": session_id}, refreshed_at=at.replace(tzinfo=None), updated_at=at
-    )
+    await ctx.db.execute(REFRESHED, session_id)
     return await respond(ctx, user, session_id, following)
 
 

@@ -108,15 +108,13 @@ async def create(
 ) -> Row:  # fmt: skip
     """Insert a user, unconfirmed; ``password`` is a hash. Raises AuthError 422 if the address or id is taken."""
     at, user_id = now(), user_id or str(uuid.uuid4())
-    empty = dict.fromkeys(
-        ("confirmation_token", "recovery_token", "email_change_token_new", "email_change"), ""
-    )
+    tokens = ("confirmation_token", "recovery_token", "email_change_token_new", "email_change")
     app = {"provider": "email", "providers": ["email"]} | (app or {}) if email else {}
     try:
         await rows.insert(
             db, "users", instance_id=NOBODY, id=user_id, aud="authenticated", role=role, email=email,
             encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {}, created_at=at,
-            updated_at=at, is_anonymous=email is None, **empty,
+            updated_at=at, is_anonymous=email is None, **dict.fromkeys(tokens, ""),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise AuthError("email_exists") from error
@@ -184,13 +182,11 @@ async def refresh_providers(db: Any, user: Row) -> Row:
     user = await find(db, user["id"])
     names, app = (
         list(dict.fromkeys(i["provider"] for i in user["identities"])),
-        dict(user["raw_app_meta_data"] or {}),
+        user["raw_app_meta_data"] or {},
     )
     if names:
-        app |= {
-            "provider": app.get("provider") if app.get("provider") in names else names[0],
-            "providers": names,
-        }
+        first = app["provider"] if app.get("provider") in names else names[0]
+        app |= {"provider": first, "providers": names}
     return await update(db, user, raw_app_meta_data=app)
 
 

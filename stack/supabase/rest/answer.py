@@ -62,8 +62,9 @@ class Asked:
     def of(cls, request: Request, explain: bool) -> Asked:
         """Read the headers. Raises PGRST107 for a media type not served, PGRST122 for a bad strict preference."""
         shape, plan = _media(request.headers.get("accept", "*/*"), explain)
-        reading = request.method in ("GET", "HEAD")
-        return cls(shape, _preferences(request), plan, reading, single=shape == "one")
+        return cls(
+            shape, _preferences(request), plan, request.method in ("GET", "HEAD"), single=shape == "one"
+        )
 
     @property
     def count(self) -> str | None:
@@ -85,13 +86,8 @@ class Asked:
         if self.single and answer.rows != 1 and (self.reading or self.representation):
             details = f"The result contains {answer.rows} rows"
             raise ApiError("PGRST116", "Cannot coerce the result to a single JSON object", details)
-        limit = self.preferences.get("max-affected")
-        if (
-            limit
-            and self.preferences.get("handling") == "strict"
-            and answer.rows > int(limit)
-            and not self.reading
-        ):
+        limit = int(self.preferences.get("max-affected", answer.rows))
+        if answer.rows > limit and self.preferences.get("handling") == "strict" and not self.reading:
             details = f"The query affects {answer.rows} rows"
             raise ApiError("PGRST124", "Query result exceeds max-affected preference constraint", details)
 

@@ -62,10 +62,8 @@ class Rest:
         self.catalog = Catalog()
         self._patience, self._patience_of = "8s", dict[str, str]()
         self._anonymous = caller({"role": options.anon_role}, options.anon_role)
-        self._search_path = {
-            s: ", ".join(dict.fromkeys(map(identifier, (s, *options.extra_search_path))))
-            for s in options.schemas
-        }
+        paths = {schema: dict.fromkeys((schema, *options.extra_search_path)) for schema in options.schemas}
+        self._search_path = {schema: ", ".join(map(identifier, path)) for schema, path in paths.items()}
 
     async def load(self) -> None:
         """Read the schema cache."""
@@ -128,35 +126,26 @@ class Rest:
         path = request.path.removeprefix(PREFIX).strip("/")
         if path == "" and reading:
             raise left_out("the OpenAPI description")
-        if path.startswith("rpc/") and method in ("GET", "HEAD", "POST"):
+        limit = options.max_rows if reading or path.startswith("rpc/") else None
+
+        def job(params: list[tuple[str, str]]) -> Job:
+            return Job(request, who, asked, schema, params, Builder(self.catalog, parse.nodes(params), limit))
+
+        if path.startswith("rpc/") and (reading or method == "POST"):
             call = await rpc.resolve(self.catalog, schema, path.removeprefix("rpc/"), request)
-            return await self._call(self._job(request, who, asked, schema, call.params, True), call)
+            return await self._call(job(call.params), call)
         if "/" in path or not path:
             raise ApiError("PGRST125", "Invalid path specified in request URL")
         relation = self.catalog.relations.get((schema, path))
         if relation is None:
             raise ApiError("PGRST205", f"Could not find the table '{schema}.{path}' in the schema cache")
-        job = self._job(request, who, asked, schema, request.params(), reading)
         if reading:
-            return await self._read(job, relation)
+            return await self._read(job(request.params()), relation)
         if method in ("POST", "PATCH", "DELETE"):
-            return await self._write(job, relation)
+            return await self._write(job(request.params()), relation)
         if method == "PUT":
             raise left_out("PUT")
         raise ApiError("PGRST117", f"Unsupported HTTP method: {method}")
-
-    def _job(
-        self,
-        request: Request,
-        who: Caller,
-        asked: Asked,
-        schema: str,
-        params: list[tuple[str, str]],
-        reading: bool,
-    ) -> Job:
-        limit = self._options.max_rows if reading else None
-        builder = Builder(self.catalog, parse.nodes(params), limit)
-        return Job(request, who, asked, schema, params, builder)
 
     async def _read(self, job: Job, relation: Relation) -> Response:
         builder, select, total = job.builder, job.select, None
@@ -212,13 +201,11 @@ class Rest:
             inner, source = source, ""
             asked.shape = "scalars" if function.many else "scalar"
         else:
-            alias = identifier(function.rows.name)
-            inner = builder.read(
-                function.rows, f"pgrst_source AS {alias}", alias, job.select, ranged=function.many
-            )
-            source = f"pgrst_source AS ({source}), "
+            alias, source = identifier(function.rows.name), f"pgrst_source AS ({source}), "
+            table = f"pgrst_source AS {alias}"
+            inner = builder.read(function.rows, table, alias, job.select, ranged=function.many)
             if asked.count:
-                total = f"SELECT 1 FROM pgrst_source AS {alias}{builder.where(function.rows, alias)}"
+                total = f"SELECT 1 FROM {table}{builder.where(function.rows, alias)}"
             if not function.many:
                 asked.shape = "one"
         builder.check_used()
@@ -252,10 +239,8 @@ class Rest:
                 await db.run(("commit", ()))
                 return answer
             limit = self._options.max_rows
-            more = (
-                [(sql, values) for sql in _estimate(job.builder, source, guessed, limit)] if guessed else []
-            )
-            _, found, *counted = await db.run(settings, (statement, values), *more)
+            more = _estimate(job.builder, source, guessed, limit) if guessed else []
+            _, found, *counted = await db.run(settings, (statement, values), *((sql, values) for sql in more))
         answer = Answer.of(found)
         if counted:
             exact = int(counted[0].get_value(0, 0))
@@ -268,8 +253,5 @@ def _estimate(builder: Builder, source: str, total: str, max_rows: int) -> list[
     """A count up to the row limit, below which count=estimated is exact, and the planner's guess."""
     # The first CTE is never run: it tells the type of every bound value, also of those that counting does not need.
     bound = ", ".join(builder.binds.parameters.values()) or "1"
-    statement = f"WITH pgrst_bound AS (SELECT {bound}), {source}t AS ({total}) SELECT * FROM t"
-    return [
-        f"SELECT count(*) FROM ({statement} LIMIT {max_rows + 1:d}) s",
-        f"EXPLAIN (FORMAT JSON) {statement}",
-    ]
+    sql = f"WITH pgrst_bound AS (SELECT {bound}), {source}t AS ({total}) SELECT * FROM t"
+    return [f"SELECT count(*) FROM ({sql} LIMIT {max_rows + 1:d}) s", f"EXPLAIN (FORMAT JSON) {sql}"]

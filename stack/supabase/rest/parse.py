@@ -218,10 +218,8 @@ def _condition(scan: Scanner, target: Field, nested: bool) -> Condition:
     negated, start = scan.take("not."), scan.at
     operator = scan.match(OPERATOR)
     modifier = scan.match(MODIFIER) or None
-    allowed = (
-        modifier is None or operator in FULL_TEXT or (operator in QUANTIFIED and modifier in ("any", "all"))
-    )
-    if operator not in COMPARISONS or not allowed:
+    quantified = operator in QUANTIFIED and modifier in ("any", "all")
+    if operator not in COMPARISONS or not (modifier is None or quantified or operator in FULL_TEXT):
         scan.at = start
         scan.fail('expecting "not" or operator (eq, gt, ...)')
     scan.expect(".")
@@ -322,9 +320,8 @@ def columns(text: str) -> tuple[str, ...]:
 
 def _integer(text: str, what: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", text):
-        raise ApiError(
-            "PGRST103", "Requested range not satisfiable", f"{what} must be an integer, not {text!r}"
-        )
+        why = f"{what} must be an integer, not {text!r}"
+        raise ApiError("PGRST103", "Requested range not satisfiable", why)
     return int(text)
 
 

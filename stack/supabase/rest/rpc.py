@@ -61,22 +61,19 @@ def _fits(function: Function, names: tuple[str, ...]) -> bool:
 def _choose(candidates: list[Function], schema: str, name: str, names: tuple[str, ...]) -> Function:
     fitting = [f for f in candidates if _fits(f, names)]
     exact = [f for f in fitting if len(f.arguments) == len(names)]
-    if len(fitting) == 1 or len(exact) == 1:
-        return (exact or fitting)[0] if len(exact) == 1 else fitting[0]
+    for found in (exact, fitting):
+        if len(found) == 1:
+            return found[0]
     if fitting:
-        listed = ", ".join(
-            f"{schema}.{name}({', '.join(f'{a.name} => {a.type}' for a in f.arguments)})" for f in fitting
-        )
+        listed = ", ".join(f"{schema}.{name}({f.signature})" for f in fitting)
         hint = "Try renaming the parameters or the function itself in the database so function overloading can be resolved"
-        raise ApiError(
-            "PGRST203", f"Could not choose the best candidate function between: {listed}", hint=hint
-        )
+        words = f"Could not choose the best candidate function between: {listed}"
+        raise ApiError("PGRST203", words, hint=hint)
     words = ", ".join(sorted(names))
     signature = f"({words})" if names else " without parameters"
     searched = f"with parameter{'s' * (len(names) > 1)} {words}" if names else "without parameters"
     raise ApiError(
-        "PGRST202",
-        f"Could not find the function {schema}.{name}{signature} in the schema cache",
+        "PGRST202", f"Could not find the function {schema}.{name}{signature} in the schema cache",
         f"Searched for the function {schema}.{name} {searched} or with a single unnamed json/jsonb parameter, "
         "but no matches were found in the schema cache.",
-    )
+    )  # fmt: skip

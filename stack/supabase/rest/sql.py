@@ -205,9 +205,8 @@ class Builder:
         if isinstance(part, Logic):
             inner = (self._filter(relation, alias, p) for p in part.parts)
             return f"{no}({f' {part.operator.upper()} '.join(inner)})"
-        return no + self._compare(
-            self._column(relation, alias, part.field), self._type(relation, part.field), part
-        )
+        column = self._column(relation, alias, part.field)
+        return no + self._compare(column, self._type(relation, part.field), part)
 
     def _compare(self, column: str, type_: str, part: Condition) -> str:
         operator, value, bind = part.operator, part.value, self.binds.typed
@@ -226,10 +225,8 @@ class Builder:
         return f"{column} {OPERATORS[operator]} {bind(value, type_)}"
 
     def _order(self, relation: Relation, alias: str, terms: Sequence[Order]) -> str:
-        parts = (
-            f"{self._column(relation, alias, term.field)} {term.direction.upper()}{NULLS[term.nulls]}"
-            for term in terms
-        )
+        columns = (self._column(relation, alias, term.field) for term in terms)
+        parts = (f"{c} {t.direction.upper()}{NULLS[t.nulls]}" for c, t in zip(columns, terms, strict=True))
         return f" ORDER BY {', '.join(parts)}" if terms else ""
 
     def _range(self, node: Node) -> str:

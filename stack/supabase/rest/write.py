@@ -43,9 +43,8 @@ def payload(body: bytes, content_type: str, uniform: bool) -> Payload:
         raise ApiError("PGRST102", "Empty or invalid json", "expected an object or an array of objects")
     if uniform and any(row.keys() != rows[0].keys() for row in rows):
         raise ApiError("PGRST102", "All object keys must match")
-    return Payload(
-        text if isinstance(value, list) else f"[{text}]", len(rows), tuple(rows[0]) if rows else ()
-    )
+    keys = tuple(rows[0]) if rows else ()
+    return Payload(text if isinstance(value, list) else f"[{text}]", len(rows), keys)
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,12 @@ async def upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
     return {"Key": f"{bucket_id}/{name}", "Id": row["id"]}
 
 
-async def _receive(call: Call, about: New, signed: bool) -> dict[str, Any]:
-    objects, bucket = call.objects, await call.objects.bucket(about.bucket)
+async def _receive(call: Call, new: New, signed: bool) -> dict[str, Any]:
+    objects, bucket = call.objects, await call.objects.bucket(new.bucket)
     with objects.store.desk() as folder:
-        given = await body.receive(
-            call.request, Path(folder), bucket["allowed_mime_types"], call.limit_of(bucket)
-        )
-        new = replace(
-            about, mime=given.mime, cache_control=given.cache_control, user_metadata=given.user_metadata
-        )
+        types, limit = bucket["allowed_mime_types"], call.limit_of(bucket)
+        given = await body.receive(call.request, Path(folder), types, limit)
+        new = replace(new, about=given.about)
         await objects.check_upload(new, "object.upload_signed" if signed else "object.upload", given.size)
         return await objects.write(new, given.path)
 
@@ -51,7 +48,7 @@ async def sign_upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
     """POST /object/upload/sign/{bucket}/{name}: a URL at which somebody may upload in the caller's place."""
     await call.objects.bucket(bucket_id)
     mime = call.request.headers.get("content-type", "application/octet-stream")
-    new = New(bucket_id, name, call.who, call.upsert, mime, "no-cache")
+    new = New(bucket_id, name, call.who, call.upsert, body.About(mime))
     await call.objects.check_upload(new, "object.sign_upload_url", None)
     path, owner = f"{bucket_id}/{name}", call.who.user_id
     token = call.seal("upload", path, UPLOAD_URL_S, owner=owner, upsert=call.upsert)

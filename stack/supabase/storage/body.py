@@ -15,18 +15,26 @@ from python_multipart.multipart import Field, File, FormParser, parse_options_he
 from stack.supabase.http import Request
 from stack.supabase.storage.errors import StorageError, bad_request
 
+BINARY = "application/octet-stream"
 AROUND = 1024 * 1024  # bytes of a form that may stand around its file
 
 
 @dataclass(frozen=True)
+class About:
+    """What an upload says of its file."""
+
+    mime: str = ""
+    cache_control: str = "no-cache"
+    user_metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Incoming:
-    """A file that arrived whole: where it lies for now, and what was said of it."""
+    """A file that arrived whole, and where it lies for now."""
 
     path: Path
     size: int
-    mime: str
-    cache_control: str
-    user_metadata: dict[str, Any] | None
+    about: About
 
 
 def check_mime(mime: str, allowed: list[str] | None) -> None:
@@ -41,18 +49,18 @@ async def receive(request: Request, folder: Path, allowed: list[str] | None, lim
     kind, declared = request.headers.get("content-type", ""), request.headers.get("content-length", "")
     if kind.lower().startswith("multipart/form-data"):
         found = await _form(request, kind, folder, limit)
-        check_mime(found.mime, allowed)
+        check_mime(found.about.mime, allowed)
         return found
-    mime, cache = kind or "application/octet-stream", request.headers.get("cache-control", "no-cache")
-    check_mime(mime, allowed)
+    check_mime(kind or BINARY, allowed)
     if declared.isdigit() and int(declared) > limit:
         raise StorageError("EntityTooLarge")
     metadata = json_object(base64_text(request.headers.get("x-metadata", "")))
+    about = About(kind or BINARY, request.headers.get("cache-control", "no-cache"), metadata)
     with (folder / "bare").open("wb", buffering=0) as file:
         async for chunk in _limited(request, limit):
             file.write(chunk)
         size = file.tell()
-    return Incoming(folder / "bare", size, mime, cache, metadata)
+    return Incoming(folder / "bare", size, about)
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -65,20 +73,15 @@ async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incoming:
-    given: dict[str, str] = {}
+    fields: list[Field] = []
     files: list[File] = []
     ends: list[bool] = []
-
-    def keep(field: Field) -> None:
-        given[(field.field_name or b"").decode("utf-8", "replace")] = (field.value or b"").decode(
-            "utf-8", "replace"
-        )
-
     config = {"UPLOAD_DIR": str(folder), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
     boundary = parse_options_header(kind)[1].get(b"boundary")
     try:
+        ended = lambda: ends.append(True)  # noqa: E731
         parser = FormParser(
-            "multipart/form-data", keep, files.append, lambda: ends.append(True), boundary, config=config
+            "multipart/form-data", fields.append, files.append, ended, boundary, config=config
         )
         async for chunk in _limited(request, limit + AROUND):
             parser.write(chunk)
@@ -94,10 +97,11 @@ async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incomi
     file.close()
     if file.size > limit:
         raise StorageError("EntityTooLarge")
-    mime = given.get("contentType") or file.content_type or "application/octet-stream"
-    cache = f"max-age={given['cacheControl']}" if given.get("cacheControl") else "no-cache"
-    metadata = json_object(given.get("metadata") or given.get("userMetadata") or "")
-    return Incoming(Path((file.actual_file_name or b"").decode()), file.size, mime, cache, metadata)
+    given = {field.field_name: (field.value or b"").decode("utf-8", "replace") for field in fields}
+    cache = f"max-age={given[b'cacheControl']}" if given.get(b"cacheControl") else "no-cache"
+    metadata = json_object(given.get(b"metadata") or given.get(b"userMetadata") or "")
+    about = About(given.get(b"contentType") or file.content_type or BINARY, cache, metadata)
+    return Incoming(Path((file.actual_file_name or b"").decode()), file.size, about)
 
 
 def base64_text(text: str) -> str:

@@ -32,14 +32,12 @@ def _settings(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(limit, str):
             raise left_out("a size limit in words")
         if limit is not None and (type(limit) is not int or not 0 <= limit < 2**63):
-            raise StorageError(
-                "InvalidParameter", "Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B"
-            )
+            hint = "Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B"
+            raise StorageError("InvalidParameter", hint)
     if "allowed_mime_types" in body:
         types = body["allowed_mime_types"]
-        if types is not None and not (
-            isinstance(types, list) and all(isinstance(t, str) and MIME.fullmatch(t) for t in types)
-        ):
+        listed = isinstance(types, list | None) and all(isinstance(t, str) for t in types or ())
+        if not listed or not all(map(MIME.fullmatch, types or ())):
             raise StorageError("InvalidMimeType", status=422)
         out["allowed_mime_types"] = types and [t.lower() for t in types]
     return out

@@ -7,17 +7,23 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stack.supabase.database import Database
+from stack.supabase.storage.body import About
 from stack.supabase.storage.errors import StorageError
 from stack.supabase.storage.files import Store, measure
 from stack.supabase.tokens import Caller
 
 KEY = re.compile(r"[A-Za-z0-9_/!.*'() &$=@;:+,?-]+")
+Row = dict[str, Any]
+OPERATION = (
+    "select set_config('storage.operation', $1, true), set_config('storage.allow_delete_query', 'true', true)"
+)
+SILENT = About()
 SEARCH_PATH = "storage, public, extensions"
 COLUMNS = (
     "name, bucket_id, coalesce(owner::text, '') as owner, coalesce(owner_id, '') as owner_id, version, id::text, "
@@ -60,23 +66,25 @@ class New:
     name: str
     caller: Caller
     upsert: bool
-    mime: str = ""
-    cache_control: str = ""
-    user_metadata: dict[str, Any] | None = None
+    about: About = SILENT
 
     def check_key(self) -> None:
         """Raise StorageError unless an object may be called so."""
         if not KEY.fullmatch(self.name) or len(self.name.encode()) > 1024:
             raise StorageError("InvalidKey", f"Invalid key: {self.name}")
 
-    async def insert(
-        self, db: Any, version: str, metadata: dict[str, Any], extra: dict[str, Any] | None
-    ) -> Any:
+    async def insert(self, db: Any, version: str, metadata: Row) -> Any:
         """The row, made or overwritten."""
         sql = f"{INSERT}{OVERWRITE if self.upsert else ''} returning {COLUMNS}"
-        return await db.fetchrow(
-            sql, self.bucket, self.name, *owner_of(self.caller), version, metadata, extra
+        values = (
+            self.bucket,
+            self.name,
+            *owner_of(self.caller),
+            version,
+            metadata,
+            self.about.user_metadata or {},
         )
+        return await db.fetchrow(sql, *values)
 
 
 class Objects:
@@ -86,13 +94,10 @@ class Objects:
         self.database, self.store = database, store
 
     @asynccontextmanager
-    async def as_caller(self, caller: Caller, operation: str) -> AsyncIterator[Any]:
-        """A transaction in which policies see the caller and the operation under way."""
-        async with self.database.as_caller(caller, SEARCH_PATH) as db:
-            await db.fetchrow(
-                "select set_config('storage.operation', $1, true), set_config('storage.allow_delete_query', 'true', true)",
-                f"storage.{operation}",
-            )
+    async def as_caller(self, caller: Caller, operation: str, keep: bool = True) -> AsyncIterator[Any]:
+        """A transaction in which policies see the caller and the operation under way; taken back unless to ``keep``."""
+        async with self.database.as_caller(caller, SEARCH_PATH, keep) as db:
+            await db.fetchrow(OPERATION, f"storage.{operation}")
             yield db
 
     async def bucket(self, bucket_id: str) -> Any:
@@ -103,9 +108,7 @@ class Objects:
             raise StorageError("NoSuchBucket")
         return row
 
-    async def find(
-        self, caller: Caller | None, bucket: str, name: str, operation: str = ""
-    ) -> dict[str, Any]:
+    async def find(self, caller: Caller | None, bucket: str, name: str, operation: str = "") -> Row:
         """The object as ``caller`` may see it; None asks as the server itself. Raises StorageError."""
         asking = self.as_caller(caller, operation) if caller else self.database.connection()
         async with asking as db:
@@ -115,35 +118,29 @@ class Objects:
         return dict(row)
 
     async def check_upload(self, new: New, operation: str, length: int | None) -> None:
-        """Try the insert as the caller and take it back: a policy's refusal comes before any byte is read."""
+        """Try the insert as the caller and take it back. Raises PostgresError where a policy refuses."""
         new.check_key()
-        metadata = {"mimetype": new.mime} | ({"contentLength": length} if length is not None else {})
-        try:
-            async with self.as_caller(new.caller, operation) as db:
-                await new.insert(db, "1", metadata, new.user_metadata)
-                raise _Undo
-        except _Undo:
-            return
+        metadata = {"mimetype": new.about.mime} | ({} if length is None else {"contentLength": length})
+        async with self.as_caller(new.caller, operation, keep=False) as db:
+            await new.insert(db, "1", metadata)
 
-    async def write(self, new: New, path: Path) -> dict[str, Any]:
+    async def write(self, new: New, path: Path) -> Row:
         """Make the file at ``path`` the object's content, in one transaction; the former content is deleted after it."""
         version, (size, md5) = str(uuid.uuid4()), await asyncio.to_thread(measure, path)
         metadata = {
-            "eTag": f'"{md5}"', "size": size, "mimetype": new.mime, "cacheControl": new.cache_control,
+            "eTag": f'"{md5}"', "size": size, "mimetype": new.about.mime, "cacheControl": new.about.cache_control,
             "lastModified": stamp(datetime.now(UTC)), "contentLength": size, "httpStatusCode": 200,
         }  # fmt: skip
         self.store.keep(path, version)
-        return await self._put(new, version, metadata, new.user_metadata or {})
+        return await self._put(new, version, metadata)
 
-    async def _put(
-        self, new: New, version: str, metadata: dict[str, Any], extra: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    async def _put(self, new: New, version: str, metadata: Row) -> Row:
         """Point the row at ``version``, whose bytes lie there already: they go if PostgreSQL refuses, else the old ones."""
         lock = "select version from storage.objects where bucket_id = $1 and name = $2 for update"
         try:
             async with self.database.transaction() as db:
                 old = await db.fetchval(lock, new.bucket, new.name)
-                row = await new.insert(db, version, metadata, extra)
+                row = await new.insert(db, version, metadata)
         except BaseException:
             self.store.delete(version)
             raise
@@ -158,19 +155,20 @@ class Objects:
             if not await db.fetchrow(ONE, bucket, source) or not await db.fetchval(MOVE, *values):
                 raise StorageError("NoSuchKey")
 
-    async def copy(self, new: New, bucket: str, source: str) -> dict[str, Any]:
+    async def copy(self, new: New, bucket: str, source: str) -> Row:
         """A second object with the same bytes: SELECT on the source and INSERT (UPDATE to overwrite) are asked."""
-        found = await self.find(new.caller, bucket, source, "object.copy")
+        found, version = await self.find(new.caller, bucket, source, "object.copy"), str(uuid.uuid4())
         metadata = {**(found["metadata"] or {}), "lastModified": stamp(datetime.now(UTC))}
         await self.check_upload(new, "object.copy", metadata.get("size"))
-        version = str(uuid.uuid4())
         try:
             self.store.duplicate(found["version"], version)
         except FileNotFoundError as error:
             raise StorageError("NoSuchKey") from error
-        return await self._put(new, version, metadata, found["user_metadata"])
+        return await self._put(
+            replace(new, about=About(user_metadata=found["user_metadata"])), version, metadata
+        )
 
-    async def remove(self, caller: Caller, bucket: str, names: list[str]) -> list[dict[str, Any]]:
+    async def remove(self, caller: Caller, bucket: str, names: list[str]) -> list[Row]:
         """Delete those that the caller may delete, and answer with them."""
         sql = f"delete from storage.objects where bucket_id = $1 and name = any($2) returning {COLUMNS}"
         async with self.as_caller(caller, "object.delete_many") as db:
@@ -179,16 +177,12 @@ class Objects:
         return [dict(row) for row in rows]
 
 
-class _Undo(Exception):
-    """Leaves a transaction that is not to be kept."""
-
-
-def full(row: dict[str, Any]) -> dict[str, Any]:
+def full(row: Row) -> Row:
     """An object as copy and remove answer with it."""
     return {name: stamp(value) if name.endswith("_at") else value for name, value in row.items()}
 
 
-def listed(row: dict[str, Any]) -> dict[str, Any]:
+def listed(row: Row) -> Row:
     """An object, or a folder with nulls, as lists show it."""
     names = ("name", "id", "updated_at", "created_at", "last_accessed_at", "metadata")
     return full({name: row[name] for name in names})

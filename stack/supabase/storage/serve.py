@@ -23,10 +23,8 @@ def asset(
 ) -> Response:
     """The object, a part of it, or 304. Raises StorageError if its bytes are gone or the range is beyond them."""
     metadata, version = row["metadata"] or {}, row["version"]
-    size, modified = (
-        int(metadata.get("size") or 0),
-        metadata.get("lastModified") or row["updated_at"].isoformat(),
-    )
+    size = int(metadata.get("size") or 0)
+    modified = metadata.get("lastModified") or row["updated_at"].isoformat()
     if not version or not store.path(version).exists():
         raise StorageError("NoSuchKey")
     headers = {
@@ -39,9 +37,8 @@ def asset(
         headers["cache-control"] = metadata.get("cacheControl") or "no-cache"
     if "download" in query:
         name = quote(query["download"], safe="!'()*-._~")
-        headers["content-disposition"] = (
-            f"attachment; filename={name}; filename*=UTF-8''{name}" if name else "attachment;"
-        )
+        named = f" filename={name}; filename*=UTF-8''{name}" if name else ""
+        headers["content-disposition"] = f"attachment;{named}"
     if _unchanged(request, headers["etag"], modified):
         return Response(304, b"", headers)
     span = _range(request, size)

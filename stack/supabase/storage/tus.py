@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import re
 import time
 import uuid
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from pydantic import BaseModel
+
 from stack.supabase.http import Request, Response
-from stack.supabase.storage.body import base64_text, check_mime, json_object
+from stack.supabase.storage.body import About, base64_text, check_mime, json_object
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, left_out
 from stack.supabase.storage.objects import New, Objects
@@ -33,17 +32,14 @@ PART = "application/offset+octet-stream"
 MAX_METADATA = 64 * 1024
 
 
-@dataclass
-class Upload:
+class Upload(BaseModel):
     """One upload under way; kept beside its bytes, so that it survives a restart."""
 
     bucket: str
     name: str
     version: str
     size: int
-    mime: str
-    cache_control: str
-    user_metadata: dict[str, Any] | None
+    about: About
     metadata_header: str
     upsert: bool
     expires: float
@@ -51,17 +47,12 @@ class Upload:
     @property
     def id(self) -> str:
         """The last part of its address."""
-        return (
-            base64.urlsafe_b64encode(f"{self.bucket}/{self.name}/{self.version}".encode())
-            .decode()
-            .rstrip("=")
-        )
+        whole = f"{self.bucket}/{self.name}/{self.version}".encode()
+        return base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
     def new(self, caller: Caller) -> New:
         """The object that it is to become."""
-        return New(
-            self.bucket, self.name, caller, self.upsert, self.mime, self.cache_control, self.user_metadata
-        )
+        return New(self.bucket, self.name, caller, self.upsert, self.about)
 
 
 def _error(status: int, message: str, code: str = "TusError") -> StorageError:
@@ -81,11 +72,7 @@ class Tus:
         method = call.request.method
         if method == "OPTIONS":
             return self._options(call)
-        if (
-            upload_id == "sign"
-            or upload_id.startswith("sign/")
-            or "upload-defer-length" in call.request.headers
-        ):
+        if re.match("sign(/|$)", upload_id) or "upload-defer-length" in call.request.headers:
             raise left_out("a signed or unmeasured resumable upload")
         if method == "HEAD" and upload_id:
             return self._head(self._find(upload_id))
@@ -109,9 +96,8 @@ class Tus:
     def sweep(self) -> None:
         """Delete what expired."""
         for note in self._folder.glob("*.json"):
-            with contextlib.suppress(ValueError, KeyError):
-                if json.loads(note.read_text())["expires"] < time.time():
-                    self._forget(note.stem)
+            if Upload.model_validate_json(note.read_text()).expires < time.time():
+                self._forget(note.stem)
 
     def _options(self, call: Call) -> Response:
         return Response(204, b"", {
@@ -137,12 +123,13 @@ class Tus:
         pairs = {**given, "cacheControl": cache}.items()
         header = ",".join(f"{quote(k)} {base64.b64encode(v.encode()).decode()}" for k, v in pairs)
         upload = Upload(
-            bucket["id"], given.get("objectName", ""), str(uuid.uuid4()), int(length), mime, cache,
-            json_object(given.get("metadata", "")), header, call.upsert, time.time() + self._kept_s,
+            bucket=bucket["id"], name=given.get("objectName", ""), version=str(uuid.uuid4()), size=int(length),
+            about=About(mime, cache, json_object(given.get("metadata", ""))), metadata_header=header, upsert=call.upsert,
+            expires=time.time() + self._kept_s,
         )  # fmt: skip
         await self._objects.check_upload(upload.new(who), "tus.upload.create", upload.size)
         self._path(upload).touch()
-        self._note(upload.version).with_suffix(".new").write_text(json.dumps(asdict(upload)))
+        self._note(upload.version).with_suffix(".new").write_text(upload.model_dump_json())
         self._note(upload.version).with_suffix(".new").rename(self._note(upload.version))
         expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires))
         headers = {**COMMON, **PLAIN, "location": f"{self._url}/{upload.id}", "upload-expires": expires}
@@ -155,12 +142,10 @@ class Tus:
     def _head(self, upload: Upload) -> Response:
         """HEAD: how far it is."""
         offset = str(self._path(upload).stat().st_size)
-        headers = {
-            "cache-control": "no-store",
-            "upload-metadata": upload.metadata_header,
-            "upload-offset": offset,
-        }
-        return Response(200, b"", {**COMMON, **PLAIN, **headers, "upload-length": str(upload.size)})
+        about = {"upload-metadata": upload.metadata_header, "upload-length": str(upload.size)}
+        return Response(
+            200, b"", {**COMMON, **PLAIN, **about, "cache-control": "no-store", "upload-offset": offset}
+        )
 
     async def _patch(self, request: Request, upload: Upload, who: Caller) -> Response:
         """PATCH: more bytes, at the offset where the server stands."""
@@ -198,8 +183,8 @@ class Tus:
     def _find(self, upload_id: str) -> Upload:
         """The upload at this address. Raises StorageError 404 if it is unknown, done or expired."""
         version = base64_text(upload_id.replace("-", "+").replace("_", "/")).rpartition("/")[2]
-        with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-            upload = Upload(**json.loads(self._note(str(uuid.UUID(version))).read_text()))
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            upload = Upload.model_validate_json(self._note(str(uuid.UUID(version))).read_text())
             if upload.expires > time.time() and upload.id == upload_id:
                 return upload
         raise _error(404, "The file for this url was not found")
