@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from core.ledger import Ledger
 from core.outcome import NOT_COVERED, Verdict, classify
 from fixtures.actors import Actor, make_actor
 from fixtures.browser_stage import Stage
+from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
 from scenarios.browser.pages import Pages, pages_of
@@ -22,6 +23,7 @@ from scenarios.browser.pages import Pages, pages_of
 NewPerson = Callable[..., Pages]
 NewTab = Callable[[Pages], Pages]
 NewMember = Callable[..., tuple[Pages, Actor]]
+OnDisk = Callable[[str, int], tuple[MadeFile, Path]]
 Witness = Callable[[str, str], None]
 POLICY = ("content security policy", "refused to")
 """How browsers begin to tell, on the console, that a page broke its own policy."""
@@ -49,6 +51,24 @@ def member(run: Run, services: Services, ledger: Ledger, people: NewPerson) -> N
         return pages, actor
 
     return new
+
+
+@pytest.fixture
+def on_disk(run: Run, tmp_path: Path) -> Iterator[OnDisk]:
+    """`on_disk("large", size)` is a made file on this machine, for somebody to choose; gone with the check."""
+    made: list[Path] = []
+
+    def make(name: str, size: int) -> tuple[MadeFile, Path]:
+        tag = run.tag()
+        file = MadeFile(f"{name}-{tag}.bin", size, tag)
+        path = tmp_path / file.name
+        made.append(path)
+        path.write_bytes(file.data)
+        return file, path
+
+    yield make
+    for path in made:
+        path.unlink(missing_ok=True)
 
 
 @pytest.fixture

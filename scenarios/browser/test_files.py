@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.files import MIB, MadeFile
 from fixtures.run import Run
 from fixtures.toolbox import Services
-from scenarios.browser.conftest import NewMember, Witness
+from scenarios.browser.conftest import NewMember, OnDisk, Witness
 from scenarios.browser.facts import payload, same_bytes
 
 LARGE = 100 * MIB
@@ -26,31 +24,24 @@ RELOADED = 64 * MIB
     timeout=120,
     why_slow="100 MB through a browser, with the network away in the middle",
 )
-def test_large_upload(
-    run: Run, services: Services, member: NewMember, witness: Witness, tmp_path: Path
-) -> None:
+def test_large_upload(services: Services, member: NewMember, on_disk: OnDisk, witness: Witness) -> None:
     """The network is cut after the first part; the upload waits, goes on, and nothing of it is left over."""
     ada, actor = member("ada")
-    file = MadeFile(f"large-{run.tag()}.bin", LARGE, run.tag())
-    path = tmp_path / file.name
-    path.write_bytes(file.data)
-    try:
-        ada.file.visit()
-        ada.file.cut_midway(path, 2)
-        half = ada.file.progress(file.name)
-        expect(
-            0 < half < 1,
-            "an upload that is cut in the middle shows how much of it has gone up",
-            expected="more than nothing, less than all",
-            saw=f"{half:.0%}",
-            service="platform",
-        )
-        ada.person.context.set_offline(False)
-        identifier = ada.file.shows(file.name, store="r2", within=90_000)
-        expect_equal(ada.file.progress(file.name), 1.0, "a finished upload shows 100 %", service="platform")
-        same_bytes(services, identifier, file, witness)
-    finally:
-        path.unlink()
+    file, path = on_disk("large", LARGE)
+    ada.file.visit()
+    ada.file.cut_midway(path, 2)
+    half = ada.file.progress(file.name)
+    expect(
+        0 < half < 1,
+        "an upload that is cut in the middle shows how much of it has gone up",
+        expected="more than nothing, less than all",
+        saw=f"{half:.0%}",
+        service="platform",
+    )
+    ada.person.context.set_offline(False)
+    identifier = ada.file.shows(file.name, store="r2", within=90_000)
+    expect_equal(ada.file.progress(file.name), 1.0, "a finished upload shows 100 %", service="platform")
+    same_bytes(services, identifier, file, witness)
     under_way = services.database.witness_rows("uploads", owner_id=actor.id)
     witness(services.database.channel, "no upload is left under way")
     expect_equal(under_way, [], "no half-finished upload is left", service="supabase.database")
@@ -112,13 +103,11 @@ def test_file_manager(run: Run, services: Services, member: NewMember, witness: 
     why_slow="an upload in parts, interrupted by a reload, in a real browser",
 )
 def test_upload_after_reload(
-    run: Run, services: Services, member: NewMember, witness: Witness, tmp_path: Path
+    services: Services, member: NewMember, on_disk: OnDisk, witness: Witness
 ) -> None:
     """The parts that the platform has are not sent again, and the file is whole."""
     ada, _ = member("ada")
-    file = MadeFile(f"again-{run.tag()}.bin", RELOADED, run.tag())
-    path = tmp_path / file.name
-    path.write_bytes(file.data)
+    file, path = on_disk("again", RELOADED)
     ada.file.visit()
     arrived = ada.file.cut_midway(path, 1)
     ada.person.context.set_offline(False)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from core.clock import eventually
+from core.expect import expect_equal
 from core.permit import Action
 from fixtures.services.kv import content_keys
 from fixtures.toolbox import Services
@@ -34,14 +35,18 @@ def well_again(services: Services) -> None:
     )
 
 
-def told_ill(services: Services, *names: str) -> dict[str, Any]:
-    """Waits until the health page says that these services are ill; returns it."""
-    return eventually(
+def told_ill(services: Services, *names: str, status: str) -> None:
+    """Waits until the health page says that these services are ill; the platform must call itself `status` then."""
+    away = " and ".join(names)
+    sick = eventually(
         lambda: health(services),
         until=lambda h: all(not h["services"][name]["ok"] for name in names),
         within=30,
-        claim=f"the health page says that {' and '.join(names)} are away",
+        claim=f"the health page says that {away} is away",
         service=PLATFORM,
+    )
+    expect_equal(
+        sick["status"], status, f"without {away} the platform says of itself {status}", service=PLATFORM
     )
 
 

@@ -13,6 +13,7 @@ from core.passport import check
 from fixtures.files import MIB, made_bytes
 from fixtures.run import Run
 from fixtures.sdk import refused
+from fixtures.services.platform import PROBED
 from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.content.pages import new_page
@@ -190,20 +191,7 @@ def test_health(services: Services, actor: NewActor, witness: Witness) -> None:
     """Each of the eleven is named and well, by a platform that knows whom Supabase knows and nobody else."""
     answer = services.platform.call("GET", "/api/health")
     health = answer.expect(200, claim="the platform says that it is well").json(dict)
-    names = {
-        "database",
-        "auth",
-        "storage",
-        "r2",
-        "kv",
-        "rooms",
-        "builder",
-        "sentry",
-        "datadog",
-        "ga4",
-        "mixpanel",
-    }
-    expect_equal(set(health["services"]), names, "every service is probed", service=PLATFORM)
+    expect_equal(set(health["services"]), PROBED, "every service is probed", service=PLATFORM)
     ill = {name: s for name, s in health["services"].items() if not s["ok"]}
     expect_equal(ill, {}, "every service is well", service=PLATFORM)
     expect_equal(health["status"], "ok", "and so is the whole", service=PLATFORM)

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from core.clock import eventually, now_ns
 from core.outcome import SampleOutcome
 from fixtures.run import Run
+from fixtures.services.datadog import lines
+from fixtures.toolbox import Services
 from fixtures.wire import WireAnswer
 from scenarios.api.telemetry import DEADLINES as DEADLINES
 
 T = TypeVar("T")
 WHY_SLOW = "the vendor shows an accepted datum only after indexing it, up to a minute on a live target"
 TIMEOUT = 120.0
+
+
+def relayed(services: Services, events: list[dict[str, Any]], *, claim: str) -> WireAnswer:
+    """Hands RUM events to the platform's relay, as the browser SDK's proxy setting does; it must take them."""
+    answer: WireAnswer = services.platform.call(
+        "POST",
+        f"/api/telemetry/datadog?{urlencode({'ddforward': services.datadog.intake_path()})}",
+        body=lines(events),
+        headers={"Content-Type": "text/plain"},
+    )
+    return answer.expect(200, 202, claim=claim)
+
+
+def tracked(services: Services, event: dict[str, Any], *, cookie: str) -> WireAnswer:
+    """Hands an event to the platform's relay in the form of Mixpanel's browser SDK; consent is the cookie."""
+    answer: WireAnswer = services.platform.call(
+        "POST",
+        "/api/telemetry/mixpanel/track/?verbose=1&ip=1",
+        body=urlencode({"data": json.dumps([event])}).encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie},
+    )
+    return answer
 
 
 def readable(run: Run, service: str, accepted: WireAnswer | None, probe: Callable[[], T], *, claim: str) -> T:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
-from fixtures.services.datadog import lines
 from fixtures.toolbox import Services
 from fixtures.wire import WireAnswer
 from scenarios.api import files
 from scenarios.api.place import Place
-from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable
+from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
@@ -57,11 +55,7 @@ def test_datadog_kinds(run: Run, services: Services, witness: Witness) -> None:
         ),
         dd.event("resource", session, view, resource=fetched),
     ]
-    query = urlencode({"ddforward": dd.intake_path()})
-    accepted = services.platform.call(
-        "POST", f"/api/telemetry/datadog?{query}", body=lines(batch), headers={"Content-Type": "text/plain"}
-    )
-    accepted.expect(200, 202, claim="the relay hands three events to DataDog's intake")
+    accepted = relayed(services, batch, claim="the relay hands three events to DataDog's intake")
     found = readable(
         run,
         "datadog",
@@ -236,12 +230,7 @@ def test_mixpanel_valid(run: Run, services: Services, witness: Witness) -> None:
     )
 
     def send() -> WireAnswer:
-        answer: WireAnswer = services.platform.call(
-            "POST",
-            "/api/telemetry/mixpanel/track/?verbose=1",
-            body=urlencode({"data": json.dumps([event])}).encode(),
-            headers={"Content-Type": "application/x-www-form-urlencoded", "Cookie": "a=b; consent=granted"},
-        )
+        answer = tracked(services, event, cookie="a=b; consent=granted")
         return answer.expect(200, claim="the relay hands an event to Mixpanel")
 
     accepted = send()

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.run import Run
-from fixtures.services.datadog import Client, lines
+from fixtures.services.datadog import Client
 from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.storage.uploads import prepared
-from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable
+from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable, relayed
 from suites.types import NewActor, NewFile, Witness
 
 DATADOG = "datadog"
@@ -129,13 +128,8 @@ def test_dashboard(
     member = services.rooms.join(f"assay-{tag}", person.access_token)
     _ = member.welcome
     member.close()
-    accepted = services.platform.call(
-        "POST",
-        f"/api/telemetry/datadog?{urlencode({'ddforward': dd.intake_path()})}",
-        body=lines(experience(dd, session, tag)),
-        headers={"Content-Type": "text/plain"},
-    )
-    accepted.expect(200, 202, claim="the relay hands a visit's events to DataDog's intake")
+    visit = experience(dd, session, tag)
+    accepted = relayed(services, visit, claim="the relay hands a visit's events to DataDog's intake")
     readable(
         run,
         DATADOG,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from urllib.parse import urlencode
 
 from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.run import Run
-from fixtures.services.datadog import lines
 from fixtures.toolbox import Services
 from fixtures.wire import WireAnswer
-from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable
+from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
 
@@ -94,11 +92,7 @@ def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
             "error": {"count": 0},
         },
     )
-    relay = "/api/telemetry/datadog?" + urlencode({"ddforward": services.datadog.intake_path()})
-    accepted = services.platform.call(
-        "POST", relay, body=lines([event]), headers={"Content-Type": "text/plain"}
-    )
-    accepted.expect(200, 202, claim="the platform's relay hands a RUM event to DataDog's intake")
+    accepted = relayed(services, [event], claim="the platform's relay hands a RUM event to DataDog's intake")
     found = readable(
         run,
         "datadog",
@@ -182,13 +176,7 @@ def test_mixpanel_event(run: Run, services: Services, witness: Witness) -> None:
 
     def send(marker: str, cookie: str) -> WireAnswer:
         event = services.mixpanel.event("page_view", f"assay-{marker}", str(uuid.uuid4()), assay=marker)
-        answer: WireAnswer = services.platform.call(
-            "POST",
-            "/api/telemetry/mixpanel/track/?verbose=1&ip=1",
-            body=urlencode({"data": json.dumps([event])}).encode(),
-            headers={"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie},
-        )
-        return answer
+        return tracked(services, event, cookie=cookie)
 
     denied = send(silent, "other=1")
     expect_equal(

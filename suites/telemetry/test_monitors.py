@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from core.clock import eventually
 from core.expect import expect
 from core.ledger import Ledger
 from core.passport import check
 from fixtures.run import Run
-from fixtures.services.datadog import lines
 from fixtures.toolbox import Services
-from suites.telemetry.arrival import DEADLINES, TIMEOUT, readable
+from suites.telemetry.arrival import DEADLINES, TIMEOUT, readable, relayed
 from suites.types import Witness
 
 DATADOG = "datadog"
@@ -39,13 +37,7 @@ def test_monitor(run: Run, services: Services, ledger: Ledger, witness: Witness)
     def send(session: str) -> list[dict[str, Any]]:
         error = {"id": str(uuid.uuid4()), "message": f"boom {name}", "source": "source"}
         event = dd.event("error", session, str(uuid.uuid4()), error=error)
-        accepted = services.platform.call(
-            "POST",
-            f"/api/telemetry/datadog?{urlencode({'ddforward': dd.intake_path()})}",
-            body=lines([event]),
-            headers={"Content-Type": "text/plain"},
-        )
-        accepted.expect(200, 202, claim="the relay hands an error to DataDog's intake")
+        accepted = relayed(services, [event], claim="the relay hands an error to DataDog's intake")
         found: list[dict[str, Any]] = readable(
             run,
             DATADOG,

@@ -10,20 +10,9 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from fixtures.services.platform import PROBED
+
 NOW = "2026-11-22T12:00:00.000000+00:00"
-HEALTH = (
-    "database",
-    "auth",
-    "storage",
-    "r2",
-    "kv",
-    "rooms",
-    "builder",
-    "sentry",
-    "datadog",
-    "ga4",
-    "mixpanel",
-)
 
 
 def lie(service: str, method: str, path: str, body: bytes) -> tuple[str, bytes]:
@@ -228,7 +217,7 @@ def _of_platform(path: str, asked: dict[str, Any], query: dict[str, str], body: 
         "store": "r2",
         "received": [1, 2],
     }
-    services = {name: {"ok": True, "ms": 1, "core": True} for name in HEALTH}
+    services = {name: {"ok": True, "ms": 1, "core": True} for name in PROBED}
     return {
         "file": file,
         "files": [file],
