@@ -145,6 +145,8 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=30)
     options = parser.parse_args()
+    if strangers := set(options.tools.split(",")) - set(TOOLS):
+        parser.error(f"unknown tools: {', '.join(sorted(strangers))}; known are {', '.join(TOOLS)}")
     more_files()
     command = [*pin((os.cpu_count() or 1) - 1), sys.executable, str(HERE / "load_echo.py"), "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -111,6 +111,8 @@ def main() -> None:
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--tools", default=",".join(PEERS))
     options = parser.parse_args()
+    if strangers := set(options.tools.split(",")) - set(PEERS):
+        parser.error(f"unknown tools: {', '.join(sorted(strangers))}; known are {', '.join(PEERS)}")
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -58,12 +58,16 @@ def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
 
 
 def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured: Measurements) -> str:
-    """Why the generator's own state forbids to use the numbers, or nothing. Only its steady window counts."""
-    start, end = _window(load, objective, measured)
-    window = max(1, end - start)
+    """Why the generator's own state forbids to use the numbers, or nothing. Only its steady window counts.
+
+    A search for the knee overloads on purpose, which delays the generator too: there only the levels that hold count.
+    """
+    held = [(level["from"], level["to"]) for level in load.levels if level["holds"]]
+    windows = held or [_window(load, objective, measured)]
+    window = max(1, sum(end - start for start, end in windows))
     bad, reason = 0, ""
     for one in run.unhealthy:
-        overlap = min(one.end, end) - max(one.start, start)
+        overlap = sum(max(0, min(one.end, end) - max(one.start, start)) for start, end in windows)
         if overlap > 0 and run.serves(one.source, load.name):
             bad += overlap
             reason = reason or one.reason

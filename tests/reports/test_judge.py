@@ -173,7 +173,7 @@ def test_failures_beyond_the_allowance_miss(judged: Judged) -> None:
     assert "operations failed" in objective(verdict, "perf.rooms").reason
 
 
-def _unhealthy(tmp_path: Path, source: str, seconds: float) -> RunVerdict:
+def _unhealthy(tmp_path: Path, source: str, seconds: float, *, level_holds: bool | None = None) -> RunVerdict:
     directory = Made(tmp_path / "run").write()
     path = next((directory / "journal").glob(f"{source}-*.jsonl"))
     lines = path.read_text().splitlines()
@@ -182,7 +182,14 @@ def _unhealthy(tmp_path: Path, source: str, seconds: float) -> RunVerdict:
         "type": "generator.health", "t": start, "ok": False, "reason": "sends lag 90 ms behind the schedule",
         "from": start + int(5e9), "to": start + int((5 + seconds) * 1e9),
     }  # fmt: skip
-    path.write_text("\n".join([*lines[:-1], json.dumps(event), lines[-1]]) + "\n")
+    levels = [
+        {"type": "load.level", "t": start, "profile": name, "users": users, "holds": holds,
+         "from": start + int(since * 1e9), "to": start + int((since + 10) * 1e9)}
+        for name in ("database", "rooms")
+        for users, since, holds in ((10, 20, True), (20, 4, level_holds))
+        if level_holds is not None
+    ]  # fmt: skip
+    path.write_text("\n".join([*lines[:-1], *map(json.dumps, [event, *levels]), lines[-1]]) + "\n")
     return judge(directory, waivers=[])
 
 
@@ -192,6 +199,13 @@ def test_a_saturated_generator_is_never_met(tmp_path: Path) -> None:
     for identifier in PROFILES:
         assert objective(verdict, identifier).state == "broken"
         assert "lag 90 ms" in objective(verdict, identifier).reason
+
+
+def test_in_a_search_for_the_knee_the_generator_must_be_fit_where_the_load_held(tmp_path: Path) -> None:
+    overloaded = _unhealthy(tmp_path / "over", "load", 4.0, level_holds=False)
+    assert objective(overloaded, "perf.database").state != "broken"
+    held = _unhealthy(tmp_path / "held", "load", 4.0, level_holds=True)
+    assert objective(held, "perf.database").state == "broken"
 
 
 def test_a_lost_worker_spoils_the_numbers(judged: Judged) -> None:
