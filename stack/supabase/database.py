@@ -28,16 +28,11 @@ class Unavailable(Exception):
     """PostgreSQL cannot be reached, or went away in mid-request."""
 
 
+# What asyncpg says when it is gone; InternalClientError, when a goodbye of the server came between two of our messages.
 GONE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a goodbye of the server came between two of our messages
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    OSError,
-)
+    OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
+)  # fmt: skip
 
 
 class Database:

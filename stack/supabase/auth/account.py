@@ -31,8 +31,6 @@ async def token(ctx: Context) -> Json:
 
 
 async def _password(ctx: Context) -> Json:
-    if ctx.body.get("phone"):
-        raise AuthError("phone_provider_disabled")
     if not ctx.body.get("email"):
         raise invalid("missing email or phone")
     user = await users.by_email(ctx.db, ctx.body["email"].strip().lower())
@@ -60,8 +58,6 @@ async def get(ctx: Context) -> Json:
 async def change(ctx: Context) -> Json:
     """PUT /user: metadata, password, e-mail address."""
     body, claims = ctx.body, ctx.claims()
-    if body.get("phone"):
-        raise AuthError("phone_provider_disabled", "Phone provider is disabled")
     if "app_metadata" in body and claims.get("role") != "service_role":
         raise AuthError("not_admin", "Updating app_metadata requires admin privileges")
     user, session_id = await ctx.require_user()

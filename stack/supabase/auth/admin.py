@@ -47,8 +47,6 @@ async def create_user(ctx: Context) -> Json:
     """POST /admin/users; no mail is sent."""
     ctx.require_admin()
     body = ctx.body
-    if body.get("phone") and not body.get("email"):
-        raise AuthError("phone_provider_disabled", "users by phone are not part of the embedded target", 501)
     if not body.get("email"):
         raise invalid("Cannot create a user without either an email or phone")
     email, hashed = users.email_of(body["email"]), await _hash(ctx)

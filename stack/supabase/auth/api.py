@@ -108,24 +108,23 @@ class Auth:
         """Answer one request. Raises HttpError in the shape that the client reads."""
         try:
             found = await self._route(request)
+            response = found if isinstance(found, Response) else json_response(found)
+            if modern(request):
+                response.headers["x-supabase-api-version"] = API_VERSION
+            return response
         except AuthError as error:
             if error.instead:
                 return error.instead
-            raise shaped(error, request) from error
-        except Unavailable as error:
-            raise shaped(AuthError("unexpected_failure", "Database unavailable", 503), request) from error
+            refusal = error
+        except Unavailable:
+            refusal = AuthError("unexpected_failure", "Database unavailable", 503)
         except asyncpg.DataError as error:  # a value that no column can hold, such as a NUL
-            raise shaped(invalid(str(error)), request) from error
+            refusal = invalid(str(error))
         except asyncpg.PostgresError as error:
-            failure = AuthError("unexpected_failure", f"Database error: {error}", 500)
-            raise shaped(failure, request) from error
+            refusal = AuthError("unexpected_failure", f"Database error: {error}", 500)
         except UnicodeEncodeError as error:
-            message = f"the request holds text that is not Unicode: {error.reason}"
-            raise shaped(AuthError("bad_json", message), request) from error
-        response = found if isinstance(found, Response) else json_response(found)
-        if modern(request):
-            response.headers["x-supabase-api-version"] = API_VERSION
-        return response
+            refusal = AuthError("bad_json", f"the request holds text that is not Unicode: {error.reason}")
+        raise shaped(refusal, request)
 
     async def _route(self, request: Request) -> Any:
         path = request.path.removeprefix(PREFIX).rstrip("/") or "/"

@@ -22,6 +22,9 @@ STRINGS = (
     "phone", "new_email", "code_challenge", "code_challenge_method", "friendly_name", "factor_type", "code",
     "challenge_id", "issuer", "id", "ban_duration",
 )  # fmt: skip
+KINDS: dict[str, type] = dict.fromkeys(STRINGS, str) | dict.fromkeys(
+    ("data", "user_metadata", "app_metadata"), dict
+)
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,17 @@ class Context:
             value = await self.request.json()
         except ValueError as error:
             raise AuthError("bad_json", f"Could not parse request body as JSON: {error}") from error
-        texts = dict.fromkeys(STRINGS, str)
-        kinds: dict[str, type] = {**texts, "data": dict, "user_metadata": dict, "app_metadata": dict}
         if not isinstance(value, dict):
             raise AuthError("bad_json", "Could not parse request body as JSON: expected an object")
-        for name in kinds.keys() & value.keys():
-            if value[name] is not None and not isinstance(value[name], kinds[name]):
-                words = f"{name} must be {'an object' if kinds[name] is dict else 'a string'}"
+        for name in KINDS.keys() & value.keys():
+            given, kind = value[name], KINDS[name]
+            if not isinstance(given, kind | None):
+                words = f"{name} must be {'an object' if kind is dict else 'a string'}"
                 raise AuthError("bad_json", f"Could not parse request body as JSON: {words}")
-            if kinds[name] is str and "\0" in (value[name] or ""):
+            if isinstance(given, str) and "\0" in given:
                 raise invalid(f"{name} must not hold a NUL character")
+        if value.get("phone") and not value.get("email"):
+            raise AuthError("phone_provider_disabled")
         self.body = value
 
     def redirect_to(self) -> str:

@@ -15,8 +15,6 @@ Json = dict[str, Any]
 def _email(ctx: Context) -> str:
     """The address in the body, of a request that is limited because a mail follows."""
     ctx.limit("otp")
-    if ctx.body.get("phone"):
-        raise AuthError("phone_provider_disabled", "Phone signups are disabled", 400)
     links.challenge(ctx.body)  # complain before anything is done
     return users.email_of(ctx.body.get("email"))
 
@@ -26,9 +24,9 @@ async def sign_up(ctx: Context) -> Json:
     body, options = ctx.body, ctx.options
     if options.disable_signup:
         raise AuthError("signup_disabled")
-    if not body.get("email") and not body.get("phone"):
+    if not body.get("email"):
         return await _anonymous(ctx)
-    if not body.get("password") and not body.get("phone"):
+    if not body.get("password"):
         raise invalid("Signup requires a valid password")
     email, data = _email(ctx), body.get("data") or {}
     hashed = await passwords.set_by(ctx, body["password"])
@@ -93,7 +91,7 @@ async def recover(ctx: Context) -> Json:
 async def resend(ctx: Context) -> Json:
     """POST /resend: the sign-up or e-mail change mail once more."""
     kind = ctx.body.get("type")
-    if kind not in ("signup", "email_change") and not ctx.body.get("phone"):
+    if kind not in ("signup", "email_change"):
         raise invalid("Missing one of these types: signup, email_change, sms, phone_change")
     user = await users.by_email(ctx.db, _email(ctx))
     if user and kind == "signup" and not user["email_confirmed_at"]:

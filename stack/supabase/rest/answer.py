@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stack.supabase.http import JSON, Request, Response
-from stack.supabase.rest.errors import ApiError, left_out
+from stack.supabase.rest.errors import ApiError, left_out, out_of_range
 from stack.supabase.rest.parse import Node
 
 OBJECT = "application/vnd.pgrst.object"
@@ -62,9 +62,8 @@ class Asked:
     def of(cls, request: Request, explain: bool) -> Asked:
         """Read the headers. Raises PGRST107 for a media type not served, PGRST122 for a bad strict preference."""
         shape, plan = _media(request.headers.get("accept", "*/*"), explain)
-        return cls(
-            shape, _preferences(request), plan, request.method in ("GET", "HEAD"), single=shape == "one"
-        )
+        reading = request.method in ("GET", "HEAD")
+        return cls(shape, _preferences(request), plan, reading, single=shape == "one")
 
     @property
     def count(self) -> str | None:
@@ -76,36 +75,27 @@ class Asked:
         """Whether written rows are answered."""
         return self.preferences.get("return") == "representation"
 
-    @property
-    def demanding(self) -> bool:
-        """Whether ``check`` may refuse what was written."""
-        return self.single or "max-affected" in self.preferences
-
     def check(self, answer: Answer) -> None:
-        """Raise PGRST116 if one row was demanded and not had, PGRST124 if too many were written."""
+        """Raise PGRST116 if one row was demanded and not had."""
         if self.single and answer.rows != 1 and (self.reading or self.representation):
             details = f"The result contains {answer.rows} rows"
             raise ApiError("PGRST116", "Cannot coerce the result to a single JSON object", details)
-        limit = int(self.preferences.get("max-affected", answer.rows))
-        if answer.rows > limit and self.preferences.get("handling") == "strict" and not self.reading:
-            details = f"The query affects {answer.rows} rows"
-            raise ApiError("PGRST124", "Query result exceeds max-affected preference constraint", details)
 
 
 def window(node: Node, request: Request) -> int:
     """Put the range asked for, by ``limit``/``offset`` or by the Range header, into ``node``; where it begins."""
     header = re.fullmatch(r"(?:items=)?(\d{1,18})-(\d{0,18})", request.headers.get("range", ""))
     if header and request.method in ("GET", "HEAD"):
-        first, rows = int(header[1]), int(header[2]) - int(header[1]) + 1 if header[2] else None
-        node.offset = max(node.offset, first)
-        if rows is not None:
+        node.offset = max(node.offset, int(header[1]))
+        if header[2]:
+            rows = int(header[2]) - int(header[1]) + 1
             if rows <= 0:
-                why = "The lower boundary must be lower than or equal to the upper boundary in the Range header."
-                raise ApiError("PGRST103", "Requested range not satisfiable", why)
+                raise out_of_range(
+                    "The lower boundary must be lower than or equal to the upper boundary in the Range header."
+                )
             node.limit = rows if node.limit is None else min(node.limit, rows)
     if node.limit is not None and node.limit < 0:
-        why = "Limit should be greater than or equal to zero."
-        raise ApiError("PGRST103", "Requested range not satisfiable", why)
+        raise out_of_range("Limit should be greater than or equal to zero.")
     node.offset = max(node.offset, 0)
     return node.offset
 
@@ -131,9 +121,9 @@ def _preferences(request: Request) -> dict[str, str]:
     invalid = []
     for part in filter(None, map(str.strip, request.headers.get("prefer", "").split(","))):
         name, _, value = part.partition("=")
-        if part == "return=headers-only":
+        if part == "return=headers-only" or name == "max-affected":
             raise left_out(part)
-        if value in PREFERENCES.get(name, ()) or (name == "max-affected" and value.isdigit()):
+        if value in PREFERENCES.get(name, ()):
             given.setdefault(name, value)
         else:
             invalid.append(part)
@@ -175,7 +165,7 @@ def finish(request: Request, asked: Asked, answer: Answer, offset: int, schema: 
     total = answer.rows if asked.count and not asked.reading and answer.total is None else answer.total
     headers["content-range"] = f"{span}/{'*' if total is None else total}"
     names = ("resolution", "missing", "return") if request.method == "POST" else ("return", "missing")
-    names = ("handling", "count") if asked.reading else (*names, "handling", "count", "max-affected")
+    names = ("handling", "count") if asked.reading else (*names, "handling", "count")
     if applied := [f"{name}={asked.preferences[name]}" for name in names if name in asked.preferences]:
         headers["preference-applied"] = ", ".join(applied)
     if not asked.reading and not asked.representation and not calling:
@@ -189,8 +179,9 @@ def _status(request: Request, asked: Asked, answer: Answer, offset: int) -> int:
         if answer.total is None:
             return 200
         if offset > 0 and offset >= answer.total:
-            why = f"An offset of {offset} was requested, but there are only {answer.total} rows."
-            raise ApiError("PGRST103", "Requested range not satisfiable", why)
+            raise out_of_range(
+                f"An offset of {offset} was requested, but there are only {answer.total} rows."
+            )
         return 206 if answer.rows < answer.total else 200
     if request.method == "POST":
         return 200 if asked.merging and answer.rows and answer.updated >= answer.rows else 201

@@ -228,7 +228,7 @@ class Rest:
             if asked.plan:
                 _, plan = await db.run(settings, (explained(asked, statement), values))
                 return Answer(1, None, b"\n".join(plan.get_value(n, 0) for n in range(plan.ntuples)))
-            if not read_only and asked.demanding:
+            if not read_only and asked.single:
                 try:
                     *_, found = await db.run(("begin", ()), settings, (statement, values))
                     answer = Answer.of(found)

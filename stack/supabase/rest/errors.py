@@ -34,6 +34,11 @@ def left_out(what: str) -> ApiError:
     return ApiError("PGRST127", "Feature not implemented", f"{what}: not part of the embedded target")
 
 
+def out_of_range(why: str) -> ApiError:
+    """416 for a limit, an offset or a Range header that cannot be."""
+    return ApiError("PGRST103", "Requested range not satisfiable", why)
+
+
 def from_token(error: TokenError) -> ApiError:
     """401, with the challenge that RFC 6750 asks for."""
     code = "PGRST303" if error.kind in ("expired", "early", "claims") else "PGRST301"

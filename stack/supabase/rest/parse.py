@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
 
-from stack.supabase.rest.errors import ApiError, left_out
+from stack.supabase.rest.errors import ApiError, left_out, out_of_range
 
 FULL_TEXT = ("fts", "plfts", "phfts", "wfts")
 QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
@@ -186,10 +186,7 @@ def _select_item(scan: Scanner) -> Item | Embed:
     alias, start, name = None, scan.at, scan.name()
     if scan.peek(":") and not scan.peek("::"):
         scan.take(":")
-        alias, start = name, scan.at
-        name = "*" if scan.take("*") else scan.name()
-        if name == "*":
-            return Item(Field("*"))
+        alias, start, name = name, scan.at, scan.name()
     hints = []
     while scan.take("!"):
         hints.append(scan.name())
@@ -320,8 +317,7 @@ def columns(text: str) -> tuple[str, ...]:
 
 def _integer(text: str, what: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", text):
-        why = f"{what} must be an integer, not {text!r}"
-        raise ApiError("PGRST103", "Requested range not satisfiable", why)
+        raise out_of_range(f"{what} must be an integer, not {text!r}")
     return int(text)
 
 

@@ -198,13 +198,6 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
         f"{books}?title=like.{title}*&pages=eq.100", json={"pages": 7}, headers={"prefer": "count=exact"}
     )
     assert (changed.status_code, changed.headers["content-range"]) == (204, "0-1/2")
-    capped = http.patch(
-        f"{books}?author_id=eq.{ada.id}",
-        json={"pages": 8},
-        headers={"prefer": "handling=strict,max-affected=1"},
-    )
-    assert (capped.status_code, capped.json()["code"]) == (400, "PGRST124")
-    assert http.get(f"{books}?author_id=eq.{ada.id}&pages=eq.8").json() == []
     gone = http.delete(
         f"{books}?author_id=eq.{ada.id}&pages=eq.5&select=title", headers={"prefer": "return=representation"}
     )
@@ -224,6 +217,7 @@ def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
         raw.get(books, headers={"accept": single}),
         raw.put(f"{books}?id=eq.1", json={"id": 1}),
         raw.post(books, json={}, headers={"prefer": "return=headers-only"}),
+        raw.patch(books, json={}, headers={"prefer": "handling=strict,max-affected=1"}),
         raw.post(books, data={"title": "form"}),
         raw.post(books, content="title\nx", headers={"content-type": "text/csv"}),
         raw.get(f"{books}?select=pages,covers()&covers=is.null"),
@@ -232,7 +226,7 @@ def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
         raw.post(f"{REST}/rpc/echo", content=b"x", headers={"content-type": "text/plain"}),
         raw.get(f"{REST}/"),
     ]
-    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 12
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 13
 
 
 def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None:
