@@ -1,0 +1,217 @@
+"""P6.3, prod.security: what every answer says to a browser, who else may ask, and what nobody is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from core.expect import expect, expect_equal, expect_status
+from core.passport import check
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from fixtures.wire import WireAnswer
+from suites.types import NewActor, Witness
+
+PLATFORM = "platform"
+PAGES = ("/", "/login", "/files", "/privacy")
+HALF_A_YEAR = 15_552_000
+"""Seconds: the least that browsers' preload lists and scanners take for a promise."""
+RUNS_ANYTHING = {"*", "http:", "https:", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"}
+"""Sources that let scripts of others run."""
+QUIET = {"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"}
+EVIL = "https://evil.example"
+
+
+def policy(answer: WireAnswer) -> dict[str, list[str]]:
+    """The answer's content security policy: sources by directive."""
+    text = answer.headers.get("content-security-policy", "")
+    words = [part.split() for part in text.split(";") if part.strip()]
+    return {name.lower(): sources for name, *sources in words}
+
+
+def expect_common(answer: WireAnswer) -> None:
+    """What every answer must say, page or API."""
+    say = answer.headers.get
+    expect_equal(
+        say("x-content-type-options"),
+        "nosniff",
+        f"{answer.asked} forbids browsers to guess its type",
+        service=PLATFORM,
+    )
+    age = re.search(r"max-age=(\d+)", say("strict-transport-security", ""))
+    expect(
+        age and int(age[1]) >= HALF_A_YEAR,
+        f"{answer.asked} asks browsers to come by TLS alone (Strict-Transport-Security)",
+        expected=f"max-age of {HALF_A_YEAR} or more",
+        saw=say("strict-transport-security"),
+        service=PLATFORM,
+    )
+    expect(
+        say("referrer-policy") in QUIET,
+        f"{answer.asked} keeps addresses from other sites (Referrer-Policy)",
+        expected=" or ".join(sorted(QUIET)),
+        saw=say("referrer-policy"),
+        service=PLATFORM,
+    )
+
+
+@check(
+    "security.headers",
+    "Every page and answer tells browsers to run nothing foreign, guess no types and keep to TLS",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    capability="platform.web",
+)
+def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
+    """Pages by their content security policy, the API by what may be kept of it; errors no less than answers."""
+    person = actor()
+    for path in PAGES:
+        page = services.platform.call("GET", path, headers={"Accept": "text/html"})
+        page.expect(200, claim=f"the page {path} is answered")
+        expect_common(page)
+        rules = policy(page)
+        scripts = rules.get("script-src", rules.get("default-src", ["*"]))
+        expect(
+            not RUNS_ANYTHING & set(scripts),
+            f"the page {path} runs no script but its own (Content-Security-Policy)",
+            expected="a script-src or default-src without wildcard and unsafe sources",
+            saw=page.headers.get("content-security-policy"),
+            service=PLATFORM,
+        )
+        framing = rules.get("frame-ancestors", [])
+        expect(
+            framing and not {"*", "http:", "https:"} & set(framing),
+            f"the page {path} may not be framed by anybody (frame-ancestors)",
+            expected="'none', or origins by name",
+            saw=framing or "not said",
+            service=PLATFORM,
+        )
+    for path, token, due in (
+        ("/api/me", person.access_token, 200),
+        ("/api/files", person.access_token, 200),
+        ("/api/files", None, 401),
+        ("/api/nothing", None, 404),
+    ):
+        answer = services.platform.call("GET", path, token=token)
+        expect_status(answer, due, f"GET {path} answers {due}", service=PLATFORM)
+        expect_common(answer)
+        kept = answer.headers.get("cache-control", "")
+        expect(
+            "no-store" in kept or ("private" in kept and "no-cache" in kept),
+            f"GET {path} is kept by no cache on the way",
+            expected="Cache-Control: no-store",
+            saw=kept or "not said",
+            service=PLATFORM,
+        )
+    witness("the wire", f"headers of {len(PAGES)} pages and 4 answers")
+
+
+@check(
+    "security.other_origins",
+    "A page of another site reads nothing of the API, not even with a person's token",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_other_origins(services: Services, actor: NewActor, witness: Witness) -> None:
+    """Judged as a browser would: by Access-Control-Allow-Origin in answers and in those to preflights."""
+    person = actor()
+    own = services.platform.call("GET", "/api/me", token=person.access_token).demand(200).json(dict)
+    expect_equal(
+        own.get("id"), person.id, "the person's own request is answered (positive control)", service=PLATFORM
+    )
+    for origin in (EVIL, "null"):
+        for method, path in (("GET", "/api/me"), ("GET", "/api/files"), ("GET", "/api/health")):
+            answer = services.platform.call(
+                method, path, token=person.access_token, headers={"Origin": origin}
+            )
+            _unreadable(answer, origin)
+        for wanted, path in (("POST", "/api/upload"), ("GET", "/api/files"), ("POST", "/api/privacy/erase")):
+            preflight = services.platform.call(
+                "OPTIONS",
+                path,
+                headers={
+                    "Origin": origin,
+                    "Access-Control-Request-Method": wanted,
+                    "Access-Control-Request-Headers": "authorization,content-type",
+                },
+            )
+            _unreadable(preflight, origin)
+    witness("the wire", "no answer lets another origin read")
+
+
+def _unreadable(answer: WireAnswer, origin: str) -> None:
+    said = answer.headers.get("access-control-allow-origin")
+    expect(
+        said not in (origin, "*"),
+        f"{answer.asked} may not be read by a page of {origin}",
+        expected="no Access-Control-Allow-Origin for it",
+        saw=said,
+        service=PLATFORM,
+    )
+
+
+def public_texts(services: Services) -> Iterable[tuple[str, str]]:
+    """(path, text) of what anybody may read: configuration, first page, its scripts and what these load."""
+    for path in ("/config.json", "/api/version", "/api/health"):
+        yield path, services.platform.call("GET", path).demand(200).text
+    waiting, seen = ["/"], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        answer = services.platform.call("GET", path, headers={"Accept": "*/*"})
+        if answer.status != 200:
+            continue
+        yield path, answer.text
+        found = re.findall(r"""["'(](?:\.?/)?(?:assets/)?([\w.-]+\.js)["')]""", answer.text)
+        waiting += [f"/assets/{name}" for name in found]
+
+
+@check(
+    "security.nothing_secret",
+    "Nothing that anybody may read holds a secret, a source map, or the inside of an error",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    capability="platform.web",
+)
+def test_nothing_secret(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """Every secret of the target is looked for in the configuration, the first page and every script behind it."""
+    secrets = {
+        variable.name: value
+        for service in run.target.services
+        for variable in service.variables
+        if variable.secret and (value := run.target.find(variable.name)) and len(value) >= 8
+    }
+    public = services.auth.public_key
+    texts = dict(public_texts(services))
+    expect(
+        any(public in text for text in texts.values()),
+        "the public key is found in what anybody may read (positive control)",
+        saw=f"{len(texts)} texts without it",
+        service=PLATFORM,
+    )
+    scripts = [path for path in texts if path.endswith(".js")]
+    expect(scripts, "the first page has scripts to be looked through", saw=sorted(texts), service=PLATFORM)
+    for path, text in texts.items():
+        held = sorted(name for name, value in secrets.items() if value in text)
+        expect_equal(held, [], f"{path} holds no secret", service=PLATFORM)
+    for path in scripts:
+        answer = services.platform.call("GET", f"{path}.map", headers={"Accept": "*/*"})
+        expect(
+            answer.status != 200 or '"mappings"' not in answer.text,
+            f"the source map of {path} is not handed out",
+            saw=f"{answer.status}, {len(answer.content)} bytes",
+            service=PLATFORM,
+        )
+    marker = f"m{run.tag()}"
+    person = actor()
+    failed = services.platform.call(
+        "POST", f"/api/errors/test?marker={marker}", token=person.access_token, allow=(500,)
+    )
+    expect_status(failed, 500, "an error of the platform's own answers 500", service=PLATFORM)
+    inside = [w for w in (marker, "    at ", "node_modules", ".ts:", ".mjs:") if w in json.dumps(failed.text)]
+    expect_equal(inside, [], "an error's answer tells nothing of the inside", service=PLATFORM)
+    witness("the wire", f"{len(texts)} public texts, {len(secrets)} secrets")

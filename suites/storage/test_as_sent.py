@@ -1,0 +1,218 @@
+"""P2.1, P2.3, P6.3: what a file is, beside its bytes: type, name, age; and what is left of uploads that never end."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from core.clock import eventually
+from core.expect import expect, expect_equal, expect_status
+from core.passport import check
+from fixtures.files import MIB, made_bytes
+from fixtures.run import Run
+from fixtures.toolbox import Services
+from scenarios.api import files
+from scenarios.api.place import Place
+from suites.storage.uploads import holdings, read
+from suites.types import NewActor, Witness
+
+PLATFORM = "platform"
+DATABASE = "supabase.database"
+PNG = b"\x89PNG\r\n\x1a\n"
+IMAGE = "image/png"
+SWEPT, SWEPT_HERE = 150, 25
+"""Seconds until the sweeper must have been: it comes once a minute on a live target, each 3 s on the embedded one."""
+
+
+def type_in_store(services: Services, store: str, key: str) -> str | None:
+    """The content type that a store itself tells of an object."""
+    if store == "r2":
+        head = services.r2.s3.head(key)
+        return None if head is None else str(head.get("ContentType"))
+    answer = services.storage.as_admin("GET", f"/object/files/{key}").demand(200)
+    return str(answer.headers.get("content-type"))
+
+
+@check(
+    "storage.kept_as_sent",
+    "A file keeps its type and its name, in either store, and is handed out so that a browser runs nothing of it",
+    requirement=("P2.1", "P2.3", "P6.3"),
+    service=PLATFORM,
+    capability="platform.api",
+)
+def test_kept_as_sent(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+    """An image of each size class, under a name with every kind of letter; type by row, store, list and download."""
+    person = actor()
+    token = person.access_token
+    for size in (1000, 6 * MIB):
+        tag = run.tag()
+        name = f"Bild ä '{tag}' (1) 文.png"
+        data = PNG + made_bytes(tag, size)
+        answer = files.upload(services.platform.port, place, token, name=name, data=data, mime=IMAGE)
+        expect_status(answer, 201, f"an image of {len(data)} bytes is taken", service=PLATFORM)
+        stored = answer.json()["file"]
+        key, store = str(stored["object_key"]), str(stored["store"])
+        [row] = services.database.witness_rows("files", id=stored["id"]) or [{}]
+        expect_equal(
+            (row.get("mime"), row.get("name"), row.get("size")),
+            (IMAGE, name, len(data)),
+            "the row keeps type, name and size as sent",
+            service=DATABASE,
+        )
+        service = "r2" if store == "r2" else "supabase.storage"
+        expect_equal(
+            type_in_store(services, store, key), IMAGE, "the store itself knows the type", service=service
+        )
+        got = read(services, token, stored["id"])
+        expect_equal(
+            got.headers.get("content-type"), IMAGE, "the download has the file's type", service=PLATFORM
+        )
+        said = got.headers.get("content-disposition", "")
+        told = unquote(said.partition("filename*=UTF-8''")[2])
+        expect(
+            told == name,
+            "the download has the file's name",
+            expected=f"attachment; filename*=UTF-8''… of {name!r}",
+            saw=said,
+            service=PLATFORM,
+        )
+        expect(
+            "sandbox" in got.headers.get("content-security-policy", "")
+            and got.headers.get("x-content-type-options") == "nosniff",
+            "a file opened in a browser may run nothing",
+            expected="Content-Security-Policy: sandbox, X-Content-Type-Options: nosniff",
+            saw={n: got.headers.get(n) for n in ("content-security-policy", "x-content-type-options")},
+            service=PLATFORM,
+        )
+        etag = got.headers.get("etag", "")
+        half = read(services, token, stored["id"], Range="bytes=0-9", **{"If-Range": etag})
+        expect_equal(
+            (half.status, half.content), (206, data[:10]), "a range of the same file is one", service=PLATFORM
+        )
+        other = read(services, token, stored["id"], Range="bytes=0-9", **{"If-Range": '"another"'})
+        expect_equal(
+            (other.status, len(other.content)),
+            (200, len(data)),
+            "a range of what was another file is the whole (If-Range)",
+            service=PLATFORM,
+        )
+    witness("SQL and both stores' own APIs", "type, name and size of both")
+
+
+@check(
+    "storage.links_end",
+    "No link lives for ever: the longest asked for is refused, and R2's own ends within the hour",
+    requirement=("P2.1", "P6.3"),
+    service=PLATFORM,
+    capability="storage.r2",
+)
+def test_links_end(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+    """A week is taken (positive control); a second more, none, and less than none are not."""
+    person = actor()
+    token, name = person.access_token, f"{run.tag()}.bin"
+    data = made_bytes(name, 6 * MIB)
+    answer = files.upload(services.platform.port, place, token, name=name, data=data)
+    file = answer.json()["file"]["id"] if answer.status == 201 else ""
+    expect(file, "a large file is taken", saw=f"{answer.status} {answer.text[:200]}", service=PLATFORM)
+    for seconds, due in ((604_800, 200), (604_801, 400), (0, 400), (-1, 400)):
+        made = services.platform.call(
+            "POST", f"/api/files/{file}/link", token=token, body={"expires_in": seconds}
+        )
+        expect_status(made, due, f"a link of {seconds} seconds answers {due}", service=PLATFORM)
+    direct = services.platform.call("POST", f"/api/files/{file}/direct", token=token, body={})
+    url = str(direct.expect(200, 201, claim="a direct address is made").json(dict)["url"])
+    life = int(parse_qs(urlsplit(url).query).get("X-Amz-Expires", ["0"])[0])
+    witness("the address that R2 judges", f"a life of {life} s")
+    expect(
+        0 < life <= 3600,
+        "R2's own address ends within the hour",
+        expected="X-Amz-Expires of 3600 at most",
+        saw=life,
+        service="r2",
+    )
+
+
+def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes) -> None:
+    """Begins an upload of `size` bytes, sends some, and goes away without a word, as a phone in a tunnel does."""
+    parts = urlsplit(place.platform)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    head = (
+        f"POST /api/upload?name={name} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n"
+    )
+    with socket.create_connection((parts.hostname or "", port), timeout=20) as raw:
+        line = (
+            ssl.create_default_context().wrap_socket(raw, server_hostname=parts.hostname) if secure else raw
+        )
+        line.sendall(head.encode() + sent)
+        line.close()
+
+
+@check(
+    "storage.unfinished_uploads",
+    "An upload that is cut off, or that nobody goes on with, leaves neither bytes nor rows",
+    requirement=("P2.1", "P2.2", "risk.cost"),
+    service=PLATFORM,
+    capability="storage.r2",
+    timeout=200,
+    why_slow="the sweeper, which comes once a minute on a live target, is waited for",
+)
+def test_unfinished(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+    """Cut in the middle, to either store; and an upload in parts whose time is over, which stays until then."""
+    person = actor()
+    token, port = person.access_token, services.platform.port
+    run.target.permit.contact(place.platform)
+    swept = SWEPT_HERE if run.target.embedded else SWEPT
+    for size, sent in ((1000, 500), (6 * MIB, 2 * MIB)):
+        cut_upload(place, token, f"cut-{size}.bin", size, made_bytes(run.tag(), sent))
+    started = files.start(port, place, token, name="left.bin", size=9 * MIB)
+    expect_status(started, 201, "an upload in parts begins", service=PLATFORM)
+    upload: dict[str, Any] = started.json()["upload"]
+    part = made_bytes(run.tag(), upload["part_size"])
+    taken = files.put_part(port, place, token, upload["id"], 1, part)
+    expect_status(taken, 200, "its first part is taken", service=PLATFORM)
+    eventually(
+        lambda: services.database.witness_rows("files", owner_id=person.id),
+        until=lambda rows: [row["name"] for row in rows] == ["left.bin"],
+        within=swept,
+        claim="uploads that were cut off leave no row",
+        service=DATABASE,
+    )
+    [row] = services.database.witness_rows("uploads", owner_id=person.id)
+    witness(services.database.channel, "the upload that is under way still, and no other")
+    expect_equal(row["id"], upload["id"], "what is under way stays (positive control)", service=DATABASE)
+    over = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    services.database.as_admin(
+        "PATCH", "/uploads", params={"id": f"eq.{upload['id']}"}, body={"expires_at": over}
+    ).demand(200)
+    late = services.platform.call("GET", f"/api/upload/{upload['id']}", token=token)
+    expect_status(late, 404, "an upload whose time is over is unknown", service=PLATFORM)
+    eventually(
+        lambda: [
+            *services.database.witness_rows("uploads", owner_id=person.id),
+            *services.database.witness_rows("files", owner_id=person.id),
+        ],
+        until=lambda rows: not rows,
+        within=swept,
+        claim="an upload whose time is over is swept away: its rows go",
+        service=DATABASE,
+    )
+    eventually(
+        lambda: services.r2.s3.upload_alive(row["object_key"], row["multipart_id"], 2, part),
+        until=lambda alive: not alive,
+        within=swept,
+        claim="an upload whose time is over is swept away: R2 no longer knows it",
+        service="r2",
+    )
+    left = eventually(
+        lambda: holdings(services, person.id),
+        until=lambda h: h.empty,
+        within=swept,
+        claim="neither store keeps anything of unfinished uploads",
+        service="r2",
+    )
+    expect(left.empty, "neither store keeps anything of unfinished uploads", saw=left, service="r2")
