@@ -4,15 +4,10 @@ Two generations of API keys exist side by side on hosted projects (Supabase docs
 
 - legacy: JWTs whose ``role`` claim is ``anon`` or ``service_role``, signed with the project's shared secret;
 - current: opaque ``sb_publishable_…`` and ``sb_secret_…`` strings, which the API gateway maps to those roles.
-
-``python -m stack.supabase.keys`` prints a fresh set as JSON.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import secrets
 import time
 import uuid
@@ -43,8 +38,8 @@ class Keys:
         return {"jwt_secret": self.jwt_secret, "jwt_signing_jwk": self.signing_jwk, **api}
 
 
-def mint(jwt_secret: str | None = None, signing: str = "ES256", ref: str = "embedded") -> Keys:
-    """A new set of keys for project ``ref``.
+def mint(jwt_secret: str | None = None, signing: str = "ES256") -> Keys:
+    """A new set of keys.
 
     ``signing`` names the algorithm of user tokens: ``ES256`` (the default of new hosted projects) or ``HS256``
     (the shared secret). The legacy JWT keys are always HS256 under ``jwt_secret``.
@@ -55,32 +50,26 @@ def mint(jwt_secret: str | None = None, signing: str = "ES256", ref: str = "embe
     return Keys(
         jwt_secret=secret,
         signing_jwk=es256_jwk() if signing == "ES256" else None,
-        anon_key=legacy_key(secret, "anon", ref),
-        service_role_key=legacy_key(secret, "service_role", ref),
-        publishable_key=opaque_key("sb_publishable_", ref),
-        secret_key=opaque_key("sb_secret_", ref),
+        anon_key=legacy_key(secret, "anon"),
+        service_role_key=legacy_key(secret, "service_role"),
+        publishable_key=opaque_key("publishable"),
+        secret_key=opaque_key("secret"),
     )
 
 
-def legacy_key(jwt_secret: str, role: str, ref: str = "embedded") -> str:
+def legacy_key(jwt_secret: str, role: str) -> str:
     """A legacy API key: a JWT with the claims a hosted one has, valid for ten years."""
     now = int(time.time())
-    claims = {"iss": "supabase", "ref": ref, "role": role, "iat": now, "exp": now + TEN_YEARS_S}
+    claims = {"iss": "supabase", "ref": "embedded", "role": role, "iat": now, "exp": now + TEN_YEARS_S}
     return jwt.encode(claims, jwt_secret, "HS256")
 
 
-def opaque_key(prefix: str, ref: str = "embedded") -> str:
-    """A current API key: prefix, 22 random characters, ``_``, and an 8-character check sum."""
-    body = prefix + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-    check = base64.urlsafe_b64encode(hashlib.sha256(f"{ref}|{body}".encode()).digest()).decode()[:8]
-    return f"{body}_{check}"
+def opaque_key(kind: str) -> str:
+    """A current API key: ``sb_``, its kind, 22 random characters and 8 more, a check sum on a hosted project."""
+    return f"sb_{kind}_{secrets.token_urlsafe(16)}_{secrets.token_urlsafe(6)}"
 
 
 def es256_jwk() -> dict[str, Any]:
     """A private P-256 JSON Web Key with a key id, fit for ES256 signing."""
     made: dict[str, Any] = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
     return {**made, "alg": "ES256", "use": "sig", "kid": str(uuid.uuid4())}
-
-
-if __name__ == "__main__":
-    print(json.dumps(asdict(mint()), indent=1))

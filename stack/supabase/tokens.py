@@ -13,6 +13,11 @@ from jwt.algorithms import ECAlgorithm
 
 CACHE_SIZE = 20_000
 LEEWAY_S = 30
+REFUSALS: dict[type[Exception], tuple[str, str]] = {
+    jwt.ExpiredSignatureError: ("expired", "JWT expired"),
+    jwt.ImmatureSignatureError: ("early", "JWT not yet valid"),
+    jwt.InvalidSignatureError: ("signature", "No suitable key or wrong key type"),
+}
 
 
 class TokenError(Exception):
@@ -108,18 +113,9 @@ class Signer:
             raise TokenError("algorithm", "Wrong or unsupported encoding algorithm")
         options: Any = {"verify_aud": False, "verify_sub": False}
         try:
-            claims: dict[str, Any] = jwt.decode(
-                token, keys[algorithm], [algorithm], leeway=LEEWAY_S, options=options
-            )
-        except jwt.ExpiredSignatureError as error:
-            raise TokenError("expired", "JWT expired") from error
-        except jwt.ImmatureSignatureError as error:
-            raise TokenError("early", "JWT not yet valid") from error
-        except jwt.InvalidSignatureError as error:
-            raise TokenError("signature", "No suitable key or wrong key type") from error
+            return dict(jwt.decode(token, keys[algorithm], [algorithm], leeway=LEEWAY_S, options=options))
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            raise TokenError("malformed", str(error)) from error
-        return claims
+            raise TokenError(*REFUSALS.get(type(error), ("malformed", str(error)))) from error
 
     def caller(self, token: str, leeway: float = 0) -> Caller:
         """The caller behind ``token``; verified once, then remembered until it expires. Raises TokenError.

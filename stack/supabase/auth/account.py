@@ -88,8 +88,7 @@ async def _new_password(ctx: Context, user: users.Row, session_id: str | None, p
 
 
 async def _new_email(ctx: Context, user: users.Row, email: str) -> users.Row:
-    if await users.by_email(ctx.db, email) is not None:
-        raise AuthError("email_exists")
+    await users.check_free(ctx.db, email)
     if ctx.options.autoconfirm:
         return await users.apply_email(ctx.db, user, email)
     user = await users.update(ctx.db, user, email_change=email, email_change_confirm_status=0)

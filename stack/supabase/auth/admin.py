@@ -73,8 +73,7 @@ async def change_user(ctx: Context) -> Json:
         changes["banned_until"] = _banned_until(body["ban_duration"])
     user = await users.update(ctx.db, user, **changes)
     if body.get("email") and (email := users.email_of(body["email"])) != user["email"]:
-        if await users.by_email(ctx.db, email) is not None:
-            raise AuthError("email_exists")
+        await users.check_free(ctx.db, email)
         user = await users.apply_email(ctx.db, user, email)
     if body.get("email_confirm") and not user["email_confirmed_at"]:
         user = await users.confirm(ctx.db, user)

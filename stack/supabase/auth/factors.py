@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,9 @@ from stack.supabase.auth.errors import AuthError, invalid
 Json = dict[str, Any]
 MAX_FACTORS = 10
 CHALLENGE_S = 300
+CHALLENGE = (
+    "insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, now(), $3)"
+)
 
 
 async def enroll(ctx: Context) -> Json:
@@ -33,12 +37,11 @@ async def enroll(ctx: Context) -> Json:
         raise AuthError("too_many_enrolled_mfa_factors", message, 422)
     if any(f["status"] == "verified" for f in user["factors"]) and ctx.claims().get("aal") != "aal2":
         raise AuthError("insufficient_aal", "AAL2 required to enroll a new factor", 403)
-    name, secret, at = ctx.body.get("friendly_name") or "", pyotp.random_base32(), users.now()
-    factor_id = str(uuid.uuid4())
+    name, secret, factor_id = ctx.body.get("friendly_name") or "", pyotp.random_base32(), str(uuid.uuid4())
     try:
         await rows.insert(
             ctx.db, "mfa_factors", id=factor_id, user_id=user["id"], friendly_name=name, factor_type="totp",
-            status="unverified", created_at=at, updated_at=at, secret=secret,
+            status="unverified", secret=secret,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         message = f'A factor with the friendly name "{name}" for this user already exists'
@@ -61,10 +64,9 @@ async def _factor(ctx: Context, user: users.Row) -> Any:
 async def challenge(ctx: Context) -> Json:
     """POST /factors/{id}/challenge."""
     ctx.limit("mfa")
-    factor, at, made = await _factor(ctx, (await ctx.require_user())[0]), users.now(), str(uuid.uuid4())
-    about = {"factor_id": factor["id"], "created_at": at, "ip_address": ctx.request.ip}
-    await rows.insert(ctx.db, "mfa_challenges", id=made, **about)
-    return {"id": made, "type": "totp", "expires_at": int(at.timestamp()) + CHALLENGE_S}
+    factor, made = await _factor(ctx, (await ctx.require_user())[0]), str(uuid.uuid4())
+    await ctx.db.execute(CHALLENGE, made, factor["id"], ctx.request.ip)
+    return {"id": made, "type": "totp", "expires_at": int(time.time()) + CHALLENGE_S}
 
 
 async def verify(ctx: Context) -> Json:
@@ -83,9 +85,8 @@ async def verify(ctx: Context) -> Json:
         raise AuthError("mfa_challenge_expired", message, 422)
     if not pyotp.TOTP(factor["secret"]).verify(ctx.body.get("code") or "", valid_window=1):
         raise AuthError("mfa_verification_failed", "Invalid TOTP code entered", 422)
-    at = users.now()
-    await rows.update(db, "mfa_challenges", {"id": row["id"]}, verified_at=at)
-    await rows.update(db, "mfa_factors", {"id": factor["id"]}, status="verified", updated_at=at)
+    await db.execute("update auth.mfa_challenges set verified_at = now() where id = $1", row["id"])
+    await rows.update(db, "mfa_factors", {"id": factor["id"]}, status="verified")
     await db.execute(sessions.ADD_METHOD, session_id, "totp")
     await rows.update(db, "sessions", {"id": session_id}, aal="aal2", factor_id=factor["id"])
     await rows.delete(db, "sessions", user_id=user["id"], aal="aal1")

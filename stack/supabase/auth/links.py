@@ -120,11 +120,10 @@ async def open_flow(
     ctx: Context, pkce: tuple[str, str] | None, provider: str, method: str, user_id: Any = None
 ) -> str:
     """Keep a PKCE challenge until the person comes back; returns the flow's id."""
-    flow, at = str(uuid.uuid4()), users.now()
-    given, kind = pkce or (None, None)
+    flow, (given, kind) = str(uuid.uuid4()), pkce or (None, None)
     await rows.insert(
         ctx.db, "flow_state", id=flow, user_id=user_id, auth_code=str(uuid.uuid4()), code_challenge=given,
-        code_challenge_method=kind, provider_type=provider, authentication_method=method, created_at=at, updated_at=at,
+        code_challenge_method=kind, provider_type=provider, authentication_method=method,
     )  # fmt: skip
     return flow
 

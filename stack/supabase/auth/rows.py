@@ -6,15 +6,16 @@ from typing import Any
 
 
 async def insert(db: Any, table: str, **values: Any) -> None:
-    """One row."""
+    """One row, made and changed now."""
     slots = ", ".join(f"${n}" for n in range(1, len(values) + 1))
-    await db.execute(f"insert into auth.{table} ({', '.join(values)}) values ({slots})", *values.values())
+    columns = ", ".join((*values, "created_at", "updated_at"))
+    await db.execute(f"insert into auth.{table} ({columns}) values ({slots}, now(), now())", *values.values())
 
 
 async def update(db: Any, table: str, where: dict[str, Any], **values: Any) -> Any:
     """Change the rows where these columns have these values; the first of them as it then is, or None."""
-    assign = ", ".join(f"{name} = ${n}" for n, name in enumerate(values, len(where) + 1))
-    sql = f"update auth.{table} set {assign} where {_match(where)} returning *"
+    assign = "".join(f", {name} = ${n}" for n, name in enumerate(values, len(where) + 1))
+    sql = f"update auth.{table} set updated_at = now(){assign} where {_match(where)} returning *"
     return await db.fetchrow(sql, *where.values(), *values.values())
 
 

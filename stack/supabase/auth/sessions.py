@@ -33,7 +33,7 @@ async def start(ctx: Context, user: users.Row, method: str) -> dict[str, Any]:
     users.check_not_banned(user)
     session_id, at, agent = str(uuid.uuid4()), users.now(), ctx.request.headers.get("user-agent", "")[:500]
     await rows.insert(
-        ctx.db, "sessions", id=session_id, user_id=user["id"], created_at=at, updated_at=at, aal="aal1", user_agent=agent,
+        ctx.db, "sessions", id=session_id, user_id=user["id"], aal="aal1", user_agent=agent,
         ip=ctx.request.ip,
     )  # fmt: skip
     await ctx.db.execute(ADD_METHOD, session_id, method)
@@ -78,7 +78,7 @@ async def refresh(ctx: Context, token: str) -> dict[str, Any]:
     row = await rows.locked(ctx.db, "refresh_tokens", token=token)
     session_id, interval = str(session["id"]), timedelta(seconds=ctx.options.refresh_reuse_interval)
     if not row["revoked"]:
-        await rows.update(ctx.db, "refresh_tokens", {"id": row["id"]}, revoked=True, updated_at=users.now())
+        await rows.update(ctx.db, "refresh_tokens", {"id": row["id"]}, revoked=True)
         following = await _new_refresh_token(ctx, user, session_id, token)
     else:
         active = await ctx.db.fetchrow(ACTIVE, session_id)
@@ -107,9 +107,9 @@ async def end(ctx: Context, user: users.Row, session_id: str | None, scope: str)
 
 
 async def _new_refresh_token(ctx: Context, user: users.Row, session_id: str, parent: str | None) -> str:
-    token, at = "".join(secrets.choice(ALPHABET) for _ in range(12)), users.now()
+    token = "".join(secrets.choice(ALPHABET) for _ in range(12))
     await rows.insert(
         ctx.db, "refresh_tokens", instance_id=users.NOBODY, token=token, user_id=str(user["id"]), revoked=False,
-        created_at=at, updated_at=at, parent=parent, session_id=session_id,
+        parent=parent, session_id=session_id,
     )  # fmt: skip
     return token

@@ -107,14 +107,14 @@ async def create(
     user_id: str | None = None, role: str = "authenticated", with_identity: bool = True, verified: bool = False,
 ) -> Row:  # fmt: skip
     """Insert a user, unconfirmed; ``password`` is a hash. Raises AuthError 422 if the address or id is taken."""
-    at, user_id = now(), user_id or str(uuid.uuid4())
+    user_id = user_id or str(uuid.uuid4())
     tokens = ("confirmation_token", "recovery_token", "email_change_token_new", "email_change")
     app = {"provider": "email", "providers": ["email"]} | (app or {}) if email else {}
     try:
         await rows.insert(
             db, "users", instance_id=NOBODY, id=user_id, aud="authenticated", role=role, email=email,
-            encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {}, created_at=at,
-            updated_at=at, is_anonymous=email is None, **dict.fromkeys(tokens, ""),
+            encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {},
+            is_anonymous=email is None, **dict.fromkeys(tokens, ""),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise AuthError("email_exists") from error
@@ -128,17 +128,22 @@ async def create(
 
 async def update(db: Any, user: Row, **values: Any) -> Row:
     """Change columns of ``auth.users`` and return the row as it then is."""
-    await rows.update(db, "users", {"id": user["id"]}, updated_at=now(), **values)
+    await rows.update(db, "users", {"id": user["id"]}, **values)
     return await find(db, user["id"])
+
+
+async def check_free(db: Any, email: str) -> None:
+    """Raise AuthError 422 if a user has this address."""
+    if await by_email(db, email) is not None:
+        raise AuthError("email_exists")
 
 
 async def add_identity(db: Any, user_id: str, provider: str, provider_id: str, data: Row) -> None:
     """Give the user an identity. Raises AuthError 422 if another user has it."""
-    at = now()
     try:
         await rows.insert(
             db, "identities", provider_id=provider_id, user_id=user_id, identity_data=data, provider=provider,
-            last_sign_in_at=at, created_at=at, updated_at=at,
+            last_sign_in_at=now(),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise AuthError("identity_already_exists") from error

@@ -99,9 +99,8 @@ async def _change_email(ctx: Context, user: users.Row) -> users.Row | None:
     if ctx.options.secure_email_change and user["email"] and user["email_change_confirm_status"] == 0:
         await users.update(ctx.db, user, email_change_confirm_status=1)
         return None
-    taken = await users.by_email(ctx.db, user["email_change"])
-    if taken is not None and taken["id"] != user["id"]:
-        raise AuthError("email_exists")
+    if user["email_change"] != user["email"]:
+        await users.check_free(ctx.db, user["email_change"])
     for which in ("email_change_token_new", "email_change_token_current"):
         await rows.delete(ctx.db, "one_time_tokens", user_id=user["id"], token_type=which)
     return await users.apply_email(ctx.db, user, user["email_change"])
