@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -63,6 +65,15 @@ def test_kv_hit_and_miss(
     kept = services.kv.get(keys[0])
     witness("Cloudflare's KV API", "the page as kept")
     expect(marker.encode() in (kept or b""), "KV itself holds the page's text", saw=kept, service=KV)
+    listed = services.kv.port.request("GET", "/keys", params={"prefix": content_keys(path), "limit": 10})
+    ends = [entry.get("expiration") for entry in listed.demand(200).json(dict)["result"]]
+    expect(
+        ends and all(isinstance(end, int) and end > time.time() for end in ends),
+        "KV forgets the page by itself some day",
+        expected="an expiration with each key",
+        saw=ends,
+        service=KV,
+    )
     expect_equal(
         served(), "a hit with the text", "the second request is a hit with the same text", service=KV
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.clock import eventually, now_ns
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -158,7 +160,7 @@ def test_rendering(run: Run, services: Services, ledger: Ledger, place: Place, w
     page = new_page(run, services, ledger, place)
     tag = page.tag
 
-    def block(name: str, **options: str) -> dict[str, object]:
+    def block(name: str, **options: Any) -> dict[str, Any]:
         return {
             "@type": "@builder.io/sdk:Element",
             "id": f"builder-{tag}{name}",
@@ -172,13 +174,18 @@ def test_rendering(run: Run, services: Services, ledger: Ledger, place: Place, w
         ),
         block("Hero", title=f"hero {tag}", subtitle="<script>alert(3)</script>"),
         block("Button", text=f"button {tag}", link="javascript:alert(4)"),
-        block("Unknown", text=f"unknown {tag}"),
+        block("Unknown", text=f"unknown {tag}") | {"children": [block("Text", text=f"<p>within {tag}</p>")]},
+        block("Quote", text=f"quote {tag}"),
+        block("Callout", html=f"<p>callout {tag}</p>"),
+        block("PostList", title=f"list {tag}"),
+        block("Columns", columns=[{"blocks": [block("Text", text=f"<p>column {tag}</p>")]}]),
     ]
     planned = ledger.plan("builder.entry", path=page.path)
     planned.confirm(id=services.builder.create(entry, webhooks=False)["id"])
     document = page.served(f"hero {tag}").json(dict)
     html = document["html"]
-    for what in (f"text {tag}", f"hero {tag}", f"button {tag}"):
+    shown = ("text", "hero", "button", "within", "quote", "callout", "list", "column")
+    for what in (f"{word} {tag}" for word in shown):
         expect(what in html, f"the page shows '{what.split()[0]}'", saw=html[:300], service=PLATFORM)
     expect("<b>bold</b>" in html, "harmless marks stay (positive control)", saw=html[:300], service=PLATFORM)
     for danger in ("<script", "onerror", "javascript:"):

@@ -21,7 +21,7 @@ PLATFORM = "platform"
 
 
 def stale_page(run: Run, services: Services, ledger: Ledger, place: Place) -> tuple[Page, dict[str, object]]:
-    """A page whose cached copy is old: published, cached, changed without telling; and its new value."""
+    """A page whose cached copies are old: published, cached, changed without telling; and its new value."""
     page = new_page(run, services, ledger, place)
     page.publish(f"old {page.tag}")
     page.served(f"old {page.tag}")
@@ -30,6 +30,15 @@ def stale_page(run: Run, services: Services, ledger: Ledger, place: Place) -> tu
         until=lambda a: content.cache_state(a) == "hit",
         within=70,
         claim="the page is cached",
+        service="kv",
+    )
+    # A variant is kept apart: the webhook must take that copy away as well.
+    page.served(f"old {page.tag}", device="mobile")
+    eventually(
+        lambda: services.kv.keys(content_keys(page.path)),
+        until=lambda keys: len(keys) == 2,
+        within=70,
+        claim="both variants of the page are kept",
         service="kv",
     )
     value = page.publish(f"new {page.tag}")
@@ -50,6 +59,7 @@ def test_believed(run: Run, services: Services, ledger: Ledger, place: Place, wi
     for form in ("signature", "secret"):
         page, value = stale_page(run, services, ledger, place)
         kept = page.get()
+        etag = kept.headers.get("etag", "")
         expect(
             f"old {page.tag}" in kept.text,
             "before the webhook the kept text is served (control)",
@@ -66,6 +76,24 @@ def test_believed(run: Run, services: Services, ledger: Ledger, place: Place, wi
             service=PLATFORM,
         )
         page.served(f"new {page.tag}", within=70)
+        page.served(f"new {page.tag}", within=70, device="mobile")
+        known = services.platform.call(
+            "GET", "/api/content", params={"path": page.path}, headers={"If-None-Match": etag}
+        )
+        expect_equal(
+            (known.status, f"new {page.tag}" in known.text),
+            (200, True),
+            "who has the old page is given the new one (ETag)",
+            service=PLATFORM,
+        )
+        allowed = known.headers.get("cache-control", "")
+        expect(
+            any(word in allowed for word in ("max-age=0", "no-cache", "no-store")),
+            "no browser serves the old page by itself",
+            expected="Cache-Control that makes it ask again",
+            saw=allowed or "not said",
+            service=PLATFORM,
+        )
         keys = services.kv.keys(content_keys(page.path))
         in_kv = [services.kv.get(key) or b"" for key in keys]
         witness("Cloudflare's KV API", "what is kept after the webhook")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect, expect_equal, expect_status
+from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from fixtures.actors import Actor
 from fixtures.files import MIB, sha256
@@ -119,8 +119,8 @@ def test_export(
         "the export holds the account with its address",
         service=PLATFORM,
     )
-    [profile] = seen("profiles", id=ada.id)
-    [consent] = seen("consents", user_id=ada.id)
+    profile = expect_one(seen("profiles", id=ada.id), "the person has one profile", service=DATABASE)
+    consent = expect_one(seen("consents", user_id=ada.id), "the person's choice is kept", service=DATABASE)
     for part, saw, due in (
         ("profile", (document.get("profile") or {}).get("bio"), profile["bio"]),
         ("consent", (document.get("consents") or {}).get("analytics"), consent["analytics"]),
@@ -325,7 +325,8 @@ def test_account_consent(run: Run, services: Services, person: Actor, witness: W
     def say(analytics: bool) -> None:
         body = {"analytics": analytics}
         services.database.rest("POST", "/rpc/save_consent", token=person.access_token, body=body).demand(200)
-        [row] = services.database.witness_rows("consents", user_id=person.id)
+        rows = services.database.witness_rows("consents", user_id=person.id)
+        row = expect_one(rows, "the account keeps one choice", service=DATABASE)
         expect_equal(row["analytics"], analytics, "the account keeps the choice", service=DATABASE)
 
     expect_equal(visit("unasked"), 403, "no visit is counted before the account says yes", service=PLATFORM)

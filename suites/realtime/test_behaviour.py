@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
@@ -14,6 +15,8 @@ from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
+CLOCKS = 300
+"""Seconds by which two machines' clocks may differ."""
 FLOOD = 100
 """Messages at once: far more than a room takes, also when a slow machine lets some seconds pass meanwhile."""
 
@@ -45,6 +48,8 @@ def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -
     expect_status(plain, 426, "a request that is no upgrade answers 426", service="platform")
     unseen = services.platform.call("GET", f"/api/rooms/{room}/history")
     expect_status(unseen, 401, "the history needs a token too", service="platform")
+    hidden = services.platform.call("GET", f"/api/rooms/{room}/presence")
+    expect_status(hidden, 401, "who is there needs a token too", service="platform")
     for by_query in (False, True):
         member = services.rooms.join(room, person.access_token, by_query=by_query)
         way = "query" if by_query else "subprotocol"
@@ -250,3 +255,20 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
     kept = recorder.kept(anna)
     witness("the room's history over HTTP", "the author of the message after the refused token")
     expect_equal(kept[-1]["user"]["id"], anna.id, "the member is still who they were", service=ROOMS)
+    claims = {"user": boris.id, "user_id": boris.id, "name": boris.username, "id": 10**6, "at": 1}
+    a.send({"type": "send", "client_id": "claimed", "body": "so I say", **claims})
+    a.acked("claimed")
+    last = recorder.kept(anna)[-1]
+    expect_equal(
+        (last["user"]["id"], last["user"]["name"], last["id"]),
+        (anna.id, anna.username, kept[-1]["id"] + 1),
+        "a message is its sender's, whatever it says of itself",
+        service=ROOMS,
+    )
+    expect(
+        abs(last["at"] / 1000 - time.time()) < CLOCKS,
+        "a message tells when it was said, in milliseconds",
+        expected="about now",
+        saw=last["at"],
+        service=ROOMS,
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.clock import eventually
-from core.expect import expect, expect_equal, expect_status
+from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from fixtures.files import MIB, made_bytes
 from fixtures.run import Run
@@ -55,7 +56,8 @@ def test_kept_as_sent(run: Run, services: Services, place: Place, actor: NewActo
         expect_status(answer, 201, f"an image of {len(data)} bytes is taken", service=PLATFORM)
         stored = answer.json()["file"]
         key, store = str(stored["object_key"]), str(stored["store"])
-        [row] = services.database.witness_rows("files", id=stored["id"]) or [{}]
+        rows = services.database.witness_rows("files", id=stored["id"])
+        row = expect_one(rows, "the file has one row", service=DATABASE)
         expect_equal(
             (row.get("mime"), row.get("name"), row.get("size")),
             (IMAGE, name, len(data)),
@@ -135,8 +137,11 @@ def test_links_end(run: Run, services: Services, place: Place, actor: NewActor, 
     )
 
 
-def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes) -> None:
-    """Begins an upload of `size` bytes, sends some, and goes away without a word, as a phone in a tunnel does."""
+def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes, *, wait: bool = False) -> bytes:
+    """Begins an upload of `size` bytes, sends some, and goes away without a word, as a phone in a tunnel does.
+
+    With `wait` it stays until an answer begins, and returns the start of it.
+    """
     parts = urlsplit(place.platform)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -144,12 +149,17 @@ def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes) -> N
         f"POST /api/upload?name={name} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n"
     )
-    with socket.create_connection((parts.hostname or "", port), timeout=20) as raw:
+    with socket.create_connection((parts.hostname or "", port), timeout=10) as raw:
         line = (
             ssl.create_default_context().wrap_socket(raw, server_hostname=parts.hostname) if secure else raw
         )
         line.sendall(head.encode() + sent)
+        answer = b""
+        if wait:
+            with suppress(TimeoutError):  # no answer is one too
+                answer = line.recv(1000)
         line.close()
+    return answer
 
 
 @check(
@@ -169,6 +179,14 @@ def test_unfinished(run: Run, services: Services, place: Place, actor: NewActor,
     swept = SWEPT_HERE if run.target.embedded else SWEPT
     for size, sent in ((1000, 500), (6 * MIB, 2 * MIB)):
         cut_upload(place, token, f"cut-{size}.bin", size, made_bytes(run.tag(), sent))
+    over = cut_upload(place, token, "over.bin", 100 * MIB + 1, b"x" * 1000, wait=True)
+    expect(
+        over.startswith(b"HTTP/1.1 413"),
+        "over 100 MiB in one request are refused before they are sent",
+        expected="413",
+        saw=over[:60] or "no answer in 10 s: the platform waits for the bytes",
+        service=PLATFORM,
+    )
     started = files.start(port, place, token, name="left.bin", size=9 * MIB)
     expect_status(started, 201, "an upload in parts begins", service=PLATFORM)
     upload: dict[str, Any] = started.json()["upload"]
@@ -182,12 +200,13 @@ def test_unfinished(run: Run, services: Services, place: Place, actor: NewActor,
         claim="uploads that were cut off leave no row",
         service=DATABASE,
     )
-    [row] = services.database.witness_rows("uploads", owner_id=person.id)
+    rows = services.database.witness_rows("uploads", owner_id=person.id)
+    row = expect_one(rows, "one upload is under way", service=DATABASE)
     witness(services.database.channel, "the upload that is under way still, and no other")
     expect_equal(row["id"], upload["id"], "what is under way stays (positive control)", service=DATABASE)
-    over = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     services.database.as_admin(
-        "PATCH", "/uploads", params={"id": f"eq.{upload['id']}"}, body={"expires_at": over}
+        "PATCH", "/uploads", params={"id": f"eq.{upload['id']}"}, body={"expires_at": past}
     ).demand(200)
     late = services.platform.call("GET", f"/api/upload/{upload['id']}", token=token)
     expect_status(late, 404, "an upload whose time is over is unknown", service=PLATFORM)

@@ -107,6 +107,9 @@ def test_batch(services: Services, place: Place, actor: NewActor, made: NewFile,
         expect_equal(
             after, before, f"after a batch with {what} nothing is changed", service="supabase.database"
         )
+    many = {"ops": [good[1]] * 101}
+    over = services.platform.call("POST", "/api/files/batch", token=token, body=many)
+    expect_equal(over.status, 400, "a batch of over a hundred is refused", service=PLATFORM)
     done = services.platform.call(
         "POST",
         "/api/files/batch",

@@ -11,7 +11,7 @@ from fixtures.files import MIB, MadeFile, made_bytes
 from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
-from suites.storage.uploads import expect_content, held, holdings, prepared
+from suites.storage.uploads import expect_content, held, holdings, listed, prepared
 from suites.types import NewActor, NewFile, Witness
 
 R2 = "r2"
@@ -106,6 +106,12 @@ def test_parts_refused(
     person, stranger, file = actor(), actor(), made(9 * MIB)
     port, token = services.platform.port, person.access_token
     good = prepared(services, place, token, made(6 * MIB))
+    image = files.start(port, place, token, name="not.png", size=file.size, mime="image/png")
+    expect_status(image, 201, "an image in parts may begin", service="platform")
+    belied = files.put_part(port, place, token, image.json()["upload"]["id"], 1, file.data[: 8 * MIB])
+    expect_status(belied, 422, "a first part that belies the type is refused", service="platform")
+    ended = services.platform.call("DELETE", f"/api/upload/{image.json()['upload']['id']}", token=token)
+    expect_status(ended, 204, "aborting it answers 204", service="platform")
     upload = begin(services, place, token, file)
     parts = dict(files.parts_of(file.data, upload["part_size"]))
     short = files.put_part(port, place, token, upload["id"], 1, parts[1][:-1])
@@ -177,6 +183,13 @@ def test_parts_aborted(
     key, multipart = str(begun.get("object_key")), str(begun.get("multipart_id"))
     alive = services.r2.s3.upload_alive(key, multipart, 2, parts[2])
     expect(alive, "R2 itself knows the upload under way (positive control)", service=R2)
+    shown = listed(services, token)
+    expect_equal(
+        (shown["files"], shown["total"]),
+        ([], 0),
+        "a file that is not there yet is not listed",
+        service="platform",
+    )
     gone = services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=token)
     expect_status(gone, 204, "aborting answers 204", service="platform")
     eventually(

@@ -9,6 +9,7 @@ from typing import Any
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
+from fixtures.services.datadog import lines
 from fixtures.toolbox import Services
 from fixtures.wire import WireAnswer
 from scenarios.api import files
@@ -111,6 +112,18 @@ def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> 
             "POST", "/api/telemetry/datadog", params={"ddforward": path}, body=b"{}"
         )
         expect_status(answer, 403, f"the relay does not forward to {path.split('?')[0]}", service=PLATFORM)
+    relayed_wrong = services.platform.call(
+        "POST",
+        "/api/telemetry/datadog",
+        params={"ddforward": services.datadog.intake_path(token="pub" + "0" * 32)},
+        body=lines(view(lost)),
+    )
+    expect(
+        relayed_wrong.status in (400, 401, 403),
+        "the relay passes the intake's refusal on, so that a wrong key is noticed",
+        saw=relayed_wrong.said(),
+        service=PLATFORM,
+    )
     services.datadog.send(view(kept)).expect(200, 202, claim="the right token is accepted (positive control)")
     readable(
         run,

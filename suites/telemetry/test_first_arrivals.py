@@ -27,7 +27,9 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
     """The Worker throws on purpose; Sentry's own API shows the event with release and environment, and no address."""
     person = actor()
     version = services.platform.call("GET", "/api/version").expect(200, claim="the platform says its version")
-    answer = services.platform.call("POST", "/api/errors/test", token=person.access_token)
+    answer = services.platform.call(  # its text names the person, as errors do
+        "POST", "/api/errors/test", token=person.access_token, params={"marker": person.email}
+    )
     expect_equal(
         (answer.status, answer.code),
         (500, "internal"),
