@@ -34,17 +34,14 @@ class Mail:
     def summary(self) -> dict[str, Any]:
         """As in Mailpit's list."""
         return {
-            "ID": self.id, "MessageID": f"{self.id}@embedded.test", "Read": False,
-            "From": {"Name": "Supabase Auth", "Address": "noreply@mail.app.supabase.io"},
-            "To": [{"Name": "", "Address": self.to}], "Cc": [], "Bcc": [], "ReplyTo": [], "Subject": self.subject,
-            "Created": self.at.isoformat().replace("+00:00", "Z"), "Tags": [], "Size": len(self.html), "Attachments": 0,
-            "Snippet": self.text[:250],
+            "ID": self.id, "From": {"Name": "Supabase Auth", "Address": "noreply@mail.app.supabase.io"},
+            "To": [{"Name": "", "Address": self.to}], "Subject": self.subject, "Snippet": self.text[:250],
+            "Created": self.at.isoformat().replace("+00:00", "Z"), "Size": len(self.html),
         }  # fmt: skip
 
     def whole(self) -> dict[str, Any]:
         """As in Mailpit's message."""
-        summary = self.summary()
-        return {**summary, "Date": summary["Created"], "HTML": self.html, "Text": self.text, "Inline": []}
+        return {**self.summary(), "HTML": self.html, "Text": self.text}
 
 
 class Mailbox:
@@ -74,6 +71,6 @@ class Mailbox:
         start, limit = int(params.get("start") or 0), int(params.get("limit") or 50)
         messages = [mail.summary() for mail in found[start : start + limit]]
         return json_response({
-            "total": len(self._mails), "unread": len(found), "count": len(messages), "start": start,
-            "messages_count": len(found), "messages": messages, "tags": [],
+            "total": len(self._mails), "count": len(messages), "start": start, "messages_count": len(found),
+            "messages": messages,
         })  # fmt: skip

@@ -90,7 +90,7 @@ class Context:
                 raise AuthError("bad_json", f"Could not parse request body as JSON: {words}")
             if isinstance(given, str) and "\0" in given:
                 raise invalid(f"{name} must not hold a NUL character")
-        if value.get("phone") and not value.get("email"):
+        if value.get("phone") and not value.get("email") and not self.request.path.endswith("/verify"):
             raise AuthError("phone_provider_disabled")
         self.body = value
 

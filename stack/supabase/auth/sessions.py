@@ -72,8 +72,6 @@ async def refresh(ctx: Context, token: str) -> dict[str, Any]:
         raise AuthError("refresh_token_not_found")
     user = await users.find(ctx.db, row["user_id"])
     users.check_not_banned(user)
-    if session["not_after"] and session["not_after"] < users.now():
-        raise AuthError("session_expired", "Invalid Refresh Token: Session Expired")
     # The row may have changed while its session was being locked by a concurrent exchange of the same token.
     row = await rows.locked(ctx.db, "refresh_tokens", token=token)
     session_id, interval = str(session["id"]), timedelta(seconds=ctx.options.refresh_reuse_interval)

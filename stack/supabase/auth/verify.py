@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from stack.supabase.auth import links, redirects, rows, sessions, users
@@ -27,6 +28,10 @@ async def post(ctx: Context) -> dict[str, Any]:
     """POST /verify: a session for a code with its address, or for a link's token hash."""
     ctx.limit("verify")
     body, token_hash = ctx.body, ctx.body.get("token_hash")
+    if body.get("phone"):
+        if not re.fullmatch(r"\+?[1-9]\d{1,14}", body["phone"]):
+            raise invalid("Invalid phone number format (E.164 required)")
+        raise AuthError("otp_expired")  # nobody has a phone here
     if bool(body.get("token")) == bool(token_hash):
         raise invalid("Verify requires either a token or a token hash")
     kind = _kind(body.get("type"))
