@@ -16,7 +16,7 @@ from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, told_ill, well_again
-from suites.storage.uploads import expect_content, holdings, prepared
+from suites.storage.uploads import expect_content, held, holdings, prepared
 from suites.types import NewActor, NewFile, Witness
 
 
@@ -75,7 +75,22 @@ def test_storage(
         "nothing of the refused file is left",
         service="supabase.database",
     )
-    prepared(services, place, person.access_token, small)
+    eventually(
+        lambda: holdings(services, person.id),
+        until=lambda h: h.supabase == () and h.r2 == (stored["object_key"],),
+        within=30,
+        claim="Storage holds nothing of the refused file, R2 the large one",
+        service="supabase.storage",
+    )
+    again = prepared(services, place, person.access_token, small)
+    seen = held(services, "supabase", again["object_key"])
+    witness("Storage's own API", "nothing of the refused upload, the bytes of the later one")
+    expect_equal(
+        seen,
+        small.sha256,
+        "with Storage back it holds the file that it refused before",
+        service="supabase.storage",
+    )
     well_again(services)
 
 
