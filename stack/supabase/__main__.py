@@ -23,7 +23,7 @@ BACKLOG = 4096
 
 
 class _Server(uvicorn.Server):
-    """Says READY once it listens; at a signal it leaves in peace, where uvicorn would then die of the signal."""
+    """Says READY once it listens, and leaves the process's signals to whoever started it."""
 
     def __init__(self, app: App, url: str) -> None:
         super().__init__(uvicorn.Config(
@@ -39,9 +39,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End the serving at SIGTERM and SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        """Capture none: uvicorn would die of them in the end."""
         yield
 
 
@@ -50,9 +48,12 @@ async def serve(settings: config.Config) -> None:
     ports = filter(None, (settings.ports.supabase, settings.ports.mail))
     sockets: list[Any] = [socket.create_server(("127.0.0.1", port), backlog=BACKLOG) for port in ports]
     app = App(settings)
+    server = _Server(app, settings.url)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     await app.start()
     try:
-        await _Server(app, settings.url).serve(sockets)
+        await server.serve(sockets)
     finally:
         app.stop()
 

@@ -96,8 +96,9 @@ class Tus:
     def sweep(self) -> None:
         """Delete what expired."""
         for note in self._folder.glob("*.json"):
-            if Upload.model_validate_json(note.read_text()).expires < time.time():
-                self._forget(note.stem)
+            with contextlib.suppress(ValueError):
+                if Upload.model_validate_json(note.read_text()).expires < time.time():
+                    self._forget(note.stem)
 
     def _options(self, call: Call) -> Response:
         return Response(204, b"", {
