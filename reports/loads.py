@@ -55,7 +55,7 @@ def _timeline(run: RunRecord, load: LoadRecord) -> dict[str, Any]:
             | {"from": since(level["from"]), "to": since(level["to"])}
             for level in load.levels
         ],
-        "knee": {k: load.knee.get(k) for k in ("users", "fails_at", "sure", "peak")} if load.knee else {},
+        "knee": {k: load.knee.get(k) for k in ("users", "low", "high", "sure", "peak")} if load.knee else {},
     }
 
 

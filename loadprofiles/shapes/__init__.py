@@ -22,7 +22,7 @@ STEP_USERS = 2000
 """Where `step` ends its search unless a number of users is given."""
 _RAMP_STEPS = 10
 
-DEFAULT_FOR = {"soak": "1h", "step": "170s"}
+DEFAULT_FOR = {"soak": "1h", "step": "5m"}
 """How long a shape lasts when nobody says; 30s otherwise."""
 
 

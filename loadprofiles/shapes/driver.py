@@ -10,7 +10,7 @@ from typing import Any
 from locust import LoadTestShape
 
 from loadprofiles import shapes
-from loadprofiles.shapes.knee import Search
+from loadprofiles.shapes.knee import CONFIDENCE, Search
 from loadprofiles.shapes.level import CLIMB, Level
 
 _AT_ONCE = 500.0
@@ -55,7 +55,7 @@ class Steps:
         self._conductor = environment.assay_conductor
         self._process = environment.assay_process
         self._seconds = seconds
-        self._each = min(max(seconds / 18, 9.0), 25.0)
+        self._each = min(max(seconds / 30, 9.0), 25.0)
         self._calm = max(1, peak // 64)
         """Users while an overload goes away; half of what is known to hold, so that few need to come anew."""
         self._level: Level | None = None
@@ -78,8 +78,8 @@ class Steps:
         level, self._level = self._level, None
         self._process.event("load.level", profile=self._process.settings.profile, **told)
         print(f"level {level.users} users: {'holds' if told['holds'] else told['why']}", flush=True)
-        self.search.told(bool(told["holds"]), certain=bool(told["by_far"]))
-        self._calm = max(self._calm, (self.search.best or 0) // 2)
+        self.search.told(bool(told["holds"]))
+        self._calm = max(self._calm, self.search.held // 2)
         if not told["holds"]:
             self._resting_since = at
             return self._calm
@@ -95,7 +95,8 @@ class Steps:
     def _over(self) -> None:
         search = self.search
         self._process.event(
-            "load.knee", profile=self._process.settings.profile, users=search.best, fails_at=search.failed,
-            sure=search.sure, peak=search.peak, durable=True,
+            "load.knee", profile=self._process.settings.profile, users=search.users, low=search.low,
+            high=search.high, sure=search.sure, peak=search.peak, durable=True,
         )  # fmt: skip
-        print(f"knee: {search.best} users hold, {search.failed} do not", flush=True)
+        high = "beyond" if search.high is None else search.high
+        print(f"knee: {search.users} users hold ({CONFIDENCE:.0%} sure: {search.low} to {high})", flush=True)

@@ -2,74 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import sqrt
+from math import exp, floor, log
 
-FIRST = 32
-"""The first level is the peak divided by this."""
-FINE = 1.06
-"""The search ends when what held and what did not are no further apart than this."""
+FIRST = 16
+"""The first level is the peak divided by this; no level is more than twice the largest that held."""
+FINE = 1.12
+"""The search ends when the interval's ends are no further apart than this."""
+CONFIDENCE = 0.9
+_STEP = 0.01
+_BEYOND = 1.3
+"""The knee may lie so many times above the peak, where nothing is tried."""
+_WIDTH, _STALL, _LUCK = 0.08, 0.15, 0.02
+"""How a machine answers: over `_WIDTH` of its logarithm a load goes from holding to not holding; a level that would
+hold fails for a stall of the machine with `_STALL`, and one that would not holds by luck with `_LUCK`."""
 
 
-@dataclass
 class Search:
-    """Doubles until a level fails, then halves the distance (geometrically), tries the best one again, and the one
-    that failed again: should that hold now, the search goes on from there.
+    """Bisects the chances: each level that held or did not makes every possible knee more or less likely, and the next
+    one is tried where half of the chance lies on either side. A stall of the machine moves the answer by little, and
+    the chances that are left are the answer's confidence. `level` is what to try now, None when the search is over.
 
-    A level fails when it failed by far, or twice in a row: one stall of the machine is no knee. `level` is what to try
-    now, None when the search is over.
+    Source: Watson and Pelli, "QUEST: a Bayesian adaptive psychometric method", 1983. Against halving the distance, on
+    made targets with stalls: tests/loadprofiles/test_shapes.py.
     """
 
-    peak: int
-    level: int | None = None
-    held: list[int] = field(default_factory=list)
-    """Levels that held, ascending; one that later failed is taken out."""
-    failed: int | None = None
-    """The smallest level that failed."""
-    sure: bool = False
-    """The best level held twice, and the next finer one failed again, or the peak itself held."""
-    _again: bool = False
-    _confirmed: bool = False
+    def __init__(self, peak: int) -> None:
+        self.peak = peak
+        self.level: int | None = max(1, peak // FIRST)
+        self.held = 0
+        """The largest level that held, 0 when none has."""
+        self._knees = [number * _STEP for number in range(-70, int(log(peak * _BEYOND) / _STEP) + 1)]
+        self._chances = [1.0] * len(self._knees)
 
-    def __post_init__(self) -> None:
-        self.level = max(1, self.peak // FIRST)
+    def told(self, holds: bool) -> None:
+        """The level just tried held, or did not; decides what comes next."""
+        assert self.level is not None
+        tried = log(self.level)
+        for at, knee in enumerate(self._knees):
+            share = 1 / (1 + exp(min(max((tried - knee) / _WIDTH, -50.0), 50.0)))
+            chance = _LUCK + (1 - _LUCK - _STALL) * share
+            self._chances[at] *= chance if holds else 1 - chance
+        total = sum(self._chances)
+        self._chances = [chance / total for chance in self._chances]
+        if holds:
+            self.held = max(self.held, self.level)
+        reach = max(self.held * 2, self.peak // FIRST, 1)
+        self.level = None if self.sure else max(1, min(round(self._quantile(0.5)), reach, self.peak))
 
     @property
-    def best(self) -> int | None:
-        """The largest level that held."""
-        return self.held[-1] if self.held else None
+    def users(self) -> int | None:
+        """Where the knee most likely is, at most the peak; None when not even one user holds."""
+        return min(round(self._quantile(0.5)), self.peak) or None
 
-    def told(self, holds: bool, certain: bool = False) -> None:
-        """The level just tried held, or did not, and that by far (`certain`); decides what comes next."""
-        assert self.level is not None
-        if not holds and not certain and not self._again and not self._confirmed:
-            self._again = True
-            return
-        self._again = False
-        if self._confirmed:  # what failed was tried again
-            self._confirmed = False
-            if not holds:
-                self.sure, self.level = True, None
-                return
-            self.failed = None
-        elif holds and self.level == self.best:  # what held, held again
-            self._confirmed, self.level = True, self.failed
-            return
-        if holds:
-            self.held.append(self.level)
-        else:
-            self.failed = self.level
-            self.held = [level for level in self.held if level < self.level]
-        self.level = self._next()
+    @property
+    def low(self) -> int:
+        """The lower end of the interval, 0 when perhaps nothing holds."""
+        return min(floor(self._quantile((1 - CONFIDENCE) / 2)), self.peak)
 
-    def _next(self) -> int | None:
-        best, failed = self.best, self.failed
-        if best is None:
-            return None if failed is None or failed <= 1 else max(1, failed // 2)
-        if failed is None:
-            if best < self.peak:
-                return min(best * 2, self.peak)
-            self.sure = True
-            return None
-        between = round(sqrt(best * failed))
-        return best if failed <= best * FINE or between in (best, failed) else between
+    @property
+    def high(self) -> int | None:
+        """The upper end of the interval; None when the knee may lie above the peak."""
+        high = self._quantile((1 + CONFIDENCE) / 2)
+        return None if high > self.peak else floor(high)
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval is narrow enough."""
+        high = self.peak if self.high is None else self.high
+        return high <= max(self.low * FINE, self.low + 1)
+
+    def _quantile(self, share: float) -> float:
+        so_far = 0.0
+        total = sum(self._chances)
+        for knee, chance in zip(self._knees, self._chances, strict=True):
+            so_far += chance
+            if so_far >= share * total:
+                return exp(knee)
+        return exp(self._knees[-1])

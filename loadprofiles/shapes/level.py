@@ -21,8 +21,6 @@ FEWEST = 20
 """Answers of an objective below which a level says nothing."""
 _GROSS, _GROSS_WINDOW = 3.0, 2.0
 """A percentile so many times over its limit for so many seconds ends a level at once."""
-_FAR = 10.0
-"""So many times over the limit needs no second look: no stall of the machine explains it."""
 
 
 class Level:
@@ -40,13 +38,13 @@ class Level:
             if now - self._from < _GROSS_WINDOW * 1e9:
                 return None
             why = self._why(now, _GROSS_WINDOW, _GROSS)
-            return self._told(now, why, by_far=bool(self._why(now, _GROSS_WINDOW, _FAR))) if why else None
+            return self._told(now, why) if why else None
         return self._told(now, self._unfit() or self._why(now, (now - self._from) / 1e9, 1.0))
 
-    def _told(self, now: int, why: str, by_far: bool = False) -> dict[str, Any]:
+    def _told(self, now: int, why: str) -> dict[str, Any]:
         recent = self._conductor.view.recent(now, max((now - self._from) / 1e9, 1.0))
         return {
-            "users": self.users, "from": self._from, "to": now, "holds": not why, "why": why, "by_far": by_far,
+            "users": self.users, "from": self._from, "to": now, "holds": not why, "why": why,
             "per_second": recent.count / recent.seconds,
         }  # fmt: skip
 

@@ -252,7 +252,7 @@ def _search(load: _Recorder, start: int) -> None:
         }
         why = "" if holds else "perf.database posts p95 is 246 ms"
         load.raw({"type": "load.level", "t": at, "profile": "database", "why": why, **told})
-    knee = {"users": 566, "fails_at": 617, "sure": True, "peak": 1600}
+    knee = {"users": 581, "low": 560, "high": 604, "sure": True, "peak": 1600}
     load.raw({"type": "load.knee", "t": start + 84_000_000_000, "profile": "database", **knee})
 
 

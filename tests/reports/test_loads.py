@@ -37,7 +37,7 @@ def test_long_curves_keep_the_gravest_of_each_stretch() -> None:
 def test_each_level_is_judged_from_its_own_samples(judged: Judged) -> None:
     verdict = judged(levels=True)
     load = verdict.measurements["loads"]["database"]
-    assert load["knee"] == {"users": 566, "fails_at": 617, "sure": True, "peak": 1600}
+    assert load["knee"] == {"users": 581, "low": 560, "high": 604, "sure": True, "peak": 1600}
     levels = verdict.measurements["perf.database"][0]["levels"]
     assert [(level["users"], level["holds"]) for level in levels] == list(LEVELS)
     for level in levels:
@@ -51,8 +51,8 @@ def test_the_objective_s_page_draws_them(tmp_path: Path) -> None:
     page = (directory / "report" / "objective-perf.database.html").read_text()
     for text in (
         "Where it stops holding",
-        "knee: 566 users hold",
-        "Database, typical query: 566 users hold",
+        "knee: 581 users hold",
+        "Database, typical query: 581 users hold",
         "All levels together",
         "Users",
         "fit throughout",
