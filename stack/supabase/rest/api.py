@@ -99,21 +99,19 @@ class Rest:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises ApiError."""
-        who = self._caller(request)
+        who = self._anonymous
         try:
+            if request.bearer:
+                who = self._signer.caller(request.bearer, LEEWAY_S)
             return await self._route(request, who)
+        except TokenError as error:
+            raise from_token(error) from error
         except Unavailable as error:
             raise ApiError("PGRST001", "Database client error. Retrying the connection.") from error
         except SqlError as error:
             raise from_postgres(error, who.role == self._options.anon_role) from error
         except UnicodeEncodeError as error:
             raise ApiError("22021", f'invalid byte sequence for encoding "UTF8": {error.reason}') from error
-
-    def _caller(self, request: Request) -> Caller:
-        try:
-            return self._signer.caller(request.bearer, LEEWAY_S) if request.bearer else self._anonymous
-        except TokenError as error:
-            raise from_token(error) from error
 
     async def _route(self, request: Request, who: Caller) -> Response:
         method, options = request.method, self._options

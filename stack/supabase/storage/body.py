@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,8 @@ async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incomi
     config = {"UPLOAD_DIR": str(folder), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
     boundary = parse_options_header(kind)[1].get(b"boundary")
     try:
-        ended = lambda: ends.append(True)  # noqa: E731
-        parser = FormParser(
-            "multipart/form-data", fields.append, files.append, ended, boundary, config=config
-        )
+        keep = (fields.append, files.append, partial(ends.append, True))
+        parser = FormParser("multipart/form-data", *keep, boundary, config=config)
         async for chunk in _limited(request, limit + AROUND):
             parser.write(chunk)
     except FormParserError as error:
