@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from stack.supabase.rest.errors import ApiError, left_out, out_of_range
 
@@ -26,6 +27,8 @@ NESTED = re.compile(r"((?:not\.)?(?:and|or))(?=\()")
 BRACES = re.compile(r'\{(?:[^"}]|"[^"]*")*\}')
 RANGE = re.compile(r"[\[(][^\[\]()]*[\])]")
 PLAIN = re.compile(r"[^,)]*")
+SPACES = re.compile(r" *")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -159,23 +162,31 @@ class Scanner:
         """``::type``, if it is there."""
         return self.match(CAST, "a type name").strip() if self.take("::") else None
 
+    def several(self, read: Callable[[], T]) -> tuple[T, ...]:
+        """What ``read`` reads, at least once, between commas."""
+        found = [read()]
+        while self.take(","):
+            found.append(read())
+        return tuple(found)
+
+
+def _whole(text: str, what: str, read: Callable[[Scanner], T]) -> T:
+    """What ``read`` makes of the whole text. Raises PGRST100."""
+    scan = Scanner(text, what)
+    found = read(scan)
+    scan.end()
+    return found
+
 
 @lru_cache(2000)
 def select(text: str) -> Select:
     """Parse the ``select`` parameter."""
-    scan = Scanner(text, "select parameter")
-    items = _select_list(scan)
-    scan.end()
-    return items
+    return _whole(text, "select parameter", _select_list)
 
 
 def _select_list(scan: Scanner) -> Select:
-    items: list[Item | Embed] = []
-    while scan.at < len(scan.text) and not scan.peek(")"):
-        items.append(_select_item(scan))
-        if not scan.take(","):
-            break
-    return tuple(items)
+    empty = scan.at == len(scan.text) or scan.peek(")")
+    return () if empty else scan.several(lambda: _select_item(scan))
 
 
 def _select_item(scan: Scanner) -> Item | Embed:
@@ -240,79 +251,63 @@ def _condition(scan: Scanner, target: Field, nested: bool) -> Condition:
 
 def _in_list(scan: Scanner) -> tuple[str, ...]:
     scan.expect("(")
-    values: list[str] = []
-    while not scan.take(")"):
-        if values:
-            scan.expect(",")
-        values.append(scan.quoted() if scan.peek('"') else scan.match(PLAIN))
-        if not scan.peek(",") and not scan.peek(")"):
-            scan.fail('expecting "," or ")"')
-    return tuple(values)
+    if scan.take(")"):
+        return ()
+    values = scan.several(lambda: scan.quoted() if scan.peek('"') else scan.match(PLAIN))
+    scan.expect(")")
+    return values
 
 
 def condition(target: Field, text: str) -> Condition:
     """Parse ``not.eq.5`` as asked of a column by a query parameter."""
-    scan = Scanner(text, "filter")
-    found = _condition(scan, target, nested=False)
-    scan.end()
-    return found
+    return _whole(text, "filter", lambda scan: _condition(scan, target, nested=False))
 
 
 def logic(operator: str, text: str) -> Logic:
     """Parse ``or=(a.eq.1,and(b.gt.2,c.is.null))``; ``operator`` is and, or, not.and, not.or."""
-    scan = Scanner(text, "logic tree")
-    found = _logic(scan, operator)
-    scan.end()
-    return found
+    return _whole(text, "logic tree", lambda scan: _logic(scan, operator))
 
 
 def _logic(scan: Scanner, operator: str) -> Logic:
     scan.expect("(")
-    parts: list[Condition | Logic] = []
-    while True:
-        while scan.take(" "):
-            continue
-        if nested := scan.match(NESTED):
-            parts.append(_logic(scan, nested))
-        else:
-            target = scan.field()
-            scan.expect(".")
-            parts.append(_condition(scan, target, nested=True))
-        if scan.take(")"):
-            return Logic(operator.removeprefix("not."), tuple(parts), operator.startswith("not."))
-        scan.expect(",")
+    parts = scan.several(lambda: _logic_part(scan))
+    scan.expect(")")
+    return Logic(operator.removeprefix("not."), parts, operator.startswith("not."))
+
+
+def _logic_part(scan: Scanner) -> Condition | Logic:
+    scan.match(SPACES)
+    if nested := scan.match(NESTED):
+        return _logic(scan, nested)
+    target = scan.field()
+    scan.expect(".")
+    return _condition(scan, target, nested=True)
 
 
 @lru_cache(2000)
 def order(text: str) -> tuple[Order, ...]:
     """Parse the ``order`` parameter."""
-    scan = Scanner(text, "order")
-    terms: list[Order] = []
-    while not terms or scan.take(","):
-        target, direction, nulls = scan.field(), "", ""
-        if scan.peek("("):
-            raise left_out("ordering by an embedded resource's column")
-        while scan.take("."):
-            word = scan.name()
-            if word in ("asc", "desc") and not direction and not nulls:
-                direction = word
-            elif word in ("nullsfirst", "nullslast") and not nulls:
-                nulls = word
-            else:
-                scan.fail('expecting "asc", "desc", "nullsfirst" or "nullslast"')
-        terms.append(Order(target, direction, nulls))
-    scan.end()
-    return tuple(terms)
+    return _whole(text, "order", lambda scan: scan.several(lambda: _order_term(scan)))
+
+
+def _order_term(scan: Scanner) -> Order:
+    target, direction, nulls = scan.field(), "", ""
+    if scan.peek("("):
+        raise left_out("ordering by an embedded resource's column")
+    while scan.take("."):
+        word = scan.name()
+        if word in ("asc", "desc") and not direction and not nulls:
+            direction = word
+        elif word in ("nullsfirst", "nullslast") and not nulls:
+            nulls = word
+        else:
+            scan.fail('expecting "asc", "desc", "nullsfirst" or "nullslast"')
+    return Order(target, direction, nulls)
 
 
 def columns(text: str) -> tuple[str, ...]:
     """Parse the ``columns`` or ``on_conflict`` parameter."""
-    scan = Scanner(text, "columns parameter")
-    names = [scan.name()]
-    while scan.take(","):
-        names.append(scan.name())
-    scan.end()
-    return tuple(names)
+    return _whole(text, "columns parameter", lambda scan: scan.several(scan.name))
 
 
 def _integer(text: str, what: str) -> int:
