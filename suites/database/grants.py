@@ -18,7 +18,8 @@ class Grant:
     """What each role may do with somebody's row, as letters of CRUD.
 
     `policies` are the names of the table's policies in PostgreSQL's catalog; `anon` and `authenticated`
-    the table privileges that the Data API's roles have (columns apart).
+    the table privileges that the Data API's roles have. `inserted` and `updated` are the columns that
+    signed-in people may give and change.
     """
 
     owner: str
@@ -27,6 +28,8 @@ class Grant:
     policies: frozenset[str]
     anon: frozenset[str] = frozenset()
     authenticated: frozenset[str] = frozenset({"SELECT"})
+    inserted: frozenset[str] = frozenset()
+    updated: frozenset[str] = frozenset()
 
     def allows(self, role: str, verb: str) -> bool:
         """Whether a role may do a verb of CRUD with the owner's row."""
@@ -48,6 +51,7 @@ GRANTS: dict[str, Grant] = {
         stranger="R",
         nobody="",
         policies=frozenset({"signed-in users read profiles", "own profile is changed"}),
+        updated=frozenset({"username", "display_name", "bio", "avatar_url"}),
     ),
     "posts": Grant(
         owner="CRUD",
@@ -56,6 +60,8 @@ GRANTS: dict[str, Grant] = {
         policies=POST_POLICIES,
         anon=frozenset({"SELECT"}),
         authenticated=frozenset({"SELECT", "DELETE"}),
+        inserted=frozenset({"id", "author_id", "title", "body", "status", "tags"}),
+        updated=frozenset({"title", "body", "status", "tags"}),
     ),
     "files": Grant(owner="R", stranger="", nobody="", policies=frozenset({"own files are read"})),
     "file_versions": Grant(owner="R", stranger="", nobody="", policies=frozenset({"own versions are read"})),
@@ -67,6 +73,8 @@ GRANTS: dict[str, Grant] = {
         stranger="",
         nobody="",
         policies=frozenset({"own consent is read", "own consent is given", "own consent is changed"}),
+        inserted=frozenset({"user_id", "analytics"}),
+        updated=frozenset({"user_id", "analytics"}),
     ),
 }
 """By table. A post counts here as a draft; the published one is PUBLISHED_POST."""
@@ -84,3 +92,8 @@ SERVICE_FUNCTIONS = (
     "privacy_erase",
 )
 """Functions that only the Worker may call."""
+PUBLIC_FUNCTIONS = {
+    "anon": frozenset({"health"}),
+    "authenticated": frozenset({"health", "save_consent", "publish_posts"}),
+}
+"""Functions that the Data API's roles may call; any other one is closed to them."""

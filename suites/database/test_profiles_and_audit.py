@@ -7,10 +7,13 @@ from typing import Any
 
 from core.expect import expect, expect_equal
 from core.passport import check
+from fixtures.files import MadeFile
 from fixtures.run import Run
 from fixtures.sdk import refused, row, rows
 from fixtures.toolbox import Services
-from suites.types import NewActor, Witness
+from scenarios.api.place import Place
+from suites.storage.uploads import prepared
+from suites.types import NewActor, NewFile, Witness
 
 DATABASE = "supabase.database"
 
@@ -119,6 +122,47 @@ def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: 
     expect_equal(len(own), len(entries), "a person reads their own entries, all of them", service=DATABASE)
     theirs = rows(stranger.supabase.table("audit_log").select("id").eq("actor", person.id).execute())
     expect_equal(theirs, [], "a stranger reads none of them", service=DATABASE)
+
+
+@check(
+    "database.audit_of_files",
+    "What becomes of a file is in the audit log too, though the Worker writes it",
+    requirement=("P1.3", "P2.3"),
+    service=DATABASE,
+    capability="database.rest",
+)
+def test_audit_of_files(
+    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
+    """Two versions, a new name, and the end: each change of the file and of its versions, by its owner."""
+    person, first = actor(), made(1000)
+    token = person.access_token
+    prepared(services, place, token, first)
+    stored = prepared(services, place, token, MadeFile(first.name, 2000, "second"))
+    at = f"/api/files/{stored['id']}"
+    services.platform.call("PATCH", at, token=token, body={"name": f"new-{first.name}"}).demand(200)
+    services.platform.call("DELETE", at, token=token).demand(204)
+    entries = sorted(services.database.witness_rows("audit_log", actor=person.id), key=lambda e: e["id"])
+    witness(services.database.channel, f"{len(entries)} audit entries of the person")
+    for entity, due in (("file_versions", ["delete", "delete", "insert", "insert"]), ("files", None)):
+        found = [e for e in entries if e["entity"] == entity]
+        actions = [e["action"] for e in found]
+        if due is not None:
+            expect_equal(sorted(actions), due, f"each change of {entity} is told once", service=DATABASE)
+            continue
+        expect_equal(
+            (actions[:1], actions[-1:], set(actions[1:-1])),
+            (["insert"], ["delete"], {"update"}),
+            f"the life of {entity} is told from its beginning to its end",
+            service=DATABASE,
+        )
+        names = [(e["after"] or {}).get("name") for e in found[:-1]]
+        expect_equal(
+            (names[0], names[-1], found[-1]["before"]["name"]),
+            (first.name, f"new-{first.name}", f"new-{first.name}"),
+            "the entries hold the name before and after",
+            service=DATABASE,
+        )
 
 
 @check(

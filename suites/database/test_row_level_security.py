@@ -7,9 +7,10 @@ from typing import Any
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from fixtures.run import Run
+from fixtures.sql import Sql
 from fixtures.toolbox import Services
 from scenarios.api.place import Place
-from suites.database.grants import GRANTS, ROLES, SERVICE_FUNCTIONS, VERBS
+from suites.database.grants import GRANTS, PUBLIC_FUNCTIONS, ROLES, SERVICE_FUNCTIONS, VERBS
 from suites.database.subjects import attempt, subjects
 from suites.types import NewActor, Witness
 
@@ -18,13 +19,13 @@ DATABASE = "supabase.database"
 
 @check(
     "database.rls_catalog",
-    "Every public table has row-level security on and exactly the policies that were decided",
+    "Every public table has row-level security on and exactly the policies that were decided, and nothing goes round it",
     requirement=("P1.1", "P1.3", "P6.3"),
     service=DATABASE,
     capability="database.sql",
 )
 def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
-    """Read from PostgreSQL's catalog; a table, policy or privilege that nobody decided on fails.
+    """Read from PostgreSQL's catalog; a table, view, function, policy or privilege that nobody decided on fails.
 
     First, that the REST API speaks for this very database: a catalog of another one would say nothing.
     """
@@ -77,6 +78,46 @@ def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
                 f"{role} has the decided privileges on {name}",
                 service=DATABASE,
             )
+        for privilege, due in (("INSERT", grant.inserted), ("UPDATE", grant.updated)):
+            columns = sql.rows(
+                "select column_name as c from information_schema.column_privileges where table_schema = 'public' "
+                "and table_name = %s and grantee in ('anon', 'authenticated') and privilege_type = %s",
+                (name, privilege),
+            )
+            expect_equal(
+                sorted({r["c"] for r in columns}),
+                sorted(due),
+                f"people may {privilege.lower()} the decided columns of {name}",
+                service=DATABASE,
+            )
+    _nothing_round_it(sql)
+
+
+def _nothing_round_it(sql: Sql) -> None:
+    """Views and functions run with their owner's rights unless told otherwise: row-level security does not hold there."""
+    views = sql.rows(
+        "select relname as name from pg_class where relnamespace = 'public'::regnamespace "
+        "and relkind in ('v', 'm', 'f') and not coalesce(reloptions @> array['security_invoker=true'], false) "
+        "and (has_table_privilege('anon', oid, 'select') or has_table_privilege('authenticated', oid, 'select'))"
+    )
+    expect_equal(
+        sorted(r["name"] for r in views),
+        [],
+        "no view hands out rows past row-level security (security_invoker)",
+        service=DATABASE,
+    )
+    for role, due in PUBLIC_FUNCTIONS.items():
+        callable_ones = sql.rows(
+            "select proname as name from pg_proc where pronamespace = 'public'::regnamespace "
+            "and has_function_privilege(%s, oid, 'execute')",
+            (role,),
+        )
+        expect_equal(
+            sorted({r["name"] for r in callable_ones}),
+            sorted(due),
+            f"{role} may call the decided functions and no other",
+            service=DATABASE,
+        )
 
 
 @check(

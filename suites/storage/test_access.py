@@ -185,6 +185,10 @@ def test_avatars(services: Services, actor: NewActor, witness: Witness) -> None:
         ("a picture over 1 MiB", put(owner.access_token, png + b"a" * MIB, where=path.replace("me", "big"))),
     ):
         expect(400 <= status < 500, f"{what} is refused", expected="a 4xx", saw=status, service=service)
+    services.storage.as_user(
+        "DELETE", path, stranger.access_token
+    )  # whatever it answers: judged by what is left
+    services.storage.as_user("DELETE", path, None)
     seen = services.storage.port.request("GET", f"/object/public/avatars/{owner.id}/me.png")
     expect_equal(
         (seen.status, seen.content), (200, png), "everybody sees the owner's picture", service=service
