@@ -42,9 +42,8 @@ async def link(ctx: Context) -> Any:
 async def _begin(ctx: Context, linking: str | None) -> str:
     provider, pkce = ctx.query.get("provider", ""), links.challenge(ctx.query)
     if provider != ctx.options.oauth_provider:
-        raise invalid(
-            f"Unsupported provider: {'provider is not enabled' if provider else 'missing provider'}"
-        )
+        why = "provider is not enabled" if provider else "missing provider"
+        raise invalid(f"Unsupported provider: {why}")
     flow = await links.open_flow(ctx, pkce, provider, "oauth")
     state = ctx.services.signer.seal({
         "use": "oauth-state", "flow": flow, "pkce": bool(pkce), "provider": provider, "linking": linking,

@@ -28,6 +28,7 @@ BODIES = {
     "(SELECT row_to_json(h) AS r FROM pgrst_rows AS h LIMIT 1) s) a) || E'\\n' || "
     "coalesce(string_agg(substring(_t::text, 2, length(_t::text) - 2), E'\\n'), '')",
 }
+REVERSED = "The lower boundary must be lower than or equal to the upper boundary in the Range header."
 TYPES = {"csv": "text/csv; charset=utf-8", "one": f"{OBJECT}+json; charset=utf-8"}
 
 
@@ -90,9 +91,7 @@ def window(node: Node, request: Request) -> int:
         if header[2]:
             rows = int(header[2]) - int(header[1]) + 1
             if rows <= 0:
-                raise out_of_range(
-                    "The lower boundary must be lower than or equal to the upper boundary in the Range header."
-                )
+                raise out_of_range(REVERSED)
             node.limit = rows if node.limit is None else min(node.limit, rows)
     if node.limit is not None and node.limit < 0:
         raise out_of_range("Limit should be greater than or equal to zero.")

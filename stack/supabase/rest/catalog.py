@@ -52,6 +52,11 @@ class Link:
             return "many-to-many"
         return ("many-to-one" if self.forward else "one-to-one") if self.one else "one-to-many"
 
+    def described(self, here: str) -> dict[str, str]:
+        """As PGRST201 tells of it."""
+        embedding = f"{here} with {self.to[1]}"
+        return {"cardinality": self.cardinality, "embedding": embedding, "relationship": self.name}
+
     def named(self, name: str) -> bool:
         """Whether an embedded resource may go by ``name``: the other relation's, the key's, or the key's one column's."""
         if name == self.to[1] or (name == self.name and not self.via):

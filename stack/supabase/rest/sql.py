@@ -133,14 +133,7 @@ class Builder:
                 f"Searched for a foreign key relationship between {searched} in the schema '{relation.schema}', "
                 "but no matches were found.",
             )  # fmt: skip
-        details = [
-            {
-                "cardinality": x.cardinality,
-                "embedding": f"{relation.name} with {x.to[1]}",
-                "relationship": x.name,
-            }
-            for x in found
-        ]
+        details = [link.described(relation.name) for link in found]
         choices = ", ".join(f"'{embed.name}!{x.name}'" for x in found)
         raise ApiError(
             "PGRST201", f"Could not embed because more than one relationship was found for {between}", details,
