@@ -266,3 +266,18 @@ def test_a_write_that_postgres_refuses_leaves_no_bytes(
         db.execute(f"drop function public.{name}")
     assert (refused.status_code, refused.json()["error"]) == (400, "DatabaseError")
     assert stored(gateway) == before
+
+
+def test_what_is_left_out_answers_501(root: httpx.Client) -> None:
+    by_time = {"prefix": "", "sortBy": {"column": "created_at", "order": "asc"}}
+    copy = {"bucketId": "shelf", "sourceKey": "a", "destinationKey": "b", "copyMetadata": False}
+    defer = {**TUS, **metadata(bucketName="shelf", objectName="a"), "upload-defer-length": "1"}
+    answers = [
+        root.get("/storage/v1/bucket?limit=1"),
+        root.post("/storage/v1/bucket", json={"name": "words", "file_size_limit": "20MB"}),
+        root.post(f"{OBJECT}/list-v2/shelf", json=by_time),
+        root.post(f"{OBJECT}/copy", json=copy),
+        root.get("/storage/v1/render/image/public/shelf/a.png"),
+        root.post("/storage/v1/upload/resumable", headers=defer),
+    ]
+    assert [a.status_code for a in answers] == [501] * 6, [a.text for a in answers]
