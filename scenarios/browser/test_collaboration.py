@@ -9,6 +9,10 @@ from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, Witness
 from scenarios.browser.facts import heard, room_words
 
+FOURTH = "fourth <b>from</b> cem <img src=x onerror=alert(1)>"
+"""What somebody says who would like it to be HTML."""
+OFFLINE = "said while offline"
+
 
 @check(
     "browser.collaboration",
@@ -20,7 +24,7 @@ from scenarios.browser.facts import heard, room_words
     why_slow="three real browsers, one of them offline for a while",
 )
 def test_collaboration(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
-    """Everybody's page shows the same messages in the same order as the room keeps."""
+    """Everybody's page shows the same messages in the same order as the room keeps, marks of HTML as plain text."""
     room = f"table-{run.tag()}"
     (ada, _), (ben, b), (cem, c) = member("ada"), member("ben"), member("cem")
     for person in (ada, ben, cem):
@@ -35,16 +39,19 @@ def test_collaboration(run: Run, services: Services, member: NewMember, witness:
     ada.room.say("second from ada")
     ben.room.say("third from ben")
     heard("third from ben", ben, (ada,))
+    cem.room.types(OFFLINE)
+    cem.room.press("Send")  # it waits in the page until the room is back
     cem.person.context.set_offline(False)
     heard("second from ada", ada, (cem,))
     heard("third from ben", ben, (cem,))
-    cem.room.say("fourth from cem")
-    heard("fourth from cem", cem, (ada, ben))
+    heard(OFFLINE, cem, (ada, ben))
+    cem.room.say(FOURTH)
+    heard(FOURTH, cem, (ada, ben))
     kept = room_words(services, room, b.access_token)
-    witness("room history", "four messages in one order")
+    witness("room history", "five messages in one order")
     expect_equal(
         kept,
-        ["first from ben", "second from ada", "third from ben", "fourth from cem"],
+        ["first from ben", "second from ada", "third from ben", OFFLINE, FOURTH],
         "the room keeps every message once, in the order they were said",
         service="rooms",
     )

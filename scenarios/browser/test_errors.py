@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect
+from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
@@ -21,6 +21,18 @@ def _line(frame: dict[str, Any]) -> str:
     )
 
 
+def _transactions(services: Services, trace: str) -> list[dict[str, Any]]:
+    """Sentry's transactions of one trace."""
+    table = services.sentry.organisation(
+        "/events/",
+        dataset="transactions",
+        field=["title", "trace", "transaction.duration"],
+        query=f"trace:{trace}",
+        statsPeriod="1h",
+    )
+    return list(table.demand(200).json(dict)["data"])
+
+
 @check(
     "browser.error_found",
     "An error thrown in the page is found at Sentry with its original file and line",
@@ -31,10 +43,13 @@ def _line(frame: dict[str, Any]) -> str:
     why_slow="an accepted event is readable at the vendor only after processing",
 )
 def test_error_found(run: Run, services: Services, people: NewPerson, witness: Witness) -> None:
-    """Found by a marker that only this page knew; the frame names the source, not the bundle."""
-    marker = f"m{run.tag()}"
+    """Found by a marker that only this page knew; the frame names the source, not the bundle.
+
+    The error's text holds an address, as people's errors do; it must not arrive.
+    """
+    marker, address = f"m{run.tag()}", f"{run.tag()}@assay.example"
     ada = people("ada")
-    ada.status.throw(marker)
+    ada.status.throw(f"{marker}/{address}")
     sent = requested(ada, ada.status.is_error_report)
     expect(
         sent,
@@ -72,4 +87,35 @@ def test_error_found(run: Run, services: Services, people: NewPerson, witness: W
     )
     expect(
         "@" not in json.dumps(event.get("user") or {}), "no address is sent with an error", service="sentry"
+    )
+    expect(
+        address not in json.dumps([event, listed]),
+        "an address in an error's text is made unreadable before it is sent",
+        expected="the error without the address",
+        saw="the address",
+        service="sentry",
+    )
+    version = services.platform.call("GET", "/api/version").demand(200).json(dict)["version"]
+    tags = {tag["key"]: tag["value"] for tag in event.get("tags") or []}
+    release = (event.get("release") or {}).get("version") or tags.get("release")
+    expect_equal(release, version, "the page's error carries the release", service="sentry")
+    expect_equal(
+        tags.get("environment"),
+        services.sentry.environment,
+        "the page's error carries the environment",
+        service="sentry",
+    )
+    trace = str(((event.get("contexts") or {}).get("trace") or {}).get("trace_id", ""))
+    loads = eventually(
+        lambda: _transactions(services, trace),
+        within=60,
+        every=0.2,
+        claim="how long the page took is readable at Sentry, under the trace that its error names",
+        service="sentry",
+    )
+    expect(
+        any(row["transaction.duration"] > 0 for row in loads),
+        "the page's transaction tells how long it took",
+        saw=loads,
+        service="sentry",
     )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from core.clock import eventually
-from core.expect import expect
+from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
@@ -54,7 +54,17 @@ def test_nothing_lost(run: Run, services: Services, member: NewMember, witness: 
             service=service,
         )
 
-    arrives("the error", "sentry", error)
+    told = arrives("the error", "sentry", error)
+    expect_equal(
+        {
+            name: value
+            for name, value in (told.get("user") or {}).items()
+            if name in ("id", "email") and value
+        },
+        {"id": actor.id},
+        "the error names who was signed in, by id and not by address",
+        service="sentry",
+    )
     visits = arrives(
         "the visit",
         "mixpanel",

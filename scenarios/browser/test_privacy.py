@@ -82,6 +82,8 @@ def test_consent(
         saw="none",
         service="platform",
     )
+    kept = services.database.witness_rows("consents", user_id=actor.id)
+    expect_equal([c["analytics"] for c in kept], [True], "the account keeps the consent", service="platform")
     for person, when in ((undecided, "before consent"), (declining, "after analytics were declined")):
         person.person.page.evaluate("() => 1")  # hands over what the browser reported meanwhile
         sent = counted(person)

@@ -52,18 +52,19 @@ def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
     why_slow=SLOW,
 )
 def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
-    """No mouse after log-in; the row is read back."""
+    """No mouse after log-in; the row is read back, and what looks like HTML is shown as it was typed."""
     ada, actor = member("ada")
-    title = f"By keyboard {run.tag()}"
+    title, body = f"By <i>keyboard</i> {run.tag()} & more", "no <b>mouse</b> <img src=x onerror=alert(1)>"
     ada.post.start()
     tab_to(ada.account, ada.post.title)
     ada.person.page.keyboard.type(title)
     tab_to(ada.account, ada.post.body)
-    ada.person.page.keyboard.type("no mouse")
+    ada.person.page.keyboard.type(body)
     tab_to(ada.account, ada.post.save_button)
     ada.person.does(f"pressed Enter on '{ada.post.save_button}'")
     ada.person.page.keyboard.press("Enter")
     ada.post.is_shown(title)
+    ada.post.says_body(body)
     rows = services.database.witness_rows("posts", author_id=actor.id)
     witness(services.database.channel, "the post that was typed")
     expect_equal(

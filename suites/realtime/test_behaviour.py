@@ -259,6 +259,10 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
     a.send({"type": "send", "client_id": "claimed", "body": "so I say", **claims})
     a.acked("claimed")
     last = recorder.kept(anna)[-1]
+    told = a.wait(
+        lambda d: d.get("client_id") == "claimed" and d.get("type") == "message", claim="it is told"
+    )
+    expect_equal(told.data["at"], last["at"], "those present are told the time that is kept", service=ROOMS)
     expect_equal(
         (last["user"]["id"], last["user"]["name"], last["id"]),
         (anna.id, anna.username, kept[-1]["id"] + 1),
