@@ -50,7 +50,8 @@ def test_one_wrong_message_in_a_hundred_is_found_out(target, tmp_path, kind, cau
     assert ran.causes[cause] >= proxy.spoilt / 2
     assert sum(n for text, n in ran.causes.items() if rule in text) >= 5  # rooms whose history is broken
     if kind == "lost":
-        assert ran.causes["not delivered in time"] >= proxy.spoilt / 2
+        # some of what is lost comes after all: whoever returns for a cut of their own is told it anew
+        assert ran.causes["not delivered in time"] >= proxy.spoilt / 4
 
 
 def test_a_host_that_dies_midway_stops_the_load_in_words(target, tmp_path):

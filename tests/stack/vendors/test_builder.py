@@ -43,7 +43,7 @@ def publish(vendors: Running, name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def shelf(vendors):
-    shelf = secrets.token_hex(6)
+    shelf = f"shelf-{secrets.token_hex(6)}"  # digits alone would be asked for as a number
     for number in range(5):
         publish(
             vendors,
