@@ -16,7 +16,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from conduct import manifest
+from conduct import again, manifest
 from conduct.processes import Part, run_parts
 from core import target as targets
 from core.clock import eventually, now_ns
@@ -128,15 +128,26 @@ class Conductor:
         """Runs the plan's profiles, together or one after the other; `extra` words go to each."""
         groups = [list(self.plan.profiles)] if self.plan.together else [[p] for p in self.plan.profiles]
         for group in groups:
-            if group:
-                self._say(
-                    "load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group)
-                )
-                parts = [self._load_part(profile, extra) for profile in group]
-                for name, code in run_parts(parts).items():
+            if not group:
+                continue
+            before = again.journals(self.directory)
+            ended = self._load_group(group, extra)
+            if all(map(again.worth_it, group)) and not any(ended.values()):
+                new = again.journals(self.directory) - before
+                if why := again.unfit(self.directory, new):
+                    again.set_aside(self.directory, new)
+                    told = f"measured again, since the load generator was not fit: {why} (kept in {again.ASIDE}/)"
+                    self.journal.event("note", level="info", text=f"{', '.join(ended)}: {told}")
+                    self._say(told)
+                    ended = self._load_group(group, extra)
+            for name, code in ended.items():
+                if code:
                     log = self.directory / "logs" / f"load-{name}.log"
-                    if code:
-                        self.failures.append(f"the load '{name}' ended with {code}: {_last_line(log)}")
+                    self.failures.append(f"the load '{name}' ended with {code}: {_last_line(log)}")
+
+    def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
+        self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
+        return dict(run_parts([self._load_part(profile, extra) for profile in group]))
 
     def _load_part(self, profile: PlannedProfile, extra: Sequence[str]) -> Part:
         command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
