@@ -62,7 +62,8 @@ def test_one_wrong_answer_in_a_hundred_is_found_out(target, tmp_path, origin, ki
         ran = run("mixed", tmp_path, target, *FULL, **{origin: proxy.url})
     assert ran.code == 0, ran.out
     assert proxy.spoilt > 0
-    assert ran.wrong >= max(1, proxy.spoilt / 2)
+    # what everybody may read is right in a stranger's answer too
+    assert ran.wrong >= max(1, proxy.spoilt / (6 if kind == "stranger" else 2))
     assert causes <= set(ran.causes), ran.causes
 
 

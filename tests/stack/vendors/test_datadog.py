@@ -305,7 +305,7 @@ class TestMetrics:
         assert self.points(client, f"max:{name}{{*}} by {{store}}.rollup(max, 900)")[-1:] == [20]
         assert self.points(client, f"avg:{name}{{store:other}}") == []
         assert MetricsApiV1(client).get_metric_metadata(metric_name=name).type == "gauge"
-        active = MetricsApiV1(client).list_active_metrics(_from=int(time.time()) - 60)
+        active = MetricsApiV1(client).list_active_metrics(_from=int(end) - 60)
         assert name in active.metrics
 
     def test_an_old_point_is_accepted_and_dropped(self, vendors, client, marker):
