@@ -206,7 +206,9 @@ def main() -> None:
         if not given.state:
             subprocess.run([*command, "up", "--state", str(state)], cwd=ROOT, check=True, capture_output=True)
         try:
-            config = json.loads((state / "CONFIG.json").read_text())
+            if not (state / "CONFIG.json").exists():
+        parser.error(f"no embedded target has run in {state}; start one with `./assay up`, or name its state.")
+    config = json.loads((state / "CONFIG.json").read_text())
             bench = Bench(
                 config["variables"]["PLATFORM_URL"], tokens(config, given.people), given.seconds, given.api
             )

@@ -2,7 +2,8 @@
 
 A machine that was busy with something else for a second makes late sends, and those make the numbers no evidence. That
 is no statement about the platform, so it is measured anew, once, as a `broken` check is. What might be one is never
-repeated: a load that ended badly, one with a wrong answer, one that lost a worker or left something behind.
+repeated: a load that ended badly, one with an answer that was wrong, an error or refused, one that lost a worker or
+left something behind.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from core.evidence import Event, Evidence
 from core.plan import PlannedProfile
+from reports.measurements import FAILED
 from reports.spoil import TOLERATED_UNHEALTHY
 
 LONGEST = 120.0
@@ -36,6 +38,8 @@ def unfit(directory: Path, files: set[str]) -> str:
         return ""
     if any(e.get("metric") == "load.wrong" and e.get("value") for e in by_type.get("gauge", ())):
         return ""
+    if any(_failed(event) for event in by_type["load.finished"]):
+        return ""
     starts = [int(e["steady_from"]) for e in by_type.get("load.steady", ())]
     ends = [int(e["steady_to"]) for e in by_type.get("load.drain", ())]
     if not starts or not ends:
@@ -49,6 +53,12 @@ def unfit(directory: Path, files: set[str]) -> str:
     if bad <= TOLERATED_UNHEALTHY * window:
         return ""
     return f"{reason} for {bad / 1e9:.1f} s of {window / 1e9:.0f} s"
+
+
+def _failed(finished: Event) -> bool:
+    """Whether any answer of a load was wrong, an error or refused: what the platform did is never put aside."""
+    counts = [phase for series in finished.get("series") or () for phase in series["counts"].values()]
+    return any(phase.get(outcome.name.lower()) for phase in counts for outcome in FAILED)
 
 
 def journals(directory: Path) -> set[str]:

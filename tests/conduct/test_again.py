@@ -16,7 +16,7 @@ from tests.conduct.place import Place
 SECOND = 1_000_000_000
 
 
-def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False):
+def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False, failed=""):
     """The journal of a load with a steady window of 30 s, of which `unfit` seconds were not; its stem."""
     journal = Journal(directory, "load", background=False)
     journal.event("load.steady", steady_from=10 * SECOND)
@@ -29,7 +29,9 @@ def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False)
     journal.event("gauge", metric="load.wrong", unit="answers", value=wrong)
     journal.event("load.drain", steady_to=40 * SECOND)
     if finished:
-        journal.event("load.finished", count=0)
+        counts = {"ok": 50, "wrong": 0, "error": 0, "refused": 0, "cancelled": 0}
+        counts |= {failed: 1} if failed else {}
+        journal.event("load.finished", count=50, series=[{"counts": {"steady": counts}}])
     journal.close()
     return again.journals(directory)
 
@@ -47,6 +49,9 @@ def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
         {"unfit": 3, "finished": False},
         {"unfit": 3, "left": 1},
         {"unfit": 3, "lost": True},
+        {"unfit": 3, "failed": "wrong"},
+        {"unfit": 3, "failed": "error"},
+        {"unfit": 3, "failed": "refused"},
     ],
 )
 def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, told):
