@@ -200,15 +200,15 @@ def main() -> None:
     given = parser.parse_args()
     if given.people % ROOM:
         parser.error(f"--people is a multiple of {ROOM}")
+    if given.state and not (given.state / "CONFIG.json").exists():
+        parser.error(f"no embedded target runs in {given.state}; start one there, or leave --state out")
     with tempfile.TemporaryDirectory() as folder:
         state = given.state or Path(folder) / "state"
         command = [sys.executable, "-m", "stack.supervisor"]
         if not given.state:
             subprocess.run([*command, "up", "--state", str(state)], cwd=ROOT, check=True, capture_output=True)
         try:
-            if not (state / "CONFIG.json").exists():
-        parser.error(f"no embedded target has run in {state}; start one with `./assay up`, or name its state.")
-    config = json.loads((state / "CONFIG.json").read_text())
+            config = json.loads((state / "CONFIG.json").read_text())
             bench = Bench(
                 config["variables"]["PLATFORM_URL"], tokens(config, given.people), given.seconds, given.api
             )
