@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from playwright.sync_api import FilePayload
 
@@ -72,6 +73,18 @@ def requested(person: Pages, wanted: Callable[[str], bool], *, within: float = 2
         return bool(eventually(accepted, within=within, claim="a request leaves the browser"))
     except Missed:
         return False
+
+
+def answered(person: Pages, *, within: float = 5) -> None:
+    """Waits until nothing that this person's browser asked is under way; a page that never rests is not waited for."""
+    seen, page = person.person.seen, person.person.page
+
+    def rests() -> bool:
+        page.evaluate("() => 1")  # Playwright hands events over only while it is spoken to
+        return all(r["status"] != "no answer" for r in seen.requests)
+
+    with suppress(Missed):
+        eventually(rests, within=within, claim="the page rests")
 
 
 def heard(text: str, speaker: Pages, listeners: Sequence[Pages]) -> None:

@@ -50,6 +50,34 @@ def test_session_restored(services: Services, member: NewMember, tab: NewTab, wi
 
 
 @check(
+    "browser.log_out",
+    "A person who logs out is signed out, in the page and at Supabase Auth, and stays so",
+    requirement=("P6.1", "P1.2", "P6.3"),
+    service=AUTH,
+    capability="platform.web",
+    timeout=60,
+    why_slow=SLOW,
+)
+def test_log_out(services: Services, member: NewMember, witness: Witness) -> None:
+    """The browser's session is gone from auth.sessions; the person's other one, made past the page, is not."""
+    ada, actor = member("ada")
+    count = "select count(*) from auth.sessions where user_id::text = %s"
+    sql = services.database.sql
+    if sql:
+        expect_equal(sql.value(count, (actor.id,)), 2, "the person has two sessions before", service=AUTH)
+    ada.account.log_out()
+    ada.account.open("/files")
+    ada.account.is_signed_out()
+    other = services.auth.as_user("GET", "/user", actor.access_token)
+    expect_equal(other.status, 200, "the account's other session goes on (positive control)", service=AUTH)
+    if sql:
+        witness("SQL", "auth.sessions after logging out")
+        expect_equal(
+            sql.value(count, (actor.id,)), 1, "the page's session has ended at Supabase Auth", service=AUTH
+        )
+
+
+@check(
     "browser.recover_password",
     "A person who forgot their password chooses a new one by the mailed link",
     requirement=("P6.1", "P1.2"),

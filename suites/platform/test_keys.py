@@ -121,3 +121,17 @@ def test_keys(run: Run, services: Services, actor: NewActor, witness: Witness) -
     expect(let_in.status == 200, "the platform lets a person in (positive control)", saw=let_in.said())
     shut = services.platform.call("GET", "/api/me", token=person.access_token[:-8] + "AAAAAAAA")
     expect(shut.status == 401, "the platform refuses a changed token", saw=shut.said(), service="platform")
+    keys = (
+        ("public", services.auth.public_key),
+        ("secret", run.target.secret("SUPABASE_SERVICE_KEY").reveal()),
+    )
+    for name, key in keys:
+        for path in ("/api/me", "/api/files", "/api/privacy/export"):
+            answer = services.platform.call("GET", path, token=key)
+            expect(
+                answer.status == 401,
+                f"GET {path} takes Supabase's {name} key for no person's token",
+                expected=401,
+                saw=answer.said(),
+                service="platform",
+            )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 
@@ -86,6 +85,22 @@ class Accounts(AnyPage):
         self.says("Your new password is saved")
         self.step("chose a new password")
 
+    def log_out(self) -> None:
+        """Ends this browser's session."""
+        self.press("Log out")
+        self.is_signed_out()
+        self.step("logged out")
+
+    def change_profile(self, name: str, bio: str, picture: FilePayload) -> None:
+        """Changes what others see of the person: name, words, picture."""
+        self.open("/profile")
+        self.fill("Display name", name)
+        self.fill("Bio", bio)
+        self.page.get_by_label("Avatar").set_input_files(picture)
+        self.press("Save profile")
+        self.says("Your profile is saved")
+        self.step("changed their profile")
+
     def log_in_with(self, provider: str, email: str) -> None:
         """Logs in through an OAuth provider whose page takes a test identity."""
         self.open("/login")
@@ -116,6 +131,15 @@ class Privacy(AnyPage):
         self.gone(self.test_id("consent-banner"), "the consent banner")
         self.step("accepted analytics")
 
+    def change_mind(self, allow: bool) -> None:
+        """Withdraws consent to analytics, or gives it again, where people find their data."""
+        self.open("/privacy")
+        box = self.page.get_by_label("Allow analytics")
+        self.shown(box, "the choice 'Allow analytics'")
+        self.person.does("allowed analytics" if allow else "withdrew consent to analytics")
+        box.set_checked(allow)
+        self.step("allowed analytics" if allow else "withdrew consent")
+
     def is_analytics(self, url: str) -> bool:
         """Whether a request to this address carries analytics, by the platform's relays or straight to a vendor."""
         parts = urlsplit(url)
@@ -124,10 +148,9 @@ class Privacy(AnyPage):
     def export(self) -> bytes:
         """Downloads everything that the platform holds about the person."""
         self.open("/privacy")
-        with self.page.expect_download() as download:
-            self.press("Export my data")
+        data = self.downloaded("Export my data")
         self.step("exported their data")
-        return Path(download.value.path()).read_bytes()
+        return data
 
     def erase(self, email: str) -> None:
         """Deletes the account, confirmed by its address."""

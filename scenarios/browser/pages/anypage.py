@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from core.errors import Missed
 from fixtures.browser_people import Person
 from fixtures.browser_stage import Stage
 
@@ -20,12 +24,38 @@ class AnyPage:
         self.stage = stage
         self.person = person
         self.page: Page = person.page
+        self.baited = ""
+        """A query that every address opened here carries besides, as a stranger's link would."""
 
     def open(self, path: str) -> None:
         """Goes to a path and waits until its first picture is drawn."""
         self.person.does(f"opened {path}")
-        self.page.goto(path)
+        joint = "&" if "?" in path else "?"
+        self.page.goto(f"{path}{joint}{self.baited}" if self.baited else path)
         self.is_drawn()
+
+    def follow(self, path: str) -> None:
+        """Follows the open page's own link to a path, as people do: the page need not be loaded anew."""
+        link = self.page.locator(f'a[href="{path}"]').first
+        self.shown(link, f"a link to {path}")
+        self.person.does(f"followed the link to {path}")
+        link.click()
+        self.page.wait_for_url(lambda url: urlsplit(url).path == path)
+        self.is_drawn()
+
+    def downloaded(self, name: str, inside: Locator | None = None) -> bytes:
+        """Presses a button and returns the bytes of the download that follows."""
+        try:
+            with self.page.expect_download(timeout=ARRIVES) as download:
+                self.press(name, inside)
+        except PlaywrightTimeout:
+            raise Missed(
+                f"'{name}' should give {self.person.name} a file",
+                expected="a download",
+                saw=self.person.since(),
+                service="platform",
+            ) from None
+        return Path(download.value.path()).read_bytes()
 
     def reload(self) -> None:
         """Loads the open page again and waits until it is drawn."""

@@ -51,6 +51,19 @@ class Posts(AnyPage):
         """Presses the button that saves."""
         self.press(self.save_button)
 
+    def edit(self, post: str) -> None:
+        """Opens a post of the person's own to change it."""
+        self.open(f"/posts/{post}")
+        self.page.get_by_role("link", name="Edit", exact=True).click()
+        self.shown(self.button(self.save_button), f"a button '{self.save_button}'")
+
+    def delete(self, post: str) -> None:
+        """Deletes a post of the person's own."""
+        self.edit(post)
+        self.press("Delete post")
+        self.says("The post is deleted")
+        self.step("deleted a post")
+
     def is_shown(self, title: str) -> str:
         """Waits until the saved post is shown; returns its id."""
         words = f"{self.person.name} should see the post '{title}' once it is saved"

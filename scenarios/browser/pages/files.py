@@ -136,6 +136,30 @@ class Files(AnyPage):
         self.says(f"Version {version} of {name} is restored")
         self.step(f"restored version {version}")
 
+    def download(self, name: str) -> bytes:
+        """The bytes that a file's row hands out."""
+        data = self.downloaded("Download", self.row(name))
+        self.step("downloaded")
+        return data
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a file another name."""
+        self.press("Rename", self.row(name))
+        self.fill("New name", new)
+        self.press("Save name")
+        self.lists(new)
+        self.step("renamed")
+
+    def move_together(self, folder: str, *names: str) -> None:
+        """Selects several files and moves them in one go."""
+        for name in names:
+            self.page.get_by_label(f"Select {name}").check()
+        self.fill("Target folder", folder)
+        self.press("Move selected")
+        for name in names:
+            self.reads_in(self.row(name), folder, f"that {name} lies in {folder}")
+        self.step("moved together")
+
     def delete_together(self, *names: str) -> None:
         """Selects several files and deletes them in one go."""
         for name in names:

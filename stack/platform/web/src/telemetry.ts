@@ -3,6 +3,7 @@
  * choice is kept in the browser and, for a signed-in person, in `consents`; the later answer wins.
  */
 import * as Sentry from "@sentry/browser";
+import type { RumEvent } from "@datadog/browser-rum";
 import { scrub } from "../../shared/scrub";
 import { api, config, got, supabase, userId } from "./session";
 
@@ -24,6 +25,16 @@ function scrubAll<T>(value: T): T {
   return JSON.parse(JSON.stringify(value), (_, v: unknown) => (typeof v === "string" ? scrub(v) : v)) as T;
 }
 
+/** What RUM lets be changed of an event, likewise: the page, too, is one of its resources, and its address may have carried a token. */
+function scrubRum(event: RumEvent): void {
+  const hide = <K extends string>(part: { [key in K]?: string } | undefined, ...keys: K[]) => { for (const key of keys) if (part?.[key]) part[key] = scrub(part[key]); };
+  hide(event.view, "url", "referrer");
+  if (event.type === "resource") hide(event.resource, "url");
+  if (event.type !== "error") return;
+  hide(event.error, "message", "stack");
+  hide(event.error.resource, "url");
+}
+
 export function startTelemetry(): void {
   if (config.sentryDsn) {
     Sentry.init({
@@ -43,7 +54,7 @@ async function load(): Promise<Tools> {
       applicationId: config.datadogApplicationId, clientToken: config.datadogClientToken, site: "datadoghq.com", service: "platform", env: config.sentryEnvironment,
       version: config.version, proxy: `${location.origin}/api/telemetry/datadog`, trackingConsent: "granted", sessionSampleRate: 100, sessionReplaySampleRate: 0,
       allowUntrustedEvents: true, telemetrySampleRate: 0, trackUserInteractions: true, trackResources: true, trackLongTasks: true, defaultPrivacyLevel: "mask", storeContextsAcrossPages: false,
-      beforeSend: (event) => { event.view.url = scrub(event.view.url); schedulePush(); return true; },
+      beforeSend: (event) => { scrubRum(event); schedulePush(); return true; },
     });
     tools.rum = datadogRum;
   }
