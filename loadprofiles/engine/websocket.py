@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 _now = time.monotonic_ns
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_HEAD = 65536
-_SHORT = 4096
+_SHORT, _LONGER = 470, 4096
+"""Bytes asked for at a time: the first fits into Python's own small blocks and is cheaper; the second once that was
+not enough for a message."""
 _WHOLE_TEXT, _WHOLE_BINARY = 0x80 | TEXT, 0x80 | BINARY
 ENDED = "the server closed the connection without a close frame"
 _read, _write = os.read, os.write
@@ -71,7 +73,10 @@ class WebSocket(TalkingWire):
     1006 when the connection broke. Until they are set, messages wait in `inbox`. Pings are answered.
     """
 
-    __slots__ = ("_between", "_closing", "_decoder", "_key", "inbox", "on_close", "on_message", "protocol")
+    __slots__ = (
+        "_alone", "_closing", "_decoder", "_head", "_key", "_room", "_size",
+        "inbox", "on_close", "on_message", "protocol",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -90,9 +95,12 @@ class WebSocket(TalkingWire):
         deadline = _now() + int(timeout * 1e9)
         super().__init__(engine.reactor, engine.endpoint(parts, source, None), deadline)
         self._decoder = Decoder()
-        self._between = True
-        """Nothing is half read: a piece of the stream may be looked at on its own."""
+        self._alone = self.plain
+        """Plain and nothing half read: what is read may be looked at on its own."""
+        self._room = _SHORT
         self._key = new_key()
+        self._size, self._head = 0, text_head(0) + self._key
+        """What a text of this size starts with: that of the last one, most often that of the next too."""
         self.unsent = b""
         self._closing = False
         self.protocol = ""
@@ -129,8 +137,10 @@ class WebSocket(TalkingWire):
 
     def say_text(self, payload: bytes) -> None:
         """Sends UTF-8 bytes as one text message: the hot path."""
-        size, key = len(payload), self._key
-        data = (TEXT_HEADS.get(size) or text_head(size)) + key + mask(payload, key)
+        size = len(payload)
+        if size != self._size:
+            self._size, self._head = size, (TEXT_HEADS.get(size) or text_head(size)) + self._key
+        data = self._head + mask(payload, self._key)
         if self.unsent or not self.plain or self.fd < 0:
             self._write(data)
             return
@@ -166,28 +176,31 @@ class WebSocket(TalkingWire):
 
     def _ready(self, events: int) -> None:
         """Reads once; most often that is one whole short message and nothing else, which needs no decoder."""
-        if events != READ or not self._between or not self.plain:
+        if events != READ or not self._alone:
             self._ready_for_more(events)
             return
         try:
-            data = _read(self.fd, _SHORT)
+            data = _read(self.fd, self._room)
         except BlockingIOError:
             return
         except OSError as error:
             self._ended(ABNORMAL, cause_of(error, "reading"))
             return
         size = len(data)
-        if 1 < size < _SHORT and (data[0] == _WHOLE_TEXT or data[0] == _WHOLE_BINARY):
+        if size > 3 and (data[0] == _WHOLE_TEXT or data[0] == _WHOLE_BINARY):
             length = data[1]
-            if length + 2 == size and length < 126:
+            if length == 126:
+                if (data[2] << 8) + data[3] + 4 == size:
+                    take = self.on_message
+                    take(data[4:])
+                    return
+            elif length + 2 == size:
                 take = self.on_message
                 take(data[2:])
                 return
-            if length == 126 and size > 3 and (data[2] << 8) + data[3] + 4 == size:
-                take = self.on_message
-                take(data[4:])
-                return
         if size:
+            if size == self._room:
+                self._room = _LONGER
             self._take(data)
         else:
             self._ended(ABNORMAL, ENDED)
@@ -219,7 +232,7 @@ class WebSocket(TalkingWire):
     def _take(self, data: bytes) -> None:
         try:
             found = self._decoder.feed(data)
-            self._between = self._decoder.between
+            self._alone = self.plain and self._decoder.between
             for opcode, payload in found:
                 if opcode <= BINARY:
                     self.on_message(payload)

@@ -61,6 +61,15 @@ def test_echo_of_every_size(engine, serve):
     assert socket.inbox == [*sent, "grüße".encode()]
 
 
+def test_messages_that_come_alone_around_the_sizes_that_are_read_at_once(engine, serve):
+    socket = ws(engine, serve(speaking(echo)))
+    sizes = [0, 1, 125, 126, 465, 466, 467, 466, 5, 126, 4091, 4092, 4093, 0, 70_000, 466]
+    for number, size in enumerate(sizes, 1):
+        socket.say_text(b"x" * size)
+        within(5, lambda wanted=number: len(socket.inbox) == wanted)
+    assert socket.inbox == [b"x" * size for size in sizes]
+
+
 def test_the_handshake_carries_headers_protocols_and_trace(engine, serve):
     requests = []
     address = serve(speaking(echo, subprotocols=["assay.v1"], requests=requests))
