@@ -146,7 +146,7 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         "ASSAY_PROFILE": options.profile,
         "ASSAY_DRAIN": os.environ.get("ASSAY_DRAIN") or str(declared(options.profile, "DRAIN") or ""),
         **(
-            {"ASSAY_STOP_ERRORS": "0", "ASSAY_STOP_SILENCE": "0"}
+            {"ASSAY_STOP_ERRORS": "0", "ASSAY_STOP_SILENCE": "0", "ASSAY_STOP_P95_MS": "0"}
             if declared(options.profile, "TRIES_AGAIN")
             else {}
         ),

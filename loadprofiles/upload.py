@@ -39,7 +39,9 @@ PEOPLE = 20
 LEFTOVERS = 1
 """What remains of uploads is looked for and removed after the load."""
 TRIES_AGAIN = 1
-"""A part that is not taken is sent again, so many that fail at once stop no load; files that fail are counted."""
+"""A part that is not taken is sent again, so many that fail or are slow at once stop no load; failed files count."""
+DRAIN = 90
+"""Seconds that files under way get to be finished and verified: cutting them off would leave out the slowest."""
 PARALLEL = 3
 """Parts of one file under way at once, as the web app has it."""
 AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -78,9 +80,7 @@ class Uploader(ClosedUser):
     def on_start(self) -> None:
         """Ports that only count, and one account for each size of what waits for its witness."""
         self.starts, self.sends, self.ends, self.removals = (
-            self.port(
-                Measure("upload", step=step), lambda a: None if a.status < 300 else f"answered {a.status}"
-            )
+            self.port(Measure("upload", step=step), lambda a: None if a.status < 300 else _said(a))
             for step in ("start", "part", "complete", "remove")
         )
 
@@ -163,7 +163,7 @@ def _patiently(ask: Callable[[], Any]) -> Any:
     return ask()
 
 
-def _said(answer: Response) -> str:
+def _said(answer: Any) -> str:
     """An answer that is no success, in the platform's words without numbers, so that causes group."""
     try:
         error = answer.json()["error"]

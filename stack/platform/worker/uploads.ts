@@ -9,6 +9,7 @@ import { fileOf, type FileRow } from "./files";
 import { ApiError, from, hex, isUuid, json, readJson, UpstreamError } from "./http";
 import { armJanitor, emptyTrash } from "./janitor";
 import { metric, transaction } from "./observe";
+import { blocks, relay, TooShort } from "./streams";
 import { rows, rpc, storage } from "./supabase";
 import { acceptedType, checkContent, checkFolder, checkName, HEAD_BYTES } from "./types";
 
@@ -103,32 +104,28 @@ async function store(env: Env, upload: Upload, body: ReadableStream<Uint8Array> 
   return rpc<FileRow>(env, "upload_commit", { p_upload: upload.id, p_owner: upload.owner_id, p_size: upload.size, p_sha256: sha });
 }
 
-const BLOCK = 1024 * 1024;
-
-/** Streams the body into R2 in blocks, hashing on the way; nothing larger than a block is held. */
+/** Streams the body into R2, hashing on the way. */
 async function pour(env: Env, upload: Upload, body: ReadableStream<Uint8Array>, digest: WritableStream): Promise<void> {
-  const reader = body.getReader({ mode: "byob" });
   const sums = digest.getWriter();
-  const { readable, writable } = new FixedLengthStream(upload.size);
-  const out = writable.getWriter();
-  const put = env.R2.put(upload.object_key, readable, { httpMetadata: { contentType: upload.mime }, customMetadata: { upload: upload.id } });
-  // R2 that fails may leave the stream unread, and writing to it would wait for ever.
-  const failed = new Promise<never>((_, no) => void put.catch(no));
-  failed.catch(() => undefined); // awaited below; a failure while we still read must not be "unhandled"
   try {
-    for (let first = true, got = 0; got < upload.size; first = false) {
-      const { value, done } = await reader.readAtLeast(Math.min(BLOCK / 2, upload.size - got), new Uint8Array(BLOCK));
-      if (!value?.length || done) throw new ApiError("bad_request", "The body is shorter than its Content-Length.");
-      if (first) checkContent(upload.mime, value.subarray(0, HEAD_BYTES));
-      got += value.length;
-      await Promise.race([Promise.all([sums.write(value), out.write(value)]), failed]);
-    }
-    await Promise.all([sums.close(), out.close(), put]);
+    const put = (stream: ReadableStream) =>
+      env.R2.put(upload.object_key, stream, { httpMetadata: { contentType: upload.mime }, customMetadata: { upload: upload.id } });
+    await relay(body, upload.size, put, (block, at) => {
+      if (at === 0) checkContent(upload.mime, block.subarray(0, HEAD_BYTES));
+      return sums.write(block);
+    });
+    await sums.close();
   } catch (error) {
-    await Promise.allSettled([out.abort(error), sums.abort(error), put]);
-    throw error instanceof ApiError ? error : new UpstreamError("r2", `R2 did not take the object: ${String(error)}`);
+    await sums.abort(error).catch(() => undefined);
+    throw notStored(error);
   }
 }
+
+/** Why R2 does not hold what a client sent: the client's fault by its code, else R2's. */
+const notStored = (error: unknown): ApiError =>
+  error instanceof ApiError ? error
+    : error instanceof TooShort ? new ApiError("bad_request", "The body is shorter than its Content-Length.")
+      : new UpstreamError("r2", `R2 did not take the bytes: ${String(error)}`);
 
 const told = (u: Upload) => ({
   id: u.id, part_size: u.part_size, parts: Math.ceil(u.size / u.part_size!), store: u.store, size: u.size, expires_at: u.expires_at,
@@ -175,13 +172,10 @@ export async function uploadPart(call: Call, id: string, part: string): Promise<
   if (!Number.isInteger(n) || n < 1 || n > count) throw new ApiError("bad_request", `Parts are numbered 1 to ${count}.`);
   const due = n < count ? upload.part_size! : upload.size - upload.part_size! * (count - 1);
   if (length !== due) throw new ApiError("part_mismatch", `Part ${n} has ${due} bytes, not ${length}.`, { expected: due, got: length });
-  let body: ReadableStream | Uint8Array = call.request.body!;
-  if (n === 1) {
-    const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-    checkContent(upload.mime, bytes.subarray(0, HEAD_BYTES));
-    body = bytes;
-  }
-  const stored = await from("r2", call.env.R2.resumeMultipartUpload(upload.object_key, upload.multipart_id!).uploadPart(n, body));
+  const put = (stream: ReadableStream) => call.env.R2.resumeMultipartUpload(upload.object_key, upload.multipart_id!).uploadPart(n, stream);
+  const stored = await relay(call.request.body!, length, put, (block, at) => {
+    if (n === 1 && at === 0) checkContent(upload.mime, block.subarray(0, HEAD_BYTES));
+  }).catch((error: unknown) => { throw notStored(error); });
   await touch(call.env, upload, { p_part: n, p_etag: stored.etag, p_part_bytes: length });
   return json({ part: n, etag: stored.etag, size: length });
 }
@@ -203,7 +197,8 @@ export async function uploadComplete(call: Call, id: string): Promise<Response> 
   const user = await requireUser(call);
   const sum = wantedSum((await readJson(call)).sha256);
   const started = Date.now();
-  const upload = await mine(call, user, id);
+  const upload = await mine(call, user, id).catch((error: unknown) => error as ApiError);
+  if (upload instanceof Error) return again(call, user, id, upload);
   const count = Math.ceil(upload.size / upload.part_size!);
   const missing = Array.from({ length: count }, (_, i) => i + 1).filter((n) => !upload.parts[n]);
   if (missing.length) throw new ApiError("conflict", "Parts are missing.", { missing });
@@ -214,7 +209,20 @@ export async function uploadComplete(call: Call, id: string): Promise<Response> 
     throw error;
   });
   call.ctx.waitUntil(work.catch(() => undefined));
-  return finished(call, upload, started, work);
+  return finished(call, upload, started, work.catch((error: unknown) => became(call.env, user, id, error)));
+}
+
+/** Asked to complete what is complete: its answer was lost, so it is given again. */
+async function again(call: Call, user: User, id: string, error: Error): Promise<Response> {
+  return json({ file: fileOf(await became(call.env, user, id, error)) }, 201);
+}
+
+/** The file that a finished upload became. Throws `error` when there is none. */
+async function became(env: Env, user: User, id: string, error: unknown): Promise<FileRow> {
+  if (!(error instanceof ApiError && error.code === "upload_not_found" && isUuid(id))) throw error;
+  const [file] = await rpc<FileRow[]>(env, "upload_done", { p_upload: id, p_owner: user.id });
+  if (!file) throw error;
+  return file;
 }
 
 async function join(env: Env, upload: Upload, count: number, sum?: string): Promise<FileRow> {
@@ -228,7 +236,9 @@ async function join(env: Env, upload: Upload, count: number, sum?: string): Prom
   const object = await from("r2", env.R2.get(upload.object_key));
   if (!object) throw new UpstreamError("r2", "R2 lost the object it had just joined.");
   const digest = new crypto.DigestStream("SHA-256");
-  await object.body.pipeTo(digest);
+  const sums = digest.getWriter();
+  for await (const block of blocks(object.body, object.size)) await sums.write(block);
+  await sums.close();
   const sha = hex(await digest.digest);
   if (object.size !== upload.size || (sum && sum !== sha))
     throw new ApiError("checksum_mismatch", "The joined bytes are not those that were told.", { sha256: sha, size: object.size });

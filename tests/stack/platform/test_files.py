@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -160,6 +161,27 @@ def test_parts_in_any_order_with_one_repeated(stack: Stack, person: Person) -> N
     file = done.json()["file"]
     got = stack.s3().get_object(Bucket=stack.env["R2_BUCKET_NAME"], Key=file["object_key"])["Body"].read()
     assert hashlib.sha256(got).hexdigest() == file["sha256"] == hashlib.sha256(body).hexdigest()
+    again = person.http.post(f"/api/upload/{it['id']}/complete", json={})
+    assert (again.status_code, again.json()) == (201, done.json()), "asked again, as after a lost answer"
+    stranger = stack.person().http.post(f"/api/upload/{it['id']}/complete", json={})
+    assert stranger.status_code == 404
+
+
+def test_an_upload_completed_twice_at_once_is_one_file(stack: Stack, person: Person) -> None:
+    body = os.urandom(9 * MIB)
+    it = start(person, len(body), "twice.bin")
+    for n in (1, 2):
+        part = body[(n - 1) * 8 * MIB : n * 8 * MIB]
+        assert person.http.put(f"/api/upload/{it['id']}/parts/{n}", content=part).status_code == 200
+    with ThreadPoolExecutor(3) as pool:
+        path = f"/api/upload/{it['id']}/complete"
+        answers = list(pool.map(lambda _: person.http.post(path, json={}), range(3)))
+    assert [answer.status_code for answer in answers] == [201, 201, 201], [a.text for a in answers]
+    assert {answer.json()["file"]["sha256"] for answer in answers} == {hashlib.sha256(body).hexdigest()}
+    assert [answer.json()["file"]["version"] for answer in answers] == [1, 1, 1]
+    assert stack.sql(
+        "select count(*) from file_versions where file_id = %s", answers[0].json()["file"]["id"]
+    ) == [(1,)]
 
 
 def test_an_aborted_upload_leaves_nothing(stack: Stack, person: Person) -> None:

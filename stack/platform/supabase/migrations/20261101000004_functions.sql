@@ -39,8 +39,8 @@ begin
   if f.id is null then
     select * into f from public.files where owner_id = p_owner and folder = p_folder and name = p_name;
   end if;
-  insert into public.uploads (owner_id, file_id, size, mime, store, object_key, part_size, expires_at)
-    values (p_owner, f.id, p_size, p_mime, p_store, p_owner || '/' || f.id || '/' || key, p_part_size,
+  insert into public.uploads (id, owner_id, file_id, size, mime, store, object_key, part_size, expires_at)
+    values (key, p_owner, f.id, p_size, p_mime, p_store, p_owner || '/' || f.id || '/' || key, p_part_size,
             now() + make_interval(secs => p_ttl)) returning * into u;
   return u;
 end $$;
@@ -76,6 +76,12 @@ begin
   delete from public.uploads where id = u.id;
   return f;
 end $$;
+
+-- The file that a finished upload became, for who asks again because the answer was lost: its version's object still has
+-- the upload's id in its key.
+create function public.upload_done(p_upload uuid, p_owner uuid) returns setof public.files language sql stable set search_path = ''
+  as $$ select f.* from public.files f where f.owner_id = p_owner and exists (select 1 from public.file_versions v
+          where v.file_id = f.id and v.object_key = p_owner || '/' || f.id || '/' || p_upload) $$;
 
 -- Ends an upload without a file; its object goes to the trash (by the trigger below).
 create function public.upload_drop(p_upload uuid, p_owner uuid) returns boolean language plpgsql set search_path = '' as $$
@@ -185,5 +191,5 @@ grant execute on function public.health() to anon, authenticated, service_role;
 grant execute on function public.save_consent(boolean), public.publish_posts(uuid[]) to authenticated;
 grant execute on function public.upload_begin(uuid, text, text, bigint, text, text, int, bigint, int),
   public.upload_touch(uuid, uuid, int, text, int, text, bigint), public.upload_commit(uuid, uuid, bigint, text),
-  public.upload_drop(uuid, uuid), public.uploads_expire(), public.files_batch(uuid, jsonb),
+  public.upload_done(uuid, uuid), public.upload_drop(uuid, uuid), public.uploads_expire(), public.files_batch(uuid, jsonb),
   public.privacy_export(uuid), public.privacy_erase(uuid) to service_role;
