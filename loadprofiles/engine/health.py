@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
+import numpy as np
 
+from core.journal import SAMPLE
 from core.outcome import SampleOutcome
 from loadprofiles.engine.histogram import Histogram
 
@@ -26,6 +27,7 @@ EVERY = 1_000_000_000
 FULL_CORE = 0.97
 LATE_SHARE, FEW_LATE = 0.01, 2
 """Late sends that a second may have: this share, or this number when there are few."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOCAL_LIMITS = ("EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM")
 
 
@@ -34,7 +36,6 @@ class Health:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._process = psutil.Process()
         self._since, self._cpu = _now(), time.process_time()
         self._dropped = 0
         self._pause_from, self._pause = 0, 0
@@ -56,12 +57,11 @@ class Health:
         if now - self._since < EVERY:
             return
         blocks, engine.recorder.recent[:] = list(engine.recorder.recent), []
-        lag, late = Histogram(), 0
-        for block in blocks:
-            sent = block["outcome"] != SampleOutcome.CANCELLED
-            behind = block["sent"][sent] - block["intended"][sent]
-            late += int((behind > engine.settings.lag_limit_ms * 1e6).sum())
-            lag.record(behind)
+        samples = np.concatenate(blocks) if blocks else np.zeros(0, SAMPLE)
+        behind = (samples["sent"] - samples["intended"])[samples["outcome"] != SampleOutcome.CANCELLED]
+        late = int((behind > engine.settings.lag_limit_ms * 1e6).sum())
+        lag = Histogram()
+        lag.record(behind)
         cpu = time.process_time()
         share = (cpu - self._cpu) / ((now - self._since) / 1e9)
         dropped = engine.dispatcher.dropped
@@ -74,9 +74,9 @@ class Health:
             "backlog": len(engine.dispatcher.backlog),
             "under_way": engine.under_way(),
             "files": sockets,
-            "memory_mb": round(self._process.memory_info().rss / 2**20, 1),
+            "memory_mb": round(resident() / 2**20, 1),
             "gc_pause_ms": round(self._pause / 1e6, 2),
-            "samples": int(sum(map(len, blocks))),
+            "samples": len(samples),
         }
         reasons = self._reasons(measured)
         self.latest = {
@@ -125,3 +125,8 @@ def open_files() -> int:
     Counting ten thousand of them stops the generator for 10 ms, every second.
     """
     return Path("/proc/self/fd").stat().st_size or sum(1 for _ in os.scandir("/proc/self/fd"))
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE

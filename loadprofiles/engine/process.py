@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gevent
@@ -14,8 +14,13 @@ from loadprofiles.engine.settings import Settings
 
 TICK = 0.25
 """Seconds between beats."""
+BREATH = 0.0005
+"""Seconds between two steps of a beat, in which the load goes on: all steps in one go were the p99 of its lag."""
 PULSE = 0.1
 """Seconds between handing evidence to the kernel: a killed process loses at most what it measured in this time."""
+
+Step = Callable[[], Iterator[None] | None]
+"""Something done regularly; what takes longer yields between its pieces."""
 
 
 class Process:
@@ -26,9 +31,9 @@ class Process:
         self.role = role
         self.broken: str | None = None
         """Why this run's evidence is worth nothing, or None."""
-        self.beat: list[Callable[[], None]] = []
+        self.beat: list[Step] = []
         """Called every TICK seconds, in order."""
-        self.pulse: list[Callable[[], None]] = []
+        self.pulse: list[Step] = []
         """Called every PULSE seconds, in order, before the journal is handed to the kernel."""
         self._journal = Journal(settings.run_dir, role, background=False) if settings.run_dir else None
         self._greenlets = [
@@ -68,12 +73,14 @@ class Process:
             self.broken = str(error)
             return None
 
-    def _run(self, steps: list[Callable[[], None]], every: float) -> None:
+    def _run(self, steps: list[Step], every: float) -> None:
         while True:
             gevent.sleep(every)
             for step in steps:
                 try:
-                    step()
+                    for _ in step() or ():
+                        gevent.sleep(BREATH)
                 except Exception:
                     traceback.print_exc()
+                gevent.sleep(BREATH)
             self.flush()

@@ -86,6 +86,8 @@ class Reactor:
 
     def sweep(self) -> None:
         """Wakes every waiter whose deadline has passed; called a few times a second, from the hub."""
+        if not any(self.deadlines):
+            return
         now = _now()
         for fd, deadline in enumerate(self.deadlines):
             if deadline and deadline < now:

@@ -67,8 +67,8 @@ class Engine:
         self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
         serve_first(self.settings.nice)
-        process.beat += [self._sweep, self.recorder.flush, self.health.check, self._tell_slowest]
-        process.pulse.append(self.recorder.flush)
+        process.beat += [self._sweep, self.recorder.settle, self.health.check, self._tell_slowest]
+        process.pulse.append(self.recorder.write)
 
     # -- what users need ---------------------------------------------------------------------------------
 
@@ -189,8 +189,8 @@ class Engine:
         self._tell_slowest()  # a worker may be gone before the next beat
 
     def take(self) -> tuple[list[Delta], dict[str, Any]]:
-        """What was measured since the last call, and how the generator does."""
-        deltas = self.recorder.take()
+        """What was measured since the last call, in a running load as far as it is digested; and how we do."""
+        deltas = self.recorder.take(everything=self.closing)
         self._counted += sum(int(delta.counts.sum()) for delta in deltas)
         return deltas, self.health.latest
 
@@ -201,7 +201,8 @@ class Engine:
 
     def under_way(self) -> int:
         """Exchanges that have not ended, and messages that have not arrived."""
-        exchanges = sum(1 for deadline in self.reactor.deadlines if deadline)
+        deadlines = self.reactor.deadlines
+        exchanges = len(deadlines) - deadlines.count(0)
         return exchanges + len(self.streams) + sum(map(len, self.outstanding))
 
     def _sweep(self) -> None:

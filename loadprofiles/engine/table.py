@@ -16,7 +16,7 @@ import locust.stats
 import numpy as np
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from loadprofiles.engine.histogram import HIGHEST_MS
+from loadprofiles.engine.histogram import HIGHEST_MS, Histogram
 
 _KEYS = [float(f"{value:.4g}") for value in HIGHEST_MS.tolist()]
 
@@ -36,7 +36,7 @@ class Booking:
 
     def clear(self) -> None:
         """Owes nothing."""
-        self._buckets = np.zeros(len(_KEYS), np.int64)
+        self._times = Histogram()
         self._count = 0
         self._sum, self._low, self._high = 0, 1 << 62, 0
         self._seconds: Counter[int] = Counter()
@@ -46,7 +46,7 @@ class Booking:
         self, buckets: np.ndarray[Any, Any], felt: np.ndarray[Any, Any], done: np.ndarray[Any, Any]
     ) -> None:
         """A block: bucket counts of the response times, these times, and when each ended (ns)."""
-        self._buckets[: len(buckets)] += buckets
+        self._times.add(buckets)
         self._count += len(felt)
         self._sum += int(felt.sum())
         self._low, self._high = min(self._low, int(felt.min())), max(self._high, int(felt.max()))
@@ -61,8 +61,8 @@ class Booking:
         """Adds all of it to Locust's entry and total; `size` is the bytes of bodies. False if nothing was owed."""
         if not self._count:
             return False
-        used = np.nonzero(self._buckets)[0]
-        times = {_KEYS[i]: n for i, n in zip(used.tolist(), self._buckets[used].tolist(), strict=True)}
+        used, counts = self._times.nonzero()
+        times = {_KEYS[i]: n for i, n in zip(used.tolist(), counts.tolist(), strict=True)}
         last = self._last / 1e9 + Clock.offset
         low, high = self._low / 1e6, self._high / 1e6
         entry: Any  # Locust's annotations say int where its code takes fractions

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.outcome import SampleOutcome
 from loadprofiles.engine.delta import Delta
 from loadprofiles.engine.histogram import Histogram
@@ -59,7 +61,7 @@ class View:
 
     def recent(self, now: int, seconds: float, key: tuple[str, ...] | None = None) -> Recent:
         """The last `seconds`, of one series or of all."""
-        response, counts = Histogram(), Counter[int]()
+        response, counts = Histogram(), np.zeros(len(SampleOutcome), np.int64)
         since = now - int(seconds * 1e9)
         for at, deltas in reversed(self._window):
             if at <= since:
@@ -67,9 +69,9 @@ class View:
             for delta in deltas:
                 if key is None or delta.key == key:
                     response.merge(delta.histograms["live"])
-                    counts.update(dict(enumerate(delta.counts.sum(axis=0).tolist())))
-        failed = counts[SampleOutcome.WRONG] + counts[SampleOutcome.ERROR]
-        return Recent(seconds, counts.total(), failed, counts[SampleOutcome.REFUSED], response)
+                    counts += delta.counts.sum(axis=0)
+        failed = int(counts[SampleOutcome.WRONG] + counts[SampleOutcome.ERROR])
+        return Recent(seconds, int(counts.sum()), failed, int(counts[SampleOutcome.REFUSED]), response)
 
     def causes(self, most: int = 5) -> list[tuple[str, int]]:
         """The most frequent causes of failure so far."""
