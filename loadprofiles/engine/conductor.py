@@ -6,7 +6,7 @@ Writes `load.started`, `load.progress` each second, and `load.finished`; decides
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -128,8 +128,8 @@ class Conductor:
 
     # -- the beat ------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Stops the load if it must; tells the journal each second and the terminal each few."""
+    def check(self) -> Iterator[None]:
+        """Stops the load if it must; tells the journal each second and the terminal each few. In pieces."""
         if not self._running:
             return
         now = _now()
@@ -138,11 +138,13 @@ class Conductor:
         if reason and not self.stopped:
             self.stopped = reason
             gevent.spawn(self._stop)
+        yield
         if now - self._told >= 1e9:
             self._told = now
             self._process.event(
                 "load.progress", profile=self._process.settings.profile, **self._progress(now)
             )
+            yield
         if self._process.settings.progress and now - self._printed >= _PRINT_EVERY * 1e9:
             if self._printed and _headless(self._environment):
                 print(

@@ -10,6 +10,7 @@ import gc
 import os
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,20 +51,20 @@ class Health:
         self.bad_seconds = self.seconds = self._dropped = 0
         self._since, self._cpu = _now(), time.process_time()
 
-    def check(self) -> None:
-        """Judges the time since the last verdict, once it is a second."""
+    def check(self) -> Iterator[None]:
+        """Judges the time since the last verdict, once it is a second; in pieces, between which the load goes on."""
         engine = self._engine
-        now = _now()
+        now, cpu = _now(), time.process_time()
         if now - self._since < EVERY:
             return
+        share = (cpu - self._cpu) / ((now - self._since) / 1e9)
         blocks, engine.recorder.recent[:] = list(engine.recorder.recent), []
         samples = np.concatenate(blocks) if blocks else np.zeros(0, SAMPLE)
         behind = (samples["sent"] - samples["intended"])[samples["outcome"] != SampleOutcome.CANCELLED]
         late = int((behind > engine.settings.lag_limit_ms * 1e6).sum())
         lag = Histogram()
         lag.record(behind)
-        cpu = time.process_time()
-        share = (cpu - self._cpu) / ((now - self._since) / 1e9)
+        yield
         dropped = engine.dispatcher.dropped
         sockets = open_files()
         measured = {
@@ -78,6 +79,7 @@ class Health:
             "gc_pause_ms": round(self._pause / 1e6, 2),
             "samples": len(samples),
         }
+        yield
         reasons = self._reasons(measured)
         self.latest = {
             "ok": not reasons,
