@@ -3,10 +3,12 @@
     python bench/load_sockets.py [--connections 64,1000] [--rounds 8] [--held 10000] [--seconds 30]
 
 Round trips are counted by the echo server, CPU is that of the tool's whole process tree; all tools are started
-and connected, then run in turn for half a second at a time (`load_turns.py`). `picows` and `websockets` are the
-engines that we might have used instead, on uvloop in a native thread of the same Locust. The holding run sends a message
-each 10 s on every socket and prints what the generator itself reports: the lag of its sends, its CPU and its
-memory.
+and connected, then run in turn for half a second at a time (`load_turns.py`). All record the time of every round trip
+and check that what came is what was sent, but those with `-bare`, which only send the next message; `k6` does so by its
+`check`, as in the HTTP bench, and `k6-lean` by a bare comparison. `picows` and
+`websockets` are the engines that we might have used instead, on uvloop in a native thread of the same Locust; `floor` is
+epoll, read and write alone (`load_sockets_floor.py`): no tool can be cheaper than the kernel. The holding run sends a
+message each 10 s on every socket and prints what the generator itself reports: the lag of its sends, its CPU and its memory.
 """
 
 from __future__ import annotations
@@ -28,26 +30,46 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.load_peers import HERE, ROOT, NotInstalled, k6, locust
 from bench.load_turns import Contestant, compare, favoured, pin, table
 
-TOOLS = ("assay", "k6", "websocket-client", "picows", "websockets")
+TOOLS = (
+    "assay",
+    "assay-bare",
+    "k6",
+    "k6-lean",
+    "k6-bare",
+    "websocket-client",
+    "picows",
+    "websockets",
+    "floor",
+)
+_K6 = """
+import ws from 'k6/ws'; import {Trend, Counter} from 'k6/metrics'; import {check} from 'k6';
+export const options={vus:SOCKETS,duration:'900s'};
+const m='x'.repeat(128), rtt=new Trend('rtt',true), wrong=new Counter('wrong');
+export default function(){ws.connect('ADDRESS',null,function(s){let t=Date.now();
+ s.on('open',()=>s.send(m)); s.on('message',(d)=>{WORK s.send(m);});});}
+"""
+_K6_WORK = {
+    "k6": "const n=Date.now();rtt.add(n-t);check(d,{right:(d)=>d===m});t=n;",
+    "k6-lean": "const n=Date.now();rtt.add(n-t);if(d!==m)wrong.add(1);t=n;",
+    "k6-bare": "",
+}
 
 
 def command_of(tool: str, port: int, connections: int, folder: Path) -> tuple[list[str], dict[str, str]]:
     """How a tool is started, saturating `connections` sockets with round trips."""
-    environment = {"BENCH_WS": f"ws://127.0.0.1:{port}/", "PYTHONPATH": str(ROOT)}
-    if tool == "assay":
+    address = f"ws://127.0.0.1:{port}/"
+    environment = {"BENCH_WS": address, "BENCH_KIND": tool, "PYTHONPATH": str(ROOT)}
+    if tool in ("assay", "assay-bare"):
         return locust("load_sockets_user.py", connections, 900), environment
     if tool == "websocket-client":
         return locust("load_sockets_stock.py", connections, 900), environment
     if tool in ("picows", "websockets"):
-        return locust("load_sockets_thread.py", connections, 900), environment | {"BENCH_KIND": tool}
-    script = folder / "ws.js"
-    script.write_text(
-        "import ws from 'k6/ws';\n"
-        f"export const options={{vus:{connections},duration:'900s'}};\n"
-        "const m='x'.repeat(128);\n"
-        f"export default function(){{ws.connect('ws://127.0.0.1:{port}/',null,function(s){{"
-        "s.on('open',()=>s.send(m));s.on('message',()=>s.send(m));});}\n"
-    )
+        return locust("load_sockets_thread.py", connections, 900), environment
+    if tool == "floor":
+        return [sys.executable, str(HERE / "load_sockets_floor.py"), address, str(connections)], environment
+    script = folder / f"{tool}.js"
+    text = _K6.replace("SOCKETS", str(connections)).replace("ADDRESS", address)
+    script.write_text(text.replace("WORK", _K6_WORK[tool]))
     return ["env", "GOMAXPROCS=1", k6(), "run", "--quiet", "--no-usage-report", str(script)], environment
 
 
@@ -130,7 +152,9 @@ def race(options: argparse.Namespace, connections: int, port: int) -> None:
             for one in ready:
                 one.end()
     print(f"\n{connections} sockets, {options.rounds} turns each: round trips per CPU-second")
-    print("\n".join(table(ready, "assay", {})), flush=True)
+    checks = {tool: tool != "floor" and not tool.endswith("-bare") for tool in TOOLS}
+    for reference in [one.name for one in ready if one.name.startswith("assay")]:
+        print("\n".join(table(ready, reference, checks)), flush=True)
 
 
 def main() -> None:

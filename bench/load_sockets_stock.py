@@ -30,6 +30,6 @@ class Stock(User):
             name="echo",
             response_time=(time.perf_counter() - before) * 1000,
             response_length=len(answer),
-            exception=None,
+            exception=None if answer == MESSAGE else ValueError("another message"),
             context={},
         )

@@ -22,6 +22,7 @@ from locust import task
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from loadprofiles.engine import Measure
+from loadprofiles.engine.recorder import CLOSED, OK, WRONG
 from loadprofiles.engine.user import LeanUser
 
 URL = os.environ.get("BENCH_WS", "ws://127.0.0.1:8090/")
@@ -44,9 +45,9 @@ class Threaded(LeanUser):
         record = self.engine.recorder.record
         series = self.engine.recorder.new_series(ECHO.metric, **ECHO.labels).number
 
-        def done(sent: int) -> int:
+        def done(sent: int, right: bool) -> int:
             now = time.monotonic_ns()
-            record(series, 0, 1, sent, sent, now)
+            record(series, OK if right else WRONG, CLOSED, sent, sent, now)
             return now
 
         work: Coroutine[Any, Any, Any] = by_picows(done) if KIND == "picows" else by_websockets(done)
@@ -73,8 +74,7 @@ async def by_picows(done: Any) -> None:
             transport.send(WSMsgType.TEXT, MESSAGE)
 
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            frame.get_payload_as_bytes()
-            self.sent = done(self.sent)
+            self.sent = done(self.sent, frame.get_payload_as_bytes() == MESSAGE)
             transport.send(WSMsgType.TEXT, MESSAGE)
 
     transport, _ = await ws_connect(Listener, URL, enable_auto_ping=False)
@@ -88,5 +88,4 @@ async def by_websockets(done: Any) -> None:
         sent = time.monotonic_ns()
         while True:
             await socket.send(text)
-            await socket.recv()
-            sent = done(sent)
+            sent = done(sent, await socket.recv() == text)

@@ -1,4 +1,7 @@
-"""Locust file of the socket benches. BENCH_PERIOD=0: round trips as fast as they go; else one message each."""
+"""Locust file of the socket benches. BENCH_PERIOD=0: round trips as fast as they go; else one message each.
+
+Every round trip is recorded and its echo checked, but with BENCH_KIND=assay-bare.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from gevent.event import Event
 from locust import task
 
 from loadprofiles.engine import Measure, OpenUser, WebSocket
+from loadprofiles.engine.recorder import CLOSED, OK, WRONG
 from loadprofiles.engine.user import LeanUser
 
 URL = os.environ.get("BENCH_WS", "ws://127.0.0.1:8090/")
 PERIOD = float(os.environ.get("BENCH_PERIOD", "0"))
+BARE = os.environ.get("BENCH_KIND") == "assay-bare"
 MESSAGE = b"x" * 128
 ECHO = Measure("perf.rooms", kind="echo")
 
@@ -43,18 +48,26 @@ class PingPong(LeanUser):
 
     def on_start(self) -> None:
         """Opens the socket."""
-        recorder = self.engine.recorder
+        self.recorder = recorder = self.engine.recorder
         self.record = recorder.record
         self.series = recorder.new_series(ECHO.metric, **ECHO.labels).number
         self.sent = 0
         self.ws = WebSocket(self.engine, URL)
-        self.ws.on_message = self.echoed
+        self.ws.on_message = self.came if BARE else self.echoed
 
     def echoed(self, payload: bytes) -> None:
         """One round trip is over, the next begins."""
-        now = time.monotonic_ns()
-        self.record(self.series, 0, 1, self.sent, self.sent, now)
+        now, sent = time.monotonic_ns(), self.sent
+        if payload == MESSAGE:
+            self.record(self.series, OK, CLOSED, sent, sent, now)
+        else:
+            self.recorder.failed(self.series, WRONG, CLOSED, sent, sent, now, "another message")
         self.sent = now
+        if not self.engine.closing:
+            self.ws.say_text(MESSAGE)
+
+    def came(self, payload: bytes) -> None:
+        """The next message, and nothing else."""
         if not self.engine.closing:
             self.ws.say_text(MESSAGE)
 
