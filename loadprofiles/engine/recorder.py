@@ -57,7 +57,7 @@ class Series:
         self.name = self.labels.get("name") or " ".join([metric, *self.labels.values()])
         self.method = self.labels.get("method", "")
         self.size = 0
-        self.booking = Booking(self.name, self.method)
+        self.booking = Booking()
         self.clear()
 
     def clear(self) -> None:
@@ -88,6 +88,7 @@ class Recorder:
         """Takes one measurement: series, outcome, flags, and when it was intended, sent, done (monotonic ns)."""
         self.record, self._taken = self._writer()
         self._turn = 0
+        self._total = Booking()
         self._blocks: list[np.ndarray[Any, Any]] = []
         """Written and not digested …"""
         self._parts: deque[tuple[Series, np.ndarray[Any, Any]]] = deque()
@@ -164,6 +165,8 @@ class Recorder:
         for series in list(dict.fromkeys(self.series))[self._turn :: _TURNS]:
             self._tell(series)
             yield
+        if not self._turn:
+            self._total.tell(self._stats.total)
 
     def flush(self, whole: bool = False) -> None:
         """Writes and digests everything at once; `whole` tells Locust's table, too."""
@@ -174,6 +177,7 @@ class Recorder:
         if whole:
             for series in dict.fromkeys(self.series):
                 self._tell(series)
+            self._total.tell(self._stats.total)
         self._book_failures()
 
     def _split(self) -> None:
@@ -188,8 +192,9 @@ class Recorder:
             self._parts.append((self.series[number], block if len(used) == 1 else block[numbers == number]))
 
     def _tell(self, series: Series) -> None:
-        if series.booking.tell(self._stats, series.size):
+        if series.booking.pass_on(self._total, series.size):
             series.size = 0
+            series.booking.tell(self._stats.entries[series.name, series.method])
 
     def _book_failures(self) -> None:
         for number, causes in self._failures.items():
@@ -205,6 +210,7 @@ class Recorder:
         self._failures.clear()
         self._blocks.clear()
         self._parts.clear()
+        self._total.clear()
         self.recent.clear()
         self.steady_from = self.steady_to = _FAR
         for series in self.series:

@@ -28,16 +28,15 @@ class Clock:
 
 
 class Booking:
-    """What one series owes to Locust's statistics; paid once a second, since their dictionaries are slow."""
+    """What one series, or all together, owe to Locust's statistics; paid once a second, their dictionaries are slow."""
 
-    def __init__(self, name: str, method: str) -> None:
-        self._name, self._method = name, method
+    def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Owes nothing."""
         self._times = Histogram()
-        self._count = 0
+        self._count = self._size = 0
         self._sum, self._low, self._high = 0, 1 << 62, 0
         self._seconds: Counter[int] = Counter()
         self._last = 0
@@ -57,33 +56,44 @@ class Booking:
             if count:
                 self._seconds[int(second + Clock.offset)] += count
 
-    def tell(self, stats: RequestStats, size: int) -> bool:
-        """Adds all of it to Locust's entry and total; `size` is the bytes of bodies. False if nothing was owed."""
+    def pass_on(self, total: Booking, size: int) -> bool:
+        """Adds the bytes of bodies, and makes `total` owe all of it, too; False if nothing is owed."""
         if not self._count:
             return False
-        used, counts = self._times.nonzero()
-        times = {_KEYS[i]: n for i, n in zip(used.tolist(), counts.tolist(), strict=True)}
+        self._size += size
+        total._times.merge(self._times)
+        total._count += self._count
+        total._size += self._size
+        total._sum += self._sum
+        total._low, total._high = min(total._low, self._low), max(total._high, self._high)
+        total._seconds.update(self._seconds)
+        total._last = max(total._last, self._last)
+        return True
+
+    def tell(self, entry: Any) -> None:
+        """Pays all of it to an entry of Locust's, whose annotations say int where its code takes fractions."""
+        if not self._count:
+            return
         last = self._last / 1e9 + Clock.offset
         low, high = self._low / 1e6, self._high / 1e6
-        entry: Any  # Locust's annotations say int where its code takes fractions
-        for entry in (stats.entries[(self._name, self._method)], stats.total):
-            previous = entry.last_request_timestamp
-            entry.num_requests += self._count
-            entry.total_response_time += self._sum / 1e6
-            entry.total_content_length += size
-            entry.min_response_time = (
-                low if entry.min_response_time is None else min(entry.min_response_time, low)
-            )
-            entry.max_response_time = max(entry.max_response_time, high)
-            entry.last_request_timestamp = max(previous or 0.0, last)
-            for second, count in self._seconds.items():
-                entry.num_reqs_per_sec[second] += count
-            for key, count in times.items():
-                entry.response_times[key] += count
-            if entry.use_response_times_cache and int(last) > int(previous or 0):
-                entry._cache_response_times(int(last) - 1)
+        previous = entry.last_request_timestamp
+        entry.num_requests += self._count
+        entry.total_response_time += self._sum / 1e6
+        entry.total_content_length += self._size
+        entry.min_response_time = (
+            low if entry.min_response_time is None else min(entry.min_response_time, low)
+        )
+        entry.max_response_time = max(entry.max_response_time, high)
+        entry.last_request_timestamp = max(previous or 0.0, last)
+        for second, count in self._seconds.items():
+            entry.num_reqs_per_sec[second] += count
+        used, counts = self._times.nonzero()
+        times, keys = entry.response_times, _KEYS
+        for index, count in zip(used.tolist(), counts.tolist(), strict=True):
+            times[keys[index]] += count
+        if entry.use_response_times_cache and int(last) > int(previous or 0):
+            entry._cache_response_times(int(last) - 1)
         self.clear()
-        return True
 
 
 def book_failures(stats: RequestStats, name: str, method: str, causes: Counter[str]) -> None:

@@ -52,3 +52,23 @@ def test_a_new_test_owes_nothing(engine):
     engine.recorder.restart()
     engine.recorder.flush(whole=True)
     assert engine.environment.stats.total.num_requests == 0
+
+
+def test_pieces_between_which_the_load_goes_on_tell_everything_once(engine):
+    engine.recorder.flush(whole=True)
+    names = [f"/{number}" for number in range(6)]
+    for round_ in range(8):  # a series is told in every fourth
+        for name in names:
+            measured(engine, 10, 1.0 + round_, name=name)
+        for piece, _ in enumerate(engine.recorder.settle()):
+            if piece == 2:
+                measured(engine, 5, 2.0, name="/0")  # while the others are still being digested
+                engine.recorder.write()
+    stats = engine.environment.stats
+    assert stats.get("/3", "GET").num_requests >= 40
+    engine.recorder.flush(whole=True)
+    assert stats.get("/0", "GET").num_requests == 8 * 15
+    assert [stats.get(name, "GET").num_requests for name in names[1:]] == [80] * 5
+    assert stats.total.num_requests == 8 * (60 + 5)
+    assert stats.total.total_content_length == stats.total.num_requests * 10
+    assert sum(stats.total.response_times.values()) == stats.total.num_requests
