@@ -59,14 +59,18 @@ def same_bytes(services: Services, file_id: str, file: MadeFile, witness: Callab
     )
 
 
-def requested(person: Pages, wanted: Callable[[str], bool], *, within: float = 20) -> bool:
-    """Whether a request to a wanted address left this person's browser and was accepted, waiting for it."""
+def requested(person: Pages, wanted: Callable[[str], bool], *, within: float = 20, after: int = 0) -> bool:
+    """Whether a request to a wanted address left this person's browser and was accepted, waiting for it.
+
+    `after` is how many requests came before those that count.
+    """
     seen, page = person.person.seen, person.person.page
 
     def accepted() -> bool:
         page.evaluate("() => 1")  # Playwright hands events over only while it is spoken to
         return any(
-            wanted(r["url"]) and isinstance(r["status"], int) and r["status"] < 400 for r in seen.requests
+            wanted(r["url"]) and isinstance(r["status"], int) and r["status"] < 400
+            for r in seen.requests[after:]
         )
 
     try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from core.expect import expect_equal
+import re
+
+from playwright.sync_api import WebSocketRoute
+
+from core.expect import expect, expect_equal
 from core.passport import check
 from fixtures.run import Run
 from fixtures.toolbox import Services
@@ -31,6 +35,8 @@ def test_collaboration(run: Run, services: Services, member: NewMember, witness:
         person.room.join(room)
     ada.room.sees_member(b.username)
     ada.room.sees_member(c.username)
+    ben.room.is_now("busy")
+    ada.room.sees_status(b.username, "busy")
     ben.room.types("first")
     ada.room.sees_typing(b.username)
     ben.room.say("first from ben")
@@ -61,3 +67,40 @@ def test_collaboration(run: Run, services: Services, member: NewMember, witness:
         )
     ben.account.open("/")
     ada.room.sees_member_leave(b.username)
+
+
+@check(
+    "browser.room_recovers",
+    "A page whose connection to a room is ended comes back by itself, and shows what was said meanwhile",
+    requirement=("P6.1", "P5.1", "P5.2"),
+    service="rooms",
+    capability="rooms.websocket",
+    timeout=60,
+    why_slow="two real browsers and a connection made anew",
+)
+def test_room_recovers(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+    """Ended as the service ends it at a restart (close code 1012); nobody reloads, and the network is never away."""
+    room = f"back-{run.tag()}"
+    (ada, _), (ben, b) = member("ada"), member("ben")
+    lines: list[tuple[WebSocketRoute, WebSocketRoute]] = []
+    ada.person.context.route_web_socket(
+        re.compile("/api/rooms/"), lambda line: lines.append((line, line.connect_to_server()))
+    )
+    for person in (ada, ben):
+        person.room.join(room)
+    ada.room.say("before")
+    heard("before", ada, (ben,))
+    expect(lines, "the room is spoken to over a WebSocket (positive control)", service="rooms")
+    ada.person.does("lost the connection to the room")
+    for end in lines[-1]:
+        end.close(code=1012, reason="restart")
+    ben.room.say("meanwhile")
+    heard("meanwhile", ben, (ada,))
+    ada.room.say("back")
+    heard("back", ada, (ben,))
+    kept = room_words(services, room, b.access_token)
+    witness("room history", "three messages, each once")
+    expect_equal(
+        kept, ["before", "meanwhile", "back"], "each message is kept once, in order", service="rooms"
+    )
+    expect_equal(ada.room.words(), kept, "the page that came back shows the room's order", service="rooms")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
 from core.clock import eventually
-from core.errors import ConfigError
+from core.errors import ConfigError, Missed
 from core.expect import expect, expect_one
 from core.ledger import Ledger
 from core.passport import check
@@ -88,7 +90,15 @@ def test_visual_editor(
     shown = page.frame_locator("#preview").get_by_test_id("content")
     editor.content.reads_in(shown, f"published words {tag}", "the published page in the editor's frame")
     for component in editor.content.components:
-        page.wait_for_function(f"() => window.editor.components[{component!r}]")
+        try:
+            page.wait_for_function(f"() => window.editor.components[{component!r}]")
+        except PlaywrightTimeout:
+            raise Missed(
+                f"the visual editor offers the platform's component {component}",
+                expected=", ".join(editor.content.components),
+                saw=", ".join(page.evaluate("() => Object.keys(window.editor.components)")) or "none",
+                service="builder",
+            ) from None
     editor.content.step("the editor knows every component")
     blocks = page_entry(path, f"Page {tag}", f"edited words {tag}")["data"]["blocks"]
     editor.person.does("changed the page in the editor")

@@ -16,6 +16,8 @@ from scenarios.browser.facts import payload, requested, room_words
 from scenarios.browser.pages import Pages
 
 WEB = ("http", "https", "ws", "wss")
+MARKS = ("_dd_s", "_ga", "_gid", "mp_")
+"""How the names begin under which DataDog, GA4 and Mixpanel keep an identity in browsers."""
 VISITED = ("/", "/posts", "/login")
 OWNED = (
     ("profiles", "id"),
@@ -40,6 +42,14 @@ def strangers(person: Pages, run: Run) -> list[str]:
     friends = {urlsplit(url).netloc for url in known if url} | set(person.privacy.friends)
     asked = {urlsplit(r["url"]) for r in person.person.seen.requests}
     return sorted({url.netloc for url in asked if url.scheme in WEB and url.netloc not in friends})
+
+
+def recognised(person: Pages) -> list[str]:
+    """What vendors keep in this person's browser, by which they would know it again: cookies and storage."""
+    state = person.person.context.storage_state()
+    names = [cookie["name"] for cookie in state["cookies"]]
+    names += [item["name"] for origin in state["origins"] for item in origin["localStorage"]]
+    return sorted(name for name in names if name.startswith(MARKS))
 
 
 def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
@@ -95,6 +105,19 @@ def test_consent(
             service="platform",
         )
         expect_equal(strangers(person, run), [], f"no request goes to a stranger {when}", service="platform")
+    expect(
+        recognised(agreeing),
+        "a person who agreed is known again (positive control)",
+        expected=f"something kept whose name begins with {' or '.join(MARKS)}",
+        saw="nothing",
+        service="platform",
+    )
+    expect_equal(
+        recognised(undecided),
+        [],
+        "before consent nothing is kept in the browser by which a vendor would know it again",
+        service="platform",
+    )
     seen = eventually(
         lambda: services.mixpanel.export("page_view", distinct_id=actor.id),
         within=90,

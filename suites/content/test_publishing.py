@@ -26,6 +26,8 @@ SLOW = "Builder.io's webhook and edge cache may take half a minute on a live tar
     requirement="P3.1",
     service=BUILDER,
     capability="content.api",
+    timeout=60,
+    why_slow=SLOW,
 )
 def test_keys(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
     """The public key and a made-up one write nothing; the private one does (positive control)."""
@@ -116,36 +118,40 @@ def test_drafts(run: Run, services: Services, ledger: Ledger, place: Place, witn
     why_slow=SLOW,
 )
 def test_targeting(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
-    """Two entries of one path, the mobile one first; asked twice each, so that the cache is asked too."""
+    """Three entries of one path, by device, by audience, and for all; asked twice, so that the cache is asked too."""
     page = new_page(run, services, ledger, place)
     page.publish(f"general {page.tag}")
-    planned = ledger.plan("builder.entry", path=page.path)
-    mobile = page_entry(page.path, "Mobile", f"mobile {page.tag}", priority=0)
-    mobile["query"].append(
-        {"@type": "@builder.io/core:Query", "property": "device", "operator": "is", "value": "mobile"}
-    )
-    planned.confirm(id=services.builder.create(mobile, webhooks=False)["id"])
-    asked = eventually(
-        lambda: services.builder.content(page.path, device="mobile"),
-        until=lambda found: bool(found) and "mobile" in str(found[0]["data"]),
-        within=30,
-        claim="Builder.io itself serves the mobile page to mobile",
-        service=BUILDER,
-    )
-    witness("Builder.io's content API", "both variants by device")
-    expect(asked, "Builder.io tells the variants apart", service=BUILDER)
-    for device, due, other in (
-        ("mobile", "mobile", "general"),
-        ("desktop", "general", "mobile"),
-        ("mobile", "mobile", "general"),
-    ):
-        text = page.served(f"{due} {page.tag}", device=device).text
-        expect(
-            f"{other} {page.tag}" not in text,
-            f"{device} is not served the {other} page",
-            saw=text[:200],
-            service=PLATFORM,
+    for kind, value in (("device", "mobile"), ("audience", "members")):
+        planned = ledger.plan("builder.entry", path=page.path)
+        own = page_entry(page.path, value.title(), f"{value} {page.tag}", priority=0)
+        own["query"].append(
+            {"@type": "@builder.io/core:Query", "property": kind, "operator": "is", "value": value}
         )
+        planned.confirm(id=services.builder.create(own, webhooks=False)["id"])
+        asked = eventually(
+            lambda kind=kind, value=value: services.builder.content(page.path, **{kind: value}),  # type: ignore[misc]
+            until=lambda found, value=value: bool(found) and value in str(found[0]["data"]),  # type: ignore[misc]
+            within=30,
+            claim=f"Builder.io itself serves the page for {value} to {value}",
+            service=BUILDER,
+        )
+        expect(asked, "Builder.io tells the variants apart", service=BUILDER)
+    witness("Builder.io's content API", "the variants by device and audience")
+    visits = (
+        ("mobile", {"device": "mobile"}),
+        ("general", {"device": "desktop"}),
+        ("members", {"audience": "members"}),
+        ("general", {"audience": "others"}),
+    )
+    for due, visitor in (*visits, *visits):
+        text = page.served(f"{due} {page.tag}", **visitor).text  # type: ignore[arg-type]
+        for other in {"general", "mobile", "members"} - {due}:
+            expect(
+                f"{other} {page.tag}" not in text,
+                f"a visitor with {visitor} is not served the page for {other}",
+                saw=text[:200],
+                service=PLATFORM,
+            )
 
 
 @check(
@@ -154,6 +160,8 @@ def test_targeting(run: Run, services: Services, ledger: Ledger, place: Place, w
     requirement=("P3.2", "P6.3"),
     service=PLATFORM,
     capability="content.api",
+    timeout=60,
+    why_slow=SLOW,
 )
 def test_rendering(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
     """Text, the platform's own component, one that it does not know, and scripts in each place that takes text."""

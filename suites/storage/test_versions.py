@@ -24,6 +24,8 @@ PLATFORM = "platform"
     requirement="P2.3",
     service=PLATFORM,
     capability="platform.api",
+    timeout=60,
+    why_slow="objects of what was removed are waited for until they are swept away",
 )
 def test_versions(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
     """Three versions across both stores; the first restored as the fourth; removal takes all their objects."""
@@ -77,6 +79,13 @@ def test_versions(services: Services, place: Place, actor: NewActor, made: NewFi
         sha256(read(services, token, stored["id"]).content),
         contents[0].sha256,
         "and that is what is read",
+        service=PLATFORM,
+    )
+    about = services.platform.call("GET", f"/api/files/{stored['id']}", token=token).demand(200).json(dict)
+    expect_equal(
+        [(v["version"], v["sha256"]) for v in about["versions"]],
+        [(4, contents[0].sha256), *((n, c.sha256) for n, c in [*enumerate(contents, 1)][::-1])],
+        "the restored version is listed as the newest, before those that were there",
         service=PLATFORM,
     )
     missing = services.platform.call(

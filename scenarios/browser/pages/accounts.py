@@ -9,6 +9,9 @@ from playwright.sync_api import FilePayload, expect
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 
 ANALYTICS = ("/api/track", "/api/telemetry/mixpanel", "/api/telemetry/datadog")
+RUM = ("/api/telemetry/datadog", "datadoghq.", "browser-intake")
+MIXPANEL = ("/api/telemetry/mixpanel", "mixpanel.com")
+"""Parts of the addresses that these two vendors' SDKs send to: the platform's relays, or the vendors' hosts."""
 VENDORS = (
     "google-analytics.com",
     "googletagmanager.com",
@@ -144,6 +147,14 @@ class Privacy(AnyPage):
         """Whether a request to this address carries analytics, by the platform's relays or straight to a vendor."""
         parts = urlsplit(url)
         return parts.path.startswith(ANALYTICS) or any(v in (parts.hostname or "") for v in VENDORS)
+
+    def is_rum(self, url: str) -> bool:
+        """Whether a request to this address carries what DataDog's RUM saw."""
+        return any(part in url.partition("?")[0] for part in RUM)
+
+    def is_mixpanel(self, url: str) -> bool:
+        """Whether a request to this address carries visits to Mixpanel."""
+        return any(part in url.partition("?")[0] for part in MIXPANEL)
 
     def export(self) -> bytes:
         """Downloads everything that the platform holds about the person."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, expect
 
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
@@ -49,6 +51,18 @@ class Rooms(AnyPage):
     def sees_member_leave(self, username: str) -> None:
         """Waits until somebody is no longer shown as present."""
         self.gone(self.test_id("member").filter(has_text=username), f"{username} among those present")
+
+    def is_now(self, status: str) -> None:
+        """Tells the others how one is: online, away, busy."""
+        self.person.does(f"chose the status '{status}'")
+        self.page.get_by_label(re.compile("^Status")).select_option(status)
+
+    def sees_status(self, username: str, status: str) -> None:
+        """Waits until somebody is shown with this status."""
+        words = f"{self.person.name} should see {username} as {status}"
+        expect(self.test_id("member").filter(has_text=username), words).to_have_attribute(
+            "data-status", status, timeout=ARRIVES
+        )
 
     def sees_typing(self, username: str) -> None:
         """Waits until the page says that somebody is typing."""
