@@ -18,6 +18,9 @@ interface Upload {
   multipart_id: string | null; part_size: number | null; parts: Record<string, { etag: string; size: number }>; expires_at: string;
 }
 
+/** How often an upload whose bytes are being hashed says that it lives. */
+const ALIVE_MS = 10_000;
+
 const ttl = (env: Env): number => Number(env.UPLOAD_TTL_SECONDS ?? 3600);
 
 async function begin(call: Call, user: User, wanted: { name: unknown; folder: unknown; size: number; mime: string }, partSize?: number): Promise<Upload> {
@@ -237,7 +240,13 @@ async function join(env: Env, upload: Upload, count: number, sum?: string): Prom
   if (!object) throw new UpstreamError("r2", "R2 lost the object it had just joined.");
   const digest = new crypto.DigestStream("SHA-256");
   const sums = digest.getWriter();
-  for await (const block of blocks(object.body, object.size)) await sums.write(block);
+  let alive = Date.now();
+  for await (const block of blocks(object.body, object.size)) {
+    await sums.write(block);
+    if (Date.now() - alive < ALIVE_MS) continue;
+    alive = Date.now();
+    await touch(env, upload); // else the sweeper would take a file whose hashing lasts longer than its time
+  }
   await sums.close();
   const sha = hex(await digest.digest);
   if (object.size !== upload.size || (sum && sum !== sha))
