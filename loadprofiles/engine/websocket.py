@@ -2,7 +2,7 @@
 
 A socket is a `Wire` whose handler cuts frames and calls `on_message` straight from the reactor, in the hub;
 sending is one system call. Measured against the alternatives inside Locust (`bench/load_sockets.py`, round trips
-per CPU-second): picows on uvloop in a native thread is as fast (most of our own time is the kernel's), but needs
+per CPU-second): picows on uvloop in a native thread is as fast (most of a round trip is the kernel's), but needs
 29 kB a connection where this needs 4, and its thread takes turns with Locust's for the interpreter lock;
 asyncio's `websockets` there and `websocket-client` with a greenlet each are a third to a quarter as fast. This
 one also keeps callbacks in the hub, where profiles may use everything of Locust and gevent without locks.
