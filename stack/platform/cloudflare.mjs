@@ -87,5 +87,6 @@ export function startFront({ port, upstream, variables, origins }) {
     if (rest.startsWith("/storage/kv/") || rest.startsWith("/r2/")) return pass(req, res, `/cdn-cgi/explorer/api${req.url.slice(account.length)}`);
     return send(res, 404, failure(7003, "No route for that URI"));
   });
+  server.keepAliveTimeout = 75_000; // node's 5 s would end connections that an S3 client is just about to use again
   return new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve(server)));
 }

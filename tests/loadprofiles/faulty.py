@@ -124,7 +124,7 @@ class Faulty:
                 break
             writer.write(raw)
         body = b"" if method == b"HEAD" or status in _BODILESS else await _body(server, back)
-        if self.where == "http" and status in (200, 201) and body and self._paths.search(path):
+        if self.where == "http" and status in (200, 201, 206) and body and self._paths.search(path):
             line, body = self._spoil(line, path, headers.get(b"authorization", b""), body)
         if method != b"HEAD" and status not in _BODILESS:
             back.pop(b"transfer-encoding", None)
