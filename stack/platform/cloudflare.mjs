@@ -13,6 +13,10 @@ export const corsOf = (origins) => [{
   id: "web-app", allowed: { origins, methods: ["GET", "HEAD", "PUT"], headers: ["content-type", "range", "x-amz-content-sha256", "x-amz-date", "authorization"] },
   exposeHeaders: ["ETag", "Content-Range", "Content-Length", "Accept-Ranges"], maxAgeSeconds: 3600 }];
 
+/** Large bodies on their way into workerd at once, and from how many bytes on: its one thread reads no other socket while
+ *  bodies pour in faster than it stores them. More than these wait here, unread. */
+const AT_ONCE = 6, LARGE = 1024 * 1024;
+
 /** No connection is kept: workerd ends an idle one after 5 s, and a request that meets that end would answer 502. */
 const once = new Agent({ keepAlive: false });
 
@@ -28,13 +32,29 @@ export function startFront({ port, upstream, variables, origins }) {
     res.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), ...headers }).end(text);
   };
 
-  const pass = (req, res, path, extra = {}) => {
+  let pouring = 0;
+  const waiting = [];
+  const turn = () => (pouring < AT_ONCE ? void pouring++ : new Promise((go) => waiting.push(go)));
+  const over = () => (waiting.length ? waiting.shift()() : void pouring--);
+
+  const pass = async (req, res, path, extra = {}) => {
+    const large = Number(req.headers["content-length"] ?? 0) >= LARGE;
+    if (large) {
+      await turn();
+      if (res.destroyed) return over(); // the client went away while it waited
+    }
     const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers, agent: once }, (answer) => {
       res.writeHead(answer.statusCode, { ...answer.headers, ...extra });
       answer.pipe(res);
     });
-    out.on("error", (error) => (res.headersSent ? res.destroy(error) : send(res, 502, failure(10000, String(error)))));
-    req.on("aborted", () => out.destroy());
+    out.on("error", (error) => {
+      if (res.destroyed) return;
+      console.error("workerd did not answer", req.method, path.split("?")[0], String(error));
+      if (res.headersSent) res.destroy(error);
+      else send(res, 502, failure(10000, String(error)));
+    });
+    if (large) out.once("close", over);
+    res.once("close", () => out.destroy()); // answered, or the client went away
     req.pipe(out);
   };
 
