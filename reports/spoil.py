@@ -77,10 +77,15 @@ def _unhealthy(run: RunRecord, load: LoadRecord, objective: Objective, measured:
 
 
 def _window(load: LoadRecord, objective: Objective, measured: Measurements) -> tuple[int, int]:
-    """From the objective's first steady sample to its last, or the load's steady window; wall-clock nanoseconds."""
+    """From the objective's first steady sample to its last, within the load's steady window; wall-clock nanoseconds.
+
+    Checks may have measured the same before the load: what the generator did while it warmed up is none of theirs.
+    """
+    start, end = load.steady_from or load.started or 0, load.steady_to or load.finished or 0
     steady = [s for s in measured.of(objective.metric, dict(objective.labels)) if s.at.size]
     if steady:
-        start = min(int(s.at.min()) for s in steady) * TICK_NS + measured.origin_ns
-        end = max(int(s.at.max()) for s in steady) * TICK_NS + measured.origin_ns
-        return start, end
-    return load.steady_from or load.started or 0, load.steady_to or load.finished or 0
+        first = min(int(s.at.min()) for s in steady) * TICK_NS + measured.origin_ns
+        last = max(int(s.at.max()) for s in steady) * TICK_NS + measured.origin_ns
+        within = max(start, first), min(end, last)
+        return within if within[0] < within[1] else (first, last)
+    return start, end
