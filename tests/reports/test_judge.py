@@ -6,15 +6,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import ConfigError
 from reports.gate import gate
 from reports.judge import judge
+from reports.measurements import TICK_NS
 from reports.model import RunVerdict, Waiver
 from reports.overrides import check_overrides, override_of
+from reports.spoil import _window
 from tests.reports.made import CHECKS, Made
 
 Judged = Callable[..., RunVerdict]
@@ -367,3 +371,15 @@ def test_a_target_of_several_outcomes_says_the_gravest(judged: Judged) -> None:
     verdict = judged(outcomes=outcomes)
     assert verdict.exit == 3
     assert [c.state for c in verdict.causes] == ["broken", "missed"]
+
+
+def test_what_checks_measured_before_a_load_does_not_widen_its_window() -> None:
+    """Else the generator's start, in the warm-up, would count as a part of the load that is judged."""
+    second = 1_000_000_000
+    load: Any = SimpleNamespace(
+        steady_from=100 * second, steady_to=130 * second, started=99 * second, finished=131 * second
+    )
+    samples = SimpleNamespace(at=np.array([40 * second // TICK_NS, 129 * second // TICK_NS]))
+    measured: Any = SimpleNamespace(origin_ns=0, of=lambda *_: [samples])
+    wanted: Any = SimpleNamespace(metric="perf.rooms", labels={})
+    assert _window(load, wanted, measured) == (100 * second, 129 * second)
