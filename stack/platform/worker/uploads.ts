@@ -200,24 +200,22 @@ export async function uploadComplete(call: Call, id: string): Promise<Response> 
   const user = await requireUser(call);
   const sum = wantedSum((await readJson(call)).sha256);
   const started = Date.now();
-  const upload = await mine(call, user, id).catch((error: unknown) => error as ApiError);
-  if (upload instanceof Error) return again(call, user, id, upload);
+  let upload: Upload;
+  try {
+    upload = await mine(call, user, id);
+  } catch (error) {
+    return json({ file: fileOf(await became(call.env, user, id, error)) }, 201); // asked again, since the answer was lost
+  }
   const count = Math.ceil(upload.size / upload.part_size!);
   const missing = Array.from({ length: count }, (_, i) => i + 1).filter((n) => !upload.parts[n]);
   if (missing.length) throw new ApiError("conflict", "Parts are missing.", { missing });
-  await touch(call.env, upload);
-  const work = join(call.env, upload, count, sum).catch(async (error) => {
+  const work = touch(call.env, upload).then(() => join(call.env, upload, count, sum)).catch(async (error: unknown) => {
     // A sum that is wrong ends the upload; a service that is away may be asked again with the same parts.
     if (error instanceof ApiError && error.code === "checksum_mismatch") await drop(call.env, upload);
-    throw error;
+    return became(call.env, user, id, error); // somebody who asked at the same time may have been first
   });
   call.ctx.waitUntil(work.catch(() => undefined));
-  return finished(call, upload, started, work.catch((error: unknown) => became(call.env, user, id, error)));
-}
-
-/** Asked to complete what is complete: its answer was lost, so it is given again. */
-async function again(call: Call, user: User, id: string, error: Error): Promise<Response> {
-  return json({ file: fileOf(await became(call.env, user, id, error)) }, 201);
+  return finished(call, upload, started, work);
 }
 
 /** The file that a finished upload became. Throws `error` when there is none. */
