@@ -38,8 +38,7 @@ class Grant:
 
 POST_POLICIES = frozenset(
     {
-        "published posts are read by anyone",
-        "own posts are read",
+        "published posts are read by anyone, own ones too",
         "own posts are written",
         "own posts are changed",
         "own posts are deleted",

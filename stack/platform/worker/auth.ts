@@ -1,6 +1,7 @@
 /** Who is calling: Supabase access tokens verified through JWKS, or by Supabase itself where they are HS256. */
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import type { Call, Env } from "./env";
+import { cut } from "../shared/text";
 import { ApiError } from "./http";
 import { DEADLINE_MS, demand, supabase } from "./supabase";
 
@@ -47,7 +48,7 @@ export async function verify(env: Env, token: string): Promise<User> {
   const name = user_metadata?.username;
   const user: User = {
     id: claims.sub, email: email ?? "", role: claims.role as string, expiresAt: claims.exp, token,
-    name: typeof name === "string" && name ? name.slice(0, 32) : `user_${claims.sub.replaceAll("-", "").slice(0, 12)}`,
+    name: typeof name === "string" && name ? cut(name, 32) : `user_${claims.sub.replaceAll("-", "").slice(0, 12)}`,
   };
   if (verified.size > 5000) verified.clear();
   verified.set(token, { until: Date.now() + BELIEF_MS, user });

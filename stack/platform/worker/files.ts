@@ -1,10 +1,11 @@
 /** File management (P2.3): list and search, versions, rename, move, batch, download, signed links. */
+import { cut, literal } from "../shared/text";
 import { requireUser } from "./auth";
 import { type Call, type Env } from "./env";
 import { ApiError, from, hex, hmac, isUuid, json, readJson, sameSecret, UpstreamError } from "./http";
 import { emptyTrash } from "./janitor";
 import { presignR2 } from "./presign";
-import { rows, rpc, storage } from "./supabase";
+import { everyRow, rows, rpc, storage } from "./supabase";
 import { checkFolder, checkName } from "./types";
 
 export interface FileRow {
@@ -20,7 +21,6 @@ export const fileOf = (row: FileRow): FileRow =>
 
 /** A value within quotes for PostgREST's or=(…). */
 const quoted = (text: string) => encodeURIComponent(`"${text.replace(/[\\"]/g, "\\$&")}"`);
-const likeText = (text: string) => text.replace(/[\\%_]/g, "\\$&");
 
 /** GET /api/files */
 export async function listFiles(call: Call): Promise<Response> {
@@ -36,10 +36,10 @@ export async function listFiles(call: Call): Promise<Response> {
     throw new ApiError("bad_request", "sort is name, size, created_at or updated_at; order is asc or desc.");
   const filters = [`select=${FILE}`, "status=eq.ready", `order=${sort}.${order},id.${order}`, `limit=${number("limit", 1, 200, 50)}`,
     `offset=${number("offset", 0, 1_000_000, 0)}`];
-  if (q.get("q")) filters.push(`name=ilike.${encodeURIComponent(`*${likeText(q.get("q")!.slice(0, 255))}*`)}`);
+  if (q.get("q")) filters.push(`name=imatch.${encodeURIComponent(literal(cut(q.get("q")!.normalize("NFC"), 255)))}`);
   if (q.has("folder")) filters.push(`folder=eq.${encodeURIComponent(checkFolder(q.get("folder")))}`);
   const under = q.has("under") ? checkFolder(q.get("under")) : "/";
-  if (under !== "/") filters.push(`or=(folder.eq.${quoted(under)},folder.like.${quoted(`${likeText(under)}/*`)})`);
+  if (under !== "/") filters.push(`or=(folder.eq.${quoted(under)},folder.match.${quoted(`^${literal(under)}/`)})`);
   const found = await rows<FileRow>(call.env, `files?${filters.join("&")}`, user.token, true);
   return json({ files: found.rows, total: found.total });
 }
@@ -54,8 +54,8 @@ async function fileRow(env: Env, id: string, token?: string): Promise<FileRow> {
 export async function getFile(call: Call, id: string): Promise<Response> {
   const user = await requireUser(call);
   const file = await fileRow(call.env, id, user.token);
-  const versions = await rows<VersionRow>(call.env, `file_versions?select=*&file_id=eq.${id}&order=version.desc`, user.token);
-  return json({ file, versions: versions.rows });
+  const versions = await everyRow<VersionRow>(call.env, `file_versions?select=*&file_id=eq.${id}&order=version.desc`, user.token);
+  return json({ file, versions });
 }
 
 type Op = { op: string; id: string; name?: string; folder?: string; version?: number; if_version?: number };

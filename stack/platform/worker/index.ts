@@ -1,4 +1,5 @@
 /** The Worker's door: routes, errors, limits by address, security headers, the web app's assets. API.md is its contract. */
+import { cut } from "../shared/text";
 import { limit, requireUser } from "./auth";
 import { contentWebhook, getContent } from "./content";
 import { type Call, DEFAULTS, type Env, FILE_MAX, ONE_REQUEST_MAX, PART_SIZE, R2_ABOVE } from "./env";
@@ -75,7 +76,7 @@ async function me(call: Call): Promise<Response> {
 
 async function testError(call: Call): Promise<Response> {
   const user = await requireUser(call);
-  throw new Error(`A test error, asked for by ${user.id.slice(0, 8)}: ${(call.url.searchParams.get("marker") ?? "").slice(0, 64)}`);
+  throw new Error(`A test error, asked for by ${user.id.slice(0, 8)}: ${cut(call.url.searchParams.get("marker") ?? "", 64)}`);
 }
 
 const decoded = (part: string): string => {

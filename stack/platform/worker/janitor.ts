@@ -1,5 +1,6 @@
 /** Cleans up after half-finished uploads and deleted files, and remembers webhooks that were already taken. */
 import { DurableObject } from "cloudflare:workers";
+import { cut } from "../shared/text";
 import type { Env } from "./env";
 import { demand, rows, rpc, storage } from "./supabase";
 
@@ -19,7 +20,7 @@ export async function emptyTrash(env: Env): Promise<number> {
       await demand(env, `/rest/v1/object_trash?id=in.(${ids})`, { method: "DELETE", service: "database" });
       gone += group.length;
     } catch (error) {
-      const json = { tries: group[0]!.tries + 1, last_error: String(error).slice(0, 500) };
+      const json = { tries: group[0]!.tries + 1, last_error: cut(String(error), 500) };
       await demand(env, `/rest/v1/object_trash?id=in.(${ids})`, { method: "PATCH", json, service: "database" });
     }
   }

@@ -64,9 +64,16 @@ async function erase(call: Call, user: User): Promise<Record<string, string>> {
     ["storage", async () => {
       const left = await rows<unknown>(env, `object_trash?select=id&store=eq.supabase&object_key=like.${user.id}/*`);
       if (left.rows.length) throw new Error("objects are still waiting for deletion");
-      await removeAvatars(env, user.id);
+      if (isUuid(user.id)) await removeAvatars(env, user.id);
     }],
-    ["kv", async () => { for (const key of (await env.KV.list({ prefix: `user:${user.id}` })).keys) await env.KV.delete(key.name); }],
+    ["kv", async () => {
+      for (let cursor: string | undefined, done = false; !done; ) {
+        const found: KVNamespaceListResult<unknown> = await env.KV.list({ prefix: `user:${user.id}`, cursor });
+        for (const key of found.keys) await env.KV.delete(key.name);
+        done = found.list_complete;
+        cursor = found.list_complete ? undefined : found.cursor;
+      }
+    }],
   ];
   const erased: Record<string, string> = {};
   for (const [name, part] of parts) erased[name] = await outcome(part);
@@ -88,9 +95,17 @@ const outcome = async (part: () => Promise<string | void>): Promise<string> => {
   }
 };
 
-async function removeAvatars(env: Env, id: string): Promise<void> {
-  if (!isUuid(id)) return;
-  const listed = await demand(env, "/storage/v1/object/list/avatars", { method: "POST", json: { prefix: id, limit: 100, offset: 0 }, service: "storage" });
-  const names = ((await listed.json()) as { name: string }[]).map((o) => `${id}/${o.name}`);
-  if (names.length) await storage.remove(env, names, "avatars");
+/** Removes every picture below a folder, and tells how many went. A listing is one page of it; what has no id is a folder. */
+async function removeAvatars(env: Env, folder: string): Promise<number> {
+  for (let all = 0; ; ) {
+    const listed = await demand(env, "/storage/v1/object/list/avatars", { method: "POST", json: { prefix: folder, limit: 1000, offset: 0 }, service: "storage" });
+    const found = (await listed.json()) as { name: string; id: string | null }[];
+    if (!found.length) return all;
+    let gone = 0;
+    for (const { name } of found.filter((o) => o.id === null)) gone += await removeAvatars(env, `${folder}/${name}`);
+    const names = found.filter((o) => o.id !== null).map((o) => `${folder}/${o.name}`);
+    if (names.length) gone += ((await (await storage.remove(env, names, "avatars")).json()) as unknown[]).length;
+    if (!gone) throw new Error("pictures could not be removed");
+    all += gone;
+  }
 }

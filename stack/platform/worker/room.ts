@@ -3,6 +3,7 @@
  * needed of each survives in its attachment. Frames are specified in API.md, section 3.
  */
 import { DurableObject } from "cloudflare:workers";
+import { cut } from "../shared/text";
 import { verify } from "./auth";
 import type { Env } from "./env";
 import { ApiError } from "./http";
@@ -80,7 +81,7 @@ export class Room extends DurableObject<Env> {
       return refuse("bad_json", "The frame is not JSON.");
     }
     if (typeof said !== "object" || said === null || Array.isArray(said)) return refuse("bad_frame", "A frame is a JSON object.");
-    if (typeof said.client_id === "string") clientId = said.client_id.slice(0, 64);
+    if (typeof said.client_id === "string") clientId = cut(said.client_id, 64);
     if (wait > 0) return refuse("rate_limited", "Too fast: wait a moment.", { retry_after_ms: wait });
     switch (said.type) {
       case "send": return this.take(ws, session, said, refuse);
@@ -117,7 +118,8 @@ export class Room extends DurableObject<Env> {
   }
 
   private take(ws: WebSocket, session: Session, said: Record<string, unknown>, refuse: (code: string, message: string) => void): void {
-    const { client_id, body } = said;
+    const { client_id } = said;
+    const body = typeof said.body === "string" ? said.body.toWellFormed() : said.body; // as it will be read back
     if (typeof client_id !== "string" || client_id.length < 1 || client_id.length > 64) return refuse("bad_frame", "client_id has 1 to 64 characters.");
     if (typeof body !== "string" || !body.trim()) return refuse("empty", "body is a text that is not empty.");
     if (body.length > BODY_MAX) return refuse("too_large", `body has at most ${BODY_MAX} characters.`);

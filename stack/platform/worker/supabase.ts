@@ -1,4 +1,5 @@
 /** Calls to Supabase: REST and RPC, Storage, Auth's admin API. All are real requests to VITE_SUPABASE_URL. */
+import { cut } from "../shared/text";
 import { BUCKET, type Env } from "./env";
 import { ApiError, UpstreamError } from "./http";
 
@@ -56,11 +57,23 @@ export async function rows<T>(env: Env, query: string, token?: string, count = f
   return { rows: found, total: Number(answer.headers.get("content-range")?.split("/")[1] ?? found.length) };
 }
 
+/** All rows of an ordered query, page by page: the Data API gives at most `max_rows` of them at once (1,000 by default). */
+export async function everyRow<T>(env: Env, query: string, token: string): Promise<T[]> {
+  const all: T[] = [];
+  for (let total = Infinity; all.length < total; ) {
+    const page = await rows<T>(env, `${query}&offset=${all.length}`, token, true);
+    if (!page.rows.length) break;
+    all.push(...page.rows);
+    total = page.total;
+  }
+  return all;
+}
+
 /** A request to Supabase that must succeed. Throws UpstreamError with what the service said. */
 export async function demand(env: Env, path: string, init: RequestInit & { service: string; json?: unknown }): Promise<Response> {
   const { json, ...rest } = init;
   const answer = await supabase(env, path, json === undefined ? rest : { ...rest, headers: jsonHeaders, body: JSON.stringify(json) });
-  if (!answer.ok) throw new UpstreamError(init.service, `Supabase (${init.service}) answered ${answer.status}: ${(await answer.text()).slice(0, 500)}`);
+  if (!answer.ok) throw new UpstreamError(init.service, `Supabase (${init.service}) answered ${answer.status}: ${cut(await answer.text(), 500)}`);
   return answer;
 }
 

@@ -1,5 +1,6 @@
 /** Relays of the browser's telemetry (P4): first-party addresses, our own project only, analytics only after consent. */
 import { scrub } from "../shared/scrub";
+import { cut } from "../shared/text";
 import { limit, optionalUser } from "./auth";
 import { type Call, DEFAULTS } from "./env";
 import { ApiError, isUuid, json, readJson, UpstreamError } from "./http";
@@ -83,7 +84,7 @@ export async function track(call: Call): Promise<Response> {
   }
   if (!env.GA4_MEASUREMENT_ID || !env.GA4_API_SECRET) throw new ApiError("unavailable", "GA4_MEASUREMENT_ID and GA4_API_SECRET are not set.");
   const clean = Object.fromEntries(Object.entries(params).filter(([, v]) => ["string", "number", "boolean"].includes(typeof v))
-    .map(([k, v]) => [k, typeof v === "string" ? scrub(v).slice(0, 100) : v]));
+    .map(([k, v]) => [k, typeof v === "string" ? cut(scrub(v), 100) : v]));
   const debug = call.url.searchParams.get("debug") === "1";
   const url = new URL(`${env.GA4_COLLECT_URL ?? DEFAULTS.ga4Collect}${debug ? "/debug" : ""}/mp/collect`);
   url.searchParams.set("measurement_id", env.GA4_MEASUREMENT_ID);
@@ -91,7 +92,7 @@ export async function track(call: Call): Promise<Response> {
   const answer = await forward("ga4", url.href, { headers: { "content-type": "application/json" }, body: JSON.stringify({
     client_id, ...(user ? { user_id: user.id } : {}), timestamp_micros: Date.now() * 1000,
     consent: { ad_user_data: "DENIED", ad_personalization: "DENIED" },
-    events: [{ name, params: { engagement_time_msec: 1, ...clean, ...(typeof insert_id === "string" ? { insert_id: insert_id.slice(0, 100) } : {}) } }] }) });
+    events: [{ name, params: { engagement_time_msec: 1, ...clean, ...(typeof insert_id === "string" ? { insert_id: cut(insert_id, 100) } : {}) } }] }) });
   if (debug) return answer;
   if (!answer.ok) throw new UpstreamError("ga4", `GA4 answered ${answer.status}.`);
   return json({ accepted: true }, 202);

@@ -1,4 +1,5 @@
 /** Which files may be stored, judged by name, declared type and first bytes (P6.3: upload validation). */
+import { cut } from "../shared/text";
 import { ApiError } from "./http";
 
 const starts = (...bytes: number[]) => (head: Uint8Array) => bytes.every((b, i) => head[i] === b);
@@ -49,16 +50,16 @@ export function checkName(name: unknown): string {
   if (typeof name !== "string") throw new ApiError("bad_request", "A name is needed.");
   const clean = name.normalize("NFC");
   // eslint-disable-next-line no-control-regex
-  if (!clean || clean.length > 255 || /[/\\\u0000-\u001f\u007f]/.test(clean) || clean === "." || clean === "..")
-    throw new ApiError("bad_request", "A name has 1 to 255 characters and no slash.", { name: clean.slice(0, 255) });
+  if (!clean || [...clean].length > 255 || !clean.isWellFormed() || /[/\\\u0000-\u001f\u007f]/.test(clean) || clean === "." || clean === "..")
+    throw new ApiError("bad_request", "A name has 1 to 255 characters and no slash.", { name: cut(clean, 255) });
   return clean;
 }
 
 export function checkFolder(folder: unknown): string {
   const clean = (typeof folder === "string" && folder ? folder : "/").normalize("NFC").replace(/(.)\/$/, "$1");
-  const good = clean === "/" || (/^(\/[^/]{1,100}){1,10}$/.test(clean) && clean.length <= 500);
+  const good = clean === "/" || (/^(\/[^/]{1,100}){1,10}$/u.test(clean) && clean.isWellFormed() && clean.length <= 500);
   // eslint-disable-next-line no-control-regex
   if (!good || /[\\\u0000-\u001f\u007f]/.test(clean) || clean.split("/").some((p) => p === "." || p === ".."))
-    throw new ApiError("bad_request", "A folder is / or /a/b, at most ten deep.", { folder: clean.slice(0, 500) });
+    throw new ApiError("bad_request", "A folder is / or /a/b, at most ten deep.", { folder: cut(clean, 500) });
   return clean;
 }

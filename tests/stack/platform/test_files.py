@@ -303,6 +303,37 @@ def test_search_folders_and_order(person: Person) -> None:
     assert person.http.get("/api/files?limit=0").status_code == 400
 
 
+def test_a_search_takes_every_sign_for_itself(person: Person) -> None:
+    """PostgREST's wildcard `*` above all, which it lets nobody escape; composed letters and decomposed ones are the same."""
+    for name, folder in [
+        ("a*b.txt", "/x*y"),
+        ("aXb.txt", "/xZy"),
+        ("a.b+c^$(d).txt", "/x"),
+        ("caf\u00e9.txt", "/"),
+    ]:
+        put(person, name, b"x", folder=folder)
+
+    def names(**query: str) -> list[str]:
+        return [f["name"] for f in person.http.get("/api/files", params=query).json()["files"]]
+
+    assert names(q="a*b") == ["a*b.txt"]
+    assert names(q="*") == ["a*b.txt"]
+    assert names(q="a.b+c^$(D)") == ["a.b+c^$(d).txt"]
+    assert names(q="cafe\u0301") == ["caf\u00e9.txt"]
+    assert (
+        names(q="\U0001f600" * 128) == []
+    )  # 256 units of UTF-16, of which the last half is beyond the limit
+    assert names(folder="/x*y") == names(under="/x*y") == ["a*b.txt"]
+
+
+def test_names_are_counted_by_letters_and_hold_whole_ones(person: Person) -> None:
+    name = "\U0001f600" * 251 + ".txt"  # 255 letters, 506 units of UTF-16
+    file = put(person, name, b"x")
+    assert file["name"] == name
+    half = person.http.patch(f"/api/files/{file['id']}", content=b'{"name": "half \\ud83d"}')
+    assert (half.status_code, half.json()["error"]["code"]) == (400, "bad_request")
+
+
 def test_links_ranges_and_conditions(stack: Stack, person: Person) -> None:
     for body in (os.urandom(100), os.urandom(6 * MIB)):
         file = put(person, secrets.token_hex(4), body)

@@ -83,6 +83,32 @@ def test_export_then_erasure(stack: Stack, person: Person) -> None:
     assert person.http.get("/api/files").status_code == 401
 
 
+def test_erasure_goes_past_every_page_of_a_listing(stack: Stack, person: Person) -> None:
+    """A listing shows 100 objects, KV's 1,000 keys; folders of a person's own making lie below."""
+    head = {"content-type": "image/png"}
+    for number in range(130):
+        folder = ("", "old/", "old/older/")[number % 3]
+        path = f"/storage/v1/object/avatars/{person.id}/{folder}{number}.png"
+        stack.as_user(person, "POST", path, content=b"\x89PNG\r\n\x1a\n", headers=head).raise_for_status()
+    done = person.http.post("/api/privacy/erase", json={"confirm": person.email})
+    assert set(done.json()["erased"].values()) == {"done"}, done.text
+    left = stack.sql("select name from storage.objects where name like %s", f"{person.id}/%")
+    assert left == []
+
+
+def test_a_title_cut_at_its_limit_stays_text(stack: Stack) -> None:
+    """GA4 takes 100 letters of a parameter; the 100th may be an emoji, which is two units of UTF-16."""
+    title = "t" * 99 + "\U0001f600" + "more"
+    event = {"name": "cut_event", "params": {"page_title": title}, "client_id": "1.1", "consent": "granted"}
+    answer = stack.http.post("/api/track", json=event)
+    assert answer.json() == {"accepted": True}
+    half = stack.http.post(
+        "/api/track", content=b'{"name": "cut_event", "params": {"page_title": "half \\ud83d"}, "client_id": "1.1", '
+        b'"consent": "granted"}'
+    )  # fmt: skip
+    assert half.json() == {"accepted": True}
+
+
 @contextmanager
 def fault(stack: Stack, component: str, **what: Any) -> Iterator[None]:
     """A planned fault of a component, for as long as the block lasts."""

@@ -102,6 +102,22 @@ def test_two_people_talk_and_one_returns(stack: Stack, room: str) -> None:
     assert ([m["id"] for m in api["messages"]], api["first_id"], api["last_id"]) == ([1, 2, 3, 4], 1, 4)
 
 
+def test_a_name_is_cut_between_letters(stack: Stack, room: str) -> None:
+    """31 letters and an emoji are 32 letters and 33 units of UTF-16; half an emoji is no text, and closed every room."""
+    person, name = stack.person(), "n" * 31 + "\U0001f600"
+    made = stack.service(
+        "PUT", f"/auth/v1/admin/users/{person.id}", json={"user_metadata": {"username": name + "more"}}
+    )
+    made.raise_for_status()
+    person.token = stack.sign_in(person.email, person.password)
+    with joined(stack, person, room) as it:
+        assert it.get("welcome")["you"]["name"] == name
+        it.ws.send('{"type": "send", "client_id": "half", "body": "half \\ud83d"}')
+        assert it.get("message")["body"] == "half \ufffd"
+    kept = stack.http.get(f"/api/rooms/{room}/history", headers=person.bearer).json()["messages"]
+    assert [m["body"] for m in kept] == ["half \ufffd"], "what was heard is what is kept"
+
+
 def test_a_second_window_is_one_person(stack: Stack, person: Person, room: str) -> None:
     other = stack.person()
     with joined(stack, other, room) as o:

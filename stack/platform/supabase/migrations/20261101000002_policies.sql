@@ -29,9 +29,8 @@ create policy "signed-in users read profiles" on public.profiles for select to a
 create policy "own profile is changed" on public.profiles for update to authenticated
   using (id = (select auth.uid())) with check (id = (select auth.uid()));
 
-create policy "published posts are read by anyone" on public.posts for select to anon, authenticated
-  using (status = 'published');
-create policy "own posts are read" on public.posts for select to authenticated using (author_id = (select auth.uid()));
+create policy "published posts are read by anyone, own ones too" on public.posts for select to anon, authenticated
+  using (status = 'published' or author_id = (select auth.uid()));
 create policy "own posts are written" on public.posts for insert to authenticated
   with check (author_id = (select auth.uid()));
 create policy "own posts are changed" on public.posts for update to authenticated

@@ -3,6 +3,7 @@ import { button, field, form, h, page, tell, when } from "../dom";
 import { go, type Page } from "../main";
 import { currentSession, got, supabase, userId } from "../session";
 import { track } from "../telemetry";
+import { literal } from "../../../shared/text";
 
 interface Post { id: string; author_id: string; title: string; body: string; status: string; tags: string[]; version: number; created_at: string; updated_at: string; author: { username: string } | null }
 
@@ -11,7 +12,7 @@ const columns = () => `id,author_id,title,body,status,tags,version,created_at,up
 
 async function find(q: string, limit: number): Promise<Post[]> {
   let query = supabase.from("posts").select(columns()).order("created_at", { ascending: false }).limit(limit);
-  if (q) query = query.ilike("title", `%${q.replace(/[\\%_]/g, "\\$&")}%`);
+  if (q) query = query.filter("title", "imatch", literal(q));
   return got(await query) as unknown as Post[];
 }
 
