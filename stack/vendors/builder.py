@@ -51,6 +51,7 @@ class Builder:
         self.public_key = variables["BUILDER_PUBLIC_KEY"]
         self.private_key = variables["BUILDER_PRIVATE_KEY"]
         self._entries: list[dict[str, Any]] | None = None
+        self._latest = max((entry["lastUpdated"] for entry in store.all(ENTRY)), default=0)
         self.edge = Edge(float(options.get("builder_delay_ms", 100)) / 1000)
         self.webhooks = Webhooks(store, variables, options)
         self.editor = Editor(store, variables, ENTRY)
@@ -269,7 +270,7 @@ class Builder:
             body = self._checked(await read_json(request))
         except (Unreadable, BadQuery) as error:
             return failure(400, str(error))
-        now = now_ms()
+        now = self._moment()
         entry = {
             "createdBy": "api",
             "createdDate": now,
@@ -314,13 +315,18 @@ class Builder:
             return failure(400, str(error))
         fixed = {name: old[name] for name in ("id", "modelId", "modelName", "createdBy", "createdDate")}
         base = old if request.method == "PATCH" else {"folders": [], "query": [], "published": "draft"}
-        entry = {**base, **body, **fixed, "lastUpdated": max(now_ms(), old["lastUpdated"] + 1)}
+        entry = {**base, **body, **fixed, "lastUpdated": self._moment()}
         if request.method == "PATCH" and isinstance(body.get("data"), dict):
             entry["data"] = {**old.get("data", {}), **body["data"]}
         entry["rev"] = uuid.uuid4().hex[:16]
         if entry["published"] == "published":
             entry.setdefault("firstPublished", entry["lastUpdated"])
         return self._written(request, entry, old)
+
+    def _moment(self) -> int:
+        """Return now, but later than every change before: of two in one millisecond the second is still the newer."""
+        self._latest = max(now_ms(), self._latest + 1)
+        return self._latest
 
     @staticmethod
     def _checked(body: Any) -> dict[str, Any]:

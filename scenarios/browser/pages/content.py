@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
+from core.errors import Missed
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 
 
@@ -91,9 +93,18 @@ class Status(AnyPage):
     """The original file of that error, and what its line there says."""
 
     def throw(self, marker: str) -> None:
-        """Throws an error that carries a marker."""
+        """Throws an error that carries a marker, and waits until the page has thrown it."""
         self.open(f"/status?marker={marker}")
-        self.press("Throw a test error")
+        try:
+            with self.page.expect_event("pageerror", lambda error: marker in str(error), timeout=ARRIVES):
+                self.press("Throw a test error")
+        except PlaywrightTimeout:
+            raise Missed(
+                "'Throw a test error' throws an error in the page",
+                expected=f"an uncaught error with {marker!r} in its text",
+                saw=self.person.since(),
+                service="platform",
+            ) from None
         self.step("threw an error")
 
     def is_error_report(self, url: str) -> bool:

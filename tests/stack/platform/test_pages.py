@@ -105,6 +105,38 @@ def test_a_new_user_registers_confirms_and_writes(page: Page, stack: Stack) -> N
     expect(page.get_by_test_id("notice")).to_have_text("You are logged out.")
 
 
+def test_an_error_is_thrown_at_once_and_found_though_its_page_is_closed(
+    browser: Browser, stack: Stack
+) -> None:
+    """Closed right after the press; an error that was only planned for a later turn would never be thrown."""
+    context = browser.new_context(base_url=stack.url)
+    context.new_page()  # the browser itself stays open
+    markers = [f"closed-{secrets.token_hex(4)}" for _ in range(4)]
+    for marker in markers:
+        tab = context.new_page()
+        ready(tab, f"/status?marker={marker}")
+        press = """async (button) => {
+            let thrown = false;
+            addEventListener("error", () => { thrown = true; });
+            button.click();
+            await null;
+            return thrown;
+        }"""
+        assert tab.get_by_role("button", name="Throw a test error").evaluate(press)
+        with tab.expect_event("close"):
+            tab.close(run_before_unload=True)
+    project = f"{stack.env['SENTRY_ORG']}/{stack.env['SENTRY_PROJECT']}"
+    address = f"{stack.env['SENTRY_URL']}/api/0/projects/{project}/events/?full=true"
+    token = {"authorization": f"Bearer {stack.env['SENTRY_AUTH_TOKEN']}"}
+
+    def lost() -> list[str]:
+        told = httpx.get(address, headers=token, timeout=30).text
+        return [marker for marker in markers if marker not in told]
+
+    assert until(lambda: not lost()), lost()
+    context.close()
+
+
 def test_a_large_file_is_paused_and_goes_on_after_a_reload(
     page: Page, stack: Stack, person: Person, tmp_path: Path
 ) -> None:

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import secrets
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
+from stack.vendors.builder import Builder
+from stack.vendors.store import Store
+from stack.vendors.variables import variables
 from tests.stack.vendors.receiver import Receiver
 from tests.stack.vendors.running import Running
 from tests.stack.vendors.waiting import until
+
+
+def test_the_newer_of_two_entries_goes_first_within_a_millisecond_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock may also step back; else a page for mobile visitors would stay behind the one for all."""
+    clock = iter([1_700_000_000_000] * 2 + [1_699_999_999_000])
+    monkeypatch.setattr("stack.vendors.builder.now_ms", lambda: next(clock, 1_700_000_001_000))
+    env = variables(1, {})
+    builder = Builder(Store(tmp_path / "builder.sqlite3"), env, {})
+    app = Starlette(routes=[*builder.routes_api(), *builder.routes_cdn()])
+
+    async def served() -> list[str]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://builder") as http:
+            for name in ("general", "mobile", "members"):
+                await http.post(
+                    "/api/v1/write/page?triggerWebhooks=false",
+                    headers={"Authorization": f"Bearer {env['BUILDER_PRIVATE_KEY']}"},
+                    json={"name": name, "published": "published"},
+                )
+            found = await http.get("/api/v3/content/page", params={"apiKey": env["BUILDER_PUBLIC_KEY"]})
+            return [entry["name"] for entry in found.json()["results"]]
+
+    assert asyncio.run(served()) == ["members", "mobile", "general"]
 
 
 def write(vendors: Running, method: str = "POST", path: str = "page", key: str | None = None, **body: Any):

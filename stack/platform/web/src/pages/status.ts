@@ -22,7 +22,7 @@ export default async function status(): Promise<Page> {
     h("section", { class: "card" }, h("h2", {}, "Error tracking"), h("p", {}, "Throws an error in this page; it is reported to Sentry like any other."),
       button("Throw a test error", () => {
         const marker = new URLSearchParams(location.search).get("marker") ?? crypto.randomUUID();
-        setTimeout(() => throwTestError(marker));
+        queueMicrotask(() => throwTestError(marker)); // uncaught, and before anything else: the page may be closed at once
         setTimeout(() => tell("notice", `Thrown; Sentry's last event is ${Sentry.lastEventId() ?? "none"}.`), 50);
       })));
 }
