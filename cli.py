@@ -1,4 +1,4 @@
-"""The command. Thin: each command parses its words and hands over to `conduct` or `reports`.
+"""The command. Thin: each command parses its words and hands over to `runner` or `reports`.
 
 Exit codes, everywhere: 0 gate open (or done), 1 gate closed (or checks of the harness failed), 2 usage or
 configuration, 3 broken.
@@ -57,8 +57,8 @@ def validate(
     ] = False,
 ) -> None:
     """Runs a plan: checks and load, then the verdict and the report. The main job."""
-    from conduct.run import Request, conduct
-    from conduct.verdict import judge_and_write
+    from runner.session import Request, run_plan
+    from runner.verdict import judge_and_write
 
     request = Request(
         plan=plan,
@@ -68,7 +68,7 @@ def validate(
         workers=workers,
         quiet=quiet,
     )
-    raise typer.Exit(judge_and_write(conduct(request), release=release))
+    raise typer.Exit(judge_and_write(run_plan(request), release=release))
 
 
 @app.command()
@@ -96,12 +96,12 @@ def check(
     ] = "",
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
-    from conduct import manifest
-    from conduct.run import Request, conduct
-    from conduct.verdict import judge_and_write
+    from runner import declared_checks
+    from runner.session import Request, run_plan
+    from runner.verdict import judge_and_write
 
     if show:
-        for declared in manifest.declared():
+        for declared in declared_checks.declared():
             flags = "".join([" exclusive" * declared.exclusive, " report-only" * (not declared.gate)])
             print(f"{declared.id}{flags}")
         return
@@ -118,7 +118,7 @@ def check(
         workers=workers,
         with_load=False,
     )
-    raise typer.Exit(judge_and_write(conduct(request)))
+    raise typer.Exit(judge_and_write(run_plan(request)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -140,8 +140,8 @@ def load(
     target_file: TargetFile = Path("target.toml"),
 ) -> None:
     """Runs one load profile against the target, then judges what it measured."""
-    from conduct.load import run_profile
-    from conduct.verdict import judge_and_write
+    from runner.single_load import run_profile
+    from runner.verdict import judge_and_write
 
     directory = run_profile(
         profile,
@@ -168,7 +168,7 @@ def report(
     objectives: Annotated[Path | None, typer.Option(help="judge by this file of objectives instead")] = None,
 ) -> None:
     """Judges runs again from their journals and writes their reports; two runs are compared."""
-    from conduct.verdict import report_runs
+    from runner.verdict import report_runs
 
     raise typer.Exit(report_runs(runs or [], serve_it=serve, objectives=objectives))
 
@@ -183,7 +183,7 @@ def gate(
     ] = False,
 ) -> None:
     """Prints required, ran, not covered, waived and the verdict of a run, and exits by it."""
-    from conduct.verdict import gate_run
+    from runner.verdict import gate_run
 
     raise typer.Exit(gate_run(run, release=release))
 
@@ -198,7 +198,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
-    from conduct.doctor import examine, list_capabilities
+    from runner.doctor import examine, list_capabilities
 
     raise typer.Exit(list_capabilities() if capabilities else examine(target, target_file, plan))
 
@@ -210,17 +210,9 @@ def sweep(
     dry: Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")] = False,
 ) -> None:
     """Removes what dead runs left behind, by their ledgers."""
-    from conduct.sweep import sweep_runs
+    from runner.sweep import sweep_runs
 
     raise typer.Exit(sweep_runs(target, target_file, dry=dry))
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def drill(context: typer.Context) -> None:
-    """Puts seeded faults into the platform and demands that each is caught."""
-    from conduct.drill import run_drill
-
-    raise typer.Exit(run_drill(context.args))
 
 
 @app.command("test")
@@ -229,7 +221,7 @@ def self_test(
     workers: Workers = 2,
 ) -> None:
     """Tests Assay itself: lint, types, its own tests, and the checks on the embedded target."""
-    from conduct.selftest import run_tests
+    from runner.selftest import run_tests
 
     raise typer.Exit(run_tests(fast=fast, workers=workers))
 

@@ -19,7 +19,7 @@ WAIT = constant_throughput(THROUGHPUT) if THROUGHPUT else constant(0)
 if KIND.startswith("assay"):
     import ssl
 
-    from loadprofiles.engine import ClosedUser, HttpClient, Response
+    from loadengine.api import ClosedUser, HttpClient, Response
 
     def right(answer: Response) -> str | None:
         """The benches' check."""

@@ -4,7 +4,7 @@ import os
 
 from locust import task
 
-from loadprofiles.engine import OpenUser, Response
+from loadengine.api import OpenUser, Response
 
 
 def right(answer: Response) -> str | None:

@@ -21,9 +21,9 @@ from gevent.event import Event
 from locust import task
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from loadprofiles.engine import Measure
-from loadprofiles.engine.recorder import CLOSED, OK, WRONG
-from loadprofiles.engine.user import LeanUser
+from loadengine.api import Measure
+from loadengine.locust.users import LeanUser
+from loadengine.measure.recorder import CLOSED, OK, WRONG
 
 URL = os.environ.get("BENCH_WS", "ws://127.0.0.1:8090/")
 KIND = os.environ.get("BENCH_KIND", "picows")

@@ -11,9 +11,9 @@ import time
 from gevent.event import Event
 from locust import task
 
-from loadprofiles.engine import Measure, OpenUser, WebSocket
-from loadprofiles.engine.recorder import CLOSED, OK, WRONG
-from loadprofiles.engine.user import LeanUser
+from loadengine.api import Measure, OpenUser, WebSocket
+from loadengine.locust.users import LeanUser
+from loadengine.measure.recorder import CLOSED, OK, WRONG
 
 URL = os.environ.get("BENCH_WS", "ws://127.0.0.1:8090/")
 PERIOD = float(os.environ.get("BENCH_PERIOD", "0"))

@@ -21,10 +21,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from clients import embedded
+from clients.s3 import S3
+from clients.services import catalogue, r2
 from core import target as targets
-from fixtures import embedded
-from fixtures.s3 import S3
-from fixtures.services import catalogue, r2
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE, PART = 100_000_000, 8 * 1024 * 1024

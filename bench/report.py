@@ -22,7 +22,7 @@ JUDGE = """
 import json, resource, sys, time
 from pathlib import Path
 import reports
-from reports import allure
+from reports.rendering import allure
 allure.HISTORY = Path(sys.argv[1]) / "allure-history"
 start = time.monotonic()
 verdict = reports.judge(Path(sys.argv[1]), waivers=[])

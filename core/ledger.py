@@ -53,7 +53,7 @@ class Ledger:
         """Journals that a thing of this kind is about to be created; call before the creating call."""
         if kind not in self._undoers:
             raise BrokenError(
-                f"nothing knows how to undo '{kind}'; add it to UNDO of its module in fixtures/services."
+                f"nothing knows how to undo '{kind}'; add it to UNDO of its module in clients/services."
             )
         number = next(self._numbers)
         entry = Entry(f"{os.getpid()}-{id(self):x}-{number}", kind, dict(key), number, self)

@@ -1,6 +1,6 @@
 """What a service is to Assay: its variables, what its witness needs, and its capabilities.
 
-The services themselves are declared one module each in `fixtures/services/`, found by listing that folder.
+The services themselves are declared one module each in `clients/services/`, found by listing that folder.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from itertools import count
 import gevent
 from locust import constant, task
 
-from fixtures.control import URL as CONTROL_URL
-from fixtures.services.builder import MODEL, page_entry
-from loadprofiles.engine import ClosedUser, Measure, OpenUser, Poisson
-from loadprofiles.truth.pages import PAGES_MADE, Changing, Kept, fresh
+from clients.control import URL as CONTROL_URL
+from clients.services.builder import MODEL, page_entry
+from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
+from loadprofiles.oracles.pages import PAGES_MADE, Changing, Kept, fresh
 from scenarios.api import content
 from scenarios.api.place import Place
 

@@ -14,8 +14,8 @@ from itertools import count
 
 from locust import task
 
-from loadprofiles.engine import Measure, OpenUser, Poisson
-from loadprofiles.truth.pages import PAGES_MADE, Kept, fresh
+from loadengine.api import Measure, OpenUser, Poisson
+from loadprofiles.oracles.pages import PAGES_MADE, Kept, fresh
 from scenarios.api import content
 from scenarios.api.place import Place
 

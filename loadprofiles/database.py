@@ -18,9 +18,9 @@ from itertools import count
 import gevent
 from locust import constant, task
 
-from loadprofiles.engine import ClosedUser, Measure, OpenUser, Poisson
-from loadprofiles.people import known as people
-from loadprofiles.truth.posts import Truth, written
+from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
+from loadengine.identities import known as people
+from loadprofiles.oracles.posts import Truth, written
 from scenarios.api import database
 from scenarios.api.place import Place
 

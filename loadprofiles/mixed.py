@@ -19,14 +19,14 @@ from itertools import count
 from gevent.lock import BoundedSemaphore
 from locust import events
 
-from loadprofiles.engine import Measure, OpenUser, Poisson, Response
-from loadprofiles.people import census
-from loadprofiles.people.chat import Chat
-from loadprofiles.people.parcel import Parcel, send
-from loadprofiles.people.seat import Seat
-from loadprofiles.people.session import Session
-from loadprofiles.truth.pages import PAGES_MADE, Kept, fresh
-from loadprofiles.truth.posts import Truth, written
+from loadengine.api import Measure, OpenUser, Poisson, Response
+from loadprofiles.oracles.pages import PAGES_MADE, Kept, fresh
+from loadprofiles.oracles.posts import Truth, written
+from loadprofiles.users import concurrency_probe
+from loadprofiles.users.file_round_trip import Parcel, send
+from loadprofiles.users.room_member import Seat
+from loadprofiles.users.room_monitor import Chat
+from loadprofiles.users.session import Session
 from scenarios.api import analytics, content, database
 from scenarios.api.place import Place
 
@@ -178,7 +178,7 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        census.begin(Chat.of(engine, PLACE.platform, **MINE), "prod.scale")
+        concurrency_probe.begin(Chat.of(engine, PLACE.platform, **MINE), "prod.scale")
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

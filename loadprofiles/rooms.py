@@ -17,11 +17,11 @@ import os
 from gevent.lock import BoundedSemaphore
 from locust import task
 
-from loadprofiles.engine import OpenUser, Poisson
-from loadprofiles.people import storm
-from loadprofiles.people.chat import Chat
-from loadprofiles.people.seat import Seat
-from loadprofiles.people.session import Session
+from loadengine.api import OpenUser, Poisson
+from loadprofiles.users import reconnect_storm
+from loadprofiles.users.room_member import Seat
+from loadprofiles.users.room_monitor import Chat
+from loadprofiles.users.session import Session
 from scenarios.api.place import Place
 
 PEOPLE = 10_000
@@ -47,7 +47,7 @@ class Member(OpenUser):
         chat = Chat.of(self.engine, PLACE.platform)
         self.seat = Seat(chat, self, self.person.token)
         self.session = Session(self, PLACE, self.seat)
-        storm.expect(chat)
+        reconnect_storm.expect(chat)
         with _joining:
             self.seat.come()
 

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 from core.clock import seconds
 from core.errors import BrokenError, ConfigError
-from loadprofiles import shapes, truth
-from loadprofiles.around.saturation import watched
-from loadprofiles.people import FILE, shared
+from loadengine.identities import FILE, shared
+from loadprofiles import oracles, shapes
+from loadprofiles.setup.saturation import watched
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.ExitStack() as stack:
             people = []
             if wanted := declared(options.profile, "PEOPLE"):
-                from loadprofiles.people.pool import made  # SDKs take a second to import
+                from loadprofiles.users.identity_pool import made  # SDKs take a second to import
 
                 # workers take every n-th person, and which of them gets a user more is for Locust to say
                 spare = max(options.workers, 1) - 1
@@ -66,14 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 environment[FILE] = str(stack.enter_context(shared(people)))
             pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
             if pages or posts:
-                from loadprofiles.around import material
+                from loadprofiles.setup import material
 
                 made_of = material.made(options.run_dir, people, pages=pages, posts=posts)
-                environment[truth.FILE] = str(stack.enter_context(made_of))
+                environment[oracles.FILE] = str(stack.enter_context(made_of))
             with watched(options.run_dir, options.profile, _ADDRESSES):
                 code = _run(command, environment)
             if declared(options.profile, "LEFTOVERS"):
-                from loadprofiles.around import leftovers
+                from loadprofiles.setup import leftovers
 
                 leftovers.sweep(options.run_dir, options.profile, people)
             return code

@@ -18,10 +18,10 @@ from typing import Any
 
 from locust import events, task
 
-from loadprofiles.engine import Measure, OpenUser, Poisson
-from loadprofiles.engine.recorder import ERROR, REFUSED, WRONG
-from loadprofiles.truth.arrivals import Readers
-from loadprofiles.truth.pending import Pending
+from loadengine.api import Measure, OpenUser, Poisson
+from loadengine.measure.recorder import ERROR, REFUSED, WRONG
+from loadprofiles.oracles.arrivals import Readers
+from loadprofiles.oracles.pending import Pending
 from scenarios.api import telemetry
 from scenarios.api.place import Place
 from scenarios.api.telemetry import DEADLINES

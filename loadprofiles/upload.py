@@ -27,10 +27,10 @@ from gevent.pool import Pool
 from locust import between, events, task
 from locust.exception import StopUser
 
-from loadprofiles.engine import ClosedUser, Measure, Response
-from loadprofiles.engine.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
-from loadprofiles.truth.files import MadeFile, Stores
-from loadprofiles.truth.pending import Pending
+from loadengine.api import ClosedUser, Measure, Response
+from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
+from loadprofiles.oracles.files import MadeFile, Stores
+from loadprofiles.oracles.pending import Pending
 from scenarios.api import files
 from scenarios.api.place import Place
 

@@ -12,7 +12,7 @@ import os
 
 from locust import task
 
-from loadprofiles.engine import Measure, OpenUser, Response, Uniform
+from loadengine.api import Measure, OpenUser, Response, Uniform
 from scenarios.api.place import Place
 
 PEOPLE = 5

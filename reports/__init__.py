@@ -12,14 +12,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import BrokenError
-from reports import writers as _writers
-from reports.gate import gate
-from reports.history import History
-from reports.judge import judge
-from reports.model import RunVerdict
-from reports.page.compare import compare
+from reports.history.store import History
+from reports.judging.gate import gate
+from reports.judging.judge import judge
+from reports.judging.model import RunVerdict
+from reports.rendering import writers as _writers
+from reports.rendering.page.compare import compare
+from reports.rendering.terminal import show
 from reports.senders import Context, send_all
-from reports.terminal import show
 
 __all__ = ["History", "RunVerdict", "compare", "gate", "judge", "show", "write"]
 
@@ -30,7 +30,7 @@ def write(
     """Writes everything that is made from a verdict. With a history: keeps it there, and tells who is to be
     told (reports/senders); without one nothing leaves this machine, so judging again alarms nobody.
 
-    `writers` names modules of reports/writers (all when None). One that fails does not stop the others;
+    `writers` names modules of reports/rendering/writers (all when None). One that fails does not stop the others;
     BrokenError names it at the end.
     """
     written: list[Path] = []

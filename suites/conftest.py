@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from clients.identities import Actor, Crowd, make_actor
+from clients.made_files import MadeFile
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services import undoers
 from core.errors import AssayError
 from core.ledger import Ledger
-from fixtures.actors import Actor, Crowd, make_actor
-from fixtures.files import MadeFile
-from fixtures.run import Run
-from fixtures.services import undoers
-from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.realtime.recorder import NewRoom, Recorder
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from fixtures.actors import Actor
-from fixtures.files import MadeFile
+from clients.identities import Actor
+from clients.made_files import MadeFile
 
 Witness = Callable[[str, str], None]
 """`witness(channel, fact)`: journals that an independent channel answered."""

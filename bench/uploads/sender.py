@@ -13,8 +13,8 @@ from gevent.pool import Pool
 from locust import task
 from locust.exception import StopUser
 
-from loadprofiles.engine import ClosedUser, Measure
-from loadprofiles.truth.files import MadeFile
+from loadengine.api import ClosedUser, Measure
+from loadprofiles.oracles.files import MadeFile
 from loadprofiles.upload import PARALLEL
 
 PLAN = json.loads(Path(os.environ["BENCH_PLAN"]).read_text())

@@ -52,7 +52,7 @@ class Steps:
 
     def __init__(self, environment: Any, peak: int, seconds: float) -> None:
         self.search = Search(peak)
-        self._conductor = environment.assay_conductor
+        self._controller = environment.assay_controller
         self._process = environment.assay_process
         self._seconds = seconds
         self._each = min(max(seconds / 30, 9.0), 25.0)
@@ -70,7 +70,7 @@ class Steps:
                 self._over()
                 return None
             self._resting_since = 0.0
-            self._level = Level(self._conductor, self.search.level, self._each, time.monotonic_ns())
+            self._level = Level(self._controller, self.search.level, self._each, time.monotonic_ns())
             return self.search.level
         told = self._level.judge(time.monotonic_ns())
         if told is None:
@@ -89,7 +89,7 @@ class Steps:
         since = at - self._resting_since
         if since < 2:
             return False
-        recent = self._conductor.view.recent(time.monotonic_ns(), 1.0)
+        recent = self._controller.view.recent(time.monotonic_ns(), 1.0)
         return since > 20 or bool(recent.response.percentile(95) < _CALM_MS)
 
     def _over(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from core.objective import Objective
 from core.outcome import SampleOutcome
-from loadprofiles.engine.delta import Delta
-from loadprofiles.engine.live import objectives
+from loadengine.locust.live_line import objectives
+from loadengine.measure.delta import Delta
 
 CLIMB = 2.0
 """Seconds in which the users of a level come: all at once, with a new connection each, they would be an overload of
@@ -26,9 +26,9 @@ _GROSS, _GROSS_WINDOW = 3.0, 2.0
 class Level:
     """Begins when it is made; `judge` is asked each second."""
 
-    def __init__(self, conductor: Any, users: int, seconds: float, now: int) -> None:
+    def __init__(self, controller: Any, users: int, seconds: float, now: int) -> None:
         self.users = users
-        self._conductor = conductor
+        self._controller = controller
         self._from = now + int(SETTLE * 1e9)
         self._to = now + int(max(seconds, SETTLE + 3) * 1e9)
 
@@ -42,14 +42,14 @@ class Level:
         return self._told(now, self._unfit() or self._why(now, (now - self._from) / 1e9, 1.0))
 
     def _told(self, now: int, why: str) -> dict[str, Any]:
-        recent = self._conductor.view.recent(now, max((now - self._from) / 1e9, 1.0))
+        recent = self._controller.view.recent(now, max((now - self._from) / 1e9, 1.0))
         return {
             "users": self.users, "from": self._from, "to": now, "holds": not why, "why": why,
             "per_second": recent.count / recent.seconds,
         }  # fmt: skip
 
     def _unfit(self) -> str:
-        bad = [str(h["reason"]) for h in self._conductor.health.values() if not h.get("ok", True)]
+        bad = [str(h["reason"]) for h in self._controller.health.values() if not h.get("ok", True)]
         return f"the generator is not fit: {bad[0]}" if bad else ""
 
     def _why(self, now: int, seconds: float, times: float) -> str:
@@ -58,9 +58,9 @@ class Level:
         for objective in objectives():
             if objective.percentile is None:
                 continue
-            for delta in list(self._conductor.view.series.values()):
+            for delta in list(self._controller.view.series.values()):
                 if _counts(objective, delta):
-                    recent = self._conductor.view.recent(now, seconds, delta.key)
+                    recent = self._controller.view.recent(now, seconds, delta.key)
                     measured = measured or recent.count >= FEWEST
                     if why := _broken(objective, delta, recent, times):
                         return why

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from reports.history import History
-from reports.model import RunVerdict
+from reports.history.store import History
+from reports.judging.model import RunVerdict
 
 TIMEOUT = 10.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.model import RunVerdict
+from reports.judging.model import RunVerdict
 from reports.senders import Context, post
 
 VARIABLE = "ASSAY_HEARTBEAT_URL"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.model import RunVerdict
+from reports.judging.model import RunVerdict
+from reports.rendering.writers.prometheus import registry
 from reports.senders import TIMEOUT, Context
-from reports.writers.prometheus import registry
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from reports.alerts import Alert, alerts, load_mutes
-from reports.model import RunVerdict
+from reports.history.alerts import Alert, alerts, load_mutes
+from reports.judging.model import RunVerdict
+from reports.rendering.formatting import count
 from reports.senders import Context, post
-from reports.words import count
 
 VARIABLE = "ASSAY_WEBHOOK"
 MOST = 10

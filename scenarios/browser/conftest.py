@@ -10,14 +10,14 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from clients.identities import Actor, make_actor
+from clients.made_files import MadeFile
+from clients.run import Run
+from clients.service_clients import Services
 from core.errors import ConfigError, Missed, ServiceError
 from core.ledger import Ledger
 from core.outcome import NOT_COVERED, Verdict, classify
-from fixtures.actors import Actor, make_actor
-from fixtures.browser_stage import Stage
-from fixtures.files import MadeFile
-from fixtures.run import Run
-from fixtures.toolbox import Services
+from fixtures.browser.flow import Stage
 from scenarios.browser.pages import Pages, pages_of
 
 NewPerson = Callable[..., Pages]

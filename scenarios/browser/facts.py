@@ -7,11 +7,11 @@ from contextlib import suppress
 
 from playwright.sync_api import FilePayload
 
+from clients.made_files import MadeFile
+from clients.service_clients import Services
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect, expect_equal
-from fixtures.files import MadeFile
-from fixtures.toolbox import Services
 from scenarios.browser.pages import Pages
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from clients.identities import new_identity, plan_user
+from clients.run import Run
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import new_identity, plan_user
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, NewPerson, NewTab, Witness
 from scenarios.browser.facts import mailed_link
 

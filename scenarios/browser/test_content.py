@@ -6,15 +6,15 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.builder import page_entry
+from clients.services.kv import content_keys
 from core.clock import eventually
 from core.errors import ConfigError, Missed
 from core.expect import expect, expect_one
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.run import Run
-from fixtures.services.builder import page_entry
-from fixtures.services.kv import content_keys
-from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewPerson, Witness
 
 

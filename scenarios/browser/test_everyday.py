@@ -6,11 +6,11 @@ import base64
 
 from playwright.sync_api import FilePayload
 
+from clients.made_files import MadeFile, sha256
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.files import MadeFile, sha256
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, NewTab, Witness
 from scenarios.browser.facts import payload
 

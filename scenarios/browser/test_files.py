@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clients.made_files import MIB, MadeFile
+from clients.run import Run
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.files import MIB, MadeFile
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, OnDisk, Witness
 from scenarios.browser.facts import payload, same_bytes
 

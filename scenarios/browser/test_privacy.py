@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
+from clients.made_files import MadeFile
+from clients.run import Run
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.files import MadeFile
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import payload, requested, room_words
 from scenarios.browser.pages import Pages

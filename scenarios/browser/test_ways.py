@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from playwright.sync_api import Route
 
+from clients.identities import make_actor, new_identity, plan_user
+from clients.made_files import MadeFile
+from clients.run import Run
+from clients.service_clients import Services
 from core.errors import ConfigError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import make_actor, new_identity, plan_user
-from fixtures.browser_stage import Stage
-from fixtures.files import MadeFile
-from fixtures.run import Run
-from fixtures.toolbox import Services
+from fixtures.browser.flow import Stage
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import mailed_link, payload, room_words, same_bytes
 from scenarios.browser.pages import AnyPage

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 
+from clients.mailbox import Mailbox
+from clients.service_clients import Services
+from clients.strict_json import told
 from core.errors import Missed
-from fixtures.mailbox import Mailbox
-from fixtures.told import told
-from fixtures.toolbox import Services
 
 
 def confirm(services: Services, email: str) -> None:

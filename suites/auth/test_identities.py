@@ -8,15 +8,15 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pyotp
 
+from clients.http_port import WireAnswer
+from clients.identities import new_identity, plan_user
+from clients.run import Run
+from clients.sdk import Refused, refused
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import new_identity, plan_user
-from fixtures.run import Run
-from fixtures.sdk import Refused, refused
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.auth.people import auth_user, follow, mailbox_of
 from suites.types import NewActor, Witness
 

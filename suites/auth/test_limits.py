@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+from clients.control import fault
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.permit import Action
-from fixtures.control import fault
-from fixtures.run import Run
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.types import NewActor, Witness
 
 AUTH = "supabase.auth"

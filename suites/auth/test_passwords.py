@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from clients.identities import new_identity, plan_user
+from clients.run import Run
+from clients.sdk import Refused, refused
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import new_identity, plan_user
-from fixtures.run import Run
-from fixtures.sdk import Refused, refused
-from fixtures.toolbox import Services
 from suites.auth.people import auth_user
 from suites.types import NewActor, Witness
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from clients.identities import new_identity, plan_user
+from clients.run import Run
+from clients.sdk import refused
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.actors import new_identity, plan_user
-from fixtures.run import Run
-from fixtures.sdk import refused
-from fixtures.toolbox import Services
 from suites.auth.people import auth_user, confirm
 from suites.types import Witness
 

@@ -8,11 +8,11 @@ from typing import Any
 import jwt
 from supabase_auth.types import Session
 
+from clients.identities import Actor
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.actors import Actor
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from suites.auth.people import claims_of
 from suites.types import NewActor, Witness
 

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.builder import page_entry
+from clients.services.kv import content_keys
 from core.clock import eventually
 from core.ledger import Ledger
-from fixtures.run import Run
-from fixtures.services.builder import page_entry
-from fixtures.services.kv import content_keys
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from scenarios.api import content
 from scenarios.api.place import Place
 

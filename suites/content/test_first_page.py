@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.builder import page_entry
+from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect, expect_status
 from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
-from fixtures.run import Run
-from fixtures.services.builder import page_entry
-from fixtures.services.kv import content_keys
-from fixtures.toolbox import Services
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.types import Witness

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from clients.identities import Actor
+from clients.run import Run
+from clients.service_clients import Services
 from core.errors import ServiceError
-from fixtures.actors import Actor
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.database.grants import GRANTS, PUBLISHED_POST, Grant

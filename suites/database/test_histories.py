@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from clients.identities import Actor
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.actors import Actor
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from suites.histories import Told, noted, run_histories
 from suites.types import NewActor, Witness
 

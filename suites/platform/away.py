@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from clients.service_clients import Services
+from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect_equal
 from core.permit import Action
-from fixtures.services.kv import content_keys
-from fixtures.toolbox import Services
 
 PLATFORM = "platform"
 ACTIONS = (Action.READ, Action.WRITE, Action.ADMIN, Action.OUTAGE)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.s3 import S3
+from clients.service_clients import Services
+from clients.services import r2
 from core.errors import ServiceError
 from core.expect import expect
 from core.passport import check
 from core.secret import Secret
-from fixtures.run import Run
-from fixtures.s3 import S3
-from fixtures.services import r2
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.types import NewActor, Witness
 
 WRONG = "wrong-" + "0" * 34

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.run import Run
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"

@@ -6,14 +6,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from clients.identities import Actor
+from clients.made_files import MIB, sha256
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.storage import AVATARS
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
-from fixtures.actors import Actor
-from fixtures.files import MIB, sha256
-from fixtures.run import Run
-from fixtures.services.storage import AVATARS
-from fixtures.toolbox import Services
 from scenarios.api import telemetry
 from scenarios.api.place import Place
 from suites.realtime.recorder import NewRoom, Recorder

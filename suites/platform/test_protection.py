@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Iterable
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.run import Run
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"

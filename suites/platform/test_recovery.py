@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from clients.control import outage
+from clients.made_files import MIB
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
-from fixtures.control import outage
-from fixtures.files import MIB
-from fixtures.run import Run
-from fixtures.toolbox import Services
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page

@@ -1,4 +1,4 @@
-"""From live connections to a history that `scenarios.room_history` can judge."""
+"""From live connections to a history that `core.room_history` can judge."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clients.identities import Actor
+from clients.service_clients import Services
+from clients.services.rooms import Member
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect_equal
-from fixtures.actors import Actor
-from fixtures.services.rooms import Member
-from fixtures.toolbox import Services
-from scenarios.room_history import Connection, Sent, present, seen_present, violations
+from core.room_history import Connection, Sent, present, seen_present, violations
 
 ROOMS = "rooms"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from clients.control import fault
+from clients.identities import Actor
+from clients.run import Run
+from clients.sdk import preparing, refused
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.permit import Action
-from fixtures.actors import Actor
-from fixtures.control import fault
-from fixtures.run import Run
-from fixtures.sdk import preparing, refused
-from fixtures.toolbox import Services
 from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 

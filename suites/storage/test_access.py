@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from clients.made_files import MIB, sha256
+from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.files import MIB, sha256
-from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.storage.uploads import expect_content, held, prepared, read
 from suites.types import NewActor, NewFile, Witness

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from clients.identities import Actor
+from clients.made_files import sha256
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.actors import Actor
-from fixtures.files import sha256
-from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.histories import Told, noted, run_histories

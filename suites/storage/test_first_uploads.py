@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from clients.made_files import MIB
+from clients.service_clients import Services
 from core.expect import expect_equal
 from core.passport import check
-from fixtures.files import MIB
-from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.storage.uploads import expect_content, upload
 from suites.types import NewActor, NewFile, Witness

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from clients.made_files import MIB, sha256
+from clients.service_clients import Services
+from clients.strict_json import told
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.files import MIB, sha256
-from fixtures.told import told
-from fixtures.toolbox import Services
 from scenarios.api.place import Place
 from suites.storage.uploads import held, prepared
 from suites.types import NewActor, NewFile, Witness

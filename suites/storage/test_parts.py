@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from clients.made_files import MIB, MadeFile, made_bytes
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
-from fixtures.files import MIB, MadeFile, made_bytes
-from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.storage.uploads import expect_content, held, holdings, listed, prepared

@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from clients.made_files import MIB, MadeFile, sha256
+from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect_equal, expect_status
 from core.passport import check
-from fixtures.files import MIB, MadeFile, sha256
-from fixtures.toolbox import Services
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.storage.uploads import held, holdings, listed, read, upload

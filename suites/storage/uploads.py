@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from clients.http_port import WireAnswer
+from clients.made_files import MadeFile, sha256
+from clients.service_clients import Services
 from core.errors import ServiceError
 from core.expect import expect, expect_equal, expect_status
-from fixtures.files import MadeFile, sha256
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from scenarios.api import files
 from scenarios.api.place import Place
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.datadog import lines
 from core.clock import eventually, now_ns
 from core.outcome import SampleOutcome
-from fixtures.run import Run
-from fixtures.services.datadog import lines
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from scenarios.api.telemetry import DEADLINES as DEADLINES
 
 T = TypeVar("T")

@@ -6,12 +6,12 @@ import json
 import uuid
 from typing import Any
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services.datadog import lines
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from fixtures.run import Run
-from fixtures.services.datadog import lines
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 
+from clients.http_port import WireAnswer
+from clients.run import Run
+from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
-from fixtures.run import Run
-from fixtures.toolbox import Services
-from fixtures.wire import WireAnswer
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from clients.services import catalogue
 from core.errors import ConfigError, PermitError
 from core.permit import Action
 from core.service import Service, Variable
 from core.target import resolve
-from fixtures.services import catalogue
 
 AUTH = Service(
     "supabase.auth",

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clients import embedded
+from clients.control import TOKEN, URL
 from core.evidence import Evidence
-from fixtures import embedded
-from fixtures.control import TOKEN, URL
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -243,7 +243,7 @@ def test_stock_users_stand_beside_lean_ones(server, tmp_path):
     mixed.write_text(
         "import os\n"
         "from locust import FastHttpUser, constant, task\n"
-        "from loadprofiles.engine import OpenUser\n"
+        "from loadengine.api import OpenUser\n"
         "class Stock(FastHttpUser):\n"
         "    host = os.environ['BENCH_URL']\n"
         "    wait_time = constant(0.05)\n"

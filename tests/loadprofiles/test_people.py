@@ -32,8 +32,8 @@ from pathlib import Path
 from core import target as targets
 from core.journal import Journal
 from core.ledger import undo
-from fixtures.run import Run
-from fixtures.services import catalogue, undoers
+from clients.run import Run
+from clients.services import catalogue, undoers
 target = targets.resolve("embedded", catalogue(), control_url=os.environ["ASSAY_CONTROL_URL"])
 journal = Journal(Path(sys.argv[1]), "sweep", redactor=target.redactor())
 known = undoers(Run(Path(sys.argv[1]), target, journal, journal.redactor))

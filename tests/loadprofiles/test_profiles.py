@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 import pytest
 
+from clients.control import _call
 from core.evidence import Evidence
-from fixtures.control import _call
 from tests.loadprofiles.faulty import Faulty
 from tests.loadprofiles.target import ended, held, run, start
 

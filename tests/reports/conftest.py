@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reports import allure
-from reports.judge import judge
-from reports.model import RunVerdict
+from reports.judging.judge import judge
+from reports.judging.model import RunVerdict
+from reports.rendering import allure
 from tests.reports.made import Made
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import reports
-from reports import History, writers
-from reports.judge import judge
+from reports import History
+from reports.judging.judge import judge
+from reports.rendering import writers
 from tests.reports.made import Made
 
 NIGHTS = 33

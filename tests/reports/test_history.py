@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from reports.history import History
-from reports.judge import judge
-from reports.model import RunVerdict
-from reports.regression import BASE, change_point, compare
+from reports.history.regression import BASE, change_point, compare
+from reports.history.store import History
+from reports.judging.judge import judge
+from reports.judging.model import RunVerdict
 from tests.reports.made import Made
 from tests.reports.together import record_together
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reports import keep
-from reports.history import History
-from reports.judge import judge
+from reports.history import cli
+from reports.history.store import History
+from reports.judging.judge import judge
 from stack.supervisor.paths import ROOT
 from tests.reports.made import Made
 from tests.reports.together import record_together
@@ -72,18 +72,18 @@ def test_runners_that_do_not_last_pass_it_on(tmp_path: Path, capsys: pytest.Capt
     other = History(tmp_path / "other.sqlite")
     other.record(judge(Made(tmp_path / "aside").write(), waivers=[]))
     other.close()
-    assert keep.main(["--history", str(stored), "merge", str(tmp_path / "other.sqlite")]) == 0
-    assert keep.main(["--history", str(stored), "list"]) == 0
+    assert cli.main(["--history", str(stored), "merge", str(tmp_path / "other.sqlite")]) == 0
+    assert cli.main(["--history", str(stored), "list"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("1 taken over")
     assert [f"run{i}" in out for i in range(3)] == [True] * 3
-    assert keep.main(["--history", str(stored), "merge", str(tmp_path / "other.sqlite")]) == 0
+    assert cli.main(["--history", str(stored), "merge", str(tmp_path / "other.sqlite")]) == 0
     assert capsys.readouterr().out.startswith("0 taken over")
 
 
 def test_old_runs_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(Made(tmp_path / f"r{i}", age_days=i).write()) for i in range(2)]
-    assert keep.main(["--history", str(tmp_path / "h.sqlite"), "import", *runs]) == 0
+    assert cli.main(["--history", str(tmp_path / "h.sqlite"), "import", *runs]) == 0
     assert capsys.readouterr().out == "2 kept\n"
-    assert keep.main(["--history", str(tmp_path / "h.sqlite"), "import", str(tmp_path)]) == 2
+    assert cli.main(["--history", str(tmp_path / "h.sqlite"), "import", str(tmp_path)]) == 2
     assert "holds no run" in capsys.readouterr().err

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from reports.gate import gate
-from reports.judge import judge
-from reports.measurements import TICK_NS
-from reports.model import RunVerdict, Waiver
-from reports.overrides import check_overrides, override_of
-from reports.spoil import _window
+from reports.judging.gate import gate
+from reports.judging.invalidation import _window
+from reports.judging.judge import judge
+from reports.judging.measurements import TICK_NS
+from reports.judging.model import RunVerdict, Waiver
+from reports.judging.overrides import check_overrides, override_of
 from tests.reports.made import CHECKS, Made
 
 Judged = Callable[..., RunVerdict]
@@ -356,7 +356,9 @@ def test_a_target_has_numbers_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     directory = Made(tmp_path / "run", live=True).write()
     own = tmp_path / "objectives.production.toml"
     own.write_text('["perf.rooms"]\nlimit = 5\n')
-    monkeypatch.setattr(sys.modules["reports.judge"], "override_of", lambda name: override_of(name, tmp_path))
+    monkeypatch.setattr(
+        sys.modules["reports.judging.judge"], "override_of", lambda name: override_of(name, tmp_path)
+    )
     assert objective(judge(directory, waivers=[]), "perf.rooms").limit == 5
     assert override_of("staging", tmp_path) is None
     assert override_of("../production", tmp_path) is None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import reports
 from reports import History
-from reports.judge import judge
-from reports.loads import MOST, _thin
-from reports.model import RunVerdict
-from reports.page.build import build
+from reports.judging.judge import judge
+from reports.judging.load_timelines import MOST, _thin
+from reports.judging.model import RunVerdict
+from reports.rendering.page.build import build
 from tests.reports.made import LEVELS, Made
 
 Judged = Callable[..., RunVerdict]

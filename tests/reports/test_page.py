@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import reports
-from reports.judge import judge
-from reports.page.build import _allure_links
-from reports.serve import server
+from reports.judging.judge import judge
+from reports.rendering.page.build import _allure_links
+from reports.rendering.serve import server
 from tests.reports.chromium import launched
 from tests.reports.made import Made
 

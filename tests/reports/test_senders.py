@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from reports.alerts import Mute, load_mutes
-from reports.history import History
-from reports.judge import judge
+from reports.history.alerts import Mute, load_mutes
+from reports.history.store import History
+from reports.judging.judge import judge
 from reports.senders import Context, send_all
 from tests.reports.made import Made
 

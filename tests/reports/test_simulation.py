@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scipy.stats import binom
 
-from reports import simulate
-from reports.stats.binomial import RISK
+from bench import simulate
+from reports.judging.stats.binomial import RISK
 
 RUNS = 90
 

@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import binom
 
 from core.outcome import Verdict
-from reports.stats import binomial
-from reports.stats.batches import Batched, design_effect
-from reports.stats.quantile import judge_quantile, judge_share
+from reports.judging.stats import binomial
+from reports.judging.stats.batches import Batched, design_effect
+from reports.judging.stats.quantile import judge_quantile, judge_share
 
 
 def test_binomial_bounds_cover_as_stated() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from reports.waivers import load_waivers
+from reports.judging.waivers import load_waivers
 
 GOOD = (
     '[[waiver]]\ncheck = "kv.hit"\nreason = "vendor"\nowner = "ada"\nticket = "OPS-1"\nexpiry = 2027-01-31\n'

@@ -17,10 +17,10 @@ import pytest
 
 import reports
 from core.errors import BrokenError
-from reports import writers
-from reports.judge import judge
-from reports.model import RunVerdict, Waiver
-from reports.states import STATES
+from reports.judging.judge import judge
+from reports.judging.model import RunVerdict, Waiver
+from reports.judging.verdict_table import STATES
+from reports.rendering import writers
 from tests.reports.made import Made
 
 SCHEMA = json.loads((Path(reports.__file__).parent / "verdict.schema.json").read_text())

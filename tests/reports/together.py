@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from reports import History
-from reports.model import RunVerdict
+from reports.judging.model import RunVerdict
 
 
 def record_together(where: Path | str, verdicts: list[RunVerdict], times: int) -> list[BaseException]:

@@ -7,7 +7,7 @@ the served page and the person, where a careless front end would have it.
 import json
 from urllib.parse import parse_qs, urlsplit
 
-from fixtures.browser_stage import Stage
+from fixtures.browser.flow import Stage
 
 DEAD_BUTTON = """
 addEventListener("click", event => {

@@ -9,19 +9,19 @@ from playwright.sync_api import sync_playwright
 
 from core.errors import BrokenError, ConfigError
 from core.secret import Redactor
-from fixtures import browser, browser_evidence
-from fixtures.browser_people import Person, Seen
+from fixtures.browser import evidence, launch
+from fixtures.browser.users import Person, Seen
 
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """A machine without any browser of its own; what was found before is at `bare.known`."""
     with sync_playwright() as playwright:
-        known = browser.find("chromium", playwright) or playwright.chromium.executable_path
-    monkeypatch.delenv(browser.VARIABLE, raising=False)
+        known = launch.find("chromium", playwright) or playwright.chromium.executable_path
+    monkeypatch.delenv(launch.VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
-    monkeypatch.setattr(browser, "PACKED", tmp_path / "chromium")
+    monkeypatch.setattr(launch, "PACKED", tmp_path / "chromium")
     return tmp_path, known
 
 
@@ -29,10 +29,10 @@ def test_what_set_up_unpacked_is_found_and_runs(bare):
     folder, known = bare
     with sync_playwright() as playwright:
         with pytest.raises(BrokenError, match="no Chromium was found"):
-            browser.find("chromium", playwright)
+            launch.find("chromium", playwright)
         (folder / "chromium").write_text(f'#!/bin/sh\nexec "{known}" "$@"\n')
         (folder / "chromium").chmod(0o755)
-        found = browser.find("chromium", playwright)
+        found = launch.find("chromium", playwright)
         assert found == str(folder / "chromium")
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         assert started.new_page().evaluate("() => 6 * 7") == 42
@@ -40,16 +40,16 @@ def test_what_set_up_unpacked_is_found_and_runs(bare):
 
 
 def test_our_node_drives_playwright_where_its_own_does_not_run(monkeypatch, tmp_path):
-    monkeypatch.delenv(browser.NODE, raising=False)
+    monkeypatch.delenv(launch.NODE, raising=False)
     broken = tmp_path / "driver" / "node"
     broken.parent.mkdir()
     broken.write_text("#!/bin/sh\nexit 127\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(browser.playwright, "__file__", str(tmp_path / "__init__.py"))
-    browser._help_driver()
+    monkeypatch.setattr(launch.playwright, "__file__", str(tmp_path / "__init__.py"))
+    launch._help_driver()
     monkeypatch.undo()
-    node = os.environ.pop(browser.NODE)
-    monkeypatch.setenv(browser.NODE, node)
+    node = os.environ.pop(launch.NODE)
+    monkeypatch.setenv(launch.NODE, node)
     with sync_playwright() as playwright:
         assert playwright.chromium.name == "chromium"
 
@@ -60,11 +60,11 @@ def test_an_absent_browser_is_one_sentence_with_what_to_do(bare, kind):
         sync_playwright() as playwright,
         pytest.raises(BrokenError, match=f"playwright install --with-deps {kind}"),
     ):
-        browser.find(kind, playwright)
+        launch.find(kind, playwright)
 
 
 def test_a_browser_that_there_is_not_is_the_users_mistake():
-    with pytest.raises(ConfigError, match="no browser 'opera'"), browser.started(None, "opera"):
+    with pytest.raises(ConfigError, match="no browser 'opera'"), launch.started(None, "opera"):
         pass
 
 
@@ -73,7 +73,7 @@ def seen_page(tmp_path):
     """A page with a button that does something and one that does not, its person, and its trace once it is closed."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=browser.find("chromium", playwright), args=["--no-sandbox"]
+            executable_path=launch.find("chromium", playwright), args=["--no-sandbox"]
         )
         context = started.new_context()
         context.tracing.start(screenshots=True, snapshots=True)
@@ -111,7 +111,7 @@ def test_a_password_is_in_no_member_of_a_trace(seen_page):
     person.page.evaluate("() => fetch('data:text/plain,planted-password-1').then(a => a.text())")
     data = trace()
     assert any(b"planted-password-1" in part for part in members(data)), "it is there before it is masked"
-    kept = browser_evidence.redacted_archive(data, Redactor(["planted-password-1"]))
+    kept = evidence.redacted_archive(data, Redactor(["planted-password-1"]))
     assert not any(b"planted-password-1" in part for part in members(kept))
     assert len(members(kept)) == len(members(data))
 
@@ -125,10 +125,8 @@ def test_a_video_is_made_where_there_is_an_ffmpeg(seen_page):
     person, trace = seen_page
     person.page.get_by_text("Alive").click()
     archive = trace()
-    if program := browser_evidence.ffmpeg():
-        made = browser_evidence.video(archive, program)
+    if program := evidence.ffmpeg():
+        made = evidence.video(archive, program)
         assert made is not None
         assert made.startswith(b"\x1aE\xdf\xa3"), "WebM is a kind of Matroska"
-    assert browser_evidence.video(archive, "/bin/false") is None, (
-        "an ffmpeg that cannot costs nobody their evidence"
-    )
+    assert evidence.video(archive, "/bin/false") is None, "an ffmpeg that cannot costs nobody their evidence"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from clients.services import catalogue
 from core.errors import ConfigError
 from core.evidence import Evidence
 from core.target import resolve
-from fixtures.services import catalogue
 from scenarios.browser.pages import Pages, pages_of
-from tests.conduct.place import ROOT, Place
+from tests.runner.place import ROOT, Place
 
 OWN = '\n[settings]\npages = "{}"\n'
 CHECK = "browser.session_restored"

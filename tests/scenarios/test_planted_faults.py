@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from core.evidence import Evidence
-from fixtures.browser import find
-from reports.serve import server
-from tests.conduct.place import Place
-from tests.conduct.test_redaction import LOOKS, every_part
+from fixtures.browser.launch import find
+from reports.rendering.serve import server
+from tests.runner.place import Place
+from tests.runner.test_redaction import LOOKS, every_part
 from tests.scenarios.planted import FAULTS
 
 NAMED = {

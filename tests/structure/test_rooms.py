@@ -16,14 +16,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "stack": set(),
     "launcher": set(),
-    "fixtures": {"core"},
-    "scenarios": {"fixtures", "core"},
-    "suites": {"scenarios", "fixtures", "core"},
-    "loadprofiles": {"scenarios", "fixtures", "core"},
-    "defects": {"scenarios", "fixtures", "core"},
+    "clients": {"core"},
+    "fixtures": {"clients", "core"},
+    "scenarios": {"fixtures", "clients", "core"},
+    "suites": {"scenarios", "fixtures", "clients", "core"},
+    "loadengine": {"core"},
+    "loadprofiles": {"loadengine", "scenarios", "clients", "core"},
     "reports": {"core"},
-    "conduct": {"suites", "loadprofiles", "defects", "scenarios", "fixtures", "reports", "core"},
-    "cli": {"conduct", "suites", "loadprofiles", "defects", "scenarios", "fixtures", "reports", "core"},
+    "runner": {"suites", "loadprofiles", "scenarios", "fixtures", "clients", "reports", "core"},
+    "cli": {"runner", "core"},
     "conftest": {"fixtures", "core"},
 }
 """Room -> the rooms that it may import. `stack` is reached by subprocess and network alone."""
@@ -31,8 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 FREE = {"tests", "bench", "deploy", "docs", "locks"}
 """May import any room: they stand outside."""
 
-LOCUST_IN = {"loadprofiles", "bench"}
-PATCHED = "tests/loadprofiles/patched/"
+LOCUST_IN = {"loadengine", "loadprofiles", "bench"}
+PATCHED = "tests/loadengine/patched/"
 """Cases that test_patched.py runs in processes of their own; pytest does not collect them otherwise."""
 ROOMS = set(MAY_IMPORT) | FREE
 
@@ -68,7 +69,9 @@ def test_only_the_load_generator_imports_locust() -> None:
     assert "patched" in never, "pytest would import them into its own process"
 
 
-@pytest.mark.parametrize("name", ["cli", "conftest", "fixtures.plugin", "conduct.run", "reports.judge"])
+@pytest.mark.parametrize(
+    "name", ["cli", "conftest", "fixtures.plugin", "runner.session", "reports.judging.judge"]
+)
 def test_importing_the_harness_patches_nothing(name: str) -> None:
     """Locust's import replaces the standard library's sockets and threads in the whole process."""
     code = f"import {name}, sys; print('locust' in sys.modules or 'gevent.monkey' in sys.modules)"

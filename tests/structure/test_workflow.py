@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-import fixtures.services
-from reports import history
+import clients.services
+from reports.history import store
 from tests.structure.tree import ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"
@@ -167,7 +167,7 @@ def test_the_verdict_s_exit_code_is_the_job_s(
 def test_every_variable_of_every_service_reaches_the_gate(workflow: dict[str, Any]) -> None:
     step = next(step for step in workflow["jobs"]["gate"]["steps"] if step.get("run") == "deploy/ci/gate")
     wanted = {}
-    for module in pkgutil.iter_modules(fixtures.services.__path__, "fixtures.services."):
+    for module in pkgutil.iter_modules(clients.services.__path__, "clients.services."):
         service = getattr(importlib.import_module(module.name), "SERVICE", None)
         for variable in service.variables if service else ():
             for name in (variable.name, *variable.aliases):
@@ -190,7 +190,7 @@ def test_the_history_outlives_the_runner(workflow: dict[str, Any]) -> None:
     assert "github.run_attempt" in key
     assert all(key.startswith(start) for start in steps[restore]["with"]["restore-keys"].split()[:1])
     for step in (steps[restore], steps[save]):
-        assert ROOT / step["with"]["path"] == history.DEFAULT
+        assert ROOT / step["with"]["path"] == store.DEFAULT
 
 
 def test_actions_are_pinned_and_caches_follow_the_locks(workflow: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from fixtures.services.platform import PROBED
+from clients.services.platform import PROBED
 
 NOW = "2026-11-22T12:00:00.000000+00:00"
 

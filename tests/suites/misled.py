@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from fixtures import embedded
+from clients import embedded
 from tests.suites.verdicts import MISLED
 
 _real = embedded.attach

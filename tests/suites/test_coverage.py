@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tomllib
 
-from conduct import manifest
-from conduct.doctor import passports
+from clients.run import ROOT
+from clients.services import catalogue
 from core.permit import EVERYTHING
 from core.service import Service
-from fixtures.run import ROOT
-from fixtures.services import catalogue
-from reports.judge_checks import judge_requirements
-from reports.model import CheckResult
+from reports.judging.checks import judge_requirements
+from reports.judging.model import CheckResult
+from runner import declared_checks
+from runner.doctor import passports
 
 ELSEWHERE = ("P6.2", "prod.scale", "D9", "D10", "D12")
 """Rows that no check can fill: loads, objectives, documents and the workflow speak of them."""
@@ -41,7 +41,7 @@ def test_the_reports_matrix_shows_it():
 
 def test_every_check_is_found_and_every_capability_is_tried():
     found = passports()
-    assert set(found) == {declared.id for declared in manifest.declared()}
+    assert set(found) == {declared.id for declared in declared_checks.declared()}
     known: set[str] = {c for service in catalogue() for c in service.capabilities}
     used = {p.capability for p in found.values()}
     assert used <= known

@@ -13,9 +13,9 @@ import sys
 
 import pytest
 
-from conduct.doctor import passports
-from fixtures import embedded
-from fixtures.run import ROOT
+from clients import embedded
+from clients.run import ROOT
+from runner.doctor import passports
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_embedded
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures import embedded
+from clients import embedded
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_live
 

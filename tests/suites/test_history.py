@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scenarios.room_history import Connection, Sent, present, seen_present, violations
+from core.room_history import Connection, Sent, present, seen_present, violations
 
 
 def message(number, user="anna", client_id=None, body=None):

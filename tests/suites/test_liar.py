@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from fixtures import embedded
-from fixtures.services import catalogue
+from clients import embedded
+from clients.services import catalogue
 from tests.suites.liar import VARIABLES, Liar
 from tests.suites.verdicts import on_live
 

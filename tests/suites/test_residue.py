@@ -6,14 +6,14 @@ import os
 
 import pytest
 
+from clients import embedded
+from clients.run import Run
+from clients.service_clients import Services
+from clients.services import catalogue
 from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import left_over
 from core.target import resolve
-from fixtures import embedded
-from fixtures.run import Run
-from fixtures.services import catalogue
-from fixtures.toolbox import Services
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_live
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from core.target import Target
-from fixtures.browser_people import Person
-from fixtures.browser_stage import Stage
+from fixtures.browser.flow import Stage
+from fixtures.browser.users import Person
 from scenarios.browser.pages.accounts import Accounts, Privacy
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 from scenarios.browser.pages.content import Content, Posts, Status

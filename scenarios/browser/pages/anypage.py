@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from core.errors import Missed
-from fixtures.browser_people import Person
-from fixtures.browser_stage import Stage
+from fixtures.browser.flow import Stage
+from fixtures.browser.users import Person
 
 ARRIVES = 15_000
 """Milliseconds within which a page shows what a service answered."""

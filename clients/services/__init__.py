@@ -1,0 +1,63 @@
+"""The services, one module each, found by listing this folder.
+
+A module offers `SERVICE` (what the service is), a client class, `undoers(run)` where it can create something, and
+`probes(run)` for the doctor. `catalogue()` finds them all; adding a service is adding a module.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from core.ledger import Undo
+from core.service import Service
+
+if TYPE_CHECKING:
+    from clients.run import Run
+
+Probe = Callable[[], str]
+"""A harmless, read-only question of `assay doctor`: what it learnt in a few words; raises when refused."""
+
+C = TypeVar("C")
+_undoing: dict[tuple[type, int], tuple[Any, Any]] = {}
+
+
+def undoing(client: type[C], run: Run) -> C:
+    """The process's one client of this class for undoing things in a run; closed when the process ends.
+
+    Undoing happens after each check, and building clients each time would cost more than the undoing.
+    """
+    key = (client, id(run))
+    if key not in _undoing:
+        made = client(run)  # type: ignore[call-arg]
+        _undoing[key] = (made, run)  # the run is kept so that its id stays its own
+        if close := getattr(made, "close", None):
+            atexit.register(close)
+    found: C = _undoing[key][0]
+    return found
+
+
+@cache
+def modules() -> tuple[ModuleType, ...]:
+    """Every service module, by name."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
+
+
+def catalogue() -> tuple[Service, ...]:
+    """Every service that Assay knows."""
+    return tuple(module.SERVICE for module in modules())
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """How to undo each kind of thing that a client can create."""
+    found: dict[str, Undo] = {}
+    for module in modules():
+        if make := getattr(module, "undoers", None):
+            found.update(make(run))
+    return found

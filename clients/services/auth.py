@@ -1,0 +1,216 @@
+"""Supabase Auth: people as the platform's own SDK sees them, identities through the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from supabase import Client as Supabase
+from supabase.lib.client_options import SyncClientOptions
+from supabase_auth import SyncMemoryStorage
+
+from clients import http
+from clients.http_port import HttpPort, WireAnswer
+from clients.login_budget import paced
+from clients.mailbox import Mailbox
+from clients.run import Run
+from clients.sdk import SupabaseTransport, guarded
+from clients.services import Probe, undoing
+from core.ledger import Undo
+from core.service import Service, Variable
+
+SUPABASE_URL = Variable("VITE_SUPABASE_URL", aliases=("SUPABASE_URL",), url=True)
+PUBLIC_KEY = Variable("VITE_SUPABASE_ANON_KEY", aliases=("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY"))
+SECRET_KEY = Variable("SUPABASE_SERVICE_KEY", aliases=("SUPABASE_SECRET_KEY",), secret=True)
+DB_URL = Variable(
+    "SUPABASE_DB_URL",
+    secret=True,
+    url=True,
+    witness=True,
+    right="a role that reads every table past row-level security, e.g. postgres; through the pooler's address",
+    lost="rows, policies and auth.users as PostgreSQL holds them; the service key's REST answers in their place",
+)
+
+SERVICE = Service(
+    id="supabase.auth",
+    title="Supabase Auth",
+    variables=(
+        SUPABASE_URL,
+        PUBLIC_KEY,
+        SECRET_KEY,
+        DB_URL,
+        Variable(
+            "MAILBOX_URL",
+            url=True,
+            witness=True,
+            optional=True,
+            right="read and delete messages of the test identities' domain",
+            lost="that confirmation and recovery mails really arrive; links come from the admin API instead",
+        ),
+        Variable("MAIL_DOMAIN", optional=True),
+        Variable("OAUTH_TEST_PROVIDER", optional=True),
+    ),
+    capabilities={
+        "auth.email": "people register, confirm, log in and recover by e-mail and password",
+        "auth.mail": "Supabase sends mail that Assay can read in a mailbox",
+        "auth.oauth": "people log in through an OAuth provider whose sign-in page takes a test identity",
+        "auth.anonymous": "people may start anonymously and become permanent",
+        "auth.mfa": "people may add a TOTP factor",
+    },
+    guide="docs/live-target.md#supabase",
+)
+ATTRIBUTE = "auth"
+
+
+class Client:
+    """Supabase Auth of the target.
+
+    `person()` gives a new SDK client, as a browser would have; `admin` is the SDK with the secret key;
+    `port` speaks to /auth/v1 itself.
+    """
+
+    def __init__(self, run: Run) -> None:
+        target = run.target
+        self.run = run
+        self.url = target.get(SUPABASE_URL.name).rstrip("/")
+        self.public_key = target.get(PUBLIC_KEY.name)
+        self._secret = target.secret(SECRET_KEY.name)
+        inner = paced(run, httpx.HTTPTransport(retries=0, trust_env=False, limits=http.LIMITS))
+        self._http = httpx.Client(
+            transport=SupabaseTransport(target.permit, inner=inner),
+            timeout=http.TIMEOUT,
+            follow_redirects=False,
+        )
+        self.port = self._port(
+            httpx.Client(
+                transport=http.GuardedTransport(SERVICE.id, target.permit, inner=inner),
+                timeout=http.TIMEOUT,
+                follow_redirects=False,
+            )
+        )
+        self.supabase_admin = self._client(self._secret.reveal())
+        self.admin = self.supabase_admin.auth.admin
+        self.mailbox = Mailbox(url, target.permit) if (url := target.find("MAILBOX_URL")) else None
+        self.domain = target.find("MAIL_DOMAIN") or "assay.example"
+        """Domain of the test identities' addresses; no mail is sent there unless MAILBOX_URL reads it."""
+
+    def _port(self, client: httpx.Client | None = None) -> HttpPort:
+        return HttpPort(
+            SERVICE.id,
+            self.run.target.permit,
+            base=f"{self.url}/auth/v1",
+            headers={
+                "apikey": self.public_key,
+                "Accept": "application/json",
+                "X-Supabase-Api-Version": "2024-01-01",  # errors as {code, message}, as the SDKs ask for them
+            },
+            client=client,
+        )
+
+    def impatient(self) -> HttpPort:
+        """A port that neither keeps to the login budget nor waits for a limit; close it after use."""
+        return self._port()
+
+    def person(self) -> Supabase:
+        """A client with the public key and no session, its own memory, no background refresh."""
+        return self._client(self.public_key)
+
+    def _client(self, key: str) -> Supabase:
+        options = SyncClientOptions(
+            storage=SyncMemoryStorage(),
+            auto_refresh_token=False,
+            httpx_client=self._http,
+            postgrest_client_retry=False,
+        )
+        return guarded(Supabase.create(self.url, key, options), SERVICE.id)
+
+    def as_user(
+        self, method: str, path: str, token: str, body: Any = None, *, params: Mapping[str, Any] | None = None
+    ) -> WireAnswer:
+        """One request to /auth/v1 with a user's token."""
+        return self.port.request(
+            method, path, headers={"Authorization": f"Bearer {token}"}, body=body, params=params
+        )
+
+    def as_admin(
+        self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None
+    ) -> WireAnswer:
+        """One request to /auth/v1 with the secret key."""
+        key = self._secret.reveal()
+        headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+        return self.port.request(method, path, headers=headers, body=body, params=params)
+
+    def find_id(self, email: str) -> str | None:
+        """The user's id by e-mail, through the admin API, newest users first."""
+        for page in range(1, 51):
+            answer = self.as_admin("GET", "/admin/users", params={"page": page, "per_page": 200})
+            users = answer.demand(200).json(dict).get("users", [])
+            for user in users:
+                if str(user.get("email", "")).lower() == email.lower():
+                    return str(user["id"])
+            if len(users) < 200:
+                return None
+        return None
+
+    def delete_user(self, identifier: str) -> None:
+        """Deletes a user for good; quiet when there is none."""
+        self.as_admin("DELETE", f"/admin/users/{identifier}", body={"should_soft_delete": False}).demand(
+            200, 204, 404
+        )
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._http.close()
+        self.port.close()
+        if self.mailbox:
+            self.mailbox.close()
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """`auth.user` {local, id?}: what the person owns in the stores, the person, and mail to them.
+
+    `local` is the address's local part; the domain is the target's.
+    `auth.crowd` {start}: everybody whose address begins so.
+    """
+
+    def undo_user(key: Mapping[str, Any]) -> None:
+        # imported here: the stores' modules know nothing of people
+        from clients.services import r2, storage
+
+        client = undoing(Client, run)
+        email = f"{key['local']}@{client.domain}"
+        identifier = key.get("id") or client.find_id(email)
+        if identifier:
+            storage.empty_folder(run, f"{identifier}/")
+            r2.empty_folder(run, f"{identifier}/")
+            client.delete_user(identifier)
+        if client.mailbox:
+            client.mailbox.delete_for(email)
+
+    def undo_crowd(key: Mapping[str, Any]) -> None:
+        from clients import bulk_identities
+
+        bulk_identities.remove(run, str(key["start"]))
+
+    return {"auth.user": undo_user, "auth.crowd": undo_crowd}
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: the settings with the public key, the users with the secret one, the mailbox."""
+    client = Client(run)
+
+    def public_key() -> str:
+        settings = client.port.request("GET", "/settings").demand(200).json(dict)
+        return f"accepted; sign-up {'off' if settings.get('disable_signup') else 'on'}"
+
+    def secret_key() -> str:
+        client.as_admin("GET", "/admin/users", params={"page": 1, "per_page": 1}).demand(200)
+        return "accepted by the admin API"
+
+    def mailbox() -> str:
+        assert client.mailbox is not None
+        return f"answers; {len(client.mailbox.for_address('nobody@assay.example'))} messages for nobody"
+
+    found: dict[str, Probe] = {"public key": public_key, "secret key": secret_key}
+    return {**found, "mailbox": mailbox} if client.mailbox else found

@@ -1,0 +1,161 @@
+"""Supabase's database: the REST API as any client reaches it, and PostgreSQL itself as the witness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from clients.http_port import HttpPort, WireAnswer
+from clients.run import Run
+from clients.services import Probe, undoing
+from clients.services.auth import DB_URL, PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
+from clients.sql import Sql
+from clients.strict_json import told
+from core.errors import Missed
+from core.ledger import Undo
+from core.service import Service
+
+SERVICE = Service(
+    id="supabase.database",
+    title="Supabase database",
+    variables=(SUPABASE_URL, PUBLIC_KEY, SECRET_KEY, DB_URL),
+    capabilities={
+        "database.rest": "profiles, posts, files and the audit log through the REST API under row-level security",
+        "database.sql": "PostgreSQL itself may be read, for the catalog of tables and policies",
+    },
+    guide="docs/live-target.md#supabase",
+)
+ATTRIBUTE = "database"
+
+
+class Client:
+    """The REST API under /rest/v1, and the witness.
+
+    `sql` is None when the target gives no connection string; `witness_rows` then asks the REST API with
+    the secret key, which row-level security does not bind.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.url = run.target.get(SUPABASE_URL.name).rstrip("/")
+        self.public_key = run.target.get(PUBLIC_KEY.name)
+        self._secret = run.target.secret(SECRET_KEY.name)
+        self.port = HttpPort(
+            SERVICE.id,
+            run.target.permit,
+            base=f"{self.url}/rest/v1",
+            headers={"apikey": self.public_key, "Accept": "application/json"},
+        )
+
+    @cached_property
+    def sql(self) -> Sql | None:
+        """PostgreSQL, when SUPABASE_DB_URL is given."""
+        dsn = self.run.target.find(DB_URL.name)
+        return Sql(dsn, self.run.target.permit) if dsn else None
+
+    def demand_sql(self) -> Sql:
+        """PostgreSQL, for checks that cannot do without; ConfigError when SUPABASE_DB_URL is not given."""
+        if self.sql is None:
+            self.run.target.get(DB_URL.name)
+        assert self.sql is not None
+        return self.sql
+
+    @property
+    def channel(self) -> str:
+        """What `witness_rows` asks, in words."""
+        return "SQL" if self.sql else "REST with the secret key"
+
+    def rest(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        prefer: str | None = "return=representation",
+        headers: Mapping[str, str] | None = None,
+    ) -> WireAnswer:
+        """One request to /rest/v1; `token` is a user's, None means nobody in particular (anon)."""
+        sent = {"Authorization": f"Bearer {token or self.public_key}", **(headers or {})}
+        if prefer and method != "GET":
+            sent["Prefer"] = prefer
+        return self.port.request(method, path, headers=sent, body=body, params=params)
+
+    def witness_rows(self, table: str, **equals: Any) -> list[dict[str, Any]]:
+        """Rows of a public table whose columns equal these values, past row-level security, JSON types."""
+        if self.sql:
+            where = " and ".join(f'"{name}"::text = %s' for name in equals) or "true"
+            found = self.sql.rows(
+                f'select to_jsonb(t) as row from public."{table}" t where {where}',  # noqa: S608 (names are ours)
+                [str(value) for value in equals.values()],
+            )
+            rows = [entry["row"] for entry in found]
+        else:
+            rows = self.rows_past_policies(table, **equals)
+
+        def lacks(what: str) -> Missed:
+            claim = f"{self.channel} holds the row that it should in {table}, where {equals}"
+            return Missed(
+                claim, expected=what, saw=f"{len(rows)} rows: {str(rows)[:300]}", service=SERVICE.id
+            )
+
+        judged: list[dict[str, Any]] = told(rows, lacks)
+        return judged
+
+    def rows_past_policies(self, table: str, **equals: Any) -> list[dict[str, Any]]:
+        """The same through the REST API with the secret key."""
+        params = {"select": "*", **{name: f"eq.{value}" for name, value in equals.items()}}
+        return list(self.as_admin("GET", f"/{table}", params=params).demand(200).json(list))
+
+    def as_admin(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> WireAnswer:
+        """One request to /rest/v1 with the secret key, which row-level security does not bind."""
+        key = self._secret.reveal()
+        headers = {"apikey": key, "Authorization": f"Bearer {key}", "Prefer": "return=representation"}
+        return self.port.request(method, path, headers=headers, params=params, body=body)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.port.close()
+        if "sql" in self.__dict__ and self.sql:
+            self.sql.close()
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """`database.row` {table, id}: one row, past row-level security."""
+
+    def undo_row(key: Mapping[str, Any]) -> None:
+        client = undoing(Client, run)
+        secret = run.target.secret(SECRET_KEY.name).reveal()
+        client.port.request(
+            "DELETE",
+            f"/{key['table']}",
+            headers={"apikey": secret, "Authorization": f"Bearer {secret}"},
+            params={"id": f"eq.{key['id']}"},
+        ).demand(200, 204)
+
+    return {"database.row": undo_row}
+
+
+def as_json(value: Any) -> str:
+    """A value as compact JSON, for comparing what two channels returned."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: a row count through REST, and PostgreSQL's version by SQL."""
+    client = Client(run)
+
+    def rest() -> str:
+        client.rest("GET", "/posts?select=id&limit=1", token=None).demand(200, 206)
+        return "answers"
+
+    def sql() -> str:
+        assert client.sql is not None
+        return str(client.sql.value("select version()")).split(" on ")[0]
+
+    return {"REST": rest, "SQL witness": sql} if client.sql else {"REST": rest}

@@ -1,0 +1,115 @@
+"""Cloudflare KV: the platform's content cache, seen through Cloudflare's own API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from clients.http_port import HttpPort
+from clients.run import Run
+from clients.services import Probe, undoing
+from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
+from clients.strict_json import told
+from core.errors import Missed
+from core.ledger import Undo
+from core.service import Service, Variable
+
+NAMESPACE = Variable("KV_NAMESPACE_ID")
+
+SERVICE = Service(
+    id="kv",
+    title="Cloudflare KV",
+    variables=(ACCOUNT, API_TOKEN, API_URL, NAMESPACE),
+    capabilities={"cache.kv": "content is kept in a KV namespace"},
+    guide="docs/live-target.md#cloudflare",
+)
+ATTRIBUTE = "kv"
+
+
+class Client:
+    """One namespace through the account's API (developers.cloudflare.com/api, resource kv)."""
+
+    def __init__(self, run: Run) -> None:
+        target = run.target
+        token = target.secret(API_TOKEN.name).reveal()
+        account, namespace = target.get(ACCOUNT.name), target.get(NAMESPACE.name)
+        self.port = HttpPort(
+            SERVICE.id,
+            target.permit,
+            base=f"{target.get(API_URL.name).rstrip('/')}/accounts/{account}/storage/kv/namespaces/{namespace}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+        answer = self.port.request("GET", f"/values/{quote(key, safe='')}")
+        return None if answer.status == 404 else answer.demand(200).content
+
+    def kept(self, key: str) -> dict[str, Any]:
+        """What the platform keeps under a key, as JSON; Missed when that is no object, or lacks what is asked of it."""
+        content = self.get(key)
+
+        def lacks(what: str) -> Missed:
+            claim = f"KV keeps a page whole under {key}"
+            return Missed(claim, expected=what, saw=repr(content)[:300], service=SERVICE.id)
+
+        try:
+            value = json.loads(content or b"")
+        except ValueError:
+            raise lacks("JSON") from None
+        if not isinstance(value, dict):
+            raise lacks("an object")
+        page: dict[str, Any] = told(value, lacks)
+        return page
+
+    def put(self, key: str, value: bytes) -> None:
+        """Stores a value; for the witness's own markers."""
+        self.port.request("PUT", f"/values/{quote(key, safe='')}", body=value).demand(200)
+
+    def delete(self, *keys: str) -> None:
+        """Removes keys; absent ones are no failure."""
+        for key in keys:
+            self.port.request("DELETE", f"/values/{quote(key, safe='')}").demand(200, 404)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Keys that begin with `prefix`. Listing may lag behind writing on the real service."""
+        found: list[str] = []
+        cursor = ""
+        while True:
+            params = {"prefix": prefix, "limit": 1000} | ({"cursor": cursor} if cursor else {})
+            document = self.port.request("GET", "/keys", params=params).demand(200).json(dict)
+            found += [str(entry["name"]) for entry in document.get("result") or []]
+            cursor = (document.get("result_info") or {}).get("cursor") or ""
+            if not cursor:
+                return found
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.port.close()
+
+
+def content_keys(path: str) -> str:
+    """The prefix of every kept variant of a content page."""
+    return f"content:page:{path}|"
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """`kv.prefix` {prefix}: every key that begins so."""
+
+    def undo_prefix(key: Mapping[str, Any]) -> None:
+        client = undoing(Client, run)
+        client.delete(*client.keys(key["prefix"]))
+
+    return {"kv.prefix": undo_prefix}
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: a listing through the account's API."""
+
+    def namespace() -> str:
+        Client(run).keys("assay-doctor-nothing")
+        return "the namespace answers the account's API"
+
+    return {"API witness": namespace}

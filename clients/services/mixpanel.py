@@ -1,0 +1,111 @@
+"""Mixpanel: events by the tracking API, read back by the raw export."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+from clients.http_port import HttpPort, WireAnswer
+from clients.run import Run
+from clients.services import Probe
+from core.errors import ServiceError
+from core.service import Service, Variable
+
+_RIGHT = "the project's API secret, or a service account that may export"
+_LOST = "that a tracked event is readable in the project's data"
+
+SERVICE = Service(
+    id="mixpanel",
+    title="Mixpanel",
+    variables=(
+        Variable("MIXPANEL_TOKEN"),
+        Variable("MIXPANEL_API_URL", default="https://api.mixpanel.com", url=True),
+        Variable("MIXPANEL_API_SECRET", secret=True, witness=True, right=_RIGHT, lost=_LOST),
+        Variable("MIXPANEL_PROJECT_ID", witness=True, right=_RIGHT, lost=_LOST),
+        Variable("MIXPANEL_DATA_URL", default="https://data.mixpanel.com", url=True),
+    ),
+    capabilities={"telemetry.mixpanel": "consented events arrive at Mixpanel"},
+    guide="docs/live-target.md#mixpanel",
+)
+ATTRIBUTE = "mixpanel"
+
+
+class Client:
+    """`track` sends as the browser SDK does; `export` reads with the project's secret."""
+
+    def __init__(self, run: Run) -> None:
+        target = run.target
+        self.run = run
+        self.token = target.get("MIXPANEL_TOKEN")
+        self._api = HttpPort(SERVICE.id, target.permit, base=target.get("MIXPANEL_API_URL"))
+        self._data: HttpPort | None = None
+
+    @property
+    def data(self) -> HttpPort:
+        """The export API with the project's secret (HTTP Basic, secret as user name)."""
+        if self._data is None:
+            target = self.run.target
+            pair = f"{target.secret('MIXPANEL_API_SECRET').reveal()}:"
+            basic = base64.b64encode(pair.encode()).decode()
+            self._data = HttpPort(
+                SERVICE.id,
+                target.permit,
+                base=target.get("MIXPANEL_DATA_URL"),
+                headers={"Authorization": f"Basic {basic}"},
+            )
+        return self._data
+
+    def export(self, event: str, **equal: str) -> list[dict[str, Any]]:
+        """Events of this name of yesterday and today whose properties equal these values."""
+        now = time.time()
+        days = [time.strftime("%Y-%m-%d", time.gmtime(at)) for at in (now - 86400, now)]
+        condition = " and ".join(f'properties["{name}"] == "{value}"' for name, value in equal.items())
+        params = {
+            "from_date": days[0],
+            "to_date": days[1],
+            "event": json.dumps([event]),
+            "project_id": self.run.target.get("MIXPANEL_PROJECT_ID"),
+        }
+        if condition:
+            params["where"] = condition
+        answer = self.data.request("GET", "/api/2.0/export", params=params).demand(200)
+        try:
+            return [dict(json.loads(line)) for line in answer.text.splitlines() if line.strip()]
+        except (ValueError, TypeError) as error:
+            raise ServiceError(SERVICE.id, f"the export is not one JSON object a line: {error}") from error
+
+    def track(self, events: list[dict[str, Any]], *, verbose: bool = True) -> WireAnswer:
+        """Sends events straight to the tracking API."""
+        params = {"verbose": 1} if verbose else None
+        return self._api.request("POST", "/track", body=list(events), params=params)
+
+    def event(self, name: str, distinct_id: str, insert_id: str, **properties: Any) -> dict[str, Any]:
+        """One event of the tracking API's form."""
+        return {
+            "event": name,
+            "properties": {
+                "token": self.token,
+                "time": int(time.time()),
+                "distinct_id": distinct_id,
+                "$insert_id": insert_id,
+                **properties,
+            },
+        }
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._api.close()
+        if self._data:
+            self._data.close()
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: an export with the project's secret."""
+
+    def secret() -> str:
+        Client(run).export("assay-doctor-nothing")
+        return "export answers"
+
+    return {"API witness": secret} if run.target.find("MIXPANEL_API_SECRET") else {}

@@ -1,0 +1,118 @@
+"""The platform itself: one origin for its web pages and its API (stack/platform/API.md is its contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import httpx
+
+from clients.http_port import ANY_5XX, HttpPort, WireAnswer
+from clients.run import Run
+from clients.services import Probe
+from core.errors import ServiceError
+from core.service import Service, Variable
+
+PLATFORM_URL = Variable("PLATFORM_URL", url=True)
+
+SERVICE = Service(
+    id="platform",
+    title="The platform",
+    variables=(PLATFORM_URL,),
+    capabilities={
+        "platform.api": "the platform's own API answers at PLATFORM_URL",
+        "platform.web": "the platform's web pages answer at PLATFORM_URL",
+    },
+    guide="docs/live-target.md#platform",
+)
+ATTRIBUTE = "platform"
+PROBED = frozenset(
+    {"database", "auth", "storage", "r2", "kv", "rooms", "builder", "sentry", "datadog", "ga4", "mixpanel"}
+)
+"""What the health page names, by its contract."""
+_AWAY = {"upstream_failed", "unavailable"}
+
+
+class Platform(HttpPort):
+    """Tells two kinds of 5xx apart.
+
+    `500 internal` in the contract's form is the platform's own fault: an answer, which fails a check's
+    expectation. `upstream_failed` and `unavailable` say that a service is away: ServiceError with that
+    service's name, unless the caller allows the status. Any other 5xx is no answer by the contract.
+    """
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        allow: Collection[int] = (),
+    ) -> WireAnswer:
+        """Sends one request; see HttpPort."""
+        answer = super().request(
+            method, url, headers=headers, body=body, params=params, allow={*allow, *ANY_5XX}
+        )
+        if answer.status < 500 or answer.status in allow:
+            return answer
+        code = answer.code
+        if not code:
+            raise ServiceError(self.service, f"{answer.asked} answers {answer.said()}")
+        if code in _AWAY:
+            raise ServiceError(
+                str(answer.details.get("service") or self.service), f"{answer.asked} answers {answer.said()}"
+            )
+        return answer
+
+
+class Client:
+    """The platform's API. `port` is for journeys; `call` adds a token and the base address."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.url = run.target.get(PLATFORM_URL.name).rstrip("/")
+        self.port = self.from_address(None)
+
+    def from_address(self, source: str | None, *, timeout: float = 60.0) -> Platform:
+        """A port that connects from this local address (embedded: any of 127.0.0.0/8 is another client)."""
+        return Platform(
+            SERVICE.id,
+            self.run.target.permit,
+            base=self.url,
+            headers={"Accept": "application/json"},
+            source=source,
+            timeout=httpx.Timeout(timeout, connect=10.0),
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        allow: Collection[int] = (),
+    ) -> WireAnswer:
+        """One request to the platform; `token` is a user's access token."""
+        sent = dict(headers or {})
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        return self.port.request(method, path, headers=sent, body=body, params=params, allow=allow)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.port.close()
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: the deployed version."""
+
+    def version() -> str:
+        found = Client(run).call("GET", "/api/version").demand(200).json(dict)
+        return f"version {found.get('version')}"
+
+    return {"version": version}

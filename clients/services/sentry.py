@@ -1,0 +1,196 @@
+"""Sentry: envelopes in at the DSN's host, events read back through Sentry's own Web API."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from clients.http_port import HttpPort, WireAnswer
+from clients.run import Run
+from clients.services import Probe, undoing
+from core.errors import ConfigError
+from core.ledger import Undo
+from core.service import Service, Variable
+
+_RIGHT = "org:read, project:read, event:read, alerts:read of the project"
+_LOST = "that an accepted error is readable at Sentry, with release, stack and user scrubbed"
+
+SERVICE = Service(
+    id="sentry",
+    title="Sentry",
+    variables=(
+        Variable("SENTRY_DSN", url=True),
+        Variable("SENTRY_ENVIRONMENT"),
+        Variable("SENTRY_URL", default="https://sentry.io", url=True),
+        Variable("SENTRY_AUTH_TOKEN", secret=True, witness=True, right=_RIGHT, lost=_LOST),
+        Variable("SENTRY_ORG", witness=True, right=_RIGHT, lost=_LOST),
+        Variable("SENTRY_PROJECT", witness=True, right=_RIGHT, lost=_LOST),
+    ),
+    capabilities={
+        "telemetry.sentry": "errors of browser and Worker arrive at Sentry",
+        "telemetry.sentry_alerts": "an alert rule at Sentry tells a receiver of a new error",
+    },
+    guide="docs/live-target.md#sentry",
+)
+ATTRIBUTE = "sentry"
+
+
+class Client:
+    """`store` sends as an SDK does; `event` and `events` read with the auth token."""
+
+    def __init__(self, run: Run) -> None:
+        target = run.target
+        self.run = run
+        dsn = urlsplit(target.get("SENTRY_DSN"))
+        if not dsn.username or not dsn.path.strip("/"):
+            raise ConfigError(
+                "SENTRY_DSN has no key or no project; copy it whole from the project's settings."
+            )
+        self.key = dsn.username
+        self.project_id = dsn.path.strip("/").rsplit("/", 1)[-1]
+        self.environment = target.get("SENTRY_ENVIRONMENT")
+        port = f":{dsn.port}" if dsn.port else ""
+        self.ingest_url = f"{dsn.scheme}://{dsn.hostname}{port}"
+        self.dsn = target.get("SENTRY_DSN")
+        self._ingest = HttpPort(SERVICE.id, target.permit, base=self.ingest_url)
+        self._api: HttpPort | None = None
+
+    @property
+    def api(self) -> HttpPort:
+        """Sentry's Web API with the auth token."""
+        if self._api is None:
+            target = self.run.target
+            token = target.secret("SENTRY_AUTH_TOKEN").reveal()
+            self._api = HttpPort(
+                SERVICE.id,
+                target.permit,
+                base=f"{target.get('SENTRY_URL').rstrip('/')}/api/0",
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            )
+        return self._api
+
+    @property
+    def project_path(self) -> str:
+        """The project's part of the API."""
+        return f"/projects/{self.run.target.get('SENTRY_ORG')}/{self.run.target.get('SENTRY_PROJECT')}"
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """One event, or None while Sentry does not show it."""
+        answer = self.api.request("GET", f"{self.project_path}/events/{event_id}/")
+        return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+
+    def events(self, *, full: bool = False) -> list[dict[str, Any]]:
+        """The project's newest error events."""
+        answer = self.api.request(
+            "GET", f"{self.project_path}/events/", params={"full": "true"} if full else None
+        )
+        return list(answer.demand(200).json(list))
+
+    def create_rule(self, name: str, *, tag: str, value: str) -> str:
+        """An alert rule: the webhooks plugin tells its receivers of every new error with this tag. Its id."""
+        rule = {
+            "name": name,
+            "actionMatch": "any",
+            "filterMatch": "all",
+            "frequency": 5,
+            "conditions": [{"id": "sentry.rules.conditions.first_seen_event.FirstSeenEventCondition"}],
+            "filters": [
+                {
+                    "id": "sentry.rules.filters.tagged_event.TaggedEventFilter",
+                    "key": tag,
+                    "match": "eq",
+                    "value": value,
+                }
+            ],
+            "actions": [
+                {
+                    "id": "sentry.rules.actions.notify_event_service.NotifyEventServiceAction",
+                    "service": "webhooks",
+                }
+            ],
+        }
+        answer = self.api.request("POST", f"{self.project_path}/rules/", body=rule)
+        return str(answer.demand(200, 201).json(dict)["id"])
+
+    def delete_rule(self, *, id: str | None = None, name: str = "") -> None:
+        """Removes an alert rule by id or name; quiet when there is none."""
+        if id is None:
+            rules = self.api.request("GET", f"{self.project_path}/rules/").demand(200).json(list)
+            id = next((str(rule["id"]) for rule in rules if rule.get("name") == name), None)
+        if id is not None:
+            self.api.request("DELETE", f"{self.project_path}/rules/{id}/").demand(200, 202, 204, 404)
+
+    def set_receiver(self, address: str | None) -> None:
+        """Where the webhooks plugin sends alerts; None switches it off."""
+        path = f"{self.project_path}/plugins/webhooks/"
+        if address is None:
+            self.api.request("DELETE", path).demand(200, 204, 404)
+        else:
+            self.api.request("PUT", path, body={"urls": address}).demand(200)
+
+    def organisation(self, path: str, **params: Any) -> WireAnswer:
+        """One request below the organisation's part of the API."""
+        return self.api.request(
+            "GET", f"/organizations/{self.run.target.get('SENTRY_ORG')}{path}", params=params or None
+        )
+
+    def project(self, path: str, **params: Any) -> WireAnswer:
+        """One request below the project's part of the API."""
+        return self.api.request("GET", f"{self.project_path}{path}", params=params or None)
+
+    def envelope(self, items: list[tuple[dict[str, Any], Any]], *, event_id: str | None = None) -> bytes:
+        """An envelope (develop.sentry.dev/sdk/data-model/envelopes) of (item header, payload) pairs."""
+        head: dict[str, Any] = {"dsn": self.dsn}
+        if event_id:
+            head["event_id"] = event_id
+        lines = [json.dumps(head)]
+        for header, payload in items:
+            body = json.dumps(payload)
+            lines += [json.dumps({**header, "length": len(body.encode())}), body]
+        return ("\n".join(lines) + "\n").encode()
+
+    def send(self, envelope: bytes, *, key: str | None = None) -> WireAnswer:
+        """Sends an envelope straight to the intake, with another key when given."""
+        auth = f"Sentry sentry_version=7, sentry_client=assay/1, sentry_key={key or self.key}"
+        return self._ingest.request(
+            "POST",
+            f"/api/{self.project_id}/envelope/",
+            headers={"X-Sentry-Auth": auth, "Content-Type": "application/x-sentry-envelope"},
+            body=envelope,
+        )
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._ingest.close()
+        if self._api:
+            self._api.close()
+
+
+def new_event_id() -> str:
+    """An event id as SDKs make it."""
+    return uuid.uuid4().hex
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: the project's events with the auth token."""
+
+    def token() -> str:
+        Client(run).events()
+        return "the project's events are readable"
+
+    return {"API witness": token} if run.target.find("SENTRY_AUTH_TOKEN") else {}
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """`sentry.rule` {id or name} and `sentry.receiver` {}."""
+
+    def undo_rule(key: Mapping[str, Any]) -> None:
+        undoing(Client, run).delete_rule(id=key.get("id"), name=key.get("name", ""))
+
+    def undo_receiver(key: Mapping[str, Any]) -> None:
+        undoing(Client, run).set_receiver(None)
+
+    return {"sentry.rule": undo_rule, "sentry.receiver": undo_receiver}

@@ -1,0 +1,128 @@
+"""Supabase Storage: objects up to 5 MiB, through its own API."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from clients.http_port import HttpPort, WireAnswer
+from clients.run import Run
+from clients.services import Probe, undoing
+from clients.services.auth import PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
+from core.ledger import Undo
+from core.service import Service
+
+SERVICE = Service(
+    id="supabase.storage",
+    title="Supabase Storage",
+    variables=(SUPABASE_URL, PUBLIC_KEY, SECRET_KEY),
+    capabilities={"storage.supabase": "files up to 5 MiB lie in Supabase Storage, bucket `files`"},
+    guide="docs/live-target.md#supabase",
+)
+ATTRIBUTE = "storage"
+BUCKET = "files"
+AVATARS = "avatars"
+
+
+class Client:
+    """Storage under /storage/v1. `witness_*` use the secret key and see what is really there."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.url = run.target.get(SUPABASE_URL.name).rstrip("/")
+        self.public_key = run.target.get(PUBLIC_KEY.name)
+        self._secret = run.target.secret(SECRET_KEY.name)
+        self.port = HttpPort(
+            SERVICE.id,
+            run.target.permit,
+            base=f"{self.url}/storage/v1",
+            headers={"apikey": self.public_key},
+        )
+
+    def as_user(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> WireAnswer:
+        """One request with a user's token, or as nobody in particular."""
+        sent = {"Authorization": f"Bearer {token or self.public_key}", **(headers or {})}
+        return self.port.request(method, path, headers=sent, body=body)
+
+    def as_admin(
+        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> WireAnswer:
+        """One request with the secret key."""
+        key = self._secret.reveal()
+        sent = {"apikey": key, "Authorization": f"Bearer {key}", **(headers or {})}
+        return self.port.request(method, path, headers=sent, body=body)
+
+    def witness_get(self, key: str, bucket: str = BUCKET) -> bytes | None:
+        """An object's bytes, or None when it is not there."""
+        answer = self.as_admin("GET", f"/object/{bucket}/{quote(key)}")
+        if answer.status in (400, 404):  # Storage says 400 and puts the true status into the body
+            answer.json(dict)
+            return None
+        return answer.demand(200).content
+
+    def witness_sha256(self, key: str, bucket: str = BUCKET) -> str | None:
+        """SHA-256 of an object's bytes in hex, or None."""
+        data = self.witness_get(key, bucket)
+        return None if data is None else hashlib.sha256(data).hexdigest()
+
+    def keys(self, prefix: str, bucket: str = BUCKET) -> list[str]:
+        """Every object's key below a folder `prefix` (with or without the last slash), deep."""
+        folder = prefix.rstrip("/")
+        found: list[str] = []
+        for start in range(0, 100_000, 1000):
+            body = {"prefix": folder, "limit": 1000, "offset": start}
+            listed = self.as_admin("POST", f"/object/list/{bucket}", body=body).demand(200).json(list)
+            for entry in listed:
+                path = f"{folder}/{entry['name']}" if folder else str(entry["name"])
+                found += [path] if entry.get("id") else self.keys(path, bucket)
+            if len(listed) < 1000:
+                break
+        return found
+
+    def delete(self, keys: list[str], bucket: str = BUCKET) -> None:
+        """Removes objects; absent ones are no failure."""
+        for start in range(0, len(keys), 500):
+            body = {"prefixes": keys[start : start + 500]}
+            self.as_admin("DELETE", f"/object/{bucket}", body=body).demand(200).json(list)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.port.close()
+
+
+def empty_folder(run: Run, prefix: str) -> None:
+    """Removes everything below `prefix` from the platform's buckets."""
+    client = undoing(Client, run)
+    for bucket in (BUCKET, AVATARS):
+        if keys := client.keys(prefix, bucket):
+            client.delete(keys, bucket)
+
+
+def undoers(run: Run) -> dict[str, Undo]:
+    """`storage.object` {bucket, key}."""
+
+    def undo_object(key: Mapping[str, Any]) -> None:
+        client = undoing(Client, run)
+        client.delete([key["key"]], key.get("bucket", BUCKET))
+
+    return {"storage.object": undo_object}
+
+
+def probes(run: Run) -> dict[str, Probe]:
+    """What the doctor asks: the bucket, with the secret key."""
+
+    def bucket() -> str:
+        found = Client(run).as_admin("GET", f"/bucket/{BUCKET}").demand(200).json(dict)
+        return f"bucket '{BUCKET}' is there, {'public' if found.get('public') else 'private'}"
+
+    return {"bucket": bucket}

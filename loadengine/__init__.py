@@ -1,0 +1,1 @@
+"""The load engine: truthful HTTP and WebSocket load on Locust. Profiles import `loadengine.api`."""

@@ -1,0 +1,28 @@
+"""What a profile imports: users, clients, measures and arrival schedules. Importing it imports Locust."""
+
+from loadengine.lean_port import LeanPort
+from loadengine.locust import hooks
+from loadengine.locust.arrivals import Poisson, Replay, Uniform
+from loadengine.locust.users import ClosedUser, OpenUser
+from loadengine.net.http1 import Expect, HttpClient, Measure, Request, Stream
+from loadengine.net.http2 import Http2Client
+from loadengine.net.response import Response
+from loadengine.net.websocket import WebSocket
+
+__all__ = [
+    "ClosedUser",
+    "Expect",
+    "Http2Client",
+    "HttpClient",
+    "LeanPort",
+    "Measure",
+    "OpenUser",
+    "Poisson",
+    "Replay",
+    "Request",
+    "Response",
+    "Stream",
+    "Uniform",
+    "WebSocket",
+    "hooks",
+]

@@ -1,0 +1,52 @@
+"""The lean adapter of the narrow port (`core/port.py`): journeys under load, recorded as they speak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from loadengine.net.http1 import Expect, Measure, Request, Stream
+from loadengine.net.response import Response
+
+if TYPE_CHECKING:
+    from loadengine.locust.users import LeanUser
+
+_CACHED = 256
+
+
+class LeanPort:
+    """Sends a journey's requests over one user's connections and counts them for one measure.
+
+    Without `measure` each request counts as `http` under its path. `expect` judges each answer before it is
+    recorded. What is asked for often (same method, address and headers) is serialised once.
+    """
+
+    def __init__(self, user: LeanUser, measure: Measure | None = None, expect: Expect | None = None) -> None:
+        self._user = user
+        self._measure = measure
+        self._expect = expect
+        self._prepared: dict[tuple[object, ...], Request] = {}
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Stream | None = None,
+    ) -> Response:
+        """Sends one request; never raises for what the server does (status 0: see `Response.error`)."""
+        key = (method, url, tuple(headers.items()) if headers else None, body is None)
+        parts = urlsplit(url)
+        client = self._user.client(f"{parts.scheme}://{parts.netloc}")
+        request = self._prepared.get(key)
+        if request is None:
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            request = client.prepare(
+                method, path, headers=headers, has_body=body is not None, measure=self._measure
+            )
+            if len(self._prepared) >= _CACHED:
+                self._prepared.clear()
+            self._prepared[key] = request
+        return client.fetch(request, body, self._expect)

@@ -1,0 +1,1 @@
+"""The engine wired to Locust: users, arrivals, distributed runs, the statistics table."""

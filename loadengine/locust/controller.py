@@ -1,0 +1,223 @@
+"""Sees the whole load, on the process that runs alone or on the master: progress, stopping, the last word.
+
+Writes `load.started`, `load.progress` each second, and `load.finished`; decides the exit code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from core.outcome import SampleOutcome
+from loadengine.locust.abort_rules import Watch
+from loadengine.locust.live_line import progress_line
+from loadengine.locust.live_stats import View
+from loadengine.measure.delta import Delta
+from loadengine.measure.histogram import Histogram
+
+if TYPE_CHECKING:
+    from loadengine.process import Process
+
+_now = time.monotonic_ns
+STOPPED, BROKEN = 1, 3
+"""Exit codes: the load ended itself because the target failed; its evidence is worth nothing."""
+_PRINT_EVERY = 5.0
+
+
+class LoadController:
+    """One per load. `ask_to_finish` lets the generating processes end and tell the rest."""
+
+    def __init__(self, process: Process, environment: Any, ask_to_finish: Callable[[], None]) -> None:
+        self.view = View()
+        self.health: dict[str, dict[str, Any]] = {}
+        """The last `generator.health` of each generating process."""
+        self.lost: list[str] = []
+        """Workers that died."""
+        self.stopped: str | None = None
+        """Why the load was ended early, or None."""
+        self.counted_by_workers: dict[str, int] = {}
+        self.broken: str | None = None
+        self._process = process
+        self._environment = environment
+        self._ask_to_finish = ask_to_finish
+        self._watch = Watch(process.settings)
+        self._running = False
+        self._over = False
+        self._told, self._printed, self._started = 0, 0, _now()
+        process.beat.append(self.check)
+
+    # -- what comes in -------------------------------------------------------------------------------------
+
+    def receive(self, deltas: Iterable[Delta], health: dict[str, Any], worker: str = "local") -> None:
+        """A generating process tells what it measured since the last time."""
+        self.view.add(_now(), deltas, worker)
+        self.health[worker] = health
+
+    def worker_lost(self, worker: str, how: str) -> None:
+        """A worker died: its share of the load is missing from here on, so nothing can be met."""
+        if worker in self.lost or self._over:
+            return
+        self.lost.append(worker)
+        self._process.event(
+            "worker.lost", worker=worker, how=how, received=self.view.received[worker], durable=True
+        )
+        print(f"worker {worker} was lost ({how}); this run decides nothing any more", flush=True)
+
+    # -- Locust's events -----------------------------------------------------------------------------------
+
+    def test_start(self) -> None:
+        """A test begins (again)."""
+        self.view.clear()
+        self.lost.clear()
+        self.counted_by_workers.clear()
+        self.stopped = None
+        self._running, self._over, self._started = True, False, _now()
+        self._watch = Watch(self._process.settings)
+        settings, runner = self._process.settings, self._environment.runner
+        self._process.event(
+            "load.started",
+            profile=settings.profile, users=_planned_users(self._environment), rate=settings.rate,
+            run_id=settings.run_id, host=self._environment.host, region=settings.region,
+            warm_up=settings.warm_up, workers=getattr(runner, "worker_count", 1), model=_models(self._environment),
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """The test is about to stop: everybody ends, and tells what is left to tell."""
+        if not self._running:
+            return
+        self._running = False
+        self._ask_to_finish()
+
+    def finished(self) -> None:
+        """The test is over."""
+        if self._over:
+            return
+        self._over = True
+        self.broken = self._why_broken()
+        self._tell_wrong()
+        self._process.event(
+            "load.finished",
+            profile=self._process.settings.profile,
+            outcome="broken" if self.broken else "stopped" if self.stopped else "ran as planned",
+            reason=self.broken or self.stopped or "",
+            count=self.view.count, counted_by_workers=self.counted_by_workers,
+            reconciled=all(self.view.received[w] == n for w, n in self.counted_by_workers.items()),
+            lost=self.lost, series=self.view.summary(), corrected=self._corrected(),
+            causes=dict(self.view.causes(20)), durable=True,
+        )  # fmt: skip
+        if self.broken or self.stopped:
+            print(f"load {'broken' if self.broken else 'stopped'}: {self.broken or self.stopped}", flush=True)
+
+    def _tell_wrong(self) -> None:
+        """How many answers were wrong in the whole load, warm-up and drain included: wrong is wrong at any time."""
+        counts = sum(delta.counts.sum(axis=0) for delta in self.view.series.values())
+        if self.view.count:
+            self._process.event(
+                "gauge", metric="load.wrong", unit="answers", value=int(counts[SampleOutcome.WRONG]),
+                labels={"profile": self._process.settings.profile, "phase": "steady"},
+                of=self.view.count, causes=dict(self.view.causes(5)), durable=True,
+            )  # fmt: skip
+
+    @property
+    def exit_code(self) -> int | None:
+        """What Locust shall exit with; None leaves it to Locust."""
+        return BROKEN if self.broken else STOPPED if self.stopped else None
+
+    # -- the beat ------------------------------------------------------------------------------------------
+
+    def check(self) -> Iterator[None]:
+        """Stops the load if it must; tells the journal each second and the terminal each few. In pieces."""
+        if not self._running:
+            return
+        now = _now()
+        under_way = sum(int(h.get("under_way", 0)) for h in self.health.values())
+        reason = self._process.broken or self._watch.reason_to_stop(self.view, now, under_way)
+        if reason and not self.stopped:
+            self.stopped = reason
+            gevent.spawn(self._stop)
+        yield
+        if now - self._told >= 1e9:
+            self._told = now
+            self._process.event(
+                "load.progress", profile=self._process.settings.profile, **self._progress(now)
+            )
+            yield
+        if self._process.settings.progress and now - self._printed >= _PRINT_EVERY * 1e9:
+            if self._printed and _headless(self._environment):
+                print(
+                    progress_line(self.view, now, self._environment.runner, list(self.health.values())),
+                    flush=True,
+                )
+            self._printed = now
+
+    def _progress(self, now: int) -> dict[str, Any]:
+        recent = self.view.recent(now, 5.0)
+        p50, p95, p99 = recent.response.percentiles(50, 95, 99)
+        return {
+            "users": self._environment.runner.user_count,
+            "count": self.view.count,
+            "per_second": recent.count / recent.seconds,
+            "failed": recent.failed, "refused": recent.refused,
+            "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+            "generator_ok": all(h.get("ok", True) for h in self.health.values()),
+        }  # fmt: skip
+
+    def _corrected(self) -> list[dict[str, Any]]:
+        """For closed users alone: percentiles with coordinated omission corrected, beside the raw ones.
+
+        The interval at which a user means to act is taken as all users' time divided by all they did.
+        """
+        if _models(self._environment) != ["closed"]:
+            return []
+        seconds = (_now() - self._started) / 1e9
+        found = []
+        for key in sorted(self.view.series):
+            delta = self.view.series[key]
+            response = delta.histograms["response"]
+            if not response.total:
+                continue
+            expected = _planned_users(self._environment) * seconds * 1000 / max(int(delta.counts.sum()), 1)
+            corrected = response.corrected(expected)
+            found.append(
+                {
+                    "metric": delta.metric, "labels": delta.labels, "expected_interval_ms": expected,
+                    "raw": _percentiles(response), "corrected": _percentiles(corrected),
+                }
+            )  # fmt: skip
+        return found
+
+    def _stop(self) -> None:
+        runner = self._environment.runner
+        if _headless(self._environment):
+            runner.quit()
+        else:
+            runner.stop()
+
+    def _why_broken(self) -> str | None:
+        if self._process.broken:
+            return self._process.broken
+        if self.lost:
+            return f"{len(self.lost)} worker(s) died during the load: {', '.join(self.lost)}"
+        if self.view.count == 0:
+            return "nothing was measured; see the errors above"
+        return None
+
+
+def _planned_users(environment: Any) -> int:
+    options = environment.parsed_options
+    return int(getattr(options, "num_users", 0) or 0) or int(environment.runner.target_user_count or 0)
+
+
+def _percentiles(histogram: Histogram) -> dict[str, float]:
+    return {f"{p:g}": histogram.percentile(p) for p in (50, 95, 99, 99.9)}
+
+
+def _headless(environment: Any) -> bool:
+    return bool(getattr(environment.parsed_options, "headless", True))
+
+
+def _models(environment: Any) -> list[str]:
+    return sorted({getattr(kind, "model", "stock") for kind in environment.user_classes})

@@ -1,0 +1,86 @@
+"""What every process of a load has: settings, a journal, and a steady beat."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gevent
+
+from core.errors import JournalError
+from core.journal import Journal
+from loadengine.settings import Settings
+
+TICK = 0.25
+"""Seconds between beats."""
+BREATH = 0.0005
+"""Seconds between two steps of a beat, in which the load goes on: all steps in one go were the p99 of its lag."""
+PULSE = 0.1
+"""Seconds between handing evidence to the kernel: a killed process loses at most what it measured in this time."""
+
+Step = Callable[[], Iterator[None] | None]
+"""Something done regularly; what takes longer yields between its pieces."""
+
+
+class Process:
+    """Evidence goes out through here. A disk that refuses it breaks the run in words, never by a traceback."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.settings = settings
+        self.role = role
+        self.broken: str | None = None
+        """Why this run's evidence is worth nothing, or None."""
+        self.beat: list[Step] = []
+        """Called every TICK seconds, in order."""
+        self.pulse: list[Step] = []
+        """Called every PULSE seconds, in order, before the journal is handed to the kernel."""
+        self._journal = Journal(settings.run_dir, role, background=False) if settings.run_dir else None
+        self._greenlets = [
+            gevent.spawn(self._run, self.beat, TICK),
+            gevent.spawn(self._run, self.pulse, PULSE),
+        ]
+
+    def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
+        """Writes an event."""
+        self._try(lambda journal: journal.event(type, durable=durable, **fields))
+
+    def samples(self, block: Any) -> None:
+        """Writes an array of SAMPLE records."""
+        self._try(lambda journal: journal.write_samples(block))
+
+    def series(self, metric: str, labels: Mapping[str, str]) -> int | None:
+        """The number under which the journal knows a series, None without a journal."""
+        number: int | None = self._try(lambda journal: journal.series(metric, labels))
+        return number
+
+    def flush(self) -> None:
+        """Hands everything to the kernel."""
+        self._try(lambda journal: journal.flush())
+
+    def close(self) -> None:
+        """Ends beat and pulse and closes the journal."""
+        gevent.killall(self._greenlets, block=False)
+        if self._journal is not None:
+            self._journal.close()
+
+    def _try(self, write: Callable[[Journal], Any]) -> Any:
+        if self._journal is None or self.broken:
+            return None
+        try:
+            return write(self._journal)
+        except JournalError as error:
+            self.broken = str(error)
+            return None
+
+    def _run(self, steps: list[Step], every: float) -> None:
+        while True:
+            gevent.sleep(every)
+            for step in steps:
+                try:
+                    for _ in step() or ():
+                        gevent.sleep(BREATH)
+                except Exception:
+                    traceback.print_exc()
+                gevent.sleep(BREATH)
+            self.flush()

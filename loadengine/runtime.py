@@ -1,0 +1,245 @@
+"""The engine of one Locust process: made at Locust's `init`, it lives through Locust's events.
+
+test_start -> spawning_complete (the warm-up begins) -> steady window -> test_stopping (drain: arrivals stop,
+what is under way finishes or is cancelled and recorded) -> test_stop -> quitting (the journal closes).
+"""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import itertools
+import ssl
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import gevent
+from locust.runners import WorkerRunner
+
+from core.errors import ConfigError
+from loadengine.identities import Person, known
+from loadengine.locust.dispatch import Dispatcher
+from loadengine.measure.delta import Delta
+from loadengine.measure.health import Health
+from loadengine.measure.in_flight import Outstanding
+from loadengine.measure.recorder import Recorder
+from loadengine.measure.trace import Tracer
+from loadengine.net.http1 import HttpClient, Measure, resolve
+from loadengine.net.reactor import Reactor
+from loadengine.net.tcp import Endpoint
+from loadengine.priority import serve_first
+from loadengine.process import Process
+from loadengine.settings import Settings
+
+_now = time.monotonic_ns
+SLOWEST_EVERY = 5_000_000_000
+
+
+class Engine:
+    """Everything that the users of one generating process share."""
+
+    def __init__(self, process: Process, environment: Any) -> None:
+        self.environment = environment
+        self.process = process
+        self.settings = process.settings
+        self.reactor = Reactor(lambda error: self.user_error(None, error))
+        self.tracer = Tracer(self.settings.run_id)
+        self.recorder = Recorder(environment.stats, process)
+        self.dispatcher = Dispatcher(self)
+        self.health = Health(self)
+        self.streams: set[object] = set()
+        """HTTP/2 requests that have not ended."""
+        self.outstanding: list[Outstanding] = []
+        """What was sent and has not arrived, by what it counts for."""
+        self.last_words: list[Callable[[], None]] = []
+        """Called once the load has drained, while samples still count: a profile's judgement of the whole."""
+        self.closing = False
+        """True once the load is over: nothing new is sent."""
+        self._counted = 0
+        self._told_slowest = 0
+        self._endpoints: dict[Any, tuple[int, tuple[Any, ...]]] = {}
+        self._addresses = itertools.count(2)
+        self._people: list[Person] = []
+        self._persons = itertools.count()
+        self._context: ssl.SSLContext | None = None
+        serve_first(self.settings.nice)
+        process.beat += [self._sweep, self.recorder.settle, self.health.check, self._tell_slowest]
+        process.pulse.append(self.recorder.write)
+
+    # -- what users need ---------------------------------------------------------------------------------
+
+    def client(self, base_url: str, **options: Any) -> HttpClient:
+        """An HTTP client of its own for one user."""
+        return HttpClient(self, base_url, **options)
+
+    def expecting(self, measure: Measure, *, within: float = 30.0) -> Outstanding:
+        """Keeps account of messages that are to arrive somewhere; one for each measure will do."""
+        found = next((o for o in self.outstanding if o.measure is measure), None)
+        if found is None:
+            found = Outstanding(self.recorder, measure, int(within * 1e9))
+            self.outstanding.append(found)
+        return found
+
+    def endpoint(self, parts: SplitResult, source: str | None, tls: ssl.SSLContext | None) -> Endpoint:
+        """Where to connect for an address; names are resolved once a process. Raises ConfigError."""
+        host = parts.hostname or ""
+        secure = parts.scheme in ("https", "wss")
+        port = parts.port or (443 if secure else 80)
+        found = self._endpoints.get((host, port))
+        if found is None:
+            found = self._endpoints[host, port] = resolve(host, port)
+        if secure and tls is None:
+            tls = self._context = self._context or ssl.create_default_context()
+        return Endpoint(*found, host, tls if secure else None, source)
+
+    def next_address(self, target: str = "") -> str | None:
+        """Another loopback address to send from, None unless the target (else Locust's host) is on this host."""
+        host = urlsplit(target or self.environment.host or "").hostname or ""
+        if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+            return None
+        number, of = self.place()
+        serial = next(self._addresses) * of + number
+        return f"127.{1 + serial // 62500 % 250}.{1 + serial // 250 % 250}.{1 + serial % 250}"
+
+    def next_person(self) -> Person:
+        """The next identity of the pool; workers begin at different ones."""
+        people = self._people = self._people or known()
+        if not people:
+            raise ConfigError(
+                "this profile needs signed-in people: run it by `assay load`, or name their file in ASSAY_PEOPLE."
+            )
+        number, of = self.place()
+        return people[(next(self._persons) * of + number) % len(people)]
+
+    def place(self) -> tuple[int, int]:
+        """This process's number among the generating ones, and how many those are."""
+        runner = self.environment.runner
+        options = self.environment.parsed_options
+        of = (
+            max(int(getattr(options, "expect_workers", 1) or 1), 1) if isinstance(runner, WorkerRunner) else 1
+        )
+        return max(getattr(runner, "worker_index", 0), 0) % of, of
+
+    def all_users(self) -> int:
+        """How many users the whole load is meant to have."""
+        runner = self.environment.runner
+        options = self.environment.parsed_options
+        return int(getattr(options, "num_users", 0) or 0) or int(runner.target_user_count or 0)
+
+    def user_error(self, user: Any, error: BaseException) -> None:
+        """A task raised: a fault of the profile, not of the server; shown by Locust."""
+        try:
+            self.environment.events.user_error.fire(
+                user_instance=user, exception=error, tb=error.__traceback__
+            )
+        except Exception:
+            traceback.print_exc()
+
+    # -- Locust's events ---------------------------------------------------------------------------------
+
+    def test_start(self) -> None:
+        """A test begins (again)."""
+        self.closing = False
+        self._counted = 0
+        self.recorder.restart()
+        self.dispatcher.restart()
+        self.health.restart()
+
+    def spawned(self) -> None:
+        """All users exist: the warm-up begins, and garbage collection gets out of the way.
+
+        A full collection over the objects of a thousand users pauses the generator for 50 ms, more than all
+        its other tails together.
+        """
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 50, 1000)  # a collection of so many young objects takes 2 ms
+        if self.recorder.steady_from > _now() + 1e18:
+            self.recorder.steady_from = _now() + int(self.settings.warm_up * 1e9)
+            self.process.event(
+                "load.steady", profile=self.settings.profile, steady_from=self.recorder.steady_from,
+                trace_prefix=self.tracer.prefix, warm_up=self.settings.warm_up,
+            )  # fmt: skip
+
+    def finish(self) -> None:
+        """Stops sending, lets what is under way end, and records what does not."""
+        if self.closing:
+            return
+        self.closing = True
+        self.recorder.steady_to = _now()
+        self.process.event("load.drain", profile=self.settings.profile, steady_to=self.recorder.steady_to)
+        self.dispatcher.stop()
+        deadline = _now() + int(self.settings.drain * 1e9)
+        while self.under_way() and _now() < deadline:
+            gevent.sleep(0.01)
+        self.reactor.hub.loop.run_callback(self.dispatcher.cancel)
+        gevent.sleep(0.01)
+        for waiting in self.outstanding:
+            waiting.give_up()
+        for judge in self.last_words:
+            try:
+                judge()
+            except Exception as error:
+                self.user_error(None, error)
+        self.recorder.flush(whole=True)
+        self._tell_slowest()  # a worker may be gone before the next beat
+
+    def take(self) -> tuple[list[Delta], dict[str, Any]]:
+        """What was measured since the last call, in a running load as far as it is digested; and how we do."""
+        deltas = self.recorder.take(everything=self.closing)
+        self._counted += sum(int(delta.counts.sum()) for delta in deltas)
+        return deltas, self.health.latest
+
+    @property
+    def counted(self) -> int:
+        """Samples that `take` has given away in this test."""
+        return self._counted
+
+    def under_way(self) -> int:
+        """Exchanges that have not ended, and messages that have not arrived."""
+        deadlines = self.reactor.deadlines
+        exchanges = len(deadlines) - deadlines.count(0)
+        return exchanges + len(self.streams) + sum(map(len, self.outstanding))
+
+    def _sweep(self) -> None:
+        self.reactor.hub.loop.run_callback(self.reactor.sweep)
+        for waiting in self.outstanding:
+            waiting.sweep()
+
+    def _tell_slowest(self) -> None:
+        now = _now()
+        if now - self._told_slowest < SLOWEST_EVERY and not self.closing:
+            return
+        self._told_slowest = now
+        for slow in self.tracer.take():
+            series = self.recorder.series[slow.pop("series")]
+            self.process.event("sample.slow", metric=series.metric, labels=series.labels, **slow)
+
+
+def engine_of(environment: Any) -> Engine:
+    """The engine of this Locust environment, made on first use."""
+    found: Engine | None = getattr(environment, "assay", None)
+    if found is None:
+        role = "worker" if isinstance(environment.runner, WorkerRunner) else "load"
+        found = environment.assay = Engine(Process(settings_of(environment), role), environment)
+    return found
+
+
+def settings_of(environment: Any) -> Settings:
+    """The settings of this Locust process; ends it with one sentence when they are wrong."""
+    try:
+        return Settings.from_environment(environment.parsed_options)
+    except ConfigError as error:
+        sys.exit(f"assay load: {error}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

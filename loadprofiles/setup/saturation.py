@@ -1,0 +1,105 @@
+"""Watches the embedded target's gateway while a load runs: what a stand-in's own limits spoil says nothing of a platform.
+
+The gateway tells of each of its last 120 seconds whether its event loop, its connection pool or its CPU were at their
+end (`GET /__control/health`, with the control token). Such seconds are journaled by its name; the report takes a miss
+in them for unknown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clients.control import TOKEN
+from core.journal import Journal
+from loadprofiles.setup import network
+
+EVERY = 20.0
+"""Seconds between two questions; the gateway remembers two minutes."""
+_ORIGIN = "VITE_SUPABASE_URL"
+
+
+class Watch(threading.Thread):
+    """Asks until it is ended, and once more then."""
+
+    def __init__(self, journal: Journal, profile: str) -> None:
+        super().__init__(name="saturation", daemon=True)
+        self._journal, self._profile = journal, profile
+        self._over = threading.Event()
+        self._since = int(time.time())
+
+    def run(self) -> None:
+        """Journals each saturated second once."""
+        while not self._over.wait(EVERY):
+            self.look()
+
+    def end(self) -> None:
+        """Waits for the thread and looks a last time."""
+        self._over.set()
+        self.join()
+        self.look()
+
+    def look(self) -> None:
+        """Asks the gateway now; one that does not answer is journaled, and judged by the load's own errors."""
+        try:
+            told = _ask()
+        except (OSError, ValueError) as error:
+            self._journal.event("note", level="info", text=f"the gateway's state cannot be read: {error}")
+            return
+        shift = time.time_ns() - time.monotonic_ns()
+        for second in told["seconds"]:
+            if second["at"] < self._since:
+                continue
+            self._since = second["at"] + 1
+            if second["saturated"]:
+                start = second["at"] * 1_000_000_000 - shift
+                self._journal.event(
+                    "component.saturated", name=told["component"], profile=self._profile,
+                    reason=_why(second, told["limits"]), **{"from": start, "to": start + 1_000_000_000},
+                )  # fmt: skip
+
+
+@contextmanager
+def watched(run_dir: Path, profile: str, origins: tuple[str, ...]) -> Iterator[None]:
+    """Journals the way to the target, and its gateway's saturation while the block runs (embedded target only)."""
+    journal = Journal(run_dir, "around")
+    try:
+        network.record(journal, profile, origins)
+        if not (os.environ.get(TOKEN) and os.environ.get(_ORIGIN)):
+            yield
+            return
+        watch = Watch(journal, profile)
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.end()
+    finally:
+        journal.close()
+
+
+def _ask() -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 (the target's own address)
+        f"{os.environ[_ORIGIN].rstrip('/')}/__control/health",
+        headers={"Authorization": f"Bearer {os.environ[TOKEN]}"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=5) as answer:
+        return dict(json.load(answer))
+
+
+def _why(second: dict[str, Any], limits: dict[str, Any]) -> str:
+    words = {
+        "loop_lag_ms": "its event loop lags {} ms",
+        "pool_wait_ms": "{} ms until a connection",
+        "cpu": "CPU {}",
+    }
+    over = [text.format(second[key]) for key, text in words.items() if second[key] > limits[key]]
+    return ", ".join(over) or "at its limit"

@@ -1,0 +1,67 @@
+"""Who is there, as the server counts them: distinct identities with an open socket, asked room by room.
+
+One process of the load asks for all (the rooms' presence route, over a connection of its own), whoever sits in
+them. A reading that began and ended in the steady window counts for the objective; the others draw the ramp.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import gevent
+
+from loadengine.identities import known
+from loadprofiles.users.platform_witness import Unreadable, Witness
+from loadprofiles.users.room_monitor import MEMBERS, Chat, room_name
+from loadprofiles.users.session import Session
+
+EVERY, CLIMBING = 5.0, 1.0
+"""Seconds from one reading to the next, in the steady window and before it."""
+_now = time.monotonic_ns
+
+
+def begin(chat: Chat, metric: str) -> None:
+    """Starts counting, in the first generating process alone. `metric` is the gauge's name."""
+    if chat.engine.place()[0] == 0:
+        gevent.spawn(_count, chat, Witness(chat.platform), metric)
+
+
+def _count(chat: Chat, witness: Witness, metric: str) -> None:
+    engine = chat.engine
+    pool = {person.id for person in known()}
+    while not engine.closing:
+        began = _now()
+        steady = engine.recorder.steady_from <= began
+        try:
+            there, sockets = _ask(chat, witness, pool)
+        except Unreadable as error:
+            engine.process.event(
+                "note", level="warning", text=f"the rooms' presence could not be read: {error}"
+            )
+        else:
+            phase = {"phase": "drain" if engine.closing else "steady" if steady else "ramp"}
+            readings = (
+                (metric, there, "users"),
+                (f"{metric}.sockets", sockets, "sockets"),
+                (f"{metric}.addresses", len(Session.addresses), "addresses"),  # of this process's people
+            )
+            for name, value, unit in readings:
+                engine.process.event("gauge", metric=name, value=value, unit=unit, labels=phase)
+        gevent.sleep(max(0.5, (EVERY if steady else CLIMBING) - (_now() - began) / 1e9))
+    witness.close()
+
+
+def _ask(chat: Chat, witness: Witness, pool: set[str]) -> tuple[int, int]:
+    """(distinct identities of the pool, sockets) over all rooms of the load."""
+    of = chat.engine.place()[1]
+    rooms = math.ceil(math.ceil(chat.engine.all_users() / of) / MEMBERS) * of
+    tokens = itertools.cycle([seat.token for seats in chat.seats.values() for seat in seats])
+    there: set[str] = set()
+    sockets = 0
+    for number in range(rooms) if chat.seats else ():
+        told = witness.ask(f"/api/rooms/{room_name(number)}/presence", next(tokens))
+        there |= {member["id"] for member in told["members"]} & pool
+        sockets += int(told["sockets"])
+    return len(there), sockets

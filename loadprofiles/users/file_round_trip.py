@@ -1,0 +1,71 @@
+"""A file that a person sends, reads back and removes: routed by its size, every byte checked by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from itertools import count
+from typing import TYPE_CHECKING
+
+from loadengine.api import Measure, Response
+from scenarios.api import files
+from scenarios.api.place import Place
+
+if TYPE_CHECKING:
+    from loadengine.locust.users import LeanUser
+
+LIMIT = 5 * 1024 * 1024
+"""Above this many bytes a file belongs into R2, else into Supabase Storage."""
+_numbers = count(1)
+
+
+class Parcel:
+    """A body made once a process; `small` ones get a number, so that no two are alike."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self.name = name
+        self._block = os.urandom(size)
+        self._sum = hashlib.sha256(self._block).hexdigest()
+        self._numbered = size <= LIMIT
+
+    def make(self) -> tuple[bytes, str]:
+        """A body and its SHA-256."""
+        if not self._numbered:
+            return self._block, self._sum
+        data = b"%016d" % next(_numbers) + self._block[16:]
+        return data, hashlib.sha256(data).hexdigest()
+
+
+def send(user: LeanUser, place: Place, token: str, parcel: Parcel, **labels: str) -> None:
+    """Uploads, reads back, removes; each of the three is a measurement of its own."""
+    data, digest = parcel.make()
+    store = "r2" if len(data) > LIMIT else "supabase"
+
+    def stored(answer: Response) -> str | None:
+        if answer.status != 201:
+            return f"answered {answer.status}"
+        file = answer.json()["file"]
+        if (file["size"], file["sha256"]) != (len(data), digest):
+            return "stored another size or hash than was sent"
+        return None if file["store"] == store else f"went to {file['store']} instead of {store}"
+
+    def same(answer: Response) -> str | None:
+        if answer.status != 200:
+            return f"reading it back answered {answer.status}"
+        return (
+            None if hashlib.sha256(answer.content).hexdigest() == digest else "reads back with another hash"
+        )
+
+    def gone(answer: Response) -> str | None:
+        return None if answer.status == 204 else f"removing it answered {answer.status}"
+
+    up, down, away = (
+        Measure("files", size=parcel.name, step=step, **labels) for step in ("upload", "read", "remove")
+    )
+    name = f"load-{digest[:24]}.bin"
+    answer = files.upload(user.port(up, stored), place, token, name=name, data=data, sha256=digest)
+    if answer.status != 201 or getattr(answer, "error", None):
+        return  # what a wrong answer left goes with its owner
+    identifier = answer.json()["file"]["id"]
+    files.content(user.port(down, same), place, token, identifier)
+    files.remove(user.port(away, gone), place, token, identifier)

@@ -1,0 +1,212 @@
+"""A person's seat in a room: joins, speaks, returns after a cut with `since`, sends again what nobody acknowledged."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import gevent
+import orjson
+from gevent.event import Event
+
+from loadengine.measure.recorder import ERROR, OK, REFUSED, WRONG
+from loadengine.net.tcp import NoAnswer
+from loadengine.net.websocket import Refused, WebSocket
+from loadprofiles.users.room_monitor import Chat, text_of
+from scenarios.api import rooms
+
+if TYPE_CHECKING:
+    from loadengine.locust.users import LeanUser
+
+_now = time.monotonic_ns
+_WELCOME_WITHIN = 30.0
+
+
+@dataclass(eq=False)
+class Past:
+    """One connection as it went: frames as they came (presence left out once welcomed), what was sent."""
+
+    since: int | None
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    sent: list[tuple[int, str, str]] = field(default_factory=list)
+    ended: Literal["left", "cut", "open"] = "open"
+
+
+class Seat:
+    """One member's place for the whole load, over as many connections as it takes. `token` may be renewed."""
+
+    def __init__(self, chat: Chat, user: LeanUser, token: str) -> None:
+        self.chat, self.user, self.token = chat, user, token
+        self.pasts: list[Past] = []
+        self.last_id = 0
+        self.socket: WebSocket | None = None
+        self._unacked: dict[str, str] = {}
+        self._missing: set[int] = set()
+        self._welcomed = Event()
+        self.room = chat.take_seat(self)
+
+    @property
+    def here(self) -> bool:
+        """Whether the room has welcomed us and the socket is open."""
+        return self in self.chat.present[self.room]
+
+    # -- coming and going ------------------------------------------------------------------------------------
+
+    def come(self) -> None:
+        """Joins, again and again until it succeeds or the load is over; each try is a measurement.
+
+        Who was cut just before the end still tries once: what is on its way to them shall arrive.
+        """
+        while True:
+            began = _now()
+            metric = "rooms.rejoin" if self.pasts else "rooms.join"
+            outcome, cause = self._try()
+            self.chat.note(metric, outcome, began, cause)
+            if outcome == OK or self.chat.engine.closing:
+                return
+            gevent.sleep(random.uniform(0.5, 2.0))  # noqa: S311 (people do not return in step)
+
+    def cut(self) -> None:
+        """The network goes away without a word; what is under way is to arrive after the return."""
+        if self.socket is not None:
+            self.socket.close_now()
+            self._gone("cut")
+
+    def leave(self) -> None:
+        """Gives the seat up; nobody waits for deliveries to it any more."""
+        if self.socket is not None:
+            self.socket.on_close = None
+            self.socket.hang_up()
+            self._gone("left")
+
+    def renew(self, token: str) -> None:
+        """Hands in a fresh token, before the old one ends the connection."""
+        self.token = token
+        if self.here and self.socket is not None:
+            self.socket.say_text(orjson.dumps(rooms.fresh_token(token)))
+
+    def _try(self) -> tuple[int, str]:
+        chat, past = self.chat, Past(self.last_id if self.pasts else None)
+        address = f"ws{chat.platform.removeprefix('http')}/api/rooms/{self.room}"
+        address += f"?since={past.since}" if past.since is not None else ""
+        try:
+            socket = WebSocket(
+                chat.engine, address, protocols=rooms.protocols(self.token), source=self.user.address
+            )
+        except Refused as error:
+            return (REFUSED if error.response.status == 429 else ERROR), str(error)
+        except NoAnswer as error:
+            return ERROR, str(error)
+        self._welcomed.clear()
+        self.pasts.append(past)
+        self.socket = socket
+        waiting, socket.inbox = socket.inbox, []
+        socket.on_message, socket.on_close = self._take, self._closed
+        for payload in waiting:
+            self._take(payload)
+        self._welcomed.wait(_WELCOME_WITHIN)
+        if self.here:
+            return OK, ""
+        self.cut()
+        return ERROR, "joined and never welcomed"
+
+    def _gone(self, how: Literal["left", "cut"]) -> None:
+        self.chat.present[self.room].discard(self)
+        self.pasts[-1].ended = how
+        self.socket = None
+        self._welcomed.set()
+
+    def _closed(self, code: int, reason: str) -> None:
+        """The server or the network ended it: come back."""
+        was_here = self.here
+        self._gone("cut")
+        if not self.chat.engine.closing and was_here:
+            self.chat.note("rooms.closed", ERROR, _now(), f"the server closed a socket with {code}")
+            gevent.spawn_later(random.uniform(0.1, 1.0), self.come)  # noqa: S311
+
+    # -- speaking --------------------------------------------------------------------------------------------
+
+    def say(self, intended: int) -> None:
+        """One message, awaited by its author as acknowledged and by every other member who is in the room now."""
+        if self.socket is None or not self.here:
+            return  # away: a person who is offline cannot speak
+        chat, client_id = self.chat, self.chat.new_id(self.room)
+        awaited = chat.in_storm if chat.storming else chat.deliveries
+        for other in chat.present[self.room]:
+            if other is not self:
+                awaited.sent((client_id, other), intended)
+        chat.acks.sent((client_id, self), intended)
+        self._send(client_id)
+
+    def _send(self, client_id: str) -> None:
+        if self.socket is None:
+            return
+        body = self._unacked[client_id] = text_of(client_id)
+        self.pasts[-1].sent.append((_now(), client_id, body))
+        self.socket.say_text(orjson.dumps(rooms.send(body, client_id)))
+
+    # -- listening, in the hub -------------------------------------------------------------------------------
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            frame = orjson.loads(payload)
+            kind = frame["type"]
+        except (ValueError, KeyError, TypeError):
+            self.chat.note("rooms.frame", WRONG, _now(), "a frame is no JSON with a type")
+            return
+        if kind != "presence" or not self._welcomed.is_set():
+            self.pasts[-1].frames.append((_now(), payload))
+        match kind:
+            case "message":
+                self._hear(frame, len(payload))
+            case "ack":
+                self._unacked.pop(frame["client_id"], None)
+                self.chat.acks.arrived((frame["client_id"], self))
+            case "welcome" | "history":
+                self._catch_up(frame, live=kind == "welcome")
+            case "error":
+                self._refused(frame)
+
+    def _catch_up(self, frame: dict[str, Any], *, live: bool) -> None:
+        resumed = not live or self.pasts[-1].since is not None
+        if not resumed:
+            self.last_id = frame["last_id"]
+        for message in frame["messages"] if resumed else ():
+            self._hear(message, 0)
+        if frame["more"] and resumed and self.socket is not None:
+            self.socket.say_text(orjson.dumps(rooms.replay(self.last_id)))
+        if live:
+            self.chat.present[self.room].add(self)
+            self._welcomed.set()
+            for client_id in list(self._unacked):
+                self._send(client_id)
+
+    def _hear(self, message: dict[str, Any], size: int) -> None:
+        wrong = self._wrong_with(message)
+        key = (message.get("client_id"), self)
+        if not self.chat.arrived(key, size, wrong) and wrong:
+            self.chat.note("rooms.frame", WRONG, _now(), wrong)
+
+    def _wrong_with(self, message: dict[str, Any]) -> str | None:
+        """What is wrong with a message as it came, by its number, its room and its body."""
+        number, client_id = int(message["id"]), str(message["client_id"])
+        expected, self.last_id = self.last_id + 1, max(self.last_id, number)
+        if number in self._missing:
+            self._missing.discard(number)
+            return "a message came out of order"
+        if number < expected:
+            return "a message came twice"
+        if not client_id.startswith(f"{self.room}."):
+            return "a message of another room came"
+        if message["body"] != text_of(client_id):
+            return "a message came altered"
+        if number > expected:
+            self._missing.update(range(expected, number))
+            return "a message was left out before this one"
+        return None
+
+    def _refused(self, frame: dict[str, Any]) -> None:
+        limited = frame["code"] == "rate_limited"
+        self.chat.note("rooms.frame", REFUSED if limited else WRONG, _now(), f"refused: {frame['code']}")

@@ -1,0 +1,176 @@
+"""The rooms of one generating process: who sits where, what is awaited, and whether every promise was kept.
+
+Delivery is measured from the intended send to each other member who is in the room; members of a room live in
+one process, so that it is one clock. When the load has drained, each room's whole history, read over HTTP, is
+judged by the checker that the suites use (`core/room_history.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Hashable
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import gevent
+import orjson
+
+from core.room_history import Connection, Sent, violations
+from loadengine.api import Measure
+from loadengine.identities import known
+from loadengine.measure.recorder import ERROR, OK, WRONG
+from loadprofiles.users.platform_witness import Unreadable, Witness
+
+if TYPE_CHECKING:
+    from loadengine.runtime import Engine
+    from loadprofiles.users.room_member import Past, Seat
+
+MEMBERS = 10
+WITHIN = 10.0
+"""Seconds after which what was sent is lost."""
+_READ_EVERY = 20.0
+"""Seconds between readings of the histories: a room keeps its last 1,000 messages, and all are to be judged."""
+_now = time.monotonic_ns
+
+
+def text_of(client_id: str) -> str:
+    """The body of a message, which follows from its id, so that each receiver knows what it must be."""
+    return f"{client_id} said under load {hashlib.sha256(client_id.encode()).hexdigest()[:24]}"
+
+
+class Chat:
+    """One per engine: `Chat.of(engine, ...)`."""
+
+    _all: ClassVar[WeakKeyDictionary[Engine, Chat]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, engine: Engine, platform: str, **labels: str) -> Chat:
+        """The chat of this engine, made at first use; `labels` go to its measures."""
+        if engine not in cls._all:
+            cls._all[engine] = cls(engine, platform, labels)
+        return cls._all[engine]
+
+    def __init__(self, engine: Engine, platform: str, labels: dict[str, str]) -> None:
+        self.engine = engine
+        self.platform = platform
+        self.labels = labels
+        self.deliveries = engine.expecting(Measure("perf.rooms", kind="delivery", **labels), within=WITHIN)
+        self.in_storm = engine.expecting(Measure("rooms.in_storm", **labels), within=3 * WITHIN)
+        self.storming = False
+        """Whether we have cut sockets that are not back yet: what is sent then is no statement about perf.rooms."""
+        self.acks = engine.expecting(Measure("rooms.ack", **labels), within=WITHIN)
+        self.seats: dict[str, list[Seat]] = {}
+        self.present: dict[str, set[Seat]] = {}
+        self.kept: dict[str, list[dict[str, Any]]] = {}
+        self._numbers = itertools.count(1)
+        self._places = itertools.count()
+        engine.last_words.append(self.judge)
+        gevent.spawn(self._keep_reading)
+
+    # -- seats -----------------------------------------------------------------------------------------------
+
+    def take_seat(self, seat: Seat) -> str:
+        """The room of the next seat."""
+        number, of = self.engine.place()
+        name = room_name(next(self._places) // MEMBERS * of + number)
+        self.seats.setdefault(name, []).append(seat)
+        self.present.setdefault(name, set())
+        return name
+
+    def new_id(self, room: str) -> str:
+        """A message's client id: it names its room and is used once."""
+        return f"{room}.{os.getpid()}.{next(self._numbers)}"
+
+    def arrived(self, key: Hashable, size: int, wrong: str | None) -> bool:
+        """A message reached a member; False if nobody waited for it there."""
+        return self.deliveries.arrived(key, size, wrong) or self.in_storm.arrived(key, size, wrong)
+
+    def note(self, metric: str, outcome: int, since: int, cause: str = "") -> None:
+        """One measurement that is no delivery: a join, a close, a frame that should not have come."""
+        recorder = self.engine.recorder
+        series = recorder.new_series(metric, **self.labels).number
+        if outcome == OK:
+            recorder.record(series, OK, 0, since, since, _now())
+        else:
+            recorder.failed(series, outcome, 0, since, since, _now(), cause)
+
+    # -- the judgement -----------------------------------------------------------------------------------------
+
+    def judge(self) -> None:
+        """Reads every room's history to its end and records one verdict a room, with the promise that broke."""
+        witness = Witness(self.platform)
+        told = 0
+        for room, seats in self.seats.items():
+            gevent.sleep(0)
+            began = _now()
+            try:
+                self._read(witness, room, seats)
+            except Unreadable as error:
+                self.note("rooms.history", ERROR, began, f"the history could not be read: {error}")
+                continue
+            kept = self.kept[room]
+            self._wait_for(room, kept[-1]["id"] if kept else 0)
+            broken = violations([_connection(seat, past) for seat in seats for past in seat.pasts], kept)
+            rules = sorted({v.rule for v in broken})
+            self.note("rooms.history", WRONG if rules else OK, began, "; ".join(rules))
+            for one in broken[: max(0, 10 - told)]:
+                told += 1
+                self.engine.process.event("note", level="warning", text=f"room {room}: {one}")
+        witness.close()
+
+    def _wait_for(self, room: str, last: int) -> None:
+        """Nobody waits for deliveries to who came back a moment ago: give the last ones their time."""
+        deadline = _now() + 1_000_000_000
+        while any(seat.last_id < last for seat in self.present[room]) and _now() < deadline:
+            gevent.sleep(0.01)
+
+    def _keep_reading(self) -> None:
+        witness = Witness(self.platform)
+        while not self.engine.closing:
+            gevent.sleep(_READ_EVERY)
+            for room, seats in list(self.seats.items()):
+                if self.engine.closing:
+                    break
+                try:
+                    self._read(witness, room, seats)
+                except Unreadable as error:
+                    self.note("rooms.reading", ERROR, _now(), f"the history could not be read: {error}")
+        witness.close()
+
+    def _read(self, witness: Witness, room: str, seats: list[Seat]) -> None:
+        """Appends what the room keeps since the last reading."""
+        kept = self.kept.setdefault(room, [])
+        more = True
+        while more:
+            since = kept[-1]["id"] if kept else 0
+            path = f"/api/rooms/{room}/history?since={since}&limit=500"
+            page = witness.ask(path, seats[0].token)
+            found = [m for m in page["messages"] if m["id"] > (kept[-1]["id"] if kept else 0)]
+            kept += found
+            more = bool(page["more"] and found)
+
+
+def room_name(number: int) -> str:
+    """Rooms of one load: named by the pool, which every worker shares and no other load has."""
+    return f"load-{_pool()}-{number}"
+
+
+@cache
+def _pool() -> str:
+    people = known()  # reads a file
+    return people[0].id[:8] if people else "nobody"
+
+
+def _connection(seat: Seat, past: Past) -> Connection:
+    return Connection(
+        name=f"{seat.user.person.username} #{seat.pasts.index(past) + 1}",
+        user=seat.user.person.id,
+        since=past.since,
+        frames=tuple((at, orjson.loads(payload)) for at, payload in past.frames),
+        sent=tuple(Sent(*one) for one in past.sent),
+        ended=past.ended,
+    )

@@ -1,0 +1,1 @@
+"""What earlier runs found: the store, trends, regressions, alerts."""

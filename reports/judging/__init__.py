@@ -1,0 +1,1 @@
+"""From evidence to verdicts: reads a run's journal, never the process."""

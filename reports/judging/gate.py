@@ -1,0 +1,73 @@
+"""The gate: one screen of text, and the exit code that a pipeline reads."""
+
+from __future__ import annotations
+
+import textwrap
+
+from core.outcome import NOT_COVERED
+from reports.judging.model import Cause, RunVerdict
+from reports.judging.verdict_table import STATES, USAGE
+from reports.rendering.formatting import count
+
+EMBEDDED = "harness proved; no statement about a release"
+
+
+def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
+    """What is required, ran, was not covered, was waived; then the verdict. Text and exit code."""
+    required = [c for c in verdict.checks if c.required]
+    ran = [c for c in required if c.state != NOT_COVERED]
+    missing = [c for c in required if c.state == NOT_COVERED]
+    deciding = [o for o in verdict.objectives if o.decides]
+    loads = [p for p in verdict.profiles if p.required]
+    lines = [
+        f"run          {verdict.run}   plan {verdict.plan}   target {verdict.target.get('name', '?')}",
+        f"required     {count(len(required), 'check')}, {count(len(loads), 'load')}, {count(len(deciding), 'objective')}",
+        f"ran          {count(len(ran), 'check')}, {count(sum(p.state != NOT_COVERED for p in loads), 'load')}, "
+        f"{count(sum(o.samples > 0 for o in deciding), 'objective')} measured",
+        f"not covered  {_named([c.id for c in missing] + [p.name for p in loads if p.state == NOT_COVERED])}",
+        f"waived       {_waived(verdict)}",
+        "",
+    ]
+    for cause in verdict.causes[:12]:
+        lines += _cause(cause)
+    if len(verdict.causes) > 12:
+        lines.append(f"    and {len(verdict.causes) - 12} more")
+    if verdict.causes:
+        lines.append("")
+    lines.append(_clip(verdict.headline, 100))
+    code = verdict.exit
+    if verdict.embedded:
+        lines.append(f"embedded target: {EMBEDDED}")
+        if release:
+            lines.append("--release refused: only a live target's run can speak for a release")
+            code = max(code, USAGE)
+    return "\n".join(lines), code
+
+
+def _cause(cause: Cause) -> list[str]:
+    """At most two lines, so that twelve causes fit one screen."""
+    row = STATES[cause.state]
+    parts = textwrap.wrap(_clip(cause.text, 160), 83) or [row.meaning]
+    return [f"  {row.glyph} {row.word:<11}  {parts[0]}", *(f"{'':17}{part}" for part in parts[1:2])]
+
+
+def _named(names: list[str]) -> str:
+    if not names:
+        return "none"
+    shown = ", ".join(names[:4])
+    return _clip(shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more", 86)
+
+
+def _waived(verdict: RunVerdict) -> str:
+    waivers = verdict.used_waivers
+    if not waivers:
+        return "none"
+    return _clip(
+        "; ".join(f"{w.check} until {w.expiry} ({w.ticket}, {w.owner}: {w.reason})" for w in waivers), 86
+    )
+
+
+def _clip(text: str, width: int) -> str:
+    """Cut to width; control characters, which could play with a terminal, become spaces."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,0 +1,89 @@
+"""Which samples an objective is judged on: its series by group, and what happened while they were taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from core.objective import Objective
+from reports.judging.measurements import TICK_NS, Measured, Measurements
+from reports.judging.model import ObjectiveResult
+from reports.judging.run_record import RunRecord
+
+TO_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "min": 60_000.0}
+"""Milliseconds in a unit."""
+
+
+def grouped(
+    result: ObjectiveResult, objective: Objective, run: RunRecord, measured: Measurements
+) -> list[tuple[dict[str, str], Measured]]:
+    """The series judged apart, those of one group joined; gauges of that metric stand in where there are none."""
+    series = [
+        s
+        for s in measured.of(objective.metric, dict(objective.labels))
+        if s.labels.get("profile") in (None, result.profile) and s.response.size
+    ]
+    if not series:
+        series = _from_gauges(objective, run)
+    groups: dict[tuple[str, ...], list[Measured]] = {}
+    for one in series:
+        groups.setdefault(tuple(one.labels.get(label, "") for label in objective.by), []).append(one)
+    return [
+        ({k: v for k, v in zip(objective.by, key, strict=True) if v}, _joined(parts))
+        for key, parts in sorted(groups.items())
+    ]
+
+
+def _joined(parts: list[Measured]) -> Measured:
+    if len(parts) == 1:
+        return parts[0]
+    return Measured(
+        parts[0].metric,
+        parts[0].unit,
+        {},
+        np.concatenate([p.response for p in parts]),
+        np.concatenate([p.service for p in parts]),
+        np.concatenate([p.at for p in parts]),
+        np.concatenate([p.outcome for p in parts]),
+        sum(p.backwards for p in parts),
+        sum(p.other_phases for p in parts),
+    )
+
+
+def _from_gauges(objective: Objective, run: RunRecord) -> list[Measured]:
+    labels = dict(objective.labels)
+    taken = [
+        g
+        for g in run.gauges
+        if g.get("metric") == objective.metric and labels.items() <= (g.get("labels") or {}).items()
+    ]
+    if not taken:
+        return []
+    first = min(g["wall"] for g in taken)
+    scale = TO_MS.get(objective.unit, 1.0)
+    values = np.array([float(g["value"]) * scale for g in taken], dtype=np.float32)
+    at = np.array([(g["wall"] - first) // TICK_NS for g in taken], dtype=np.uint32)
+    return [
+        Measured(objective.metric, objective.unit, {}, values, values, at, np.zeros(len(taken), np.uint8))
+    ]
+
+
+def marks(
+    result: ObjectiveResult, series: Measured, run: RunRecord, measured: Measurements
+) -> dict[str, Any]:
+    """What happened while the series was measured, in seconds since its first sample."""
+    start = int(series.at.min()) * TICK_NS + measured.origin_ns
+    end = int(series.at.max()) * TICK_NS + measured.origin_ns
+    return {
+        "unhealthy": [
+            [round((one.start - start) / 1e9, 2), round((one.end - start) / 1e9, 2)]
+            for one in run.unhealthy
+            if run.serves(one.source, result.profile) and one.end > start and one.start < end
+        ],
+        "events": [
+            [round(mark["at"] - start / 1e9, 2), mark["text"]]
+            for mark in run.marks
+            if start / 1e9 <= mark["at"] <= end / 1e9
+        ],
+    }

@@ -1,0 +1,220 @@
+"""Evidence in, verdict out. Reads files alone and changes nothing, so that any run can be judged again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.evidence import Evidence
+from core.objective import Objective, load_objectives
+from core.outcome import NOT_COVERED
+from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
+from reports.judging.measurements import measure
+from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
+from reports.judging.objectives import judge_objectives
+from reports.judging.overrides import OBJECTIVES, override_of
+from reports.judging.run_record import RunRecord, died, read
+from reports.judging.verdict_table import BROKEN, CLOSED, OPEN, STATES, worst
+from reports.judging.waivers import load_waivers
+from reports.rendering.formatting import count, moment
+
+if TYPE_CHECKING:
+    from reports.history.store import History
+
+HERE = Path(__file__).resolve().parents[1]
+WAIVERS = HERE.parent / "waivers.toml"
+
+
+def judge(
+    run_dir: Path,
+    objectives: dict[str, Objective] | Path | None = None,
+    waivers: list[Waiver] | Path | None = None,
+    history: History | None = None,
+) -> RunVerdict:
+    """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run.
+
+    `objectives` as a path is a file of overrides over reports/objectives.toml; None takes the target's own
+    (reports/judging/overrides.py), if it has one.
+    """
+    if waivers is None or isinstance(waivers, Path):
+        waivers = load_waivers(waivers or WAIVERS)
+    evidence = Evidence(Path(run_dir))
+    run = read(evidence)
+    if objectives is None or isinstance(objectives, Path):
+        own = override_of(str(_target(run).get("name") or ""))
+        objectives = load_objectives(OBJECTIVES, override=objectives or own)
+    measured = measure(evidence)
+    run.damage += evidence.damaged
+    checks = judge_checks(run)
+    results, curves = judge_objectives(objectives, run, measured)
+    started = run.started.get("wall") or run.first_ns
+    finished = (run.finished or {}).get("wall")
+    end = finished or run.last_ns
+    verdict = RunVerdict(
+        run=run.id,
+        state="unknown",
+        exit=BROKEN,
+        headline="",
+        causes=[],
+        target=_target(run),
+        plan=str(run.plan.get("plan") or run.plan.get("name") or run.started.get("plan") or "none"),
+        commit=str(run.started.get("commit") or "unknown"),
+        version=run.version,
+        started=moment(started),
+        finished=moment(finished),
+        seconds=(end - started) / 1e9 if started and end else None,
+        host=str(run.started.get("host") or ""),
+        vantage=_vantage(run),
+        argv=[str(a) for a in run.started.get("argv") or []],
+        assay_version=str(run.started.get("assay_version") or ""),
+        checks=checks,
+        objectives=results,
+        services=judge_services(run, checks),
+        profiles=judge_profiles(run),
+        requirements=judge_requirements(checks, results),
+        waivers=[],
+        notes=_notes(run),
+        events=run.marks,
+        since_last={},
+        samples=measured.total,
+        manifest=run.manifest,
+        measurements=curves,
+    )
+    if history is not None:
+        history.tell(verdict, objectives)
+    _waive(verdict, waivers)
+    verdict.causes = _causes(verdict, run)
+    _conclude(verdict)
+    return verdict
+
+
+def _notes(run: RunRecord) -> list[str]:
+    notes = [n for n in run.notes if n]
+    if run.finished is not None:
+        notes += [f"{stem} never closed its journal: that process was killed" for stem in run.open_journals]
+    if run.ledger_left:
+        notes.append(
+            f"{count(run.ledger_left, 'thing')} that the run made may still be there; `assay sweep` undoes them"
+        )
+    return notes
+
+
+def _target(run: RunRecord) -> dict[str, Any]:
+    """The target as it was resolved; of a run that broke before, what was asked for."""
+    if run.target:
+        return {k: v for k, v in run.target.items() if k not in ("type", "t", "source", "services")}
+    asked = run.started.get("target")
+    return (
+        asked
+        if isinstance(asked, dict)
+        else {"kind": str(asked or "unknown"), "name": str(asked or "unknown")}
+    )
+
+
+def _vantage(run: RunRecord) -> str:
+    """Where the load came from: values measured from elsewhere are not compared."""
+    regions = sorted({str(load.fields["region"]) for load in run.loads.values() if load.fields.get("region")})
+    return ",".join(regions) or str(run.started.get("vantage") or "default")
+
+
+def _waive(verdict: RunVerdict, waivers: list[Waiver]) -> None:
+    """Ties waivers to what they excuse; tells of those that are out of date or name nothing."""
+    by_id: dict[str, CheckResult | ObjectiveResult] = {c.id: c for c in verdict.checks}
+    by_id.update({o.id: o for o in verdict.objectives})
+    for waiver in waivers:
+        result = by_id.get(waiver.check)
+        if result is None:
+            verdict.notes.append(
+                f"the waiver for '{waiver.check}' names neither a check nor an objective of this run"
+            )
+        elif waiver.expired:
+            verdict.notes.append(
+                f"the waiver for '{waiver.check}' ended on {waiver.expiry} and no longer counts"
+            )
+        elif result.closes:
+            result.waiver = waiver
+            verdict.waivers.append(replace(waiver))
+
+
+def _causes(verdict: RunVerdict, run: RunRecord) -> list[Cause]:
+    """Everything that keeps the gate from being open: the run itself first, then by gravity."""
+    whole = [Cause("broken", who, text, "run") for who, text in _run_faults(verdict, run)]
+    parts = [
+        Cause(c.state, c.id, f"{c.title}: {_first_line(c.message) or STATES[c.state].meaning}", "check")
+        for c in verdict.checks
+        if c.closes
+    ]
+    for o in verdict.objectives:
+        if o.closes:
+            regressed = o.state == "met" and o.regression is not None
+            text = o.regression.text if regressed and o.regression else o.reason
+            parts.append(
+                Cause(
+                    "missed" if regressed else o.state,
+                    o.id,
+                    f"{o.title} ({o.statement}): {text}",
+                    "objective",
+                )
+            )
+    parts += [
+        Cause(p.state, p.name, f"load profile '{p.name}' {p.reason}", "profile")
+        for p in verdict.profiles
+        if p.required and p.state != "met"
+    ]
+    parts.sort(key=lambda c: -STATES[c.state].rank)
+    return whole + parts
+
+
+def _run_faults(verdict: RunVerdict, run: RunRecord) -> list[tuple[str, str]]:
+    faults = [(str(d.get("name")), died(d)) for d in run.died]
+    if run.finished is None:
+        faults.append(
+            ("run", "the run did not finish: it was killed, or still runs; below is what it had recorded")
+        )
+    elif run.finished.get("reason") not in ("completed", None):
+        why = str(run.finished.get("detail") or run.finished.get("message") or "")
+        if not run.died or why not in {f"{d.get('name')} died" for d in run.died}:
+            faults.append(("run", f"the run was {run.finished.get('reason')}{': ' if why else ''}{why}"))
+    if not run.plan:
+        faults.append(("plan", "no plan was recorded, so nobody can say what should have run"))
+    faults += [("run", text) for text in run.faults]
+    faults += [("journal", f"evidence is damaged: {what}") for what in run.damage]
+    if not faults and not verdict.samples and all(c.state == NOT_COVERED for c in verdict.checks):
+        faults.append(("run", "nothing ran: no check finished and no sample was taken"))
+    return faults
+
+
+def _conclude(verdict: RunVerdict) -> None:
+    states = [c.state for c in verdict.causes]
+    verdict.state = worst(states)
+    verdict.exit = OPEN if not states else BROKEN if "broken" in states else CLOSED
+    verdict.headline = _headline(verdict)
+
+
+def _headline(verdict: RunVerdict) -> str:
+    required = [c for c in verdict.checks if c.required]
+    if verdict.open:
+        waived = verdict.used_waivers
+        what = f"Gate open with {count(len(waived), 'waiver')}" if waived else "Gate open"
+        deciding = [o for o in verdict.objectives if o.decides]
+        parts = (
+            [f"{count(sum(c.state == 'met' for c in required), 'required check')} met"] if required else []
+        )
+        if deciding:
+            parts.append(
+                f"{sum(o.state == 'met' for o in deciding)} of {count(len(deciding), 'objective')} met"
+            )
+        return f"{what}: {', '.join(parts)}" if parts else what
+    whole = [c for c in verdict.causes if c.kind == "run"]
+    if whole:
+        return f"Broken: {whole[0].text}"
+    found: dict[tuple[str, str], int] = {}
+    for cause in verdict.causes:
+        found[cause.kind, cause.state] = found.get((cause.kind, cause.state), 0) + 1
+    parts = [f"{count(n, kind)} {STATES[s].word}" for (kind, s), n in found.items()]
+    return f"{'Broken' if verdict.exit == BROKEN else 'Gate closed'}: {', '.join(parts)}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""

@@ -1,0 +1,15 @@
+"""report/allure: the generated Allure 3 report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports.judging.model import RunVerdict
+from reports.rendering import allure
+
+ORDER = 30
+
+
+def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
+    """Generates the report from allure-results, which `allure_results` completed."""
+    return [allure.generate(verdict, run_dir) / "index.html"]

@@ -1,0 +1,76 @@
+"""summary.md: the verdict for a pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports.judging.gate import EMBEDDED
+from reports.judging.model import RunVerdict
+from reports.judging.verdict_table import NOT_IN_PLAN, STATES
+from reports.rendering.formatting import duration, number, quantity
+
+ORDER = 10
+MOST = 20
+
+
+def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
+    """Writes summary.md."""
+    path = run_dir / "summary.md"
+    path.write_text(text(verdict), encoding="utf-8")
+    return [path]
+
+
+def text(verdict: RunVerdict) -> str:
+    """The summary as Markdown; everything that came from outside is escaped."""
+    row = STATES[verdict.state]
+    lines = [f"## {row.glyph} {_plain(verdict.headline)}", ""]
+    if verdict.embedded:
+        lines += [f"Embedded target: {EMBEDDED}.", ""]
+    if verdict.causes:
+        lines += [f"- **{STATES[c.state].word}** {_plain(c.text)}" for c in verdict.causes[:MOST]]
+        if len(verdict.causes) > MOST:
+            lines.append(f"- and {len(verdict.causes) - MOST} more")
+        lines.append("")
+    shown = [o for o in verdict.objectives if o.state != NOT_IN_PLAN]
+    if shown:
+        lines += [
+            "| | objective | limit | measured | interval | samples | history |",
+            "|---|---|---|--:|--:|--:|---|",
+        ]
+        for o in shown:
+            mark = STATES[o.state]
+            past = o.regression.text if o.regression else ""
+            lines.append(
+                f"| {mark.glyph} {mark.word} | {_plain(o.title)} | {o.statement} | {quantity(o.value, o.unit)} "
+                f"| {number(o.low)} to {number(o.high)} | {o.samples:,} | {_plain(past)} |"
+            )
+        lines.append("")
+    counts = ", ".join(f"{n:,} {STATES[s].word}" for s, n in verdict.counts().items() if n)
+    lines.append(f"Checks: {counts or 'none'}.")
+    for w in verdict.used_waivers:
+        lines.append(
+            f"Waived: `{w.check}` until {w.expiry} ({_plain(w.ticket)}, {_plain(w.owner)}): {_plain(w.reason)}"
+        )
+    lines += [
+        "",
+        f"<sub>plan {verdict.plan}, target {_plain(str(verdict.target.get('name', '?')))}, commit `{verdict.commit}`, "
+        f"run `{verdict.run}`, {duration(verdict.seconds)}</sub>",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """No pipes, tags, links or line breaks from outside."""
+    for old, new in (
+        ("\\", "\\\\"),
+        ("|", "\\|"),
+        ("<", "&lt;"),
+        ("`", "'"),
+        ("[", "\\["),
+        ("*", "\\*"),
+        ("_", "\\_"),
+        ("\n", " "),
+    ):
+        text = text.replace(old, new)
+    return text

@@ -1,0 +1,125 @@
+"""`assay doctor`: read only. What is set, what the services accept, which witnesses answer, what is covered."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+from rich.table import Table
+
+from clients.run import ROOT, Run, new_directory
+from clients.services import Probe, catalogue, modules
+from core.errors import AssayError
+from core.journal import Journal
+from core.objective import load_objectives
+from core.passport import ATTRIBUTE, Passport
+from core.plan import load_plan
+from core.target import Target
+from runner import declared_checks
+from runner.session import OBJECTIVES, PLANS, Request, hold_target
+
+out = Console(highlight=False, width=None)
+
+
+def list_capabilities() -> int:
+    """Prints every capability, as target.toml wants them."""
+    for service in catalogue():
+        out.print(f"[bold]# {service.title}[/bold]")
+        for capability, meaning in service.capabilities.items():
+            out.print(f'"{capability}" = "required"   # {meaning}', markup=False)
+    return 0
+
+
+def examine(kind: str, file: Path, plan_name: str) -> int:
+    """Examines a target without writing to it. Returns 0 when all is well, 3 when something does not answer."""
+    plan = load_plan(plan_name, PLANS, load_objectives(OBJECTIVES))
+    directory = new_directory(Path(os.environ.get("TMPDIR", "/tmp")) / f"assay-doctor-{os.getuid()}")  # noqa: S108
+    journal = Journal(directory, "doctor")
+    well = True
+    with hold_target(Request(target=kind, target_file=file), journal) as (target, *_):
+        run = Run(directory, target, journal, journal.redactor)
+        _variables(target)
+        for what, said, good in _probes(run):
+            well &= good
+            out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
+            out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
+        _coverage(target, plan.manifest(declared_checks.gating())["checks"], plan.name)
+    journal.close()
+    return 0 if well else 3
+
+
+def _variables(target: Target) -> None:
+    table = Table(
+        "service", "answered by", "variables set", "missing", box=None, pad_edge=False, title_justify="left"
+    )
+    notes: list[str] = []
+    for service in target.services:
+        engine = target.engines.get(service.id)
+        lacking = [v for v in service.variables if not target.find(v.name) and not v.optional]
+        needed = any(target.has(c) for c in service.capabilities)
+        table.add_row(
+            service.id if needed else f"[dim]{service.id} (absent)[/dim]",
+            f"{engine.kind}: {engine.name}" if engine else "vendor",
+            str(sum(1 for v in service.variables if target.find(v.name))),
+            ", ".join(v.name for v in lacking) or "none",
+        )
+        notes += [
+            f"  without {v.name} ({service.id}'s witness; needs {v.right}): lost is {v.lost}"
+            for v in service.variables
+            if v.witness and needed and not target.find(v.name)
+        ]
+    out.print(table)
+    for note in dict.fromkeys(notes):
+        out.print(note, markup=False)
+    out.print()
+
+
+def _probes(run: Run) -> Iterator[tuple[str, str, bool]]:
+    for module in modules():
+        if not any(run.target.has(capability) for capability in module.SERVICE.capabilities):
+            continue
+        for name, probe in _probes_of(module, run).items():
+            try:
+                yield f"{module.SERVICE.id}: {name}", probe(), True
+            except AssayError as error:
+                yield f"{module.SERVICE.id}: {name}", str(error), False
+            except Exception as error:  # a probe's surprise is a finding, not the doctor's end
+                yield f"{module.SERVICE.id}: {name}", f"{type(error).__name__}: {error}", False
+
+
+def _probes_of(module: ModuleType, run: Run) -> Mapping[str, Probe]:
+    make = getattr(module, "probes", None)
+    return make(run) if make else {}
+
+
+def _coverage(target: Target, required: list[str], plan: str) -> None:
+    known = passports()
+    left: dict[str, list[str]] = {}
+    for identifier in required:
+        passport = known.get(identifier)
+        if passport is None:
+            left.setdefault("there is no such check", []).append(identifier)
+        elif not target.has(passport.capability):
+            left.setdefault(f"{passport.capability} is absent", []).append(identifier)
+        elif refused := [a for a in passport.actions if not target.permit.allows(a)]:
+            left.setdefault(f"the permit does not give {', '.join(refused)}", []).append(identifier)
+    count = sum(map(len, left.values()))
+    out.print(f"\nplan {plan}: {len(required) - count} of {len(required)} checks would be covered")
+    for why, identifiers in left.items():
+        out.print(f"  not covered, {why}: {', '.join(identifiers)}", markup=False)
+
+
+def passports() -> dict[str, Passport]:
+    """Passports of every check, by importing the suites' modules as pytest does."""
+    found: dict[str, Passport] = {}
+    for path in sorted({declared.path for declared in declared_checks.declared()}):
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for value in vars(module).values():
+            passport = getattr(value, ATTRIBUTE, None)
+            if isinstance(passport, Passport):
+                found[passport.id] = passport
+    return found

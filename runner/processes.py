@@ -1,0 +1,80 @@
+"""Running a part of a run as a subprocess: output passed on, interrupts handed down, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clients.run import ROOT
+
+GRACE = 20.0
+
+
+class Part:
+    """One subprocess in a process group of its own. `log` keeps a copy of what it printed."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, log: Path, quiet: bool
+    ) -> None:
+        self.name = name
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._quiet = quiet
+        self._copier = threading.Thread(target=self._copy, name=f"output of {name}", daemon=True)
+        self._copier.start()
+
+    def _copy(self) -> None:
+        assert self._process.stdout is not None
+        with self.log.open("ab") as file:
+            while chunk := self._process.stdout.read1(65536):  # type: ignore[attr-defined]
+                file.write(chunk)
+                file.flush()
+                if not self._quiet:
+                    os.write(2, chunk)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; negative for a signal. Raises subprocess.TimeoutExpired."""
+        code = self._process.wait(timeout)
+        self._copier.join(5)
+        return code
+
+    def stop(self) -> None:
+        """Asks it to end as Ctrl-C would, then insists."""
+        for number, patience in ((signal.SIGINT, GRACE), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            if self._process.poll() is not None:
+                break
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(patience)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+
+def run_parts(parts: Sequence[Part], *, timeout: float | None = None) -> dict[str, int]:
+    """Waits for all parts; an interrupt stops every one and passes on. A part over time is stopped."""
+    codes: dict[str, int] = {}
+    try:
+        for part in parts:
+            try:
+                codes[part.name] = part.wait(timeout)
+            except subprocess.TimeoutExpired:
+                part.stop()
+                codes[part.name] = part.wait()
+    except BaseException:
+        for part in parts:
+            part.stop()
+        raise
+    return codes

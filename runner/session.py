@@ -1,0 +1,378 @@
+"""One run from plan to verdict."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from clients import embedded
+from clients.control import TOKEN, URL, deaths
+from clients.http import client, json_of
+from clients.run import ROOT, RUN_DIR, commit, new_directory
+from clients.services import catalogue
+from core import target as targets
+from core.clock import eventually, now_ns
+from core.errors import AssayError, BrokenError, ConfigError, Missed
+from core.journal import Journal
+from core.objective import Objective, load_objectives
+from core.plan import Plan, PlannedProfile, load_plan
+from core.target import Target
+from loadprofiles import shapes
+from reports.judging.overrides import check_overrides
+from runner import declared_checks, retry
+from runner.processes import Part, run_parts
+
+OBJECTIVES = ROOT / "reports" / "objectives.toml"
+PLANS = ROOT / "plans"
+LOG_KEPT = 4 * 1024 * 1024
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class Request:
+    """What the user asked for. `checks` selects fewer; it never shrinks what the plan requires."""
+
+    plan: str = "smoke"
+    target: str = "embedded"
+    target_file: Path = Path("target.toml")
+    checks: Sequence[str] = ()
+    pytest_arguments: Sequence[str] = ()
+    with_load: bool = True
+    with_checks: bool = True
+    workers: int = 2
+    expect_version: str | None = None
+    run_dir: Path | None = None
+    quiet: bool = False
+
+
+@dataclass
+class RunSession:
+    """Holds what one run needs while it lasts."""
+
+    request: Request
+    plan: Plan
+    objectives: Mapping[str, Objective]
+    directory: Path
+    target: Target
+    journal: Journal
+    environment: dict[str, str] = field(default_factory=dict)
+    began: int = field(default_factory=now_ns)
+    failures: list[str] = field(default_factory=list)
+    """Parts that ended as no part should, in words; one is enough to make the run broken."""
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def checks(self) -> None:
+        """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
+        wanted = self._wanted()
+        found = [c for c in declared_checks.declared() if not wanted or c.id in wanted]
+        api = [c for c in found if not c.exclusive and not _in_browser(c)]
+        browser = [c for c in found if not c.exclusive and _in_browser(c)]
+        exclusive = [c for c in found if c.exclusive]
+        if api:
+            self._pytest("checks", api, ["-n", str(self.request.workers), "--dist", "worksteal"])
+        if browser:
+            self._pytest("browser", browser, [])
+        if exclusive and self.target.embedded:
+            with _state_of_its_own(self.directory) as state:
+                self._pytest("exclusive", exclusive, ["--exclusive"], {embedded.STATE: str(state)})
+        elif exclusive:  # what the permit does not allow is journaled with why it is not covered
+            self._pytest("exclusive", exclusive, ["--exclusive"])
+
+    def _wanted(self) -> set[str]:
+        if self.request.checks:
+            return set(self.request.checks)
+        return set() if self.plan.every_check else set(self.plan.checks)
+
+    def _pytest(
+        self,
+        name: str,
+        checks: Sequence[declared_checks.Declared],
+        extra: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        files = sorted({str(c.path.relative_to(ROOT)) for c in checks})
+        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *extra]
+        command += ["-W", "default"]  # a library's deprecation is no statement about a platform
+        command += ["--target", self.request.target, "--target-file", str(self.request.target_file)]
+        command += ["--checks", ",".join(sorted(c.id for c in checks))]
+        command += ["--alluredir", str(self.directory / "allure-results")]
+        command += [*self.request.pytest_arguments, *files]
+        self._say(f"{name}: {len(checks)} checks")
+        part = Part(
+            name,
+            command,
+            {**self.environment, **(environment or {})},
+            log=self.directory / "logs" / f"{name}.log",
+            quiet=self.request.quiet,
+        )
+        code = run_parts([part])[name]
+        # 0 all met, 1 some failed, 5 none selected (the manifest closes the gate then); the rest never judged
+        if code not in (0, 1, 5):
+            self.journal.event(
+                "note", level="broken", text=f"pytest of {name} ended with {code}; see {part.log.name}"
+            )
+
+    def load(self, extra: Sequence[str] = ()) -> None:
+        """Runs the plan's profiles, together or one after the other; `extra` words go to each."""
+        groups = [list(self.plan.profiles)] if self.plan.together else [[p] for p in self.plan.profiles]
+        for group in groups:
+            if not group:
+                continue
+            before = retry.journals(self.directory)
+            ended = self._load_group(group, extra)
+            if all(map(retry.worth_it, group)) and not any(ended.values()):
+                new = retry.journals(self.directory) - before
+                if why := retry.unfit(self.directory, new):
+                    retry.set_aside(self.directory, new)
+                    told = f"measured again, since the load generator was not fit: {why} (kept in {retry.ASIDE}/)"
+                    self.journal.event("note", level="info", text=f"{', '.join(ended)}: {told}")
+                    self._say(told)
+                    ended = self._load_group(group, extra)
+            for name, code in ended.items():
+                if code:
+                    log = self.directory / "logs" / f"load-{name}.log"
+                    self.failures.append(f"the load '{name}' ended with {code}: {_last_line(log)}")
+
+    def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
+        self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
+        return dict(run_parts([self._load_part(profile, extra) for profile in group]))
+
+    def _load_part(self, profile: PlannedProfile, extra: Sequence[str]) -> Part:
+        command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
+        command += ["--for", f"{profile.duration:g}s", "--warm-up", f"{profile.warm_up:g}s"]
+        command += ["--rate", f"{profile.rate:g}"] if profile.rate else []
+        command += ["--shape", profile.shape, "--run-dir", str(self.directory), *extra]
+        log = self.directory / "logs" / f"load-{profile.name}.log"
+        environment = {**self.environment, **profile.variables}
+        return Part(profile.name, command, environment, log=log, quiet=self.request.quiet)
+
+    def note_deaths(self) -> None:
+        """Journals every component of the embedded target that lies dead although nobody planned it."""
+        for death in deaths(self.began) if self.target.embedded else ():
+            name, ended = str(death["component"]), str(death["ended"])
+            log = f"logs/stack/{name}.log"
+            self.journal.event("component.died", name=name, exit=ended, log=log, durable=True)
+            self.failures.append(f"{name} died ({ended}; its log: {log})")
+
+    def keep_logs(self, state: Path) -> None:
+        """Keeps the end of every component's log beside the evidence, without secrets."""
+        folder = self.directory / "logs" / "stack"
+        for log in sorted((state / "logs").glob("*.log")):
+            folder.mkdir(parents=True, exist_ok=True)
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - LOG_KEPT))
+                (folder / log.name).write_bytes(self.journal.redactor.bytes(file.read()))
+
+    def _say(self, text: str) -> None:
+        self.journal.event("note", level="progress", text=text)
+        console.print(f"[bold]·[/bold] {text}")
+
+
+@contextmanager
+def _state_of_its_own(directory: Path) -> Iterator[Path]:
+    """A folder for a second stack, so that exclusive checks disturb nobody."""
+    state = ROOT / ".assay" / f"stack-{directory.name}"
+    try:
+        yield state
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(state)],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+
+
+def _last_line(log: Path) -> str:
+    lines = (
+        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if log.exists()
+        else []
+    )
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def _in_browser(check: declared_checks.Declared) -> bool:
+    return "browser" in check.path.relative_to(ROOT).parts
+
+
+def profiles() -> list[str]:
+    """Names of the shipped load profiles: the modules of `loadprofiles/` that are no part of its engine."""
+    return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))
+
+
+def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
+    """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
+    objectives = load_objectives(OBJECTIVES)
+    check_overrides()
+    plan = load_plan(request.plan, PLANS, objectives)
+    for profile in plan.profiles:
+        if profile.name not in (known_profiles := profiles()):
+            raise ConfigError(
+                f"plan '{plan.name}' runs '{profile.name}', which is no load profile; known are "
+                f"{', '.join(known_profiles)}."
+            )
+        if profile.shape not in shapes.NAMES:
+            raise ConfigError(
+                f"plan '{plan.name}' gives '{profile.name}' the shape '{profile.shape}'; known are "
+                f"{', '.join(shapes.NAMES)}."
+            )
+    known = {c.id for c in declared_checks.declared()}
+    for wanted in request.checks:
+        if wanted not in known:
+            raise ConfigError(f"there is no check '{wanted}'; `assay check --list` shows them all.")
+    return plan, objectives
+
+
+def run_plan(request: Request) -> Path:
+    """Runs what was asked for and returns the run's folder, whatever became of it.
+
+    Raises ConfigError before anything was recorded.
+    """
+    plan, objectives = prepare(request)
+
+    def parts(one: RunSession) -> None:
+        if request.with_checks:
+            one.checks()
+        if request.with_load:
+            one.load()
+
+    return record(request, plan, objectives, parts)
+
+
+def record(
+    request: Request, plan: Plan, objectives: Mapping[str, Objective], parts: Callable[[RunSession], None]
+) -> Path:
+    """Records one run around `parts`; everything that happens, an interrupt included, is in its journal.
+
+    `run.finished` says how the run ended; a run without it was killed.
+    """
+    if request.target != "embedded":  # complete before a folder is made
+        targets.resolve(request.target, catalogue(), file=request.target_file)
+    directory = request.run_dir or new_directory()
+    journal = Journal(directory, "assay")
+    _announce(journal, directory, request, plan)
+    reason, detail = "broken", ""
+    try:
+        with interrupts_raise(), hold_target(request, journal) as (target, environment, state):
+            environment[RUN_DIR] = str(directory)
+            one = RunSession(request, plan, objectives, directory, target, journal, environment)
+            if request.expect_version:
+                _demand_version(target, request.expect_version, journal, wait=300)
+            try:
+                parts(one)
+            finally:
+                one.note_deaths()
+                if state:
+                    one.keep_logs(state)
+            if request.expect_version:
+                _demand_version(target, request.expect_version, journal, wait=0)
+        reason, detail = ("broken", "; ".join(one.failures)) if one.failures else ("completed", "")
+    except KeyboardInterrupt:
+        reason, detail = "interrupted", "stopped by the user"
+    except AssayError as error:
+        detail = str(error)
+        console.print(f"[red]broken:[/red] {detail}")
+    finally:
+        journal.event("run.finished", reason=reason, detail=detail, durable=True)
+        journal.close()
+    return directory
+
+
+def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -> None:
+    journal.event(
+        "run.started",
+        run=directory.name,
+        assay_version="0.1.0",
+        commit=commit(),
+        plan=plan.name,
+        target={"kind": request.target, "name": request.target},
+        host=platform.node(),
+        cpus=os.cpu_count(),
+        python=platform.python_version(),
+        argv=sys.argv[1:],
+        started_wall=time.time(),
+        with_checks=request.with_checks,
+        with_load=request.with_load,
+        selected=list(request.checks),
+        durable=True,
+    )
+    journal.event(
+        "plan.resolved",
+        plan=plan.name,
+        title=plan.title,
+        manifest=plan.manifest(declared_checks.gating()),
+        durable=True,
+    )
+
+
+@contextmanager
+def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, dict[str, str], Path | None]]:
+    """The resolved target, the environment for parts, and the embedded stack's folder; holds its lease."""
+    environment: dict[str, str] = {}
+    if request.target != "embedded":
+        target = targets.resolve(request.target, catalogue(), file=request.target_file)
+        journal.redactor = target.redactor()
+        journal.event("target.resolved", **target.describe(), durable=True)
+        yield target, environment, None
+        return
+    console.print("[bold]·[/bold] embedded target: starting")
+    with embedded.attach(progress=sys.stderr) as stack:
+        environment.update(stack.variables)
+        environment[URL], environment[TOKEN] = stack.control_url, stack.control_token
+        os.environ[URL], os.environ[TOKEN] = stack.control_url, stack.control_token
+        target = targets.resolve(
+            "embedded",
+            catalogue(),
+            environment={**os.environ, **stack.variables},
+            engines=stack.engines,
+            control_url=stack.control_url,
+        )
+        journal.redactor = target.redactor()
+        journal.redactor.add(stack.control_token)
+        journal.event("target.resolved", **target.describe(), durable=True)
+        yield target, environment, stack.state
+
+
+def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:
+    """Waits until the platform declares the version that is to be judged: a deploy's propagation lags."""
+    with client("platform", target.permit, base_url=target.get("PLATFORM_URL")) as http:
+
+        def version() -> str:
+            return str(json_of(http.get("/api/version"), "platform", dict).get("version", ""))
+
+        try:
+            seen = eventually(
+                version, until=lambda v: v.startswith(expected), within=wait, claim="version", every=1
+            )
+        except Missed:
+            raise BrokenError(
+                f"the platform declares version '{version()}', not '{expected}'; nothing can be said of it."
+            ) from None
+    journal.event("note", level="version", text=seen)
+
+
+@contextmanager
+def interrupts_raise() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: parts stopped, evidence kept, nothing left running."""
+
+    def raise_interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, raise_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

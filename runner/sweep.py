@@ -1,0 +1,66 @@
+"""The sweeper: reads the ledgers of runs and removes what they left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from clients.run import RUNS, Run
+from clients.services import undoers
+from core.errors import ConfigError
+from core.evidence import Evidence
+from core.journal import Journal
+from core.ledger import left_over, undo
+from runner.session import Request, hold_target
+
+out = Console(highlight=False)
+
+
+def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path = RUNS) -> int:
+    """Undoes every entry of runs against this kind of target that was planned and never undone.
+
+    Returns 0 when nothing is left, 3 when something could not be removed.
+    """
+    found: list[tuple[Path, list[dict[str, object]]]] = []
+    for directory in sorted(root.glob("*")):
+        try:
+            events = Evidence(directory).events()
+        except ConfigError:
+            continue
+        about = next((e["target"]["kind"] for e in events if e["type"] == "run.started"), "embedded")
+        rest = left_over(events)
+        if rest and about == target:
+            found.append((directory, rest))
+    if not found:
+        out.print("nothing is left behind by any run.")
+        return 0
+    for directory, rest in found:
+        for entry in rest:
+            out.print(f"{directory.name}: {entry['kind']} {entry['key']}")
+    if dry:
+        return 0
+    return 0 if _undo(found, target, target_file) else 3
+
+
+def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target_file: Path) -> bool:
+    clean = True
+    first = Journal(found[0][0], "sweep")
+    with hold_target(Request(target=target, target_file=target_file), first) as (resolved, *_):
+        for directory, rest in found:
+            journal = Journal(directory, "sweep", redactor=resolved.redactor())
+            run = Run(directory, resolved, journal, journal.redactor)
+            known = undoers(run)
+            for entry in rest:
+                kind = str(entry["kind"])
+                failure = (
+                    undo(journal, known, str(entry["entry"]), kind, entry["key"])  # type: ignore[arg-type]
+                    if kind in known
+                    else f"nothing knows how to undo '{kind}'"
+                )
+                if failure:
+                    clean = False
+                    out.print(f"[red]{failure}[/red]")
+            journal.close()
+    first.close()
+    return clean

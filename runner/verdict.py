@@ -1,0 +1,89 @@
+"""Having a run judged: from its journal alone, now or a year later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from clients.run import RUNS
+from core.errors import ConfigError
+from reports import History, compare, gate, judge, show, write
+
+HISTORY = "ASSAY_HISTORY"
+USAGE = 2
+
+
+def judge_and_write(
+    directory: Path, *, release: bool = False, objectives: Path | None = None, keep: bool = True
+) -> int:
+    """Judges a run, writes every report, prints the verdict and returns the exit code.
+
+    `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
+    """
+    history = _history()
+    try:
+        verdict = judge(directory, objectives=objectives, history=history)
+        text, code = gate(verdict, release=release)
+        print(text.partition("\n\n")[0], end="\n\n")
+        show(verdict)
+        if release and code == USAGE:
+            print(text.splitlines()[-1])
+        write(verdict, directory, history=history if keep else None)
+        print(f"report       {_near(directory / 'report' / 'index.html')}")
+    finally:
+        history.close()
+    return code
+
+
+def gate_run(named: Path | None, *, release: bool) -> int:
+    """One screen about a run, and its exit code."""
+    directory, history = find(named), _history()
+    try:
+        text, code = gate(judge(directory, history=history), release=release)
+    finally:
+        history.close()
+    print(text)
+    return code
+
+
+def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | None) -> int:
+    """Judges runs again and writes their reports."""
+    directories = [find(name) for name in named] or [find(None)]
+    code = 0
+    for directory in directories:
+        code = judge_and_write(directory, objectives=objectives, keep=False)
+    if len(directories) == 2:
+        one, two = (judge(directory, objectives=objectives) for directory in directories)
+        print(f"comparison   {_near(compare(one, two, directories[1] / 'report' / 'compare.html'))}")
+    if serve_it:
+        from reports.rendering.serve import serve
+
+        serve(directories[-1])
+    return code
+
+
+def _history() -> History:
+    """The store that ASSAY_HISTORY names (a path or a database URL), else SQLite beside the environment."""
+    return History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
+
+
+def find(named: Path | None, root: Path = RUNS) -> Path:
+    """A run's folder by path or id; the newest when none is named. Raises ConfigError."""
+    if named is None:
+        runs = sorted(path for path in root.glob("*") if (path / "journal").is_dir())
+        if not runs:
+            raise ConfigError("there is no run yet; `./assay validate` makes one.")
+        return runs[-1]
+    for candidate in (named, root / named):
+        if (candidate / "journal").is_dir():
+            return candidate
+    raise ConfigError(f"'{named}' is not a run: no such folder with a journal, here or under runs/.")
+
+
+def _near(path: Path) -> str:
+    """The path as a person in this folder would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,100 @@
+"""A load whose generator was not fit is measured once more; what may be the platform's fault never is."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from core.evidence import Evidence
+from core.journal import Journal
+from core.plan import PlannedProfile
+from runner import retry
+from tests.runner.place import Place
+
+SECOND = 1_000_000_000
+
+
+def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False, failed=""):
+    """The journal of a load with a steady window of 30 s, of which `unfit` seconds were not; its stem."""
+    journal = Journal(directory, "load", background=False)
+    journal.event("load.steady", steady_from=10 * SECOND)
+    late = {"from": 20 * SECOND, "to": int((20 + unfit) * SECOND)}
+    journal.event("generator.health", ok=not unfit, reason="9 of 50 sends lag" if unfit else "", **late)
+    for _ in range(left):
+        journal.event("ledger.planned", kind="object")
+    if lost:
+        journal.event("worker.lost", worker="w1")
+    journal.event("gauge", metric="load.wrong", unit="answers", value=wrong)
+    journal.event("load.drain", steady_to=40 * SECOND)
+    if finished:
+        counts = {"ok": 50, "wrong": 0, "error": 0, "refused": 0, "cancelled": 0}
+        counts |= {failed: 1} if failed else {}
+        journal.event("load.finished", count=50, series=[{"counts": {"steady": counts}}])
+    journal.close()
+    return retry.journals(directory)
+
+
+def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
+    assert retry.unfit(tmp_path, attempt(tmp_path, unfit=1.5)) == "9 of 50 sends lag for 1.5 s of 30 s"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"unfit": 0.2},
+        {"unfit": 3, "wrong": 1},
+        {"unfit": 3, "finished": False},
+        {"unfit": 3, "left": 1},
+        {"unfit": 3, "lost": True},
+        {"unfit": 3, "failed": "wrong"},
+        {"unfit": 3, "failed": "error"},
+        {"unfit": 3, "failed": "refused"},
+    ],
+)
+def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, told):
+    assert retry.unfit(tmp_path, attempt(tmp_path, **told)) == ""
+
+
+def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
+    Journal(tmp_path, "assay", background=False).close()
+    files = attempt(tmp_path, unfit=2)
+    retry.set_aside(tmp_path, files)
+    assert retry.journals(tmp_path) == set()
+    assert {path.stem for path in (tmp_path / retry.ASIDE).glob("*.jsonl")} == files
+
+
+@pytest.mark.parametrize(
+    ("duration", "shape", "worth"), [(30, "steady", 1), (3600, "soak", 0), (60, "step", 0)]
+)
+def test_long_loads_and_searches_are_judged_as_they_went(duration, shape, worth):
+    assert retry.worth_it(PlannedProfile("database", 5, 0.0, duration, 1.0, {}, shape=shape)) == bool(worth)
+
+
+def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_path):
+    """The load's own process is stopped for a while: its arrivals come late, which is nobody's answer."""
+    place = Place(tmp_path)
+    run = place.start("load", "database", "--users", "10", "--for", "15s")
+    said = []
+    reader = threading.Thread(target=lambda: said.append(run.communicate()[0]))
+    reader.start()
+    try:
+        [steady, *_] = place.wait_for("load.steady")
+        process = int(steady["source"].rpartition("-")[2])
+        threading.Event().wait((steady["steady_from"] - time.monotonic_ns()) / SECOND + 1)
+        os.kill(process, signal.SIGSTOP)
+        threading.Event().wait(2)
+        os.kill(process, signal.SIGCONT)
+        reader.join(200)
+    finally:
+        run.kill()
+        reader.join(10)
+        place.down()
+    assert "measured again, since the load generator was not fit" in said[0]
+    directory = place.newest()
+    assert (directory / retry.ASIDE / f"load-{process}.jsonl").exists()
+    sources = {event["source"] for event in Evidence(directory).events("load.finished")}
+    assert len(sources) == 1
+    assert f"load-{process}" not in sources
