@@ -12,44 +12,69 @@ import asyncpg
 
 from stack.supabase.config import Config
 from stack.supabase.database import Database, Unavailable
-from stack.supabase.http import JSON, Request, Response, Routes, json_response
+from stack.supabase.http import JSON, Handler, Request, Response, Routes, json_response
 from stack.supabase.storage import body, buckets, listing, serve
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, bad_request, from_postgres, left_out, unavailable
 from stack.supabase.storage.files import Store
-from stack.supabase.storage.objects import New, Objects, full, stamp
+from stack.supabase.storage.objects import New, Objects, check_key, full, stamp
+from stack.supabase.storage.schema import FLAG, TEXT, Schema, count, record
 from stack.supabase.storage.tus import Tus
 from stack.supabase.tokens import Signer, caller
 
 PREFIX = "/storage/v1/"
 UPLOAD_URL_S = 2 * 3600
 SWEEP_S = 60
+KEYS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+SIGN = record("expiresIn", expiresIn=count(1), transform=record())
+SIGN_MANY = record("expiresIn paths", expiresIn=count(1), paths={**KEYS, "maxItems": 1000})
+REMOVE = record("prefixes", prefixes=KEYS)
+PLACES = {"bucketId": TEXT, "sourceKey": TEXT, "destinationBucket": TEXT, "destinationKey": TEXT}
+MOVE = record("bucketId sourceKey destinationKey", **PLACES)
+COPY = record(
+    "sourceKey bucketId destinationKey",
+    copyMetadata=FLAG,
+    metadata=record(cacheControl=TEXT, mimetype=TEXT),
+    **PLACES,
+)
 MISSING = "Either the object does not exist or you do not have access to it"
 
 
 async def upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
     """POST (PUT overwrites) /object/{bucket}/{name}."""
-    new = New(bucket_id, name, call.who, call.upsert or call.request.method == "PUT")
-    row = await _receive(call, new, signed=False)
+    put = call.request.method == "PUT"
+    operation = "storage.object.upload_update" if put else "storage.object.upload"
+    row = await _receive(call, New(bucket_id, name, call.who, call.upsert or put), operation)
     return {"Key": f"{bucket_id}/{name}", "Id": row["id"]}
 
 
-async def _receive(call: Call, new: New, signed: bool) -> dict[str, Any]:
+async def _receive(call: Call, new: New, operation: str) -> dict[str, Any]:
     objects, bucket = call.objects, await call.objects.bucket(new.bucket)
+
+    async def admit(about: body.About) -> None:
+        check_key(new.name)
+        await objects.check_upload(new, operation, _announced(call, about.mime), about.user_metadata)
+
     with objects.store.desk() as folder:
-        types, limit = bucket["allowed_mime_types"], call.limit_of(bucket)
-        given = await body.receive(call.request, Path(folder), types, limit)
-        new = replace(new, about=given.about)
-        await objects.check_upload(new, "object.upload_signed" if signed else "object.upload", given.size)
-        return await objects.write(new, given.path)
+        types, limit = body.rules(new.name, bucket["allowed_mime_types"], call.limit_of(bucket))
+        given = await body.receive(call.request, Path(folder), types, limit, admit)
+        about = replace(given.about, user_metadata=given.about.user_metadata or {})
+        return await objects.write(new, given.path, about)
+
+
+def _announced(call: Call, mime: str | None) -> dict[str, Any]:
+    """What policies may see of an upload's metadata before it is there."""
+    length = call.request.headers.get("content-length", "")
+    known = {"mimetype": mime, "contentLength": int(length) if length.isdigit() else None}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 async def sign_upload(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
     """POST /object/upload/sign/{bucket}/{name}: a URL at which somebody may upload in the caller's place."""
-    await call.objects.bucket(bucket_id)
-    mime = call.request.headers.get("content-type", "application/octet-stream")
-    new = New(bucket_id, name, call.who, call.upsert, body.About(mime))
-    await call.objects.check_upload(new, "object.sign_upload_url", None)
+    new, headers = New(bucket_id, name, call.who, call.upsert), call.request.headers
+    about = body.json_object(body.base64_text(headers.get("x-metadata", "")))
+    announced = _announced(call, headers.get("content-type"))
+    await call.objects.check_upload(new, "storage.object.sign_upload_url", announced, about)
     path, owner = f"{bucket_id}/{name}", call.who.user_id
     token = call.seal("upload", path, UPLOAD_URL_S, owner=owner, upsert=call.upsert)
     return {"url": f"/object/upload/sign/{path}?token={token}", "token": token}
@@ -59,7 +84,8 @@ async def upload_signed(call: Call, bucket_id: str, name: str) -> dict[str, Any]
     """PUT /object/upload/sign/{bucket}/{name}?token=."""
     claims = call.unseal("upload", f"{bucket_id}/{name}")
     who = caller({"role": "service_role", "sub": claims.get("owner")})
-    await _receive(call, New(bucket_id, name, who, bool(claims.get("upsert"))), signed=True)
+    new = New(bucket_id, name, who, bool(claims.get("upsert")))
+    await _receive(call, new, "storage.object.upload_signed")
     return {"Key": f"{bucket_id}/{name}"}
 
 
@@ -69,20 +95,55 @@ async def _seen(call: Call, bucket_id: str, name: str, operation: str) -> dict[s
     who = None if bucket["public"] else call.anyone
     if who is None and not bucket["public"]:
         raise StorageError("NoSuchBucket")
+    check_key(name)
     return await call.objects.find(who, bucket_id, name, operation)
 
 
 async def get(call: Call, bucket_id: str, name: str) -> Response:
-    """GET /object/[authenticated/]{bucket}/{name}."""
-    row = await _seen(call, bucket_id, name, "object.get_authenticated")
+    """GET /object/{bucket}/{name}."""
+    row = await _seen(call, bucket_id, name, "storage.object.get_authenticated")
     return serve.asset(call.request, call.objects.store, row, call.query)
 
 
-async def get_public(call: Call, bucket_id: str, name: str) -> Response:
-    """GET /object/public/{bucket}/{name}."""
-    if not (await call.objects.bucket(bucket_id))["public"]:
-        raise StorageError("NoSuchBucket")
-    return await get(call, bucket_id, name)
+async def head(call: Call, bucket_id: str, name: str) -> Response:
+    """HEAD /object/{bucket}/{name}."""
+    return serve.head(call.request, await _seen(call, bucket_id, name, "object.head_authenticated_info"))
+
+
+async def info(call: Call, bucket_id: str, name: str) -> Response:
+    """GET /object/info/{bucket}/{name}."""
+    row = await _seen(call, bucket_id, name, "object.get_authenticated_info")
+    metadata = row["metadata"] or {}
+    modified = str(metadata.get("lastModified") or stamp(row["updated_at"]))
+    headers = {"etag": metadata.get("eTag", ""), "last-modified": serve.http_date(modified),
+               "cache-control": metadata.get("cacheControl", "no-cache"), "content-type": JSON}  # fmt: skip
+    return json_response({
+        "id": row["id"], "name": row["name"], "version": row["version"], "bucket_id": bucket_id,
+        "size": metadata.get("size"), "content_type": metadata.get("mimetype"),
+        "cache_control": metadata.get("cacheControl"), "etag": metadata.get("eTag"), "metadata": row["user_metadata"],
+        "last_modified": stamp(row["updated_at"]), "created_at": stamp(row["created_at"]),
+    }, headers=headers)  # fmt: skip
+
+
+def _public(handler: Handler) -> Handler:
+    """The same for objects of public buckets alone."""
+
+    async def answer(call: Call, bucket_id: str, name: str) -> Any:
+        if not (await call.objects.bucket(bucket_id))["public"]:
+            raise StorageError("NoSuchBucket")
+        return await handler(call, bucket_id, name)
+
+    return answer
+
+
+def _authenticated(handler: Handler) -> Handler:
+    """The same for people with a good token alone."""
+
+    async def answer(call: Call, bucket_id: str, name: str) -> Any:
+        _ = call.who
+        return await handler(call, bucket_id, name)
+
+    return answer
 
 
 async def get_signed(call: Call, bucket_id: str, name: str) -> Response:
@@ -100,35 +161,20 @@ async def render_signed(call: Call, bucket_id: str, name: str) -> Response:
     return response
 
 
-async def info(call: Call, bucket_id: str, name: str) -> Response:
-    """GET /object/info/[public/|authenticated/]{bucket}/{name}."""
-    row = await _seen(call, bucket_id, name, "object.info")
-    metadata = row["metadata"] or {}
-    modified = str(metadata.get("lastModified") or stamp(row["updated_at"]))
-    headers = {"etag": metadata.get("eTag", ""), "last-modified": serve.http_date(modified),
-               "cache-control": metadata.get("cacheControl", "no-cache"), "content-type": JSON}  # fmt: skip
-    return json_response({
-        "id": row["id"], "name": row["name"], "version": row["version"], "bucket_id": bucket_id,
-        "size": metadata.get("size"), "content_type": metadata.get("mimetype"),
-        "cache_control": metadata.get("cacheControl"), "etag": metadata.get("eTag"), "metadata": row["user_metadata"],
-        "last_modified": stamp(row["updated_at"]), "created_at": stamp(row["created_at"]),
-    }, headers=headers)  # fmt: skip
-
-
 async def sign(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
     """POST /object/sign/{bucket}/{name}: a URL at which the object can be had for a time."""
-    who, given = call.who, await call.json()
-    seconds = _seconds(given)
-    await call.objects.find(who, bucket_id, name, "object.sign")
-    return {"signedURL": _url(call, f"{bucket_id}/{name}", seconds, bool(given.get("transform")))}
+    given, who = await call.json(SIGN), call.who
+    check_key(name)
+    await call.objects.find(who, bucket_id, name, "storage.object.sign")
+    return {"signedURL": _url(call, f"{bucket_id}/{name}", given["expiresIn"], bool(given.get("transform")))}
 
 
 async def sign_many(call: Call, bucket_id: str) -> list[dict[str, Any]]:
     """POST /object/sign/{bucket}."""
-    who, given = call.who, await call.json()
-    seconds, paths = _seconds(given), _names(given, "paths")
+    given, who = await call.json(SIGN_MANY), call.who
+    seconds, paths = given["expiresIn"], given["paths"]
     sql = "select name from storage.objects where bucket_id = $1 and name = any($2)"
-    async with call.objects.as_caller(who, "object.sign_many") as db:
+    async with call.objects.as_caller(who, "storage.object.sign_many") as db:
         seen = {row["name"] for row in await db.fetch(sql, bucket_id, paths)}
     return [
         {"error": None, "path": p, "signedURL": _url(call, f"{bucket_id}/{p}", seconds)} if p in seen
@@ -142,77 +188,67 @@ def _url(call: Call, path: str, seconds: int, transformed: bool = False) -> str:
     return f"/{kind}/sign/{path}?token={call.seal('download', path, seconds)}"
 
 
-def _seconds(given: dict[str, Any]) -> int:
-    value = given.get("expiresIn")
-    if "expiresIn" not in given:
-        raise bad_request("body must have required property 'expiresIn'")
-    if isinstance(value, bool) or not str(value).isdecimal() or not 1 <= int(value or 0) < 10**12:
-        raise bad_request("body/expiresIn must be >= 1")
-    return int(value or 0)
+async def search(call: Call, bucket_id: str) -> Any:
+    """POST /object/list/{bucket}."""
+    given = await call.json(listing.SEARCH)
+    async with call.objects.as_caller(call.who, "storage.object.list") as db:
+        return await listing.search(db, bucket_id, given)
 
 
-def _names(given: dict[str, Any], field: str) -> list[str]:
-    names = given.get(field)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise bad_request(f"body/{field} must be a non-empty array of strings")
-    if len(names) > 1000:
-        raise bad_request("Bulk object requests are limited to 1000 objects per request.")
-    return [n for n in names if "\0" not in n]
+async def page(call: Call, bucket_id: str) -> Any:
+    """POST /object/list-v2/{bucket}."""
+    given = await call.json(listing.PAGE)
+    async with call.objects.as_caller(call.verified, "storage.object.list_v2") as db:
+        return await listing.page(db, bucket_id, given)
 
 
-async def list_objects(call: Call, version: str, bucket_id: str) -> Any:
-    """POST /object/list[-v2]/{bucket}."""
-    who, given = call.who, await call.json()
-    await call.objects.bucket(bucket_id)
-    async with call.objects.as_caller(who, f"object.{version.replace('-', '_')}") as db:
-        return await (listing.search if version == "list" else listing.page)(db, bucket_id, given)
-
-
-async def _transfer(call: Call) -> tuple[str, str, New]:
-    """Bucket and key of an object, and what is to be made of it."""
-    given = await call.json()
-    for field in ("bucketId", "sourceKey", "destinationKey"):
-        if not isinstance(given.get(field), str) or not given[field]:
-            raise bad_request(f"body must have required property '{field}'")
-    if "metadata" in given or given.get("copyMetadata") is False:
-        raise left_out("copying an object with other metadata")
-    target = str(given.get("destinationBucket") or given["bucketId"])
-    return given["bucketId"], given["sourceKey"], New(target, given["destinationKey"], call.who, call.upsert)
+def _target(call: Call, given: dict[str, Any]) -> tuple[New, str, str]:
+    """What is to be made, and the bucket and key of the object that it is made from."""
+    bucket_id = given["bucketId"]
+    new = New(given.get("destinationBucket") or bucket_id, given["destinationKey"], call.who, call.upsert)
+    return new, bucket_id, given["sourceKey"]
 
 
 async def move(call: Call) -> dict[str, Any]:
     """POST /object/move."""
-    bucket_id, source, new = await _transfer(call)
-    await call.objects.move(new, bucket_id, source)
+    given = await call.json(MOVE)
+    await call.objects.move(*_target(call, given))
     return {"message": "Successfully moved"}
 
 
 async def copy(call: Call) -> dict[str, Any]:
-    """POST /object/copy."""
-    bucket_id, source, new = await _transfer(call)
-    row = await call.objects.copy(new, bucket_id, source)
+    """POST /object/copy; with ``copyMetadata: false`` the copy has the metadata of the body and ``x-metadata``."""
+    given = await call.json(COPY)
+    new, bucket_id, source = _target(call, given)
+    changes = {k: v for k, v in given.get("metadata", {}).items() if k in ("cacheControl", "mimetype")}
+    custom = body.json_object(body.base64_text(call.request.headers.get("x-metadata", "")))
+    kept = given.get("copyMetadata", True)
+    row = await call.objects.copy(new, bucket_id, source, None if kept else changes, custom)
     return {"Key": f"{new.bucket}/{new.name}", "Id": row["id"], **full(row)}
 
 
 async def remove(call: Call, bucket_id: str) -> list[dict[str, Any]]:
     """DELETE /object/{bucket}."""
-    names = _names(await call.json(), "prefixes")
-    return [full(row) for row in await call.objects.remove(call.who, bucket_id, names)]
+    given = await call.json(REMOVE)
+    removed = await call.objects.remove(call.who, bucket_id, given["prefixes"], "storage.object.delete_many")
+    return [full(row) for row in removed]
 
 
 async def remove_one(call: Call, bucket_id: str, name: str) -> dict[str, Any]:
-    """DELETE /object/{bucket}/{name}."""
-    if not await call.objects.remove(call.who, bucket_id, [name]):
-        raise StorageError("NoSuchKey")
+    """DELETE /object/{bucket}/{name}: whoever asks is told whether it exists."""
+    who = call.who
+    await call.objects.find(None, bucket_id, name)
+    if not await call.objects.remove(who, bucket_id, [name], "storage.object.delete"):
+        raise StorageError("AccessDenied")
     return {"message": "Successfully deleted"}
 
 
 async def status(_: Call) -> Response:
     """GET /status."""
-    return Response(200, b"ok", {"content-type": "text/plain"})
+    return Response()
 
 
-# The first that fits: * is one part of a path, ** the rest of it.
+# The first that fits: * is one part of a path, ** the rest of it. HEAD is answered as GET where no line names it.
 ROUTES = Routes({
     "GET status": status,
     "POST bucket": buckets.create,
@@ -223,15 +259,22 @@ ROUTES = Routes({
     "DELETE bucket/*": buckets.delete,
     "POST object/move": move,
     "POST object/copy": copy,
-    "POST object/(list|list-v2)/*": list_objects,
-    "GET object/sign/*/**": get_signed,
+    "POST object/list/*": search,
+    "POST object/list-v2/*": page,
+    "GET|HEAD object/sign/*/**": get_signed,
     "POST object/sign/*/**": sign,
     "POST object/sign/*": sign_many,
     "POST object/upload/sign/*/**": sign_upload,
     "PUT object/upload/sign/*/**": upload_signed,
-    "GET object/public/*/**": get_public,
-    "GET object/info/(?:public/|authenticated/)?*/**": info,
-    "GET object/(?:authenticated/)?*/**": get,
+    "GET object/info/public/*/**": _public(info),
+    "GET object/info/authenticated/*/**": _authenticated(info),
+    "GET object/info/*/**": info,
+    "GET object/public/*/**": _public(get),
+    "GET object/authenticated/*/**": _authenticated(get),
+    "GET object/*/**": get,
+    "HEAD object/public/*/**": _public(head),
+    "HEAD object/authenticated/*/**": _authenticated(head),
+    "HEAD object/*/**": head,
     "POST|PUT object/*/**": upload,
     "DELETE object/*/**": remove_one,
     "DELETE object/*": remove,
@@ -258,6 +301,8 @@ class Storage:
         path = unquote(request.raw_path.partition("?")[0]).removeprefix(PREFIX)
         call = Call(request, self.objects, self._signer, self._limit)
         resumable = path.startswith("upload/resumable")
+        if resumable and request.method not in ("HEAD", "OPTIONS"):
+            _ = call.verified  # refused as JSON, before the resumable protocol is spoken
         try:
             if resumable:
                 return await self._tus.handle(call, path.removeprefix("upload/resumable").strip("/"))
@@ -275,12 +320,23 @@ class Storage:
         raise refusal
 
     async def _route(self, call: Call, path: str) -> Response:
-        method = "GET" if call.request.method == "HEAD" else call.request.method
+        method = call.request.method
         handler, parts, _ = ROUTES.find(method, path)
+        if handler is None and method == "HEAD":
+            handler, parts, _ = ROUTES.find("GET", path)
         if handler:
             found = await handler(call, *parts)
             return found if isinstance(found, Response) else json_response(found)
         head = path.partition("/")[0]
         if head in ("render", "s3", "iceberg", "vector", "cdn", "object-lifecycle"):
             raise left_out(f"/storage/v1/{head}")
-        raise StorageError("NotFound", f"Route {call.request.method}:{call.request.path} not found", http=404)
+        url = (
+            "/"
+            + call.request.raw_path.removeprefix(PREFIX)
+            + (f"?{call.request.query}" if call.request.query else "")
+        )
+        missing = {"error": "Not Found", "message": f"Route {method}:{url} not found"}
+        if head in ("bucket", "object"):
+            missing |= {"statusCode": "404", "code": "InvalidRequest"}
+            return json_response(missing, 404, {"content-type": "application/json"})
+        return json_response({**missing, "statusCode": 404}, 404)

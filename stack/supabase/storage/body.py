@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from stack.supabase.http import Request
-from stack.supabase.storage.errors import StorageError, bad_request
+from stack.supabase.storage.errors import StorageError, bad_mime, no_content
 
 BINARY = "application/octet-stream"
 AROUND = 1024 * 1024  # bytes of a form that may stand around its file
@@ -34,34 +34,47 @@ class Incoming:
     """A file that arrived whole, and where it lies for now."""
 
     path: Path
-    size: int
     about: About
 
 
+Admit = Callable[[About], Awaitable[None]]
+
+
 def check_mime(mime: str, allowed: list[str] | None) -> None:
-    """Raise StorageError unless ``mime`` is among the bucket's types (``image/*`` allows every image)."""
-    bare = mime.split(";")[0].strip().lower()
-    if allowed and not {bare, "*/*", bare.split("/")[0] + "/*"} & set(allowed):
-        raise StorageError("InvalidMimeType", f"mime type {mime} is not supported")
+    """Raise StorageError unless ``mime``, parameters and all, is among the types (``image/*`` allows every image)."""
+    kind, _, rest = mime.partition("/")
+    if allowed and not (rest and {mime, f"{kind}/*"} & set(allowed)):
+        raise bad_mime(mime)
 
 
-async def receive(request: Request, folder: Path, allowed: list[str] | None, limit: int) -> Incoming:
-    """Write the file into ``folder``. Raises StorageError for a refused type, a bad form, more than ``limit`` bytes."""
+def rules(name: str, allowed: list[str] | None, limit: int) -> tuple[list[str] | None, int]:
+    """The types and the size that an object of this name may have: a folder's placeholder may have any type and no bytes."""
+    return (None, 0) if name.endswith(".emptyFolderPlaceholder") else (allowed, limit)
+
+
+async def receive(
+    request: Request, folder: Path, allowed: list[str] | None, limit: int, admit: Admit
+) -> Incoming:
+    """Write the file into ``folder``, having asked ``admit``, if it comes bare, before its first byte is read.
+
+    Raises StorageError for a refused type, a bad form, more than ``limit`` bytes.
+    """
     kind, declared = request.headers.get("content-type", ""), request.headers.get("content-length", "")
-    if kind.lower().startswith("multipart/form-data"):
+    if kind.startswith("multipart/form-data"):
         found = await _form(request, kind, folder, limit)
         check_mime(found.about.mime, allowed)
+        await admit(found.about)
         return found
     check_mime(kind or BINARY, allowed)
     if declared.isdigit() and int(declared) > limit:
         raise StorageError("EntityTooLarge")
     metadata = json_object(base64_text(request.headers.get("x-metadata", "")))
     about = About(kind or BINARY, request.headers.get("cache-control", "no-cache"), metadata)
+    await admit(about)
     with (folder / "bare").open("wb", buffering=0) as file:
         async for chunk in _limited(request, limit):
             file.write(chunk)
-        size = file.tell()
-    return Incoming(folder / "bare", size, about)
+    return Incoming(folder / "bare", about)
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -85,11 +98,11 @@ async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incomi
         async for chunk in _limited(request, limit + AROUND):
             parser.write(chunk)
     except FormParserError as error:
-        raise bad_request(f"Malformed multipart data: {error}") from error
+        raise no_content(f"Malformed multipart data: {error}") from error
     if not ends:
-        raise bad_request("Unexpected end of multipart data")
+        raise no_content("Unexpected end of multipart data")
     if not files:
-        raise StorageError("NoContentProvided")
+        raise no_content("No content provided")
     file = files[0]
     if file.in_memory:  # an empty one
         file.flush_to_disk()
@@ -100,7 +113,7 @@ async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incomi
     cache = f"max-age={given[b'cacheControl']}" if given.get(b"cacheControl") else "no-cache"
     metadata = json_object(given.get(b"metadata") or given.get(b"userMetadata") or "")
     about = About(given.get(b"contentType") or file.content_type or BINARY, cache, metadata)
-    return Incoming(Path((file.actual_file_name or b"").decode()), file.size, about)
+    return Incoming(Path((file.actual_file_name or b"").decode()), about)
 
 
 def base64_text(text: str) -> str:

@@ -6,41 +6,56 @@ import asyncpg
 
 from stack.supabase.http import HttpError
 
-# Of each code: the true status, its word, and the message where none is given.
+REFUSED = "new row violates row-level security policy"
+# Of each code: the true status, its word (else the code is), and the message where none is given.
 KNOWN = {
-    "AccessDenied": (403, "Unauthorized", "new row violates row-level security policy"),
+    "AccessDenied": (403, "Unauthorized", "Access denied"),
     "BucketAlreadyExists": (409, "Duplicate", "The resource already exists"),
-    "DatabaseError": (500, "DatabaseError", "The database is not available"),
-    "DatabaseTimeout": (544, "DatabaseTimeout", "The connection to the database timed out"),
+    "DatabaseError": (500, "", "The database is not available"),
+    "DatabaseTimeout": (544, "", "The connection to the database timed out"),
     "EntityTooLarge": (413, "Payload too large", "The object exceeded the maximum allowed size"),
+    "ExpiredToken": (400, "", "The provided token has expired."),
+    "InternalError": (500, "Internal", "Internal Server Error"),
     "InvalidBucketName": (400, "Invalid Input", "Bucket name invalid"),
-    "InvalidMimeType": (415, "invalid_mime_type", "mime type is not valid"),
-    "InvalidRange": (416, "InvalidRange", "The requested range is not satisfiable"),
-    "InvalidRequest": (400, "Error", ""),
-    "InvalidSignature": (400, "InvalidSignature", "Invalid signature"),
+    "InvalidMimeType": (415, "invalid_mime_type", ""),
+    "InvalidRange": (416, "invalid_range", "invalid range provided"),
+    "InvalidSignature": (400, "", "Invalid signature"),
     "KeyAlreadyExists": (409, "Duplicate", "The resource already exists"),
-    "NoContentProvided": (400, "InvalidRequest", "No content provided"),
     "NoSuchBucket": (404, "Bucket not found", "Bucket not found"),
     "NoSuchKey": (404, "not_found", "Object not found"),
-    "NotFound": (404, "Not Found", ""),
-    "NotImplemented": (501, "NotImplemented", ""),
-    "ResourceNotEmpty": (409, "ResourceNotEmpty", "The bucket you tried to delete is not empty"),
-}
+    "NotImplemented": (501, "", ""),
+    "ResourceAlreadyExists": (409, "Duplicate", "The resource already exists"),
+    "ResourceLocked": (423, "", "The resource is locked"),
+    "ResourceNotEmpty": (409, "", "The bucket you tried to delete is not empty"),
+    "ResourceReferenced": (409, "", "The resource could not be updated or removed due to a foreign key constraint"),
+}  # fmt: skip
+SHOWN = (500, 501, 544)  # the true statuses that are the HTTP status too
 
 
 class StorageError(HttpError):
     """A refusal by its code. The client sees HTTP 400 unless the server itself failed, or ``http`` says otherwise."""
 
-    def __init__(self, code: str, message: str = "", status: int = 0, http: int = 0) -> None:
-        known, word, usual = KNOWN.get(code, (400, code, ""))
+    def __init__(self, code: str, message: str = "", status: int = 0, http: int = 0, word: str = "") -> None:
+        known, usual_word, usual = KNOWN.get(code, (400, "", ""))
         self.code, self.message, self.true_status = code, message or usual, status or known
-        shown = http or (self.true_status if self.true_status >= 500 else 400)
+        shown = http or (self.true_status if self.true_status in SHOWN else 400)
+        word = word or usual_word or code
         body = {"statusCode": str(self.true_status), "error": word, "message": self.message, "code": code}
         super().__init__(shown, body)
 
 
 def bad_request(message: str) -> StorageError:
-    """A body that the route's schema refuses."""
+    """A request that the route's schema refuses."""
+    return StorageError("InvalidRequest", message, word="Error")
+
+
+def bad_mime(mime: str) -> StorageError:
+    """A media type that is none, or that the bucket does not take."""
+    return StorageError("InvalidMimeType", f"mime type {mime} is not supported")
+
+
+def no_content(message: str) -> StorageError:
+    """An upload's form that holds no file, or is none."""
     return StorageError("InvalidRequest", message)
 
 
@@ -50,21 +65,27 @@ def left_out(what: str) -> StorageError:
 
 
 def from_postgres(error: asyncpg.PostgresError) -> StorageError:
-    """What PostgreSQL said, as this wire says it."""
+    """What PostgreSQL said, as this wire says it (supabase/storage, database/errors.ts)."""
     state, text = error.sqlstate or "", str(error)
     if state == "42501":
-        return StorageError("AccessDenied", "" if "row-level security" in text else text)
-    if code := {"23505": "KeyAlreadyExists", "23503": "NoSuchBucket", "57014": "DatabaseTimeout"}.get(state):
+        return StorageError("AccessDenied", REFUSED if "row-level security" in text else text)
+    if state == "23503":
+        if "is still referenced" in (getattr(error, "detail", "") or ""):
+            return StorageError("ResourceReferenced")
+        return StorageError("InvalidRequest", "The related resource does not exist", 404)
+    if code := {"23505": "ResourceAlreadyExists", "55P03": "ResourceLocked", "57014": "DatabaseTimeout"}.get(
+        state
+    ):
         return StorageError(code)
     if state[:2] in ("53", "57"):
         return unavailable()
-    if state[:2] == "22":
+    if state == "22P02":
+        return StorageError("InvalidParameter", text)
+    if state == "22021":  # text with a NUL: the real server fails here with 500
         return bad_request(text)
-    if state == "P0001":
-        return StorageError("DatabaseError", text, 400)
     return StorageError("DatabaseError", f"database error, code: {state}")
 
 
 def unavailable() -> StorageError:
     """PostgreSQL cannot be reached."""
-    return StorageError("DatabaseError", status=503)
+    return StorageError("DatabaseError", status=503, http=503)

@@ -1,88 +1,161 @@
-"""Lists: keys under a prefix, with the part up to the next ``/`` shown as a folder."""
+"""Lists: keys under a prefix, the part up to the next ``/`` as a folder (supabase/storage, migrations 0050 and 0063).
+
+By name in descending order, the first object of a folder that follows a file does not count: the real server skips it.
+"""
 
 from __future__ import annotations
 
 import base64
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from stack.supabase.storage.body import base64_text
-from stack.supabase.storage.errors import bad_request, left_out
-from stack.supabase.storage.objects import listed
+from stack.supabase.storage.errors import StorageError
+from stack.supabase.storage.objects import Row, escaped, full
+from stack.supabase.storage.schema import FLAG, ORDER, TEXT, Schema, count, record
 
-COLUMNS = ("name", "updated_at", "created_at", "last_accessed_at")
-# Of every key that begins with the prefix, only its next part: a file if nothing follows, else a folder.
-PARTS = """
-with entry as (
-  select split_part(substr(name, $3), '/', 1) as part, position('/' in substr(name, $3)) > 0 as folder,
-    id::text, name, updated_at, created_at, last_accessed_at, metadata
-  from storage.objects where bucket_id = $1 and starts_with(lower(name), lower($2)))
-(select distinct on (part) part, true as folder, null::text as id, part as name, null::timestamptz as updated_at,
-   null::timestamptz as created_at, null::timestamptz as last_accessed_at, null::jsonb as metadata from entry where folder)
-union all select part, folder, id, name, updated_at, created_at, last_accessed_at, metadata from entry where not folder"""
-TREE = f"select case when folder then $2 || part || '/' else name end as whole, p.* from ({PARTS}) p"
+TIMES = ["updated_at", "created_at"]
+COLUMNS = "name, id, updated_at, created_at, last_accessed_at, metadata"
+
+
+def _sort(*columns: str) -> Schema:
+    """The schema of a ``sortBy``."""
+    return record("column", column={"type": "string", "enum": ["name", *columns]}, order=ORDER)
+
+
+BY_ANY = _sort(*TIMES, "last_accessed_at")
+SEARCH = record("prefix", prefix=TEXT, limit=count(1), offset=count(0), sortBy=BY_ANY, search=TEXT)
+PAGE = record(prefix=TEXT, limit=count(1), cursor=TEXT, with_delimiter=FLAG, sortBy=_sort(*TIMES))
+# One level by {key}, which orders it: files, and of what stands deeper the part up to the next `/` after {depth} letters.
+LEVEL = """
+with found as (
+  select *, lag(cut) over (order by key {order}) = 0 as after_file from (
+    select o.*, {key} collate "C" as key, position('/' in substr(name, {depth} + 1)) as cut
+    from storage.objects o where bucket_id = $1 and starts_with({key}, {prefix})) o)
+select key as at, name, id::text, updated_at, created_at, last_accessed_at, metadata from found where cut = 0
+union all
+select left(key, {depth} + cut), rtrim(left((array_agg(name order by key {order}))[1], {depth} + min(cut)), '/'), null,
+  null::timestamptz, null::timestamptz, null::timestamptz, null::jsonb
+from found where cut > 0 and not ('{order}' = 'desc' and coalesce(after_file, false)) group by 1"""
+BY_TIME = """
+select * from (select array_to_string(path_tokens[$3:$4], '/') as name, null::text as id, null::timestamptz as updated_at,
+    null::timestamptz as created_at, null::timestamptz as last_accessed_at, null::jsonb as metadata
+  from storage.objects where bucket_id = $1 and name ilike $2 || '%' and cardinality(path_tokens) <> $4
+  group by 1 order by 1 {order}) folders
+union all
+select * from (select array_to_string(path_tokens[$3:$4], '/'), id::text, updated_at, created_at, last_accessed_at, metadata
+  from storage.objects where bucket_id = $1 and name ilike $2 || '%' and cardinality(path_tokens) = $4
+  order by {column} {order}) files
+limit $5 offset $6"""
+# A folder is as old as its oldest object.
+PAGE_BY_TIME = """
+select * from (
+  select rtrim(left(name, $3 + cut), '/') as name, null::text as id, min(created_at) as updated_at,
+    min(created_at) as created_at, null::timestamptz as last_accessed_at, null::jsonb as metadata
+  from (select *, position('/' in substr(name, $3 + 1)) as cut from storage.objects
+    where bucket_id = $1 and name like $2 || '%') o
+  where cut > 0 group by left(name, $3 + cut)
+  union all
+  select name, id::text, updated_at, created_at, last_accessed_at, metadata from storage.objects
+  where bucket_id = $1 and name like $2 || '%' and position('/' in substr(name, $3 + 1)) = 0) l"""
 FLAT = """
-select name as whole, name as part, false as folder, id::text, name, updated_at, created_at, last_accessed_at, metadata
-from storage.objects where bucket_id = $1 and starts_with(name, $2) and $3::int is not null"""
+select name, id::text, updated_at, created_at, last_accessed_at, metadata
+from storage.objects where bucket_id = $1 and name like $2 || '%' and $3::int is not null"""
 
 
-def _integer(body: dict[str, Any], name: str, default: int, least: int) -> int:
-    value = body.get(name, default)
-    if isinstance(value, bool) or not str(value).isdecimal() or int(value) < least:
-        raise bad_request(f"body/{name} must be >= {least}")
-    return min(int(value), 2**31)
-
-
-def _sort(body: dict[str, Any]) -> tuple[str, str]:
-    given = body.get("sortBy") or {}
-    if not isinstance(given, dict):
-        raise bad_request("body/sortBy must be object")
-    column, order = given.get("column") or "name", given.get("order") or "asc"
-    if column not in COLUMNS or order not in ("asc", "desc"):
-        raise bad_request("body/sortBy must name a column and asc or desc")
-    return column, order
-
-
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name) or ""
-    if not isinstance(value, str) or "\0" in value:
-        raise bad_request(f"body/{name} must be string")
-    return value
-
-
-async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """POST /object/list: one folder, by offset."""
-    prefix = _text(body, "prefix")
+async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[Row]:
+    """POST /object/list: one folder, by offset; names begin after the prefix."""
+    prefix, sought = body["prefix"], body.get("search", "")
     prefix = prefix + "/" if prefix and not prefix.endswith("/") else prefix
-    column, order = _sort(body)
-    limit, offset = min(_integer(body, "limit", 100, 1), 1500), _integer(body, "offset", 0, 0)
-    by = f"folder desc, {column} {order}, part {order}" if column != "name" else f'part collate "C" {order}'
-    sql = f"select * from ({PARTS}) l order by {by} limit $4 offset $5"
-    rows = await db.fetch(sql, bucket, prefix + _text(body, "search"), len(prefix) + 1, limit, offset)
-    return [listed({**row, "name": row["part"]}) for row in rows]
+    sort = body.get("sortBy", {})
+    column, order = sort.get("column", "name"), sort.get("order", "asc")
+    limit, offset = min(body.get("limit", 100), 1500), min(body.get("offset", 0), 2**31 - 1)
+    if column == "name":
+        level = LEVEL.format(key="lower(name)", prefix="lower($2)", depth="length($2)", order=order)
+        sql = (
+            f"select substr(name, $3 + 1) as {COLUMNS} from ({level}) l "
+            f'order by at collate "C" {order} limit $4 offset $5'
+        )
+        rows = await db.fetch(sql, bucket, prefix + sought, len(prefix), limit, offset)
+    else:
+        begin, end = prefix.count("/") + 1, (prefix + sought).count("/") + 1
+        sql = BY_TIME.format(column=column, order=order)
+        rows = await db.fetch(sql, bucket, escaped(prefix + sought), begin, end, limit, offset)
+    return [full(dict(row)) for row in rows]
 
 
 async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
-    """POST /object/list-v2: by cursor, whole keys, folders apart. The cursor holds the order and the last key."""
-    prefix, limit = _text(body, "prefix"), min(_integer(body, "limit", 1000, 1), 1000)
-    column, order = _sort(body)
-    if column != "name":
-        raise left_out("a list by cursor in another order than by name")
-    after = ""
-    if cursor := _text(body, "cursor"):
-        order, _, after = base64_text(cursor).partition(":")
-        if order not in ("asc", "desc"):
-            raise bad_request("Invalid cursor")
-    source, beyond = TREE if body.get("with_delimiter") else FLAT, ">" if order == "asc" else "<"
-    sql = (
-        f"select * from ({source}) l where $5 = '' or whole collate \"C\" {beyond} $5 "
-        f'order by whole collate "C" {order} limit $4'
+    """POST /object/list-v2: by cursor, whole keys, folders apart. The cursor holds the order and the last entry."""
+    prefix, limit, delimited = (
+        body.get("prefix", ""),
+        min(body.get("limit", 1000), 1000),
+        body.get("with_delimiter"),
     )
-    rows = await db.fetch(sql, bucket, prefix, len(prefix) + 1, limit + 1, after)
+    sort = body.get("sortBy", {})
+    cursor = _read_cursor(body["cursor"]) if body.get("cursor") else {}
+    column, order = cursor.get("c") or sort.get("column"), cursor.get("o") or sort.get("order", "asc")
+    sql, values = _page_sql(column, "desc" if order == "desc" else "asc", bool(delimited), cursor)
+    values = (bucket, prefix if delimited else escaped(prefix), len(prefix), limit + 1, *values)
+    rows = [full(dict(row)) for row in await db.fetch(sql, *values)]
     out: dict[str, Any] = {"hasNext": len(rows) > limit, "folders": [], "objects": []}
-    for row in rows[:limit]:
-        entry = {"key": row["whole"].rstrip("/"), **listed({**row, "name": row["whole"]})}
-        out["folders" if row["folder"] else "objects"].append(entry)
     if out["hasNext"]:
-        last = rows[limit - 1]["whole"]
-        out |= {"nextCursor": base64.b64encode(f"{order}:{last}".encode()).decode(), "nextCursorKey": last}
+        last = rows[limit - 1]
+        after = last[column] if column in TIMES else None
+        parts = {
+            "l": last["name"],
+            "o": order if cursor or "order" in sort else None,
+            "c": column,
+            "a": after,
+        }
+        token = "\n".join(f"{name}:{value}" for name, value in parts.items() if value)
+        out |= {"nextCursor": base64.b64encode(token.encode()).decode(), "nextCursorKey": last["name"]}
+    for row in rows[:limit]:
+        if delimited:
+            row = {"key": "".join(row["name"].split("/")[prefix.count("/") :][:1]), **row}
+        if row["id"] is None:
+            row["name"] += "/"
+        out["objects" if row["id"] else "folders"].append(row)
     return out
+
+
+def _page_sql(
+    column: str | None, order: str, delimited: bool, cursor: dict[str, str]
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement of a page with its last values. By name, a delimited page goes on where the real server does: beyond
+    the cursor's folder, or at the first key that is not below the cursor's name and a ``/``.
+    """
+    sign, last = ">" if order == "asc" else "<", cursor.get("l", "")
+    values: tuple[Any, ...] = (last,) if last else ()
+    by, beyond = 'name collate "C"', f"{sign} $5"
+    if delimited and column not in TIMES:
+        source, by = LEVEL.format(key="name", prefix="$2", depth="$3::int", order=order), 'at collate "C"'
+        within = "exists (select from storage.objects where bucket_id = $1 and starts_with(name, $5 || '/'))"
+        beyond = f">= $5 || case when {within} then '0' else '/' end"
+        beyond = beyond if order == "asc" else f"< $5 || case when {within} then '/' else '' end"
+    else:
+        source = PAGE_BY_TIME if delimited else FLAT
+    where = f"{by} {beyond}" if last else "true"
+    if column in TIMES:
+        if last and "a" in cursor:
+            where = f"(date_trunc('milliseconds', {column}), {by}) {sign} ($6, $5)"
+            values = (last, _moment(cursor["a"]))
+        first = f"date_trunc('milliseconds', {column})" if delimited else column
+        by = f"{first} {order}, {by}"
+    return f"select {COLUMNS} from ({source}) l where {where} order by {by} {order} limit $4", values
+
+
+def _read_cursor(cursor: str) -> dict[str, str]:
+    """A cursor's parts: the last name, the order, the column and the last entry's time. Raises StorageError."""
+    parts = [re.match(r"([loca]):(.*)", part) for part in base64_text(cursor).split("\n")]
+    if not all(parts):
+        raise StorageError("InvalidParameter", "Invalid Parameter continuation token")
+    return {"o": "asc", **{part[1]: part[2] for part in parts if part}}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        words = f'invalid input syntax for type timestamp with time zone: "{text}"'
+        raise StorageError("InvalidParameter", words) from error

@@ -27,26 +27,49 @@ def asset(
     modified = metadata.get("lastModified") or row["updated_at"].isoformat()
     if not version or not store.path(version).exists():
         raise StorageError("NoSuchKey")
-    headers = {
-        "accept-ranges": "bytes", "content-type": _type(metadata.get("mimetype")), "etag": metadata.get("eTag", ""),
-        "x-robots-tag": "none", "last-modified": http_date(modified),
-    }  # fmt: skip
+    headers = _headers(row)
     if expires is not None:
         headers["expires"] = format_datetime(datetime.fromtimestamp(expires, UTC), usegmt=True)
     else:
-        headers["cache-control"] = metadata.get("cacheControl") or "no-cache"
+        headers["cache-control"] = _cache(request, metadata, "stale-while-revalidate=30")
     if "download" in query:
         name = quote(query["download"], safe="!'()*-._~")
         named = f" filename={name}; filename*=UTF-8''{name}" if name else ""
         headers["content-disposition"] = f"attachment;{named}"
     if _unchanged(request, headers["etag"], modified):
-        return Response(304, b"", headers)
+        return Response(304, b"", headers | {"content-length": "0"})
     span = _range(request, size)
     start, end = span or (0, size - 1)
     if span:
         headers["content-range"] = f"bytes {start}-{end}/{size}"
     headers["content-length"] = str(end - start + 1)
     return Response(206 if span else 200, store.read(version, start, end), headers)
+
+
+def head(request: Request, row: dict[str, Any]) -> Response:
+    """What is known of the object, whole whatever range is asked for, and not looked at whether its bytes are there."""
+    metadata = row["metadata"] or {}
+    headers = _headers(row) | {"cache-control": _cache(request, metadata, "must-revalidate")}
+    return Response(200, b"", headers | {"content-length": str(metadata.get("size") or 0)})
+
+
+def _headers(row: dict[str, Any]) -> dict[str, str]:
+    metadata = row["metadata"] or {}
+    modified = metadata.get("lastModified") or row["updated_at"].isoformat()
+    return {
+        "accept-ranges": "bytes", "content-type": _type(metadata.get("mimetype")), "etag": metadata.get("eTag", ""),
+        "x-robots-tag": "none", "last-modified": http_date(modified),
+    }  # fmt: skip
+
+
+def _cache(request: Request, metadata: dict[str, Any], stale: str) -> str:
+    """How long it may be kept; somebody who holds another version is told so (supabase/storage, renderer.ts)."""
+    kept = metadata.get("cacheControl") or "no-cache"
+    return (
+        f"{kept}, {stale}"
+        if request.headers.get("if-none-match", metadata.get("eTag")) != metadata.get("eTag")
+        else kept
+    )
 
 
 def _type(mime: str | None) -> str:
@@ -66,13 +89,16 @@ def _unchanged(request: Request, etag: str, modified: str) -> bool:
 
 
 def _range(request: Request, size: int) -> tuple[int, int] | None:
-    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", "").strip())
-    if not found or found[0] == "bytes=-":
+    asked = request.headers.get("range")
+    if asked is None:
         return None
+    found = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", asked)
+    if not found or found[0] == "bytes=-":
+        raise StorageError("InvalidRange", http=416)
     if found[1] == "":
         start, end = max(size - int(found[2]), 0), size - 1
     else:
-        start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
+        start, end = int(found[1]), int(found[2] or size - 1)
     if start > end or start >= size:
         raise StorageError("InvalidRange", http=416)
-    return start, end
+    return start, min(end, size - 1)

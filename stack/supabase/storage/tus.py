@@ -13,10 +13,10 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from stack.supabase.http import Request, Response
-from stack.supabase.storage.body import About, base64_text, check_mime, json_object
+from stack.supabase.storage.body import BINARY, About, base64_text, check_mime, json_object
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, left_out
-from stack.supabase.storage.objects import New, Objects
+from stack.supabase.storage.objects import New, Objects, check_key
 from stack.supabase.tokens import Caller
 
 HEADERS = (
@@ -30,6 +30,7 @@ COMMON = {
 PLAIN = {"content-type": "text/plain;charset=UTF-8"}
 PART = "application/offset+octet-stream"
 MAX_METADATA = 64 * 1024
+NOT_FOUND = "The file for this url was not found"
 
 
 class Upload(BaseModel):
@@ -41,8 +42,8 @@ class Upload(BaseModel):
     size: int
     about: About
     metadata_header: str
-    upsert: bool
     expires: float
+    done: bool = False
 
     @property
     def id(self) -> str:
@@ -50,9 +51,9 @@ class Upload(BaseModel):
         whole = f"{self.bucket}/{self.name}/{self.version}".encode()
         return base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
-    def new(self, caller: Caller) -> New:
-        """The object that it is to become."""
-        return New(self.bucket, self.name, caller, self.upsert, self.about)
+    def new(self, call: Call, who: Caller) -> New:
+        """The object that it is to become; each request says anew whether it may overwrite."""
+        return New(self.bucket, self.name, who, call.upsert)
 
 
 def _error(status: int, message: str, code: str = "TusError") -> StorageError:
@@ -69,25 +70,24 @@ class Tus:
 
     async def handle(self, call: Call, upload_id: str) -> Response:
         """Answer one request. Raises StorageError."""
-        method = call.request.method
+        request, method = call.request, call.request.method
         if method == "OPTIONS":
             return self._options(call)
-        if re.match("sign(/|$)", upload_id) or "upload-defer-length" in call.request.headers:
+        if re.match("sign(/|$)", upload_id) or "upload-defer-length" in request.headers:
             raise left_out("a signed or unmeasured resumable upload")
-        if method == "HEAD" and upload_id:
-            return self._head(self._find(upload_id))
-        upload, who = self._find(upload_id) if upload_id else None, call.who
-        if method in ("POST", "PATCH") and call.request.headers.get("tus-resumable") != "1.0.0":
+        who = None if method == "HEAD" else call.verified
+        if request.headers.get("tus-resumable") != "1.0.0":
             raise _error(412, "Tus-Resumable Required")
-        if upload is None and method == "POST":
+        _check_headers(request)
+        if who is None and upload_id:
+            return self._head(self._find(upload_id))
+        if who is not None and method == "POST" and not upload_id:
             return await self._create(call, who)
-        if upload is not None and method == "PATCH":
-            return await self._patch(call.request, upload, who)
-        if upload is not None and method == "DELETE":
-            await self._objects.check_upload(upload.new(who), "tus.upload.delete", upload.size)
-            self._forget(upload.version)
-            return Response(204, b"", dict(COMMON))
-        raise _error(404, "The file for this url was not found")
+        if who is not None and method == "PATCH" and upload_id:
+            return await self._patch(call, upload_id, who)
+        if who is not None and method == "DELETE" and upload_id:
+            return await self._terminate(self._find(upload_id), call, who)
+        raise _error(404, NOT_FOUND)
 
     def refused(self, error: StorageError) -> Response:
         """An error as TUS clients read it: the true status and a plain text."""
@@ -110,84 +110,122 @@ class Tus:
 
     async def _create(self, call: Call, who: Caller) -> Response:
         """POST: begin an upload, perhaps with its first bytes."""
-        request, given = call.request, _metadata(call.request.headers.get("upload-metadata", ""))
+        headers = call.request.headers
+        if "upload-length" not in headers:
+            raise _error(400, "Upload-Length or Upload-Defer-Length header required")
+        if "upload-metadata" not in headers:
+            raise StorageError("InvalidRequest", "Metadata header is required")
+        given, length = _metadata(headers["upload-metadata"]), int(headers["upload-length"])
+        check_key(given.get("objectName", ""))
         bucket = await self._objects.bucket(given.get("bucketName", ""))
-        length = request.headers.get("upload-length", "")
-        if not re.fullmatch(r"\d{1,15}", length):
-            raise _error(400, "Upload-Length header required")
-        if int(length) > call.limit_of(bucket):
+        if length > call.limit_of(bucket):
             raise _error(413, "Maximum size exceeded", "EntityTooLarge")
-        mime = given.get("contentType") or "application/octet-stream"
-        check_mime(mime, bucket["allowed_mime_types"])
-        age = given.get("cacheControl", "")
+        mime, age = given.get("contentType"), given.get("cacheControl", "")
         cache = f"max-age={age}" if re.fullmatch(r"-?\d+", age) else "no-cache"
         pairs = {**given, "cacheControl": cache}.items()
         header = ",".join(f"{quote(k)} {base64.b64encode(v.encode()).decode()}" for k, v in pairs)
         upload = Upload(
-            bucket=bucket["id"], name=given.get("objectName", ""), version=str(uuid.uuid4()), size=int(length),
-            about=About(mime, cache, json_object(given.get("metadata", ""))), metadata_header=header, upsert=call.upsert,
+            bucket=bucket["id"], name=given["objectName"], version=str(uuid.uuid4()), size=length, metadata_header=header,
+            about=About(mime or BINARY, cache, json_object(given.get("metadata", ""))),
             expires=time.time() + self._kept_s,
         )  # fmt: skip
-        await self._objects.check_upload(upload.new(who), "tus.upload.create", upload.size)
+        await self._check(upload, call, who, "create")
+        if mime:
+            check_mime(mime, bucket["allowed_mime_types"])
         self._path(upload).touch()
-        self._note(upload.version).with_suffix(".new").write_text(upload.model_dump_json())
-        self._note(upload.version).with_suffix(".new").rename(self._note(upload.version))
+        self._keep(upload)
         expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires))
-        headers = {**COMMON, **PLAIN, "location": f"{self._url}/{upload.id}", "upload-expires": expires}
-        if request.headers.get("content-type", "").startswith(PART):
-            headers |= await self._append(request, upload, who)
+        answer = {**COMMON, **PLAIN, "location": f"{self._url}/{upload.id}", "upload-expires": expires}
+        if headers.get("content-type") == PART:
+            answer |= await self._append(call, upload, who)
         elif upload.size == 0:
-            headers |= await self._finish(upload, who)
-        return Response(201, b"", headers)
+            answer |= await self._finish(call, upload, who)
+        return Response(201, b"", answer)
+
+    async def _check(self, upload: Upload, call: Call, who: Caller, operation: str) -> None:
+        """Raise unless ``who`` may upload this now."""
+        announced = {"mimetype": upload.about.mime, "contentLength": upload.size}
+        custom = upload.about.user_metadata
+        await self._objects.check_upload(
+            upload.new(call, who), f"storage.tus.upload.{operation}", announced, custom
+        )
 
     def _head(self, upload: Upload) -> Response:
         """HEAD: how far it is."""
         return Response(200, b"", {
             **COMMON, **PLAIN, "cache-control": "no-store", "upload-metadata": upload.metadata_header,
-            "upload-length": str(upload.size), "upload-offset": str(self._path(upload).stat().st_size),
+            "upload-length": str(upload.size), "upload-offset": str(self._offset(upload)),
         })  # fmt: skip
 
-    async def _patch(self, request: Request, upload: Upload, who: Caller) -> Response:
+    async def _patch(self, call: Call, upload_id: str, who: Caller) -> Response:
         """PATCH: more bytes, at the offset where the server stands."""
-        if not request.headers.get("content-type", "").startswith(PART):
-            raise _error(415, f"Content-Type must be {PART}")
+        headers = call.request.headers
+        if "upload-offset" not in headers:
+            raise _error(403, "Upload-Offset header required")
+        if "content-type" not in headers:
+            raise _error(403, "Content-Type header required")
+        upload = self._find(upload_id)
+        await self._check(upload, call, who, "part")
         if upload.id in self._busy:
             raise _error(423, "Upload is locked by another request", "ResourceLocked")
-        await self._objects.check_upload(upload.new(who), "tus.upload.part", upload.size)
-        if request.headers.get("upload-offset") != str(self._path(upload).stat().st_size):
+        if int(headers["upload-offset"]) != self._offset(upload):
             raise _error(409, "Upload-Offset conflict")
-        return Response(204, b"", COMMON | await self._append(request, upload, who))
+        return Response(204, b"", COMMON | await self._append(call, upload, who))
 
-    async def _append(self, request: Request, upload: Upload, who: Caller) -> dict[str, str]:
+    async def _append(self, call: Call, upload: Upload, who: Caller) -> dict[str, str]:
         """Write what comes. A client that leaves keeps what arrived: that is the protocol's purpose."""
+        offset, announced = self._offset(upload), call.request.headers.get("content-length", "0")
+        if offset + int(announced) > upload.size:
+            raise _error(413, "upload's size exceeded", "EntityTooLarge")
+        if upload.done:
+            return {"upload-offset": str(offset)}
         self._busy.add(upload.id)
         try:
             with self._path(upload).open("ab", buffering=0) as file:
-                async for chunk in request.stream():
+                async for chunk in call.request.stream():
                     if file.tell() + len(chunk) > upload.size:
-                        raise _error(400, "Upload exceeds its Upload-Length")
+                        raise _error(413, "Maximum size exceeded", "EntityTooLarge")
                     file.write(chunk)
                 offset = file.tell()
         finally:
             self._busy.discard(upload.id)
-        done = await self._finish(upload, who) if offset == upload.size else {}
+        done = await self._finish(call, upload, who) if offset == upload.size else {}
         return {"upload-offset": str(offset), **done}
 
-    async def _finish(self, upload: Upload, who: Caller) -> dict[str, str]:
+    async def _finish(self, call: Call, upload: Upload, who: Caller) -> dict[str, str]:
+        """Make the object. The upload's address goes on telling that it is whole, until it expires."""
         try:
-            await self._objects.write(upload.new(who), self._path(upload))
-        finally:
+            await self._objects.write(upload.new(call, who), self._path(upload), upload.about)
+        except BaseException:
             self._forget(upload.version)
+            raise
+        self._keep(upload.model_copy(update={"done": True}))
         return {"tus-complete": "1"}
 
+    async def _terminate(self, upload: Upload, call: Call, who: Caller) -> Response:
+        """DELETE: give an unfinished upload up."""
+        await self._check(upload, call, who, "delete")
+        if upload.done:
+            raise _error(400, "Cannot terminate an already completed upload")
+        self._forget(upload.version)
+        return Response(204, b"", dict(COMMON))
+
     def _find(self, upload_id: str) -> Upload:
-        """The upload at this address. Raises StorageError 404 if it is unknown, done or expired."""
+        """The upload at this address. Raises StorageError 404 if it is unknown or expired."""
         version = base64_text(upload_id.replace("-", "+").replace("_", "/")).rpartition("/")[2]
         with contextlib.suppress(FileNotFoundError, ValueError):
             upload = Upload.model_validate_json(self._note(str(uuid.UUID(version))).read_text())
             if upload.expires > time.time() and upload.id == upload_id:
                 return upload
-        raise _error(404, "The file for this url was not found")
+        raise _error(404, NOT_FOUND)
+
+    def _offset(self, upload: Upload) -> int:
+        return upload.size if upload.done else self._path(upload).stat().st_size
+
+    def _keep(self, upload: Upload) -> None:
+        fresh = self._note(upload.version).with_suffix(".new")
+        fresh.write_text(upload.model_dump_json())
+        fresh.rename(self._note(upload.version))
 
     def _path(self, upload: Upload) -> Path:
         return self._folder / upload.version
@@ -198,6 +236,15 @@ class Tus:
     def _forget(self, version: str) -> None:
         self._note(version).unlink(missing_ok=True)
         (self._folder / version).unlink(missing_ok=True)
+
+
+def _check_headers(request: Request) -> None:
+    """Raise for a header that the protocol does not know so; only a part's content type counts."""
+    rules = {"upload-offset": r"0|[1-9]\d*", "upload-length": r"0|[1-9]\d*"}
+    rules |= {"content-type": re.escape(PART)} if request.method == "PATCH" else {}
+    bad = [name for name, rule in rules.items() if not re.fullmatch(rule, request.headers.get(name, ""))]
+    if wrong := [name for name in bad if name in request.headers]:
+        raise _error(400, f"Invalid {' '.join(wrong)}")
 
 
 def _metadata(header: str) -> dict[str, str]:

@@ -190,14 +190,17 @@ def postgres() -> Iterator[Postgres]:
 
 @contextlib.contextmanager
 def gateway(
-    cluster: Postgres, options: dict[str, Any] | None = None, signing: str = "ES256"
+    cluster: Postgres,
+    options: dict[str, Any] | None = None,
+    signing: str = "ES256",
+    database: str = "postgres",
 ) -> Iterator[Gateway]:
-    """A gateway over ``cluster``; without rate limits and with cheap passwords unless told otherwise."""
+    """A gateway over a database of ``cluster``; without rate limits and with cheap passwords unless told otherwise."""
     chosen = {"bcrypt_cost": 4, "rate_limits": False, "redirect_urls": ["http://allowed.test/**"]} | (
         options or {}
     )
     with tempfile.TemporaryDirectory(prefix="assay-gw-", dir="/tmp") as name:
-        one = Gateway(cluster, Path(name), mint(signing=signing), chosen)
+        one = Gateway(cluster, Path(name), mint(signing=signing), chosen, database)
         try:
             one.start()
             yield one
