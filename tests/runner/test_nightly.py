@@ -12,7 +12,7 @@ from runner.session import Request, prepare
 
 def test_it_runs_the_nights_plan_and_exits_by_its_verdict(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(running, "runner", lambda request: asked.append(request) or tmp_path)
+    monkeypatch.setattr(running, "run_plan", lambda request: asked.append(request) or tmp_path)
     monkeypatch.setattr(verdict, "judge_and_write", lambda directory, release: 1)
     with pytest.raises(typer.Exit) as ended:
         cli.nightly(target="embedded")
