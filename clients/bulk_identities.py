@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.services import auth, database, undoing
 from core.errors import BrokenError
 from core.ledger import Ledger
+from core.run import Run
 
 AT_ONCE = 4
 """Requests to Auth under way at once: a crowd arrives through the side door, not as a storm."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from clients.run import Run
 from core.errors import BrokenError
 from core.permit import Action
+from core.run import Run
 
 URL = "ASSAY_CONTROL_URL"
 TOKEN = "ASSAY_CONTROL_TOKEN"  # noqa: S105 (a variable's name)

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from clients.run import ROOT
 from core.errors import BrokenError, ConfigError
+from core.run import ROOT
 from core.target import Engine
 
 STATE = "ASSAY_STATE"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from supabase import Client as Supabase
 
 from clients import bulk_identities
-from clients.run import Run
 from clients.sdk import preparing
 from clients.service_clients import Services
 from core.clock import eventually
 from core.errors import Missed, ServiceError
 from core.ledger import Entry, Ledger
+from core.run import Run
 
 
 @dataclass

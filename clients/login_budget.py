@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from clients.run import Run
 from core.errors import ConfigError
+from core.run import Run
 
 HOURLY = {"token": 1800, "verify": 360}
 BURST = 30

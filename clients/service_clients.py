@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from clients.run import Run
 from clients.services import modules
 from core.errors import BrokenError
+from core.run import Run
 
 
 class Services:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clients.run import ROOT
 from core.errors import ConfigError
+from core.run import ROOT
 
 
 @dataclass(frozen=True)

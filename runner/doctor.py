@@ -11,13 +11,13 @@ from types import ModuleType
 from rich.console import Console
 from rich.table import Table
 
-from clients.run import ROOT, Run, new_directory
 from clients.services import Probe, catalogue, modules
 from core.errors import AssayError
 from core.journal import Journal
 from core.objective import load_objectives
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
+from core.run import ROOT, Run, new_directory
 from core.target import Target
 from runner import declared_checks
 from runner.session import OBJECTIVES, PLANS, Request, hold_target

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clients.run import ROOT
+from core.run import ROOT
 
 GRACE = 20.0
 

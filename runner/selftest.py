@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clients.run import ROOT
 from core.evidence import Evidence
 from core.objective import load_objectives
 from core.plan import load_plan
+from core.run import ROOT
 from runner.session import OBJECTIVES, PLANS, Request, run_plan
 
 ROOMS = (

@@ -19,7 +19,6 @@ from rich.console import Console
 from clients import embedded
 from clients.control import TOKEN, URL, deaths
 from clients.http import client, json_of
-from clients.run import ROOT, RUN_DIR, commit, new_directory
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
@@ -27,6 +26,7 @@ from core.errors import AssayError, BrokenError, ConfigError, Missed
 from core.journal import Journal
 from core.objective import Objective, load_objectives
 from core.plan import Plan, PlannedProfile, load_plan
+from core.run import ROOT, RUN_DIR, commit, new_directory
 from core.target import Target
 from loadprofiles import shapes
 from reports.judging.overrides import check_overrides

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clients.run import RUNS, Run
 from clients.services import undoers
 from core.errors import ConfigError
 from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import left_over, undo
+from core.run import RUNS, Run
 from runner.session import Request, hold_target
 
 out = Console(highlight=False)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients.run import RUNS
 from core.errors import ConfigError
+from core.run import RUNS
 from reports import History, compare, gate, judge, show, write
 
 HISTORY = "ASSAY_HISTORY"

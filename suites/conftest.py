@@ -8,11 +8,11 @@ import pytest
 
 from clients.identities import Actor, Crowd, make_actor
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services import undoers
 from core.errors import AssayError
 from core.ledger import Ledger
+from core.run import Run
 from scenarios.api.place import Place
 from suites.realtime.recorder import NewRoom, Recorder
 

@@ -18,7 +18,7 @@ from core.ledger import Undo
 from core.service import Service
 
 if TYPE_CHECKING:
-    from clients.run import Run
+    from core.run import Run
 
 Probe = Callable[[], str]
 """A harmless, read-only question of `assay doctor`: what it learnt in a few words; raises when refused."""

@@ -14,10 +14,10 @@ from clients import http
 from clients.http_port import HttpPort, WireAnswer
 from clients.login_budget import paced
 from clients.mailbox import Mailbox
-from clients.run import Run
 from clients.sdk import SupabaseTransport, guarded
 from clients.services import Probe, undoing
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service, Variable
 
 SUPABASE_URL = Variable("VITE_SUPABASE_URL", aliases=("SUPABASE_URL",), url=True)

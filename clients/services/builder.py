@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe, undoing
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service, Variable
 
 PUBLIC_KEY = Variable("BUILDER_PUBLIC_KEY")

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe, undoing
 from clients.services.auth import DB_URL, PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from clients.sql import Sql
 from clients.strict_json import told
 from core.errors import Missed
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service
 
 SERVICE = Service(

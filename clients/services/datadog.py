@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe, undoing
 from core.errors import ServiceError
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service, Variable
 
 _LOST = "that an accepted view, action, error or metric is readable at DataDog"

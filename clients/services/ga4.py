@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe
+from core.run import Run
 from core.service import Service, Variable
 
 _RIGHT = "analytics.readonly on the property"

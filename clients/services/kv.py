@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from clients.http_port import HttpPort
-from clients.run import Run
 from clients.services import Probe, undoing
 from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
 from clients.strict_json import told
 from core.errors import Missed
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service, Variable
 
 NAMESPACE = Variable("KV_NAMESPACE_ID")

@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe
 from core.errors import ServiceError
+from core.run import Run
 from core.service import Service, Variable
 
 _RIGHT = "the project's API secret, or a service account that may export"

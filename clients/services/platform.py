@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from clients.http_port import ANY_5XX, HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe
 from core.errors import ServiceError
+from core.run import Run
 from core.service import Service, Variable
 
 PLATFORM_URL = Variable("PLATFORM_URL", url=True)

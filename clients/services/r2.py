@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from clients.http_port import HttpPort
-from clients.run import Run
 from clients.s3 import S3
 from clients.services import Probe, undoing
 from core.errors import ConfigError
 from core.ledger import Undo
+from core.run import Run
 from core.secret import Secret
 from core.service import Service, Variable
 from core.target import Target

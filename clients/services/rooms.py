@@ -16,12 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from clients.run import Run
 from clients.sdk import Refused
 from clients.services.platform import PLATFORM_URL
 from clients.strict_json import told
 from core.clock import Deadline, now_ns, seconds
 from core.errors import Missed, ServiceError
+from core.run import Run
 from core.service import Service
 
 SERVICE = Service(

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe, undoing
 from core.errors import ConfigError
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service, Variable
 
 _RIGHT = "org:read, project:read, event:read, alerts:read of the project"

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from clients.http_port import HttpPort, WireAnswer
-from clients.run import Run
 from clients.services import Probe, undoing
 from clients.services.auth import PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from core.ledger import Undo
+from core.run import Run
 from core.service import Service
 
 SERVICE = Service(

@@ -13,10 +13,10 @@ from typing import Any
 import gevent
 
 from clients.control import URL as CONTROL_URL
-from clients.run import Run
 from clients.services import datadog, ga4, mixpanel, sentry
 from core.errors import AssayError
 from core.journal import Journal
+from core.run import Run
 from loadprofiles.oracles.pending import Pending
 from loadprofiles.setup import joined
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from clients.run import Run
 from clients.services import r2, storage
 from core.errors import AssayError
 from core.journal import Journal
+from core.run import Run
 from loadengine.api import Stream
 from loadprofiles.setup import joined
 

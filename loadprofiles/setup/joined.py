@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clients.control import URL as CONTROL_URL
-from clients.run import Run
 from clients.services import catalogue
 from core import target as targets
 from core.journal import Journal
+from core.run import Run
 from core.target import Target
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.storage import BUCKET
 from core.clock import eventually
 from core.errors import AssayError, Missed
+from core.run import Run
 from loadengine.identities import Person
 from loadprofiles.setup.joined import joined
 

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services import undoers
 from clients.services.builder import page_entry
@@ -23,6 +22,7 @@ from clients.services.kv import content_keys
 from core.clock import eventually
 from core.errors import ServiceError
 from core.ledger import Ledger
+from core.run import Run
 from loadengine.identities import Person
 from loadprofiles.oracles import TITLE
 from loadprofiles.setup.joined import joined

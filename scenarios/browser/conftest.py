@@ -12,11 +12,11 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from clients.identities import Actor, make_actor
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from core.errors import ConfigError, Missed, ServiceError
 from core.ledger import Ledger
 from core.outcome import NOT_COVERED, Verdict, classify
+from core.run import Run
 from fixtures.browser.flow import Stage
 from scenarios.browser.pages import Pages, pages_of
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clients.identities import new_identity, plan_user
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewMember, NewPerson, NewTab, Witness
 from scenarios.browser.facts import mailed_link
 

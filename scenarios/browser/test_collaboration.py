@@ -6,10 +6,10 @@ import re
 
 from playwright.sync_api import WebSocketRoute
 
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewMember, Witness
 from scenarios.browser.facts import heard, room_words
 

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
@@ -15,6 +14,7 @@ from core.errors import ConfigError, Missed
 from core.expect import expect, expect_one
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewPerson, Witness
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewPerson, Witness
 from scenarios.browser.facts import requested
 

@@ -7,10 +7,10 @@ import base64
 from playwright.sync_api import FilePayload
 
 from clients.made_files import MadeFile, sha256
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewMember, NewTab, Witness
 from scenarios.browser.facts import payload
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from clients.identities import Actor, make_actor, new_identity, plan_user
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from fixtures.browser.flow import Stage
 from scenarios.browser.conftest import NewPerson, Witness
 from scenarios.browser.facts import heard, mailed_link, payload, room_words, same_bytes

@@ -6,11 +6,11 @@ import json
 from urllib.parse import urlsplit
 
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import payload, requested, room_words
 from scenarios.browser.pages import Pages

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.run import ROOT, Run
 from core.errors import BrokenError
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import ROOT, Run
 from fixtures.browser.users import Person
 from scenarios.browser import vitals
 from scenarios.browser.conftest import NewMember, NewPerson

@@ -9,12 +9,12 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Request, Route
 
 from clients.identities import Actor
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.errors import ConfigError, Missed
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import mailed_link, requested
 from scenarios.browser.pages import Pages

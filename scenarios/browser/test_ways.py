@@ -6,12 +6,12 @@ from playwright.sync_api import Route
 
 from clients.identities import make_actor, new_identity, plan_user
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from core.errors import ConfigError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from fixtures.browser.flow import Stage
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import mailed_link, payload, room_words, same_bytes

@@ -10,13 +10,13 @@ import pyotp
 
 from clients.http_port import WireAnswer
 from clients.identities import new_identity, plan_user
-from clients.run import Run
 from clients.sdk import Refused, refused
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from suites.auth.people import auth_user, follow, mailbox_of
 from suites.types import NewActor, Witness
 

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 from clients.control import fault
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.permit import Action
+from core.run import Run
 from suites.types import NewActor, Witness
 
 AUTH = "supabase.auth"

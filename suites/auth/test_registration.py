@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clients.identities import new_identity, plan_user
-from clients.run import Run
 from clients.sdk import refused
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from suites.auth.people import auth_user, confirm
 from suites.types import Witness
 

@@ -9,10 +9,10 @@ import jwt
 from supabase_auth.types import Session
 
 from clients.identities import Actor
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from suites.auth.people import claims_of
 from suites.types import NewActor, Witness
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
@@ -12,6 +11,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.types import Witness

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -13,6 +12,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page

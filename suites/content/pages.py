@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.ledger import Ledger
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
@@ -11,6 +10,7 @@ from core.expect import expect, expect_status
 from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.types import Witness

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.builder import page_entry
 from core.clock import eventually, now_ns
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.types import Witness

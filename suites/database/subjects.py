@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.identities import Actor
-from clients.run import Run
 from clients.service_clients import Services
 from core.errors import ServiceError
+from core.run import Run
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.database.grants import GRANTS, PUBLISHED_POST, Grant

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from clients.run import Run
 from clients.sdk import refused, row, rows
 from clients.service_clients import Services
 from core.expect import expect, expect_denied, expect_equal
 from core.outcome import SampleOutcome
 from core.passport import check
+from core.run import Run
 from scenarios.api import database
 from scenarios.api.place import Place
 from suites.types import NewActor, Witness

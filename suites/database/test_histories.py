@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from clients.identities import Actor
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from suites.histories import Told, noted, run_histories
 from suites.types import NewActor, Witness
 

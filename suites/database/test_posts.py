@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clients.run import Run
 from clients.sdk import refused, row, rows
 from clients.service_clients import Services
 from core.errors import Missed
 from core.expect import expect, expect_equal
 from core.outcome import SampleOutcome
 from core.passport import check
+from core.run import Run
 from scenarios.api import database
 from scenarios.api.place import Place
 from suites.types import NewActor, Witness

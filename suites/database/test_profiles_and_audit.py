@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import Any
 
 from clients.made_files import MadeFile
-from clients.run import Run
 from clients.sdk import refused, row, rows
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from scenarios.api.place import Place
 from suites.storage.uploads import prepared
 from suites.types import NewActor, NewFile, Witness

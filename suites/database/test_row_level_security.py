@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.sql import Sql
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from scenarios.api.place import Place
 from suites.database.grants import GRANTS, PUBLIC_FUNCTIONS, ROLES, SERVICE_FUNCTIONS, VERBS
 from suites.database.subjects import attempt, subjects

@@ -9,12 +9,12 @@ import json
 
 from clients.control import fault, outage
 from clients.made_files import MIB
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api import content, files
 from scenarios.api.place import Place
 from suites.content.pages import new_page

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.s3 import S3
 from clients.service_clients import Services
 from clients.services import r2
 from core.errors import ServiceError
 from core.expect import expect
 from core.passport import check
+from core.run import Run
 from core.secret import Secret
 from suites.types import NewActor, Witness
 

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"

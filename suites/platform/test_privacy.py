@@ -8,12 +8,12 @@ from typing import Any
 
 from clients.identities import Actor
 from clients.made_files import MIB, sha256
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.storage import AVATARS
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
+from core.run import Run
 from scenarios.api import telemetry
 from scenarios.api.place import Place
 from suites.realtime.recorder import NewRoom, Recorder

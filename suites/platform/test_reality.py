@@ -7,7 +7,6 @@ each suite, which carry the same requirement. Together they are the report's tab
 from __future__ import annotations
 
 from clients.made_files import MIB, made_bytes
-from clients.run import Run
 from clients.sdk import refused
 from clients.service_clients import Services
 from clients.services.platform import PROBED
@@ -15,6 +14,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.storage.uploads import prepared, read

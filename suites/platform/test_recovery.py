@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from clients.control import outage
 from clients.made_files import MIB
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page

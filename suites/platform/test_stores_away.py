@@ -5,13 +5,13 @@ from __future__ import annotations
 from clients.control import fault
 from clients.http_port import WireAnswer
 from clients.made_files import MIB, MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api import content
 from scenarios.api.place import Place
 from suites.content.pages import new_page

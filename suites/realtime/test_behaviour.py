@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 
-from clients.run import Run
 from clients.sdk import refused
 from clients.service_clients import Services
 from clients.services.rooms import Member
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from clients.control import fault
 from clients.identities import Actor
-from clients.run import Run
 from clients.sdk import preparing, refused
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.permit import Action
+from core.run import Run
 from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect_equal
 from core.passport import check
+from core.run import Run
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from clients.identities import Crowd
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from suites.realtime.recorder import NewRoom, say_all
 from suites.types import NewActor, Witness
 

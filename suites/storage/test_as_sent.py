@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from clients.made_files import MIB, made_bytes
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
+from core.run import Run
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.storage.uploads import holdings, read

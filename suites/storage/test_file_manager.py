@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from clients.made_files import MIB, MadeFile
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.storage.uploads import held, listed, prepared

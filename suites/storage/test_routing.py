@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clients.made_files import MIB, THRESHOLD
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import now_ns
 from core.expect import expect, expect_equal, expect_status
 from core.outcome import SampleOutcome
 from core.passport import check
+from core.run import Run
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.storage.uploads import expect_content, held, holdings, upload

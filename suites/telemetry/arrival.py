@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.datadog import lines
 from core.clock import eventually, now_ns
 from core.outcome import SampleOutcome
+from core.run import Run
 from scenarios.api.telemetry import DEADLINES as DEADLINES
 
 T = TypeVar("T")

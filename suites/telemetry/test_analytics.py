@@ -7,11 +7,11 @@ import uuid
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.datadog import lines
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.run import Run
 from scenarios.api import files
 from scenarios.api.place import Place
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked

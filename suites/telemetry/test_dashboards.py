@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.datadog import Client
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from scenarios.api.place import Place
 from suites.content.pages import new_page
 from suites.storage.uploads import prepared

@@ -6,10 +6,10 @@ import json
 import uuid
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
+from core.run import Run
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from clients.run import Run
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from suites.telemetry.arrival import DEADLINES, TIMEOUT, readable, relayed
 from suites.types import Witness
 

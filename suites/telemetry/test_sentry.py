@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services.sentry import new_event_id
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.run import Run
 from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable
 from suites.types import NewActor, Witness
 

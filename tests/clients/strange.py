@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from clients.run import Run
 from clients.services import catalogue
 from core.journal import Journal
+from core.run import Run
 from core.target import resolve
 
 HTML = b"<!doctype html><html><body>It works!</body></html>"

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from clients.login_budget import BURST, HOURLY, PATIENCE, Budget, Paced, budgets
-from clients.run import Run
 from clients.services import catalogue
 from core.errors import ConfigError
+from core.run import Run
 from core.target import resolve
 from tests.clients.strange import environment
 

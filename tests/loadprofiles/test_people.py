@@ -32,7 +32,7 @@ from pathlib import Path
 from core import target as targets
 from core.journal import Journal
 from core.ledger import undo
-from clients.run import Run
+from core.run import Run
 from clients.services import catalogue, undoers
 target = targets.resolve("embedded", catalogue(), control_url=os.environ["ASSAY_CONTROL_URL"])
 journal = Journal(Path(sys.argv[1]), "sweep", redactor=target.redactor())

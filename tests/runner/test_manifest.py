@@ -2,10 +2,10 @@
 
 import pytest
 
-from clients.run import ROOT
 from core.errors import ConfigError
 from core.objective import load_objectives
 from core.plan import load_plan
+from core.run import ROOT
 from runner.declared_checks import declared, gating
 
 

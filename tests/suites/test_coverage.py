@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 
-from clients.run import ROOT
 from clients.services import catalogue
 from core.permit import EVERYTHING
+from core.run import ROOT
 from core.service import Service
 from reports.judging.checks import judge_requirements
 from reports.judging.model import CheckResult

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from clients import embedded
-from clients.run import ROOT
+from core.run import ROOT
 from runner.doctor import passports
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_embedded

@@ -7,12 +7,12 @@ import os
 import pytest
 
 from clients import embedded
-from clients.run import Run
 from clients.service_clients import Services
 from clients.services import catalogue
 from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import left_over
+from core.run import Run
 from core.target import resolve
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_live

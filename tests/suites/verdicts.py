@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clients.run import ROOT
 from clients.services import catalogue
 from core.evidence import Evidence
+from core.run import ROOT
 
 PATIENCE = "IMPATIENT_SECONDS"
 """Environment variable that tests.suites.impatient reads: how long anything is waited for, two seconds without it."""
