@@ -17,10 +17,12 @@ export const corsOf = (origins) => [{
  *  bodies pour in faster than it stores them. More than these wait here, unread. */
 const AT_ONCE = 6, LARGE = 1024 * 1024;
 
+const UNEVEN = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidPart</Code><Message>All non-trailing parts must have the same length.</Message></Error>';
+
 /** No connection is kept: workerd ends an idle one after 5 s, and a request that meets that end would answer 502. */
 const once = new Agent({ keepAlive: false });
 
-export function startFront({ port, upstream, variables, origins }) {
+export function startFront({ port, upstream, variables, origins, r2 }) {
   const v4 = "/client/v4";
   const account = `${v4}/accounts/${variables.CLOUDFLARE_ACCOUNT_ID}`;
   const bucket = variables.R2_BUCKET_NAME;
@@ -37,13 +39,25 @@ export function startFront({ port, upstream, variables, origins }) {
   const turn = () => (pouring < AT_ONCE ? void pouring++ : new Promise((go) => waiting.push(go)));
   const over = () => (waiting.length ? waiting.shift()() : void pouring--);
 
-  const pass = async (req, res, path, extra = {}) => {
+  /** Whether an upload cannot be completed for the lengths of its parts: R2's own error 10048, which miniflare's S3 endpoint
+   *  tells as NoSuchUpload. R2 refuses them (developers.cloudflare.com/r2/objects/multipart-objects, "Limitations"). */
+  async function uneven(url, body) {
+    const key = decodeURIComponent(url.pathname.slice(`${s3}/${bucket}/`.length));
+    const parts = [...body.matchAll(/<Part>.*?<\/Part>/gs)].map(([part]) => ({
+      partNumber: Number(/<PartNumber>(\d+)/.exec(part)?.[1]), etag: /<ETag>(?:"|&quot;|&#34;)?([\w-]+)/.exec(part)?.[1] }));
+    const upload = (await r2()).resumeMultipartUpload(key, url.searchParams.get("uploadId"));
+    return upload.complete(parts).then(() => false, (error) => String(error).includes("(10048)"));
+  }
+
+  const pass = async (req, res, path, extra = {}, mended = undefined) => {
     const large = Number(req.headers["content-length"] ?? 0) >= LARGE;
     if (large) {
       await turn();
       if (res.destroyed) return over(); // the client went away while it waited
     }
-    const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers, agent: once }, (answer) => {
+    const out = httpRequest({ host: upstream.hostname, port: upstream.port, method: req.method, path, headers: req.headers, agent: once }, async (answer) => {
+      const instead = await mended?.(answer.statusCode).catch((error) => void console.error("an upload's parts could not be looked at", String(error)));
+      if (instead) return answer.resume() && res.writeHead(400, { "content-type": "application/xml", "content-length": instead.length, ...extra }).end(instead);
       res.writeHead(answer.statusCode, { ...answer.headers, ...extra });
       answer.pipe(res);
     });
@@ -74,7 +88,10 @@ export function startFront({ port, upstream, variables, origins }) {
     }
     const rule = origin && ruleFor(origin, req.method);
     const extra = rule ? { "access-control-allow-origin": origin, "access-control-expose-headers": (rule.exposeHeaders ?? []).join(", "), vary: "Origin" } : {};
-    pass(req, res, req.url, extra);
+    const url = new URL(req.url, "http://front"), body = [];
+    if (req.method !== "POST" || !url.searchParams.has("uploadId")) return pass(req, res, req.url, extra);
+    req.on("data", (chunk) => body.push(chunk));
+    pass(req, res, req.url, extra, async (status) => (status === 404 && (await uneven(url, String(Buffer.concat(body)))) ? UNEVEN : ""));
   }
 
   async function cors(req, res) {

@@ -132,7 +132,7 @@ const shown = answers(variables.DATADOG_API_URL).then(() => putDashboard(variabl
 const [upstream] = await Promise.all([mf.ready, uploaded, shown, answers(variables.VITE_SUPABASE_URL)]);
 watchWorkerd();
 const url = `http://127.0.0.1:${ports.platform}`;
-front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin] });
+front = await startFront({ port: ports.cloudflare, upstream, variables, origins: [new URL(variables.PLATFORM_URL ?? url).origin], r2: () => mf.getR2Bucket("R2") });
 const answer = await fetch(`${url}/api/version`);
 if (!answer.ok) throw new Error(`The Worker answered ${answer.status} to /api/version: ${await answer.text()}`);
 await fetch(`${url}/api/health`); // wakes the sweeper, which then goes on by itself

@@ -371,3 +371,32 @@ def test_a_deleted_user_leaves_no_object(stack: Stack) -> None:
     put(somebody, "large", os.urandom(6 * MIB))
     assert stack.service("DELETE", f"/auth/v1/admin/users/{somebody.id}").status_code == 200
     assert until(lambda: stack.r2_keys(somebody.id) == [] and stack.storage_keys(somebody.id) == [])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "code"),
+    [
+        ((5 * MIB, 5 * MIB, 1), ""),
+        ((6 * MIB, 5 * MIB, 1), "InvalidPart"),
+        ((5 * MIB, 5 * MIB + 1), "InvalidPart"),
+        ((1, 1), "EntityTooSmall"),
+    ],
+)
+def test_r2_takes_parts_of_one_length_alone(stack: Stack, sizes: tuple[int, ...], code: str) -> None:
+    """All but the last are equal, the last is no larger (developers.cloudflare.com/r2/objects/multipart-objects)."""
+    s3, where = stack.s3(), {"Bucket": stack.env["R2_BUCKET_NAME"], "Key": f"parts {secrets.token_hex(4)}/ä"}
+    one = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    tags = [
+        s3.upload_part(**one, PartNumber=n, Body=os.urandom(size))["ETag"] for n, size in enumerate(sizes, 1)
+    ]
+    listed = {"Parts": [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]}
+    if not code:
+        s3.complete_multipart_upload(**one, MultipartUpload=listed)
+        assert s3.head_object(**where)["ContentLength"] == sum(sizes)
+        s3.delete_object(**where)
+        code = "NoSuchUpload"  # it is over
+    with pytest.raises(s3.exceptions.ClientError) as refused:
+        s3.complete_multipart_upload(**one, MultipartUpload=listed)
+    assert refused.value.response["Error"]["Code"] == code
+    if code != "NoSuchUpload":
+        s3.abort_multipart_upload(**one)
