@@ -29,6 +29,20 @@ grant supabase_auth_admin, supabase_storage_admin to postgres;
 grant pg_read_all_data, pg_signal_backend, pg_monitor to postgres;
 grant pg_read_all_data to supabase_read_only_user;
 
+-- What supautils lets `postgres` do on hosted: configure the API in the database (alter role authenticator set pgrst.…).
+grant authenticator to postgres with admin option;
+do $$
+declare one text;
+begin
+  foreach one in array array['db_schemas', 'db_extra_search_path', 'db_max_rows', 'db_pre_request', 'db_anon_role',
+      'db_plan_enabled', 'db_aggregates_enabled', 'db_tx_end', 'db_root_spec', 'db_prepared_statements', 'openapi_mode',
+      'openapi_security_active', 'openapi_server_proxy_uri', 'jwt_aud', 'jwt_role_claim_key', 'jwt_secret', 'log_level',
+      'server_timing_enabled', 'server_cors_allowed_origins', 'server_trace_header', 'db_hoisted_tx_settings', 'db_use_legacy_gucs',
+      'jwt_cache_max_lifetime'] loop
+    execute format('grant set on parameter %I to postgres', 'pgrst.' || one);
+  end loop;
+end $$;
+
 -- A statement that runs long is cut, and answers 57014 through the API.
 alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';

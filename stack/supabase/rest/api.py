@@ -14,8 +14,10 @@ from stack.supabase.pipeline import SqlError
 from stack.supabase.rest import parse, rpc, write
 from stack.supabase.rest.answer import Answer, Asked, envelope, explained, finish, window
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
+from stack.supabase.rest.configuration import configured
 from stack.supabase.rest.errors import ApiError, from_postgres, from_token, left_out
-from stack.supabase.rest.sql import ALL, Builder, array_literal, identifier, qualified
+from stack.supabase.rest.hints import NAME, nearest
+from stack.supabase.rest.sql import Builder, array_literal, identifier, literal, qualified
 from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
 
 PREFIX = "/rest/v1"
@@ -25,15 +27,20 @@ PREFIX = "/rest/v1"
 AS_CALLER = (
     "select set_config('search_path',$1,true),set_config('role',$2,true),set_config('request.jwt.claims',$3,true),"
     "set_config('request.method',$4,true),set_config('request.path',$5,true),set_config('request.headers',$6,true),"
-    "set_config('statement_timeout',$7,true),set_config('transaction_read_only',$8,true)"
+    "set_config('statement_timeout',$7,true),set_config('transaction_read_only',$8,true),"
+    "set_config('request.cookies',$9,true)"
 )
+IN_ZONE = "select set_config('timezone',$1,true)"
 
-# SET ROLE does not bring a role's own settings along; PostgREST applies its statement_timeout itself ("Impersonated role
-# settings"), and so does this.
-TIMEOUTS = """
-select coalesce(json_object_agg(r.rolname, split_part(s.one, '=', 2)), '{}') from pg_db_role_setting d
-join pg_roles r on r.oid = d.setrole
-cross join unnest(d.setconfig) as s(one) where s.one like 'statement_timeout=%'"""
+# SET ROLE does not bring a role's own settings along: PostgREST applies them itself ("Impersonated role settings"). It reads
+# its own configuration, `pgrst.…`, from those of the role that it connects as ("In-Database Configuration").
+ROLE_SETTINGS = """
+select coalesce(json_agg(json_build_array(r.rolname = current_user, r.rolname, split_part(s.one, '=', 1),
+  substr(s.one, strpos(s.one, '=') + 1))), '[]')
+from pg_db_role_setting d join pg_roles r on r.oid = d.setrole cross join unnest(d.setconfig) as s(one)
+left join pg_settings p on p.name = split_part(s.one, '=', 1)
+where d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+  and (r.rolname = current_user and s.one like 'pgrst.%' or r.rolname <> current_user and p.context = 'user')"""
 
 
 @dataclass
@@ -51,33 +58,51 @@ class Job:
     def select(self) -> parse.Select:
         """The ``select`` parameter's tree."""
         given = dict(self.params).get("select")
-        return parse.select(given) if given is not None else ALL
+        return parse.select(given or "")
 
 
 class Rest:
     """The REST wire over one database."""
 
     def __init__(self, database: Database, signer: Signer, options: Options) -> None:
-        self._database, self._signer, self._options = database, signer, options
+        self._database, self._signer, self._given = database, signer, options
         self.catalog = Catalog()
         self._patience, self._patience_of = "8s", dict[str, str]()
+        self._settings_of: dict[str, tuple[str, list[str]]] = {}
+        self._before: list[tuple[str, list[str]]] = []
+        self._configure({})
+
+    def _configure(self, own: dict[str, str]) -> None:
+        """Take on what the connecting role's ``pgrst.…`` settings say beside the options."""
+        self._options = options = configured(self._given, own)
         self._anonymous = caller({"role": options.anon_role}, options.anon_role)
         paths = {schema: dict.fromkeys((schema, *options.extra_search_path)) for schema in options.schemas}
         self._search_path = {schema: ", ".join(map(identifier, path)) for schema, path in paths.items()}
+        schema, _, name = own.get("pgrst.db_pre_request", "").rpartition(".")
+        function = qualified(schema, name) if schema else identifier(name)
+        self._before = [(f"select {function}()", [])] if name else []
 
     async def load(self) -> None:
-        """Read the schema cache."""
+        """Read the configuration and the schema cache."""
         async with self._database.connection() as db:
+            patience, roles = await db.run(
+                ("select current_setting('statement_timeout')", ()), (ROLE_SETTINGS, ())
+            )
+            given = json.loads(roles.get_value(0, 0))
+            self._configure({name: value for own, _, name, value in given if own})
             # With an empty search path every type is printed with its schema.
-            _, catalog, patience, roles = await db.run(
+            _, catalog = await db.run(
                 ("select set_config('search_path', '', true)", ()),
                 (CATALOG_SQL, [array_literal(self._options.schemas)]),
-                ("select current_setting('statement_timeout')", ()),
-                (TIMEOUTS, ()),
             )
         self.catalog = read(catalog.get_value(0, 0))
         self._patience = patience.get_value(0, 0).decode()
-        self._patience_of = dict(json.loads(roles.get_value(0, 0)))
+        self._patience_of = {role: value for _, role, name, value in given if name == "statement_timeout"}
+        others: dict[str, dict[str, str]] = {}
+        for own, role, name, value in given:
+            if not own and name not in ("statement_timeout", "search_path"):
+                others.setdefault(role, {})[name] = value
+        self._settings_of = {role: _setting(values) for role, values in others.items()}
 
     async def follow(self) -> None:
         """Reload the schema cache whenever PostgreSQL says so, for as long as the process lives."""
@@ -129,14 +154,19 @@ class Rest:
         def job(params: list[tuple[str, str]]) -> Job:
             return Job(request, who, asked, schema, params, Builder(self.catalog, parse.nodes(params), limit))
 
-        if path.startswith("rpc/") and (reading or method == "POST"):
+        if path.startswith("rpc/"):
+            if not reading and method != "POST":
+                raise ApiError("PGRST101", f"Cannot use the {method} method on RPC", status=405)
             call = await rpc.resolve(self.catalog, schema, path.removeprefix("rpc/"), request)
             return await self._call(job(call.params), call)
         if "/" in path or not path:
             raise ApiError("PGRST125", "Invalid path specified in request URL")
         relation = self.catalog.relations.get((schema, path))
         if relation is None:
-            raise ApiError("PGRST205", f"Could not find the table '{schema}.{path}' in the schema cache")
+            near = nearest(path, (name for where, name in self.catalog.relations if where == schema), NAME)
+            meant = near and f"Perhaps you meant the table '{schema}.{near}'"
+            message = f"Could not find the table '{schema}.{path}' in the schema cache"
+            raise ApiError("PGRST205", message, hint=meant)
         if reading:
             return await self._read(job(request.params()), relation)
         if method in ("POST", "PATCH", "DELETE"):
@@ -151,11 +181,7 @@ class Rest:
         table, alias = qualified(relation.schema, relation.name), identifier(relation.name)
         inner = builder.read(relation, table, alias, select)
         if job.asked.count:
-            counted = tuple(i for i in select if isinstance(i, parse.Embed))
-            if any(e.inner for e in counted) or any(len(p) for p in builder.nodes):
-                total = builder.read(relation, table, alias, counted, ranged=False)
-            else:
-                total = f"SELECT 1 FROM {table} {builder.where(relation, alias)}"
+            total = builder.total(relation, table, alias, select)
         builder.check_used()
         answer = await self._run(job, inner, "", total, read_only=True)
         job.asked.check(answer)
@@ -177,7 +203,7 @@ class Rest:
         request, given = job.request, dict(job.params)
         if request.method == "DELETE":
             return statement.delete()
-        named = parse.columns(given["columns"]) if given.get("columns") else None
+        named = parse.columns(given["columns"]) if "columns" in given else None
         kind = request.headers.get("content-type", "")
         data = write.payload(await request.body(), kind, uniform=named is None)
         columns = named or data.keys
@@ -188,7 +214,9 @@ class Rest:
         keys = parse.columns(given["on_conflict"]) if given.get("on_conflict") else statement.relation.key
         resolution = job.asked.preferences.get("resolution")
         conflict = statement.conflict(resolution, keys, columns) if resolution else ""
-        job.asked.merging = bool(conflict)
+        job.asked.merging = bool(conflict) and resolution == "merge-duplicates"
+        if not conflict:
+            job.asked.preferences.pop("resolution", None)
         return statement.insert(data, columns, defaults, conflict)
 
     async def _call(self, job: Job, call: rpc.Call) -> Response:
@@ -196,21 +224,28 @@ class Rest:
         source = call.source(builder.binds)
         offset = window(builder.nodes[()], job.request)
         if function.rows is None:
-            inner, source = source, ""
+            if function.many:
+                source = f"pgrst_source AS ({source}), "
+                inner, total = builder.scalars("pgrst_source"), "SELECT 1 FROM pgrst_source"
+            else:
+                inner, source, total = source, "", "SELECT 1"
             asked.shape = "scalars" if function.many else "scalar"
         else:
             alias, source = identifier(function.rows.name), f"pgrst_source AS ({source}), "
             table = f"pgrst_source AS {alias}"
             inner = builder.read(function.rows, table, alias, job.select, ranged=function.many)
-            if asked.count:
-                total = f"SELECT 1 FROM {table}{builder.where(function.rows, alias)}"
-            if not function.many:
+            total = builder.total(function.rows, table, alias, job.select) if asked.count else None
+            if not function.many and asked.shape == "json":
                 asked.shape = "one"
+        if function.returns == "void":
+            asked.shape = "void"
+        if asked.most is not None and not function.many:
+            needs = "Function must return SETOF or TABLE when max-affected preference is used with handling=strict"
+            raise ApiError("PGRST128", needs)
+        total = total if asked.count else None
         builder.check_used()
         read_only = job.request.method != "POST" or not function.volatile
         answer = await self._run(job, inner, source, total, read_only)
-        if function.returns == "void":
-            return Response(204, b"", {"content-range": "0-0/*"})
         asked.check(answer)
         return finish(job.request, asked, answer, offset, job.schema)
 
@@ -219,16 +254,23 @@ class Rest:
         request, who, asked, values = job.request, job.who, job.asked, job.builder.binds.values
         guessed = total if asked.count in ("planned", "estimated") else None
         patience = self._patience_of.get(who.role, self._patience)
-        settings = (AS_CALLER, [self._search_path[job.schema], who.role, who.claims_json, request.method, request.path,
-                                json.dumps(request.headers), patience, "on" if read_only else "off"])  # fmt: skip
+        path = request.path.removeprefix(PREFIX)
+        settings = [(AS_CALLER, [self._search_path[job.schema], who.role, who.claims_json, request.method, path,
+                                 json.dumps(request.headers), patience, "on" if read_only else "off",
+                                 _cookies(request)])]  # fmt: skip
+        if own := self._settings_of.get(who.role):
+            settings.append(own)
+        if zone := asked.preferences.get("timezone"):
+            settings.append((IN_ZONE, [zone]))
+        settings += self._before
         statement = envelope(source, inner, None if guessed else total, asked.shape)
         async with self._database.connection() as db:
             if asked.plan:
-                _, plan = await db.run(settings, (explained(asked, statement), values))
+                *_, plan = await db.run(*settings, (explained(asked, statement), values))
                 return Answer(1, None, b"\n".join(plan.get_value(n, 0) for n in range(plan.ntuples)))
-            if not read_only and asked.single:
+            if not read_only and asked.demanding:
                 try:
-                    *_, found = await db.run(("begin", ()), settings, (statement, values))
+                    *_, found = await db.run(("begin", ()), *settings, (statement, values))
                     answer = Answer.of(found)
                     asked.check(answer)
                 except (ApiError, SqlError):
@@ -238,13 +280,27 @@ class Rest:
                 return answer
             limit = self._options.max_rows
             more = _estimate(job.builder, source, guessed, limit) if guessed else []
-            _, found, *counted = await db.run(settings, (statement, values), *((sql, values) for sql in more))
+            answers = await db.run(*settings, (statement, values), *((sql, values) for sql in more))
+            found, *counted = answers[len(settings) :]
         answer = Answer.of(found)
         if counted:
             exact = int(counted[0].get_value(0, 0))
             guess = int(json.loads(counted[1].get_value(0, 0))[0]["Plan"]["Plan Rows"])
             answer.total = exact if asked.count == "estimated" and exact <= limit else guess
         return answer
+
+
+def _setting(values: dict[str, str]) -> tuple[str, list[str]]:
+    """A statement that makes these settings for the transaction."""
+    parts = (f"set_config({literal(name)},${n},true)" for n, name in enumerate(values, 1))
+    return "select " + ",".join(parts), list(values.values())
+
+
+def _cookies(request: Request) -> str:
+    """The request's cookies as JSON."""
+    given = request.headers.get("cookie")
+    pairs = (one.strip().partition("=") for one in given.split(";")) if given else ()
+    return json.dumps({name: value for name, _, value in pairs}) if given else "{}"
 
 
 def _estimate(builder: Builder, source: str, total: str, max_rows: int) -> list[str]:

@@ -1,16 +1,18 @@
-"""What the exposed schemas contain, read from PostgreSQL's own catalog: relations, foreign keys, functions."""
+"""The schema cache: what the exposed schemas contain, read from PostgreSQL's own catalog."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-Name = tuple[str, str]  # schema, relation
+from stack.supabase.rest.relations import Key, Link, Name, connect, origins
 
 CATALOG_SQL = Path(__file__).with_suffix(".sql").read_text()
+WHOLE = ("json", "jsonb", "text", "xml", "bytea")
+INSERT, UPDATE, DELETE = 8, 4, 16  # the bits of pg_relation_is_updatable
 
 
 @dataclass(frozen=True)
@@ -21,68 +23,37 @@ class Column:
     type: str
     declared: str = ""
     default: str | None = None
+    nullable: bool = True
+    about: str | None = None
+    enum: tuple[str, ...] = ()
+    length: int | None = None
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view, or the rows a function returns."""
+    """A table or view, or the rows a function returns. ``may`` holds INSERT, UPDATE and DELETE if it takes them."""
 
     schema: str
     name: str
     columns: dict[str, Column]
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Link:
-    """A way from one relation to another: ``on`` pairs (column here, column there); a junction has two hops."""
-
-    to: Name
-    name: str
-    one: bool
-    on: tuple[tuple[str, str], ...]
-    forward: bool = True
-    via: Name | None = None
-    via_on: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def cardinality(self) -> str:
-        """PostgREST's word for it."""
-        if self.via:
-            return "many-to-many"
-        return ("many-to-one" if self.forward else "one-to-one") if self.one else "one-to-many"
-
-    def described(self, here: str) -> dict[str, str]:
-        """As PGRST201 tells of it."""
-        embedding = f"{here} with {self.to[1]}"
-        return {"cardinality": self.cardinality, "embedding": embedding, "relationship": self.name}
-
-    def named(self, name: str) -> bool:
-        """Whether an embedded resource may go by ``name``: the other relation's, the key's, or the key's one column's."""
-        if name == self.to[1] or (name == self.name and not self.via):
-            return True
-        return self.forward and len(self.on) == 1 and self.on[0][0] == name
-
-    def hinted(self, hint: str | None) -> bool:
-        """Whether ``hint`` (what follows ``!``) allows this way: no hint does."""
-        if hint is None or self.via:
-            return hint is None or (self.via is not None and hint == self.via[1])
-        columns = (pair[0] if self.forward else pair[1] for pair in self.on)
-        return hint in (self.name, self.to[1]) or hint in columns
+    about: str | None = None
+    may: int = 0
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One input of a function."""
+    """One input of a function; ``of`` is the relation whose rows it takes, if it does."""
 
     name: str
     type: str
     required: bool
+    of: Name | None = None
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function callable under /rpc. ``rows`` describes its result when that has columns, else None."""
+    """A function. ``rows`` describes its result when that has columns; ``one``: as an embedded resource it is one row."""
 
     schema: str
     name: str
@@ -91,11 +62,20 @@ class Function:
     returns: str
     rows: Relation | None
     arguments: tuple[Argument, ...]
+    one: bool = True
+    variadic: bool = False
+    about: str | None = None
 
     @property
     def signature(self) -> str:
         """Its arguments, as PostgREST prints them."""
         return ", ".join(f"{a.name} => {a.type}" for a in self.arguments)
+
+    @property
+    def callable(self) -> bool:
+        """Whether it is served under /rpc: each argument has a name, or its only one takes the whole body."""
+        names = [a.name for a in self.arguments]
+        return all(names) or (len(names) == 1 and self.arguments[0].type in WHOLE)
 
 
 @dataclass
@@ -105,46 +85,74 @@ class Catalog:
     relations: dict[Name, Relation] = field(default_factory=dict)
     functions: dict[Name, list[Function]] = field(default_factory=dict)
     links: dict[Name, list[Link]] = field(default_factory=dict)
+    rows: dict[tuple[Name, str], Function] = field(default_factory=dict)  # of a relation's row, by name
+    foreign: dict[Name, dict[str, tuple[str, str]]] = field(default_factory=dict)  # column: (table, column)
+    about: dict[str, str | None] = field(default_factory=dict)
+
+    def computed(self, relation: Relation, name: str) -> Function | None:
+        """The function ``name`` that takes one row of ``relation`` and nothing else (a computed field or relationship)."""
+        return self.rows.get(((relation.schema, relation.name), name))
 
 
 def read(document: str | bytes) -> Catalog:
     """The catalog in CATALOG_SQL's answer."""
     given = json.loads(document)
-    catalog = Catalog()
-    for r in given["relations"]:
-        columns = {c[0]: Column(*c) for c in r["columns"] or []}
-        catalog.relations[r["schema"], r["name"]] = Relation(r["schema"], r["name"], columns, tuple(r["key"]))
+    catalog, tables = Catalog(about=given["schemas"] or {}), {r["oid"]: r for r in given["relations"]}
+    views = origins({oid: r["rule"] for oid, r in tables.items() if r["rule"]})
+    names = {oid: {c[-1]: c[0] for c in r["columns"]} for oid, r in tables.items()}
+    primary: dict[Name, set[str]] = {}
+    for oid, r in tables.items():
+        place = (r["schema"], r["name"])
+        columns = {c[0]: _column(*c) for c in r["columns"]}
+        numbers = _key_shown(views.get(oid, {}), tables) if r["view"] else r["key"]
+        relation = Relation(*place, columns, tuple(names[oid][n] for n in numbers), r["about"], r["may"])
+        primary[place] = set(relation.key)
+        if r["exposed"]:
+            catalog.relations[place] = relation
     for f in given["functions"]:
-        catalog.functions.setdefault((f["schema"], f["name"]), []).append(_function(f, catalog))
-    _link(catalog, given["keys"])
+        function = _function(f, catalog)
+        if function.callable:
+            catalog.functions.setdefault((function.schema, function.name), []).append(function)
+        if len(function.arguments) == 1 and (of := function.arguments[0].of):
+            catalog.rows[of, function.name] = function
+    places = {oid: (r["schema"], r["name"]) for oid, r in tables.items()}
+    keys = [Key(k["name"], k["table"], k["to"], tuple(k["columns"]), tuple(k["to_columns"]), k["unique"])
+            for k in given["keys"] if k["table"] in tables and k["to"] in tables]  # fmt: skip
+    for link in connect(keys, views, places, names, primary):
+        if {link.here, link.to, link.via or link.to} <= catalog.relations.keys():
+            catalog.links.setdefault(link.here, []).append(link)
+        if link.forward:
+            for here, there in link.on:
+                catalog.foreign.setdefault(link.here, {}).setdefault(here, (link.to[1], there))
     return catalog
+
+
+def _column(
+    name: str, kind: str, declared: str, default: str | None, nullable: bool, about: str | None,
+    enum: list[str] | None, length: int | None, _number: int,
+) -> Column:  # fmt: skip
+    return Column(name, kind, declared, default, nullable, about, tuple(enum or ()), length)
+
+
+def _key_shown(view: Mapping[int, tuple[int, int]], tables: dict[int, dict[str, Any]]) -> list[int]:
+    """The columns of a view that show the whole primary key of a table: they are its key."""
+    shown = {origin: number for number, origin in reversed(list(view.items()))}
+    for table in dict.fromkeys(table for table, _ in view.values()):
+        key = tables[table]["key"] if table in tables else []
+        if key and all((table, column) in shown for column in key):
+            return [shown[table, column] for column in key]
+    return []
 
 
 def _function(f: dict[str, Any], catalog: Catalog) -> Function:
     rows, columns = None, f["columns"] or f["fields"] or []
     if f["relation"] and tuple(f["relation"]) in catalog.relations:
         rows = catalog.relations[f["relation"][0], f["relation"][1]]
-    elif f["returns"] == "record" or (columns and (f["columns"] is None or len(columns) > 1 or f["set"])):
+    elif columns:
         rows = Relation(f["schema"], f["name"], {c[0]: Column(*c) for c in columns})
-    arguments = tuple(Argument(*a) for a in f["arguments"])
-    return Function(f["schema"], f["name"], f["volatile"], f["set"], f["returns"], rows, arguments)
-
-
-def _link(catalog: Catalog, keys: list[dict[str, Any]]) -> None:
-    def pairs(key: dict[str, Any], back: bool) -> tuple[tuple[str, str], ...]:
-        ends = (key["to_columns"], key["columns"]) if back else (key["columns"], key["to_columns"])
-        return tuple(zip(*ends, strict=True))
-
-    links = catalog.links
-    for k in keys:
-        here, there = (k["schema"], k["table"]), (k["to_schema"], k["to_table"])
-        links.setdefault(here, []).append(Link(there, k["name"], True, pairs(k, False)))
-        links.setdefault(there, []).append(Link(here, k["name"], k["unique"], pairs(k, True), forward=False))
-    # Many-to-many: a junction has two foreign keys within its primary key (PostgREST docs, "Resource Embedding").
-    for first, second in permutations(keys, 2):
-        junction = (first["schema"], first["table"])
-        key = set(catalog.relations[junction].key)
-        if (second["schema"], second["table"]) == junction and {*first["columns"], *second["columns"]} <= key:
-            there = (second["to_schema"], second["to_table"])
-            link = Link(there, junction[1], False, pairs(first, True), False, junction, pairs(second, False))
-            links[first["to_schema"], first["to_table"]].append(link)
+    arguments = tuple(
+        Argument(name, kind, required, (of[0], of[1]) if of[1] else None)
+        for name, kind, required, of in f["arguments"]
+    )
+    return Function(f["schema"], f["name"], f["volatile"], f["set"], f["returns"], rows, arguments,
+                    f["one"], f["variadic"], f["about"])  # fmt: skip

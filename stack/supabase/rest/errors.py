@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from stack.supabase.http import HttpError
@@ -11,7 +12,7 @@ from stack.supabase.tokens import TokenError
 STATUS = {
     "PGRST001": 503, "PGRST103": 416, "PGRST106": 406, "PGRST107": 406, "PGRST116": 406, "PGRST117": 405, "PGRST125": 404,
     "PGRST201": 300, "PGRST202": 404, "PGRST203": 300, "PGRST205": 404, "PGRST301": 401, "PGRST303": 401, "PGRST127": 501,
-    "23503": 409, "23505": 409, "25006": 405, "21000": 400, "42P17": 500, "42883": 404, "42P01": 404, "57P01": 503,
+    "23503": 409, "23505": 409, "25006": 405, "21000": 500, "42P17": 500, "42883": 404, "42P01": 404, "57P01": 503,
     "53400": 500, "P0001": 400, "PGRST": 400,
     "08": 503, "09": 500, "0L": 403, "0P": 403, "25": 500, "28": 403, "2D": 500, "38": 500, "39": 500, "3B": 500,
     "40": 500, "53": 503, "54": 500, "55": 500, "57": 500, "58": 500, "F0": 500, "HV": 500, "P0": 500, "XX": 500,
@@ -49,11 +50,52 @@ def from_token(error: TokenError) -> ApiError:
     return refused
 
 
+def no_where(verb: str) -> ApiError:
+    """400 for a write without a filter: hosted projects load safeupdate for the API (Supabase docs, "Safe update")."""
+    return ApiError("21000", f"{verb} requires a WHERE clause", status=400)
+
+
+MESSAGE = "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'."
+COULD_NOT_PARSE = "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error"
+DETAIL = (
+    "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
+)
+
+
+def _raised(error: SqlError) -> ApiError:
+    """`raise sqlstate 'PGRST'`: the function chose the whole answer (PostgREST docs, "Raise errors with HTTP status")."""
+
+    def parsed(text: str, what: str, hint: str, *needed: str) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+            if isinstance(value, dict) and all(key in value for key in needed):
+                return value
+        except ValueError:
+            pass
+        raise ApiError("PGRST121", COULD_NOT_PARSE, f"Invalid JSON value for {what}: '{text}'", hint, 500)
+
+    body = parsed(error.message, "MESSAGE", MESSAGE, "code", "message")
+    if error.detail is None:
+        raise ApiError("PGRST121", COULD_NOT_PARSE, "DETAIL is missing in the RAISE statement", DETAIL, 500)
+    about = parsed(error.detail, "DETAIL", DETAIL, "status", "headers")
+    made = ApiError(body["code"], body["message"], body.get("details"), body.get("hint"), about["status"])
+    made.headers |= {name.lower(): str(value) for name, value in about["headers"].items()}
+    return made
+
+
 def from_postgres(error: SqlError, anonymous: bool) -> ApiError:
     """The answer for an error raised by PostgreSQL. A denial is 401 to the anonymous role and 403 to any other."""
     code, status = error.sqlstate, 0
-    if code.startswith("PT") and code[2:].isdigit():
-        status = int(code[2:])  # `raise sqlstate 'PT418'`: the function chose the status itself
+    if code == "PGRST":
+        return _raised(error)
+    if code.startswith("PT"):
+        status = (
+            int(code[2:]) if code[2:].isdigit() else 500
+        )  # `raise sqlstate 'PT418'`: the function chose it
+    elif code == "21000" and error.message.endswith("requires a WHERE clause"):
+        status = 400
+    elif code == "22023" and error.message.startswith("role ") and error.message.endswith("does not exist"):
+        status = 401
     elif code == "42501":
         status = 401 if anonymous else 403
     refused = ApiError(code, error.message, error.detail, error.hint, status)

@@ -16,27 +16,36 @@ RANGES = ("cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
 COMPARISONS = frozenset((*QUANTIFIED, *RANGES, *FULL_TEXT, "neq", "isdistinct", "in", "is"))
 IS_VALUES = ("null", "not_null", "true", "false", "unknown")
 
+LISTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=[,)])', re.S)  # quotes that hold one whole value
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
 NAME = re.compile(r"[\w $]+(?:-(?!>)[\w $]*)*")  # words joined by dashes; a dash before > begins a JSON path
 ARROW = re.compile(r"->>?")
 KEY = re.compile(r"(?:(?!->)[^(:.,>)])+")
+INDEX = re.compile(r"-?\d{1,9}(?=->|::|[.,)]|$)")
+DIGIT = re.compile(r"\d")
 CAST = re.compile(r"[A-Za-z_][\w ]*(?:\[\])*")
 OPERATOR = re.compile(r"[a-z]+")
 MODIFIER = re.compile(r"\(([^)]+)\)")
-NESTED = re.compile(r"((?:not\.)?(?:and|or))(?=\()")
+NESTED = re.compile(r"((?:not\.)?(?:and|or)) *(?=\()")
 BRACES = re.compile(r'\{(?:[^"}]|"[^"]*")*\}')
 RANGE = re.compile(r"[\[(][^\[\]()]*[\])]")
 PLAIN = re.compile(r"[^,)]*")
 SPACES = re.compile(r" *")
+FIELD_NAME = "field name (* or [a..z0..9_$])"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column, perhaps with a JSON path of (arrow, key) steps."""
+    """A column, perhaps with a JSON path of (arrow, key) steps; a number is an array's index."""
 
     name: str
-    path: tuple[tuple[str, str], ...] = ()
+    path: tuple[tuple[str, str | int], ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The name under which its value is answered: the path's last key, else the column's."""
+        return next((key for _, key in reversed(self.path) if isinstance(key, str)), self.name)
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,14 @@ class Embed:
     inner: bool
     select: tuple[Item | Embed, ...]
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything of it is answered: an empty one, or one of empty ones, only filters."""
+        return any(isinstance(item, Item) or item.shown for item in self.select)
+
 
 Select = tuple[Item | Embed, ...]
+ALL: Select = (Item(Field("*")),)
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,8 @@ class Node:
 class Scanner:
     """Reads a text from left to right; every complaint is PostgREST's PGRST100 with the column it happened at."""
 
-    def __init__(self, text: str, what: str) -> None:
-        self.text, self.what, self.at = text, what, 0
+    def __init__(self, text: str, what: str, before: int = 0) -> None:
+        self.text, self.what, self.at, self.before = text, what, 0, before
 
     def peek(self, literal: str) -> bool:
         """Whether ``literal`` comes next."""
@@ -138,7 +153,7 @@ class Scanner:
     def fail(self, expecting: str) -> NoReturn:
         """Raise PGRST100 for what stands here."""
         found = f'"{self.text[self.at]}"' if self.at < len(self.text) else "end of input"
-        message = f'"failed to parse {self.what} ({self.text})" (line 1, column {self.at + 1})'
+        message = f'"failed to parse {self.what} ({self.text})" (line 1, column {self.before + self.at + 1})'
         raise ApiError("PGRST100", message, f"unexpected {found} {expecting}")
 
     def quoted(self) -> str:
@@ -149,14 +164,24 @@ class Scanner:
         """A field name, perhaps quoted."""
         if self.peek('"'):
             return self.quoted()
-        return self.match(NAME).strip() or self.fail("expecting field name (* or [a..z0..9_$])")
+        return self.match(NAME).strip() or self.fail(f"expecting {FIELD_NAME}")
 
     def field(self) -> Field:
         """A name with its JSON path: ``->key`` and ``->>key``, as many as there are."""
-        name, steps = self.name(), []
+        name, steps = self.name(), list[tuple[str, str | int]]()
         while arrow := self.match(ARROW):
-            steps.append((arrow, self.quoted() if self.peek('"') else self.match(KEY, "JSON path key")))
+            steps.append((arrow, self.step()))
         return Field(name, tuple(steps))
+
+    def step(self) -> str | int:
+        """A JSON path's key, or an index."""
+        if index := self.match(INDEX):
+            return int(index)
+        if self.peek('"'):
+            return self.quoted()
+        if self.take("-"):
+            self.match(DIGIT, "digit")
+        return self.match(KEY, '"-", digit or any non reserved character different from: .,>()')
 
     def cast(self) -> str | None:
         """``::type``, if it is there."""
@@ -185,8 +210,9 @@ def select(text: str) -> Select:
 
 
 def _select_list(scan: Scanner) -> Select:
-    empty = scan.at == len(scan.text) or scan.peek(")")
-    return () if empty else scan.several(lambda: _select_item(scan))
+    if scan.at == len(scan.text):
+        return ALL
+    return () if scan.peek(")") else scan.several(lambda: _select_item(scan))
 
 
 def _select_item(scan: Scanner) -> Item | Embed:
@@ -251,11 +277,17 @@ def _condition(scan: Scanner, target: Field, nested: bool) -> Condition:
 
 def _in_list(scan: Scanner) -> tuple[str, ...]:
     scan.expect("(")
+    scan.match(SPACES)
     if scan.take(")"):
         return ()
-    values = scan.several(lambda: scan.quoted() if scan.peek('"') else scan.match(PLAIN))
+    values = scan.several(lambda: _in_value(scan))
     scan.expect(")")
     return values
+
+
+def _in_value(scan: Scanner) -> str:
+    scan.match(SPACES)
+    return scan.quoted() if LISTED.match(scan.text, scan.at) else scan.match(PLAIN)
 
 
 def condition(target: Field, text: str) -> Condition:
@@ -265,13 +297,16 @@ def condition(target: Field, text: str) -> Condition:
 
 def logic(operator: str, text: str) -> Logic:
     """Parse ``or=(a.eq.1,and(b.gt.2,c.is.null))``; ``operator`` is and, or, not.and, not.or."""
-    return _whole(text, "logic tree", lambda scan: _logic(scan, operator))
+    return _logic(
+        Scanner(text, "logic tree", len(operator)), operator
+    )  # what follows it is ignored, as by PostgREST
 
 
 def _logic(scan: Scanner, operator: str) -> Logic:
     scan.expect("(")
     parts = scan.several(lambda: _logic_part(scan))
     scan.expect(")")
+    scan.match(SPACES)
     return Logic(operator.removeprefix("not."), parts, operator.startswith("not."))
 
 
@@ -279,9 +314,13 @@ def _logic_part(scan: Scanner) -> Condition | Logic:
     scan.match(SPACES)
     if nested := scan.match(NESTED):
         return _logic(scan, nested)
+    if not scan.peek('"') and not NAME.match(scan.text, scan.at):
+        scan.fail(f"expecting {FIELD_NAME}, negation operator (not) or logic operator (and, or)")
     target = scan.field()
     scan.expect(".")
-    return _condition(scan, target, nested=True)
+    found = _condition(scan, target, nested=True)
+    scan.match(SPACES)
+    return found
 
 
 @lru_cache(2000)
@@ -317,6 +356,19 @@ def _integer(text: str, what: str) -> int:
 
 
 Path = tuple[str, ...]
+RESERVED = ("select", "columns", "on_conflict")
+RANGED = ("order", "limit", "offset", "and", "or")
+
+
+def is_condition(key: str, value: str) -> bool:
+    """Whether a parameter is part of the query language; of a function called by GET, every other is an argument."""
+    try:
+        _, _, target = _address(key)
+        if key not in RESERVED and target.name not in RANGED:
+            condition(target, value)
+    except ApiError:
+        return False
+    return True
 
 
 @lru_cache(5000)
@@ -338,7 +390,7 @@ def nodes(params: list[tuple[str, str]]) -> dict[Path, Node]:
     """Sort the parameters by the level of the tree that they address: () is the request's own."""
     found: dict[Path, Node] = {(): Node()}
     for key, value in params:
-        if key in ("select", "columns", "on_conflict"):
+        if key in RESERVED:
             continue
         path, negated, target = _address(key)
         node = found.setdefault(path, Node())

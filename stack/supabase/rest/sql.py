@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stack.supabase.rest.catalog import Catalog, Link, Relation
+from stack.supabase.rest.catalog import Catalog, Function, Relation
+from stack.supabase.rest.embedding import find
 from stack.supabase.rest.errors import ApiError, left_out
 from stack.supabase.rest.parse import (
     FULL_TEXT,
@@ -20,6 +21,7 @@ from stack.supabase.rest.parse import (
     Path,
     Select,
 )
+from stack.supabase.rest.relations import Link
 
 OPERATORS = {
     "eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "like": "LIKE", "ilike": "ILIKE", "match": "~",
@@ -29,7 +31,6 @@ OPERATORS = {
 }  # fmt: skip
 TEXT_OPERATORS = ("like", "ilike", "match", "imatch")
 NULLS = {"nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST", "": ""}
-ALL: Select = (Item(Field("*")),)
 # Types whose name in SQL is a keyword: quoting it would hide it. The parser lets only words and [] through.
 KEYWORDS = re.compile(
     "int|integer|bigint|smallint|real|decimal|boolean|char|character|varchar|time|timestamp|interval|numeric|float|bit|"
@@ -47,6 +48,11 @@ def identifier(name: str) -> str:
 def qualified(schema: str, name: str) -> str:
     """A quoted ``schema.name``."""
     return f"{identifier(schema)}.{identifier(name)}"
+
+
+def literal(text: str) -> str:
+    """A quoted text. Raises ApiError for a NUL."""
+    return "'" + identifier(text)[1:-1].replace('""', '"').replace("'", "''") + "'"
 
 
 def array_literal(values: Sequence[str]) -> str:
@@ -94,7 +100,7 @@ class Builder:
                 columns.append(self._item(relation, alias, item))
                 continue
             value = self._embed(relation, alias, item, path, joins)
-            if item.select:
+            if item.shown:
                 columns.append(f"{value} AS {identifier(item.key)}")
         if nulls := {i.key for i in select if isinstance(i, Embed)}.intersection(_tested(node.filters)):
             raise left_out(f"filtering by whether the embedded resource {min(nulls)} is null")
@@ -112,6 +118,18 @@ class Builder:
         parts = [self._filter(relation, alias, f) for f in self.nodes[()].filters]
         return f" WHERE {' AND '.join(parts)}" if parts else ""
 
+    def total(self, relation: Relation, source: str, alias: str, select: Select) -> str:
+        """A SELECT of as many rows as the request's own level has without its range."""
+        embeds = tuple(item for item in select if isinstance(item, Embed))
+        if any(embed.inner for embed in embeds) or any(self.nodes):
+            return self.read(relation, source, alias, embeds, ranged=False)
+        return f"SELECT 1 FROM {source}{self.where(relation, alias)}"
+
+    def scalars(self, source: str) -> str:
+        """A SELECT over ``source``, whose one column is ``value``, in the range asked for."""
+        self.used.add(())
+        return f"SELECT value FROM {source}{self._range(self.nodes[()])}"
+
     def check_used(self) -> None:
         """Raise PGRST108 if a filter named an embedded resource that was not selected."""
         for path in self.nodes.keys() - self.used - {()}:
@@ -119,56 +137,40 @@ class Builder:
             hint = f"Verify that '{path[-1]}' is included in the 'select' query parameter."
             raise ApiError("PGRST108", message, hint=hint)
 
-    def link(self, relation: Relation, embed: Embed) -> Link:
-        """The one way from ``relation`` to what ``embed`` names. Raises PGRST200 for none, PGRST201 for several."""
-        every = self.catalog.links.get((relation.schema, relation.name), [])
-        found = [link for link in every if link.named(embed.name) and link.hinted(embed.hint)]
-        if len(found) == 1:
-            return found[0]
-        between = f"'{relation.name}' and '{embed.name}'"
-        if not found:
-            searched = between + (f" using the hint '{embed.hint}'" if embed.hint else "")
-            raise ApiError(
-                "PGRST200", f"Could not find a relationship between {between} in the schema cache",
-                f"Searched for a foreign key relationship between {searched} in the schema '{relation.schema}', "
-                "but no matches were found.",
-            )  # fmt: skip
-        details = [link.described(relation.name) for link in found]
-        choices = ", ".join(f"'{embed.name}!{x.name}'" for x in found)
-        raise ApiError(
-            "PGRST201", f"Could not embed because more than one relationship was found for {between}", details,
-            f"Try changing '{embed.name}' to one of the following: {choices}. Find the desired relationship in the "
-            "'details' key.",
-        )  # fmt: skip
-
     def _item(self, relation: Relation, alias: str, item: Item) -> str:
         if item.field.name == "*":
             return f"{alias}.*"
-        name = item.alias or (item.field.path[-1][1] if item.field.path else item.field.name)
-        return f"{_cast(self._column(relation, alias, item.field), item.cast)} AS {identifier(name)}"
+        name = identifier(item.alias or item.field.called)
+        return f"{_cast(self._column(relation, alias, item.field), item.cast)} AS {name}"
 
     def _embed(self, relation: Relation, alias: str, embed: Embed, path: Path, joins: list[str]) -> str:
         """The embedded resource as it is answered.
 
         Unless its parent depends on it, it is not joined: a subquery is planned in a third less time.
         """
-        link = self.link(relation, embed)
+        link = find(self.catalog, relation, embed)
         below = (*path, embed.key)
         if below not in self.nodes and (*path, embed.name) in self.nodes:
             self.nodes[below] = self.nodes.pop((*path, embed.name))
         self._serial += 1
-        there, here = identifier(f"{link.to[1]}_{self._serial}"), identifier(f"embed_{self._serial}")
-        source, on = self._source(link, alias, there)
-        target = self.catalog.relations[link.to]
-        inner = self.read(target, source, there, embed.select, below, on, ranged=not link.one)
-        rows = f"(SELECT {'row_to_json' if link.one else 'json_agg'}(r) AS value FROM ({inner}) r)"
+        target, one = _target(self.catalog, link)
+        there, here = identifier(f"{target.name}_{self._serial}"), identifier(f"embed_{self._serial}")
+        source, on = self._source(relation, link, alias, there)
+        inner = self.read(target, source, there, embed.select, below, on, ranged=not one)
+        inner += " LIMIT 1" * (one and isinstance(link, Function))  # a function may say ROWS 1 and give more
+        rows = f"(SELECT {'row_to_json' if one else 'json_agg'}(r) AS value FROM ({inner}) r)"
         if embed.inner:
             joins.append(f" INNER JOIN LATERAL {rows} AS {here} ON {here}.value IS NOT NULL")
             rows = f"{here}.value"
-        return rows if link.one else f"COALESCE({rows}, '[]')"
+        return rows if one else f"COALESCE({rows}, '[]')"
 
-    def _source(self, link: Link, alias: str, there: str) -> tuple[str, list[str]]:
+    def _source(
+        self, relation: Relation, link: Link | Function, alias: str, there: str
+    ) -> tuple[str, list[str]]:
         """What to select an embedded resource from, and the conditions that tie it to its parent."""
+        if isinstance(link, Function):  # the cast: a parent that is a CTE has no type of its own
+            row = f"{alias}::{qualified(relation.schema, relation.name)}"
+            return f"{qualified(link.schema, link.name)}({row}) AS {there}", []
         source = f"{qualified(*link.to)} AS {there}"
         if link.via is None:
             return source, [f"{there}.{identifier(b)} = {alias}.{identifier(a)}" for a, b in link.on]
@@ -179,19 +181,19 @@ class Builder:
 
     def _column(self, relation: Relation, alias: str, target: Field) -> str:
         expression = f"{alias}.{identifier(target.name)}"
-        if target.path and self._type(relation, Field(target.name)) != "jsonb":
+        if target.path and self._type(relation, Field(target.name)) not in ("json", "jsonb"):
             expression = f"to_jsonb({expression})"
-        for arrow, key in target.path:
-            bare = key.removeprefix("-")
-            index = bare.isascii() and bare.isdigit() and len(bare) < 10
-            expression += arrow + (key if index else self.binds.typed(key))
+        for arrow, key in target.path:  # part of the query's form, as a column is: not bound
+            expression += arrow + (str(key) if isinstance(key, int) else literal(key))
         return expression
 
     def _type(self, relation: Relation, target: Field) -> str:
         if target.path:
             return "text" if target.path[-1][0] == "->>" else "jsonb"
-        column = relation.columns.get(target.name)
-        return column.type if column else "text"
+        if column := relation.columns.get(target.name):
+            return column.type
+        computed = self.catalog.computed(relation, target.name)
+        return computed.returns if computed else "text"
 
     def _filter(self, relation: Relation, alias: str, part: Condition | Logic) -> str:
         no = "NOT " if part.negated else ""
@@ -237,6 +239,14 @@ def _tested(filters: Iterable[Condition | Logic]) -> Iterable[str]:
             yield from _tested(part.parts)
         elif part.operator == "is":
             yield part.field.name
+
+
+def _target(catalog: Catalog, link: Link | Function) -> tuple[Relation, bool]:
+    """What an embedded resource is read as, and whether it is one row at most."""
+    if isinstance(link, Link):
+        return catalog.relations[link.to], link.one
+    assert link.rows is not None
+    return link.rows, link.one
 
 
 def _cast(expression: str, type_: str | None) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stack.supabase.rest.catalog import Relation
-from stack.supabase.rest.errors import ApiError, left_out
+from stack.supabase.rest.embedding import find
+from stack.supabase.rest.errors import ApiError, left_out, no_where
 from stack.supabase.rest.parse import Embed, Select
+from stack.supabase.rest.relations import Link
 from stack.supabase.rest.sql import Builder, identifier, qualified
 
 JSON_BODIES = ("application/json", "application/vnd.pgrst.array+json", "application/vnd.pgrst.object+json")
@@ -29,7 +31,7 @@ def parse_json(body: bytes) -> tuple[str, Any]:
         text = body.decode()
         return text, json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ApiError("PGRST102", "Empty or invalid json", str(error)) from error
+        raise ApiError("PGRST102", "Empty or invalid json") from error
 
 
 def payload(body: bytes, content_type: str, uniform: bool) -> Payload:
@@ -40,7 +42,7 @@ def payload(body: bytes, content_type: str, uniform: bool) -> Payload:
     text, value = parse_json(body)
     rows = value if isinstance(value, list) else [value]
     if any(not isinstance(row, dict) for row in rows):
-        raise ApiError("PGRST102", "Empty or invalid json", "expected an object or an array of objects")
+        raise ApiError("PGRST102", "All object keys must match")
     if uniform and any(row.keys() != rows[0].keys() for row in rows):
         raise ApiError("PGRST102", "All object keys must match")
     keys = tuple(rows[0]) if rows else ()
@@ -62,7 +64,7 @@ class Write:
 
     def delete(self) -> str:
         """DELETE what the filters match."""
-        where = self.builder.where(self.relation, identifier(self.relation.name))
+        where = self._where("DELETE")
         return f"DELETE FROM {self.target}{where} RETURNING {self.returning}"
 
     def update(self, data: Payload, columns: tuple[str, ...], defaults: bool) -> str:
@@ -70,7 +72,7 @@ class Write:
         if not columns:
             self.builder.used.add(())
             return f"SELECT {self.returning} FROM {self.target} WHERE false"
-        where = self.builder.where(self.relation, identifier(self.relation.name))
+        where = self._where("UPDATE")
         assign = ", ".join(f"{identifier(c)} = pgrst_body.{identifier(c)}" for c in columns)
         body = f"(SELECT * FROM {self._rows(data, columns, defaults)} LIMIT 1) AS pgrst_body"
         return f"UPDATE {self.target} SET {assign} FROM {body}{where} RETURNING {self.returning}"
@@ -101,6 +103,12 @@ class Write:
             f"{target}UPDATE SET {assign} WHERE set_config('pgrst.updated', ({before} + 1)::text, true) <> ''"
         )
 
+    def _where(self, verb: str) -> str:
+        found = self.builder.where(self.relation, identifier(self.relation.name))
+        if not found:
+            raise no_where(verb)
+        return found
+
     def check_columns(self, columns: tuple[str, ...]) -> None:
         """Raise PGRST204 for a column that the table has not."""
         for column in columns:
@@ -125,8 +133,13 @@ def returning(relation: Relation, builder: Builder, select: Select) -> str:
     table = qualified(relation.schema, relation.name)
     for item in select:
         if isinstance(item, Embed):
-            needed.update(dict.fromkeys(pair[0] for pair in builder.link(relation, item).on))
-        elif item.field.name not in relation.columns:  # *, or computed from the whole row
+            link = find(builder.catalog, relation, item)
+            if not isinstance(link, Link):
+                return f"{table}.*"
+            needed.update(dict.fromkeys(pair[0] for pair in link.on))
+        elif item.field.name not in relation.columns and not builder.catalog.computed(
+            relation, item.field.name
+        ):
             return f"{table}.*"
         else:
             needed[item.field.name] = None

@@ -131,7 +131,7 @@ def test_inner_embeds_filter_their_parent(raw: httpx.Client, shelf: dict[str, An
 def test_an_ambiguous_or_unknown_embed_is_explained(raw: httpx.Client) -> None:
     several = get(raw, "books?select=authors(name)")
     assert (several.status_code, several.json()["code"]) == (300, "PGRST201")
-    assert {d["relationship"] for d in several.json()["details"]} == {
+    assert {d["relationship"].split()[0] for d in several.json()["details"]} == {
         "books_author_id_fkey",
         "books_editor_id_fkey",
     }
@@ -210,23 +210,21 @@ def test_writes_and_their_preferences(person: Callable[..., Person]) -> None:
 
 
 def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
-    books, single = f"{REST}/books", "application/vnd.pgrst.object+json;nulls=stripped"
+    books = f"{REST}/books"
     answers = [
         raw.get(f"{books}?select=pages,...authors!author_id(name)"),
         raw.get(f"{books}?select=pages,covers(colour)&order=covers(colour)"),
-        raw.get(books, headers={"accept": single}),
         raw.put(f"{books}?id=eq.1", json={"id": 1}),
         raw.post(books, json={}, headers={"prefer": "return=headers-only"}),
-        raw.patch(books, json={}, headers={"prefer": "handling=strict,max-affected=1"}),
         raw.post(books, data={"title": "form"}),
         raw.post(books, content="title\nx", headers={"content-type": "text/csv"}),
         raw.get(f"{books}?select=pages,covers()&covers=is.null"),
         raw.get(f"{books}?select=pages,covers()&or=(pages.eq.1,covers.not.is.null)"),
-        raw.post(f"{REST}/rpc/add", json=[1, 2]),
-        raw.post(f"{REST}/rpc/echo", content=b"x", headers={"content-type": "text/plain"}),
+        raw.post(f"{REST}/rpc/nothing", json=[1, 2]),
+        raw.post(f"{REST}/rpc/add", data={"a": "1"}),
         raw.get(f"{REST}/"),
     ]
-    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 13
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 11
 
 
 def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None:
