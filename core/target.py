@@ -1,22 +1,24 @@
 """The platform under test, resolved once from `target.toml` and the environment.
 
-`embedded` is started by us and has every capability. A `live` target is named by environment variables;
-each capability is declared `required` or `absent` in `target.toml`, and what is required must be complete:
-an empty variable counts as missing, since CI systems pass unset secrets as empty strings.
+`embedded` is the reference platform, started by us, and has every capability. A `live` target is named by
+environment variables and described in its project's `target.toml`: a capability that is not named there is absent,
+and what is required must be complete. An empty variable counts as missing, since CI systems pass unset secrets as
+empty strings.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from core.description import Description, read_description
 from core.errors import ConfigError
 from core.permit import EVERYTHING, PRODUCTION_SAFE, Action, Permit, host_of, is_loopback
+from core.project import FILE, REFERENCE, Project, find_project, read_env
 from core.secret import Redactor, Secret
 from core.service import Service, Variable
 
@@ -44,11 +46,15 @@ class Target:
     engines: Mapping[str, Engine]
     settings: Mapping[str, Any] = field(default_factory=dict)
     control_url: str | None = None
+    description: Description = field(default_factory=Description)
     _values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _masked: tuple[str, ...] = field(default=(), repr=False)
 
-    def has(self, capability: str) -> bool:
-        """Whether the target declares this capability as required."""
-        return self.capabilities.get(capability) == "required"
+    def has(self, name: str) -> bool:
+        """Whether the target has this: a capability that it requires, or a key that its project describes."""
+        if name in self.capabilities:
+            return self.capabilities[name] == "required"
+        return self.description.has(name)
 
     def get(self, name: str) -> str:
         """A variable's value. Raises ConfigError with its name when it is not set."""
@@ -73,7 +79,7 @@ class Target:
     def redactor(self) -> Redactor:
         """A redactor that knows every secret of this target."""
         secrets = [v.name for s in self.services for v in s.variables if v.secret]
-        return Redactor(self._values[name] for name in secrets if self._values.get(name))
+        return Redactor([*(self._values[name] for name in secrets if self._values.get(name)), *self._masked])
 
     @property
     def embedded(self) -> bool:
@@ -118,23 +124,34 @@ def resolve(
     file: Path | None = None,
     engines: Mapping[str, Engine] | None = None,
     control_url: str | None = None,
+    project: Project | None = None,
 ) -> Target:
     """Resolves a target. Raises ConfigError, one sentence, naming each variable or line that is wrong."""
-    env = os.environ if environment is None else environment
+    env = dict(os.environ if environment is None else environment)
     services = tuple(services)
+    if kind == "embedded":
+        file = REFERENCE / FILE
+    elif file is None or (file == Path(FILE) and not file.is_file()):
+        file = _file_of(kind, project or find_project(environment=env))
+        kind = "live"
     if kind not in ("embedded", "live"):
         raise ConfigError(f"'{kind}' is not a target; use --target embedded or --target live.")
-    document = _document(file) if kind == "live" else {}
+    description = read_description(file)
     known = {c for s in services for c in s.capabilities}
-    capabilities = (
-        _capabilities(document, known, file) if kind == "live" else dict.fromkeys(sorted(known), "required")
-    )
+    from_files = {} if kind == "embedded" else _from_files(description, file.parent)
+    env = {
+        **from_files,
+        **{name: value for name, value in env.items() if value.strip() or name not in from_files},
+    }
+    everything: dict[str, Declared] = dict.fromkeys(sorted(known), "required")
+    capabilities = _capabilities(description, known) if kind == "live" else everything
+    theirs = _names(description, services) if kind == "live" else {}
     values: dict[str, str] = {}
     missing: list[str] = []
     for service in services:
         needed = any(capabilities.get(c) == "required" for c in service.capabilities)
         for variable in service.variables:
-            value = _value(variable, env) or (variable.default or "" if needed else "")
+            value = _value(variable, env, theirs) or (variable.default or "" if needed else "")
             if value:
                 values[variable.name] = value
                 if variable.url:
@@ -146,67 +163,68 @@ def resolve(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or empty, and the target "
             "requires the service; set it, or declare the capability absent in target.toml."
         )
-    permit = Permit(_actions(kind, document), frozenset(_hosts(services, values, document)))
+    permit = Permit(_actions(kind, description), frozenset(_hosts(services, values, description)))
+    public = {v.name for s in services for v in s.variables if not v.secret}
+    shown = {value for name, value in values.items() if name in public}
     return Target(
         kind=kind,  # type: ignore[arg-type]
-        name=str(document.get("name", kind)),
-        capabilities=capabilities,  # type: ignore[arg-type]
+        name=description.name if kind == "live" and description.name else kind,
+        capabilities=capabilities,
         permit=permit,
         services=services,
         engines=dict(engines or {}),
-        settings=document.get("settings", {}),
+        settings=description.settings.model_dump(exclude_defaults=True) if kind == "live" else {},
         control_url=control_url if kind == "embedded" else None,
+        description=description,
         _values=values,
+        _masked=tuple(value for value in from_files.values() if value not in shown),
     )
 
 
-def _document(file: Path | None) -> dict[str, Any]:
-    path = file or Path("target.toml")
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def _file_of(kind: str, project: Project) -> Path:
+    """The description of a target that the command line names: `live`, or `staging` for target.staging.toml."""
+    if kind == "live":
+        return project.target_file()
+    if kind not in project.targets:
+        more = "".join(f", {name}" for name in project.targets)
         raise ConfigError(
-            f"{path} does not exist, and a live target is described there; copy target.example.toml and edit it."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; mend that line.") from None
-    unknown = set(document) - {"name", "capabilities", "permit", "settings"}
-    if unknown:
-        raise ConfigError(
-            f"{path} has a part '{sorted(unknown)[0]}' that is not known; see target.example.toml."
+            f"'{kind}' is not a target; use --target embedded or --target live"
+            + (f" (or one of the project's own{more})." if more else ".")
         )
-    return document
+    return project.target_file(kind)
 
 
-def _capabilities(document: Mapping[str, Any], known: set[str], file: Path | None) -> dict[str, str]:
-    path = file or Path("target.toml")
-    declared = _flat(document.get("capabilities", {}))
-    for name, value in declared.items():
+def _from_files(description: Description, folder: Path) -> dict[str, str]:
+    """Variables of the description's `env_files`; of two files the later one counts."""
+    return {name: value for file in description.env_files for name, value in read_env(folder / file).items()}
+
+
+def _names(description: Description, services: Iterable[Service]) -> Mapping[str, str]:
+    """Their names by ours, as `[env]` tells."""
+    known = sorted({v.name for s in services for v in s.variables})
+    for name in description.env:
         if name not in known:
             raise ConfigError(
-                f"{path}: '{name}' is not a capability; `assay doctor --capabilities` lists them."
+                f"{description.where(f'env.{name}')}: '{name}' is not one of Assay's variables; "
+                "`assay doctor` lists them, write ours on the left and yours on the right."
             )
-        if value not in ("required", "absent"):
-            raise ConfigError(f'{path}: capability \'{name}\' is {value!r}; write "required" or "absent".')
-    silent = sorted(known - set(declared))
-    if silent:
-        raise ConfigError(f'{path}: say of {", ".join(silent)} whether each is "required" or "absent".')
-    return {name: declared[name] for name in sorted(declared)}
+    return description.env
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`[capabilities.auth] email = …` and `"auth.email" = …` mean the same."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
+def _capabilities(description: Description, known: set[str]) -> dict[str, Declared]:
+    """Every capability; one that is not named is absent."""
+    for name in description.capabilities:
+        if name not in known:
+            raise ConfigError(
+                f"{description.where('capabilities')}: '{name}' is not a capability; "
+                "`assay doctor --capabilities` lists them."
+            )
+    return {name: description.capabilities.get(name, "absent") for name in sorted(known)}
 
 
-def _value(variable: Variable, env: Mapping[str, str]) -> str:
-    for name in (variable.name, *variable.aliases):
+def _value(variable: Variable, env: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    mapped = (theirs[variable.name],) if variable.name in theirs else ()
+    for name in (*mapped, variable.name, *variable.aliases):
         if value := env.get(name, "").strip():
             return value
     return ""
@@ -227,10 +245,10 @@ def _check_url(variable: Variable, value: str) -> None:
         )
 
 
-def _actions(kind: str, document: Mapping[str, Any]) -> frozenset[Action]:
+def _actions(kind: str, description: Description) -> frozenset[Action]:
     if kind == "embedded":
         return EVERYTHING
-    named = document.get("permit", {}).get("actions")
+    named = description.permit.actions
     if named is None:
         return PRODUCTION_SAFE
     try:
@@ -244,11 +262,9 @@ def _actions(kind: str, document: Mapping[str, Any]) -> frozenset[Action]:
     return actions
 
 
-def _hosts(
-    services: Iterable[Service], values: Mapping[str, str], document: Mapping[str, Any]
-) -> Iterable[str]:
+def _hosts(services: Iterable[Service], values: Mapping[str, str], description: Description) -> Iterable[str]:
     for service in services:
         for variable in service.variables:
             if variable.url and values.get(variable.name):
                 yield host_of(values[variable.name])
-    yield from (str(host).lower() for host in document.get("permit", {}).get("hosts", []))
+    yield from (host.lower() for host in description.permit.hosts)

@@ -74,10 +74,9 @@ def test_a_secret_address_is_not_shown(tmp_path):
     [
         (None, "does not exist"),
         ("[capabilities\n", "line 1"),
-        ("", "say of auth.email, cache.kv"),
         (TOML + '"auth.magic" = "required"\n', "'auth.magic' is not a capability"),
-        (TOML.replace("absent", "maybe"), "'maybe'"),
-        (TOML + "[colour]\nred = 1\n", "'colour' that is not known"),
+        (TOML.replace("absent", "maybe"), '"maybe"'),
+        (TOML + "[colour]\nred = 1\n", "'colour' is not known"),
         (TOML + '[permit]\nactions = ["fly"]\n', "'fly'"),
         (TOML + '[permit]\nactions = ["outage"]\n', "embedded target alone"),
     ],
@@ -87,6 +86,12 @@ def test_a_wrong_description_is_one_sentence(tmp_path, toml, says):
         live(tmp_path, GOOD, toml)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value).strip() or "line" in str(caught.value)
+
+
+def test_what_is_not_named_is_absent(tmp_path):
+    target = live(tmp_path, GOOD, "")
+    assert not target.has("auth.email")
+    assert not target.has("cache.kv")
 
 
 def test_an_unknown_kind_is_one_sentence():

@@ -29,7 +29,8 @@ def on_live(
     """
     capabilities = sorted(c for s in catalogue() for c in s.capabilities)
     file = folder / "target.toml"
-    file.write_text("[capabilities]\n" + "".join(f'"{c}" = "required"\n' for c in capabilities))
+    required = "".join(f'"{c}" = "required"\n' for c in capabilities)
+    file.write_text(f'extends = "reference"\n[capabilities]\n{required}')
     return _run(folder, environment, ["--target", "live", "--target-file", str(file), *words], limit)
 
 

@@ -1,0 +1,108 @@
+"""The whole of `target.toml`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from core.description.base import Part
+from core.description.database import Database
+from core.description.load import Load
+from core.description.people import People
+from core.description.platform import Files, Platform
+from core.description.services import Content, Privacy, Rooms, Telemetry
+from core.description.storage import Storage
+
+Declared = Literal["required", "absent"]
+
+
+class PermitPart(Part):
+    """What may be done to the target, and which further hosts it uses."""
+
+    actions: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ()
+
+
+class Settings(Part):
+    """Settings of Assay for this project: classes of its own in the place of the shipped ones."""
+
+    pages: str = ""
+    dashboard: str = ""
+    """The title of the dashboard at DataDog that shows the platform."""
+    logins_per_hour: int | None = None
+    """Log-ins that Auth takes from one address in an hour, where the project has another limit than hosted."""
+    adapter: str = Field(default="", pattern=r"^([\w.]+:\w+)?$")
+
+
+class Description(Part):
+    """A platform as its project describes it. Every part is optional; what is not named is not there."""
+
+    name: str = ""
+    extends: str = ""
+    """Another description, beside this file, of which this one only says the differences; `reference` is ours."""
+    env_files: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    capabilities: dict[str, Declared] = Field(default_factory=dict)
+    platform: Platform = Platform()
+    people: People = People()
+    database: Database = Database()
+    storage: Storage = Storage()
+    rooms: Rooms | None = None
+    content: Content | None = None
+    telemetry: Telemetry = Telemetry()
+    privacy: Privacy = Privacy()
+    load: Load = Load()
+    permit: PermitPart = PermitPart()
+    settings: Settings = Settings()
+    _places: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _flat(cls, capabilities: object) -> object:
+        return flat(capabilities) if isinstance(capabilities, dict) else capabilities
+
+    def find(self, path: str) -> Any:
+        """What stands at a path such as `platform.whoami` or `database.tables.todos`; None when nothing does."""
+        found: Any = self
+        for step in path.split("."):
+            if isinstance(found, dict):
+                found = found.get(step)
+            elif isinstance(found, Part):
+                found = getattr(found, step, None)
+            else:
+                return None
+        return found
+
+    def has(self, path: str) -> bool:
+        """Whether something is described there: a route, a table, a bucket, a text that is not empty."""
+        found = self.find(path)
+        return bool(found) or isinstance(found, Part)
+
+    def remember(self, places: dict[str, str]) -> None:
+        """Keeps where each path stands, `file:line`; called once, when the description is read."""
+        self._places.update(places)
+
+    def where(self, path: str) -> str:
+        """`file:line` of what is described at a path, or of the nearest part around it; '' when nobody knows."""
+        steps = path.split(".")
+        for length in range(len(steps), 0, -1):
+            if found := self._places.get(".".join(steps[:length])):
+                return found
+        return ""
+
+    def files(self, kind: str = "") -> Files | None:
+        """One kind of file, or the first that is described."""
+        kinds = self.platform.files
+        return kinds.get(kind) if kind else next(iter(kinds.values()), None)
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`[capabilities.auth] email = …` and `"auth.email" = …` mean the same."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[prefix + key] = value
+    return found

@@ -1,0 +1,58 @@
+"""`[people]`: what Auth is set to, when a new person is complete, and what is removed before a person."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from core.description.base import Part, allow, names_in
+
+
+class Ready(Part):
+    """A row that the platform makes for each new person: `table`, and its column that holds the person's id."""
+
+    table: str
+    column: str = "id"
+
+
+class PersonUndo(Part):
+    """One thing that goes before a test person does: rows by a column, or objects by a prefix of their keys."""
+
+    table: str = ""
+    column: str = ""
+    r2: str = ""
+    storage: str = ""
+    prefix: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> PersonUndo:
+        kinds = [name for name in ("table", "r2", "storage") if getattr(self, name)]
+        if len(kinds) != 1:
+            raise ValueError("name one of table, r2 and storage in each entry of undo")
+        if bool(self.table) != bool(self.column) or bool(self.storage) != bool(self.prefix):
+            raise ValueError("a table goes with a column, a storage bucket with a prefix")
+        for template in (self.r2, self.prefix):
+            allow(names_in(template), ("user",), "undo")
+        if (self.r2 or self.prefix) and "{user}" not in (self.r2 or self.prefix):
+            raise ValueError("a prefix without {user} would remove what belongs to others")
+        return self
+
+
+class People(Part):
+    """What Auth is set to, and how test people come and go."""
+
+    register_: bool = Field(default=True, alias="register")
+    confirm: Literal["mail", "none"] = "mail"
+    email_change: Literal["both addresses", "new address"] = "both addresses"
+    current_password: bool = False
+    captcha: bool = False
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """Templates of the metadata that a new person registers with; may use {username}."""
+    ready: Ready | None = None
+    undo: tuple[PersonUndo, ...] = ()
+
+    @model_validator(mode="after")
+    def _names(self) -> People:
+        allow(names_in(self.metadata), ("username",), "metadata")
+        return self

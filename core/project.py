@@ -1,0 +1,90 @@
+"""The project: the folder in which a team describes its platform, and what stands there by which name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "stack" / "platform" / "assay"
+"""The reference platform's own project."""
+VARIABLE = "ASSAY_PROJECT"
+FILE = "target.toml"
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder. Everything in it but `target.toml` is optional."""
+
+    folder: Path
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the reference platform's, which the embedded target serves."""
+        return self.folder.resolve() == REFERENCE.resolve()
+
+    def target_file(self, name: str = "") -> Path:
+        """The description: `target.toml`, or `target.<name>.toml`."""
+        return self.folder / (f"target.{name}.toml" if name else FILE)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of its further targets, each a `target.<name>.toml`."""
+        return sorted(path.name.split(".")[1] for path in self.folder.glob("target.*.toml"))
+
+
+def find_project(
+    named: str | Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    beside: Path | None = None,
+) -> Project:
+    """The project: the folder that is named, else ASSAY_PROJECT, else `beside` (the caller's folder) or its
+    `assay/` if it holds a target.toml, else the reference platform's.
+
+    Raises ConfigError when a named folder holds no target.toml.
+    """
+    env = os.environ if environment is None else environment
+    here = beside or Path.cwd()
+    given = named or env.get(VARIABLE, "").strip()
+    if given:
+        folder = here / given
+        if not folder.is_dir():
+            raise ConfigError(f"the project {folder} is no folder; name the one that holds your target.toml.")
+        if not any(folder.glob("target*.toml")):
+            raise ConfigError(f"the project {folder} holds no target.toml; `assay init {folder}` writes one.")
+        return Project(folder.resolve())
+    for folder in (here, here / "assay"):
+        if (folder / FILE).is_file():
+            return Project(folder.resolve())
+    return Project(REFERENCE)
+
+
+def read_env(file: Path) -> dict[str, str]:
+    """The variables of an `.env` file: `NAME=value`, quotes and `export` allowed, `#` begins a comment.
+
+    A file that is not there has none. Raises ConfigError, which shows no value, for a line that is neither.
+    """
+    if not file.is_file():
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        entry = _LINE.match(line)
+        if entry is None:
+            raise ConfigError(f"{file}:{number}: this line is no NAME=value; mend it, or begin it with #.")
+        found[entry[1]] = _unquoted(entry[2])
+    return found
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] in ("'", '"') and (end := text.find(text[0], 1)) > 0:
+        return text[1:end]
+    return text.split(" #", 1)[0].rstrip()
