@@ -33,7 +33,7 @@ class App:
         auth = Database(secrets.dsn_admin, self._gauges, few, "supabase_auth_admin", "auth")
         storage = Database(secrets.dsn_admin, self._gauges, few, "supabase_storage_admin", "storage")
         self._databases = (rest, auth, storage)
-        signer = Signer(secrets.jwt_secret, secrets.jwt_signing_jwk)
+        signer = Signer(secrets.jwt_secret, config.signing_jwk)
         self._rest, self._storage = Rest(rest, signer, config.options), Storage(storage, signer, config)
         self._auth = Auth(auth, signer, config, self._mailbox)
         self._control = Control(secrets.control_token, self._gauges, self._auth)
@@ -41,6 +41,7 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
         self._routes = {
             "rest/v1": self._rest.handle, "auth/v1": self._auth.handle, "storage/v1": self._storage.handle,
+            "login/oauth": self._auth.handle,  # the provider's page
         }  # fmt: skip
 
     async def start(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -25,22 +25,38 @@ class Options(BaseModel, frozen=True, extra="forbid", strict=True):
     autoconfirm: bool = False
     disable_signup: bool = False
     anonymous_users: bool = True
+    email_provider: bool = True
     bcrypt_cost: int = 10
+    jwt_algorithm: Literal["ES256", "HS256"] = "ES256"  # what users' tokens are signed by
     jwt_expiry: int = 3600  # seconds
     refresh_reuse_interval: int = 10  # seconds
+    refresh_token_rotation: bool = True  # whether reuse beyond the interval ends the session's tokens
+    session_timebox: float = 0  # seconds that a session may last at most; 0 is for ever
+    session_inactivity: float = 0  # seconds that a session may lie idle; 0 is for ever
+    session_single: bool = False  # only the newest session of each person can be refreshed
     password_min_length: int = 6
+    password_requirements: Literal[
+        "", "letters_digits", "lower_upper_letters_digits", "lower_upper_letters_digits_symbols"
+    ] = ""
+    password_requires_current: bool = False  # demanded for a new password
     otp_length: int = 6
     otp_expiry: int = 3600  # seconds
     secure_email_change: bool = True
     manual_linking: bool = False
     max_mail_frequency: float = 60.0  # seconds between two mails of a kind to one person
-    rate_limits: bool = True
+    rate_limits: bool = True  # off: no request and no mail is counted
+    rate_limit_header: str = (
+        ""  # whose first value is the address that requests are counted by; "" is the socket's
+    )
     rate_limit_email_sent: int = 30  # an hour; a project on built-in SMTP has 2
-    rate_limit_token: int = 150  # in 5 minutes an address
-    rate_limit_verify: int = 30  # in 5 minutes an address
-    rate_limit_otp: int = 30  # in 5 minutes an address (sign-up, recover, otp, magiclink)
-    rate_limit_anonymous: int = 30  # an hour an address
-    rate_limit_mfa: int = 15  # in a minute an address
+    # Refilled for each address; 30 may come at once (anonymous sign-ins: an hour's).
+    rate_limit_token: int = 150  # in 5 minutes; log-in and refresh together
+    rate_limit_verify: int = 30  # in 5 minutes
+    rate_limit_otp: int = (
+        30  # in 5 minutes; sign-up, otp, magic link, recover, resend and changes of a user, each
+    )
+    rate_limit_anonymous: int = 30  # an hour
+    rate_limit_mfa: int = 15  # a minute; challenge and verify, each
     oauth_provider: str = "github"  # the provider's name that the local identity page answers for
     # storage
     file_size_limit: int = 50 * 1024 * 1024  # bytes; a project's global limit
@@ -81,6 +97,11 @@ class Config(BaseModel, frozen=True):
     def url(self) -> str:
         """The project's public address."""
         return self.variables.get("VITE_SUPABASE_URL") or f"http://127.0.0.1:{self.ports.supabase}"
+
+    @property
+    def signing_jwk(self) -> dict[str, Any] | None:
+        """The key that signs users' tokens; None where the shared secret does."""
+        return self.secrets.jwt_signing_jwk if self.options.jwt_algorithm == "ES256" else None
 
     @property
     def api_keys(self) -> dict[str, str]:

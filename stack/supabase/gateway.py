@@ -10,7 +10,7 @@ from stack.supabase.http import HttpError, Request, Response, json_response
 
 # Reached without an API key, from links in mails and redirects (supabase/supabase, docker/volumes/api/kong.yml).
 OPEN = re.compile(
-    r"/auth/v1/(verify|callback|authorize|oauth/local|\.well-known/jwks\.json|health)$|/storage/v1/|/__control/"
+    r"/auth/v1/(verify|callback|authorize|\.well-known/jwks\.json|health)$|/login/oauth/authorize$|/storage/v1/|/__control/"
 )
 BROWSER = re.compile(r"^Mozilla/5\.0 ")
 EXPOSED = (

@@ -8,52 +8,26 @@ from typing import Any
 
 import asyncpg
 
-from stack.supabase.auth import account, admin, factors, oauth, signup, verify
-from stack.supabase.auth.context import Context, Services
-from stack.supabase.auth.errors import API_VERSION, AuthError, invalid, modern, shaped
+from stack.supabase.auth import account, admin, audit, factors, oauth, signup, verify
+from stack.supabase.auth.context import PREFIX, Context, Services
+from stack.supabase.auth.errors import JSON, AuthError, invalid, shaped
 from stack.supabase.auth.limits import Limits
+from stack.supabase.auth.settings import LEFT_OUT, health, jwks, left_out, settings, sso_providers
 from stack.supabase.config import Config, Options
 from stack.supabase.database import Database, Unavailable
-from stack.supabase.http import Handler, HttpError, Request, Response, Routes, json_response
+from stack.supabase.http import Handler, Request, Response, Routes, json_response
 from stack.supabase.mail import Mailbox
 from stack.supabase.tokens import Signer
 
-PREFIX = "/auth/v1"
-LEFT_OUT = re.compile(
-    r"/(saml|scim|passkeys|oauth/|admin/(sso|oauth|audit|custom-providers)|user/oauth|web3)"
-)
-PROVIDERS = ("apple", "azure", "bitbucket", "discord", "facebook", "github", "gitlab", "google", "linkedin_oidc", "notion",
-             "phone", "slack", "spotify", "twitch", "twitter", "workos", "zoom")  # fmt: skip
-
-
-async def settings(ctx: Context) -> dict[str, Any]:
-    """GET /settings: what is switched on."""
-    on = {"email": True, "anonymous_users": ctx.options.anonymous_users, ctx.options.oauth_provider: True}
-    return {
-        "external": dict.fromkeys(PROVIDERS, False) | on, "disable_signup": ctx.options.disable_signup,
-        "mailer_autoconfirm": ctx.options.autoconfirm, "phone_autoconfirm": False, "sms_provider": "", "saml_enabled": False,
-        "passkeys_enabled": False,
-    }  # fmt: skip
-
-
-async def health(_: Context) -> dict[str, Any]:
-    """GET /health."""
-    about = "GoTrue is a user registration and authentication API"
-    return {"version": "v2.187.0-assay", "name": "GoTrue", "description": about}
-
-
-async def jwks(ctx: Context) -> Response:
-    """GET /\\.well-known/jwks\\.json."""
-    return json_response(ctx.services.signer.jwks(), headers={"cache-control": "public, max-age=600"})
-
-
 WITHOUT_DATABASE = (settings, health, jwks, oauth.page)
+ANY = "GET|POST|PUT|PATCH|DELETE"
 ROUTES = Routes({
     "GET /health": health,
     "GET /settings": settings,
     "GET /\\.well-known/jwks\\.json": jwks,
     "POST /signup": signup.sign_up,
-    "POST /(?:otp|magiclink)": signup.one_time_password,
+    "POST /otp": signup.one_time_password,
+    "POST /magiclink": signup.magic_link,
     "POST /recover": signup.recover,
     "POST /resend": signup.resend,
     "POST /invite": signup.invite,
@@ -68,7 +42,7 @@ ROUTES = Routes({
     "DELETE /user/identities/*": account.unlink,
     "GET /authorize": oauth.authorize,
     "GET /callback": oauth.callback,
-    "GET|POST /oauth/local": oauth.page,
+    f"GET|POST {oauth.AUTHORIZE}": oauth.page,
     "POST /factors": factors.enroll,
     "POST /factors/*/challenge": factors.challenge,
     "POST /factors/*/verify": factors.verify,
@@ -81,6 +55,9 @@ ROUTES = Routes({
     "GET /admin/users/*/factors": factors.admin_list,
     "DELETE /admin/users/*/factors/*": factors.admin_delete,
     "POST /admin/generate_link": admin.generate_link,
+    "GET /admin/audit": audit.read,
+    "GET /admin/sso/providers": sso_providers,
+    **{f"{ANY} {re.escape(prefix)}(?:/.+)?": left_out for prefix in LEFT_OUT},
 })  # fmt: skip
 
 
@@ -108,10 +85,9 @@ class Auth:
         """Answer one request. Raises HttpError in the shape that the client reads."""
         try:
             found = await self._route(request)
-            response = found if isinstance(found, Response) else json_response(found)
-            if modern(request):
-                response.headers["x-supabase-api-version"] = API_VERSION
-            return response
+            return (
+                found if isinstance(found, Response) else json_response(found, headers={"content-type": JSON})
+            )
         except AuthError as error:
             if error.instead:
                 return error.instead
@@ -122,8 +98,6 @@ class Auth:
             refusal = invalid(str(error))
         except asyncpg.PostgresError as error:
             refusal = AuthError("unexpected_failure", f"Database error: {error}", 500)
-        except UnicodeEncodeError as error:
-            refusal = AuthError("bad_json", f"the request holds text that is not Unicode: {error.reason}")
         raise shaped(refusal, request)
 
     async def _route(self, request: Request) -> Any:
@@ -131,13 +105,9 @@ class Auth:
         handler, parts, known = ROUTES.find(request.method, path)
         if handler:
             return await self._run(handler, Context(request, self._services, parts))
-        if path.startswith("/sso"):
-            raise AuthError("saml_provider_disabled", "SAML 2.0 is disabled", 404)
-        if LEFT_OUT.match(path):
-            raise AuthError("feature_disabled", f"{path}: see stack/supabase/README.md")
         if known:
-            raise HttpError(405, {"code": 405, "msg": "Method not allowed"})
-        raise HttpError(404, {"code": 404, "msg": "404 page not found"})
+            return Response(405)
+        return Response(404, b"404 page not found\n", {"content-type": "text/plain; charset=utf-8"})
 
     async def _run(self, handler: Handler, ctx: Context) -> Any:
         """The handler in one transaction, which a refusal takes back unless it says otherwise."""

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
 
 from stack.supabase.auth import redirects, users
 from stack.supabase.auth.errors import AuthError, invalid
 from stack.supabase.auth.limits import Limits
 from stack.supabase.config import Config
 from stack.supabase.database import Database
-from stack.supabase.http import Request
+from stack.supabase.http import HttpError, Request
 from stack.supabase.mail import Mailbox
 from stack.supabase.tokens import Signer, TokenError
 
 T = TypeVar("T")
+PREFIX = "/auth/v1"
+MAX_BODY = 1 << 20
+ADMINISTRATORS = ("service_role", "supabase_admin")
 STRINGS = (
     "email", "password", "type", "token", "token_hash", "refresh_token", "auth_code", "code_verifier", "redirect_to", "role",
     "phone", "new_email", "code_challenge", "code_challenge_method", "friendly_name", "factor_type", "code",
-    "challenge_id", "issuer", "id", "ban_duration",
+    "challenge_id", "issuer", "id", "ban_duration", "current_password", "password_hash", "provider", "id_token",
 )  # fmt: skip
-KINDS: dict[str, type] = dict.fromkeys(STRINGS, str) | dict.fromkeys(
-    ("data", "user_metadata", "app_metadata"), dict
+KINDS: dict[str, type] = (
+    dict.fromkeys(STRINGS, str)
+    | dict.fromkeys(("data", "user_metadata", "app_metadata", "gotrue_meta_security"), dict)
+    | dict.fromkeys(("create_user", "email_confirm", "should_soft_delete"), bool)
 )
 
 
@@ -42,17 +50,23 @@ class Context:
     """One request to the Auth wire; ``db`` is its transaction, as ``supabase_auth_admin``."""
 
     db: Any
-    body: dict[str, Any]
+    _raw: bytes
     _transaction: AbstractAsyncContextManager[Any]
 
     def __init__(self, request: Request, services: Services, matched: tuple[str, ...]) -> None:
         self.request, self.services, self.matched = request, services, matched
         self.config, self.options = services.config, services.config.options
-        self.query = dict(request.params())
+        self.path, self.query = request.path.removeprefix(PREFIX), dict(request.params())
 
-    def limit(self, kind: str) -> None:
-        """Count this request among those of ``kind``. Raises AuthError 429."""
-        self.services.limits.take(kind, self.request.ip)
+    @property
+    def base(self) -> str:
+        """The Auth server's public address."""
+        return self.config.url + PREFIX
+
+    def limit(self, group: str) -> None:
+        """Count this request among those of ``group``. Raises AuthError 429."""
+        header = self.request.headers.get(self.options.rate_limit_header, "")
+        self.services.limits.take(group, header.partition(",")[0].strip() or self.request.ip)
 
     async def __aenter__(self) -> Context:
         """Begin the transaction."""
@@ -76,29 +90,53 @@ class Context:
             await self.__aenter__()
 
     async def read(self) -> None:
-        """Read the JSON object sent; {} for none. Raises AuthError for another shape or a field of a wrong type."""
+        """Receive the body. Raises AuthError 413."""
         try:
-            value = await self.request.json()
-        except ValueError as error:
-            raise AuthError("bad_json", f"Could not parse request body as JSON: {error}") from error
+            self._raw = await self.request.body(MAX_BODY)
+        except HttpError as error:
+            message = f"Request body too large (max {MAX_BODY} bytes)"
+            raise AuthError("request_entity_too_large", message, 413) from error
+
+    @property
+    def sent(self) -> bool:
+        """Whether there is a body at all."""
+        return bool(self._raw)
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The JSON object sent. Raises AuthError for another shape or a field of a wrong type.
+
+        Looked at when it is first needed, so that who may not come in hears of that first. Half a surrogate pair becomes
+        U+FFFD, as in Go.
+        """
+        try:
+            value = json.loads(self._raw.decode("utf-8", "replace"), parse_constant=_no_constant)
+            if b"\\ud" in self._raw.lower():
+                text = json.dumps(value, ensure_ascii=False)
+                value = json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text))
+        except (ValueError, RecursionError) as error:
+            raise _unparsable(str(error)) from error
         if not isinstance(value, dict):
-            raise AuthError("bad_json", "Could not parse request body as JSON: expected an object")
+            raise _unparsable("expected an object")
         for name in KINDS.keys() & value.keys():
             given, kind = value[name], KINDS[name]
             if not isinstance(given, kind | None):
-                words = f"{name} must be {'an object' if kind is dict else 'a string'}"
-                raise AuthError("bad_json", f"Could not parse request body as JSON: {words}")
+                raise _unparsable(f"{name} must be {kind.__name__}")
             if isinstance(given, str) and "\0" in given:
                 raise invalid(f"{name} must not hold a NUL character")
-        if value.get("phone") and not value.get("email") and not self.request.path.endswith("/verify"):
-            raise AuthError("phone_provider_disabled")
-        self.body = value
+        return value
 
-    def redirect_to(self) -> str:
+    def redirect_to(self, asked: str | None = None) -> str:
         """Where the person is to be led at the end: what was asked for if it is allowed, else the site."""
-        site = self.options.site_url
-        asked = self.query.get("redirect_to") or self.request.headers.get("redirect_to") or site
-        return redirects.allowed(asked, site, self.options.redirect_urls)
+        site, headers = self.options.site_url, self.request.headers
+        for given in (
+            asked,
+            headers.get("redirect_to") or self.query.get("redirect_to"),
+            headers.get("referer"),
+        ):
+            if given and redirects.allowed(given, site, self.options.redirect_urls):
+                return given
+        return site
 
     def claims(self) -> dict[str, Any]:
         """The claims of the bearer token. Raises AuthError 401 for none, 403 for a bad one."""
@@ -113,11 +151,13 @@ class Context:
 
     def require_admin(self) -> None:
         """Raise AuthError unless the bearer is a service key."""
-        if self.claims().get("role") not in ("service_role", "supabase_admin"):
+        if self.claims().get("role") not in ADMINISTRATORS:
             raise AuthError("not_admin")
 
     async def require_user(self) -> tuple[users.Row, str | None]:
-        """The signed-in user and session id. Raises AuthError 403 when either is gone, though the token still verifies."""
+        """The signed-in user and session id. Raises AuthError 403 when either is gone, though the token still verifies,
+        or when the user is banned.
+        """
         claims = self.claims()
         if not claims.get("sub"):
             raise AuthError("bad_jwt", "invalid claim: missing sub claim", 403)
@@ -126,9 +166,18 @@ class Context:
         except AuthError as error:
             if error.code == "user_not_found":
                 raise AuthError(error.code, "User from sub claim in JWT does not exist", 403) from error
-            raise AuthError("bad_jwt", "invalid claim: sub claim must be a UUID", 403) from error
+            raise AuthError("bad_jwt", "invalid claim: sub claim must be a UUID", 400) from error
         session_id = claims.get("session_id")
         found = "select true from auth.sessions where id = $1"
         if session_id and not await self.db.fetchval(found, users.uuid_of(str(session_id))):
             raise AuthError("session_not_found")
+        users.check_not_banned(user)
         return user, session_id
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _unparsable(why: str) -> AuthError:
+    return AuthError("bad_json", f"Could not parse request body as JSON: {why}")

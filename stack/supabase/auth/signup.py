@@ -5,107 +5,190 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from stack.supabase.auth import links, passwords, sessions, users
+from stack.supabase.auth import audit, links, passwords, sessions, users
 from stack.supabase.auth.context import Context
 from stack.supabase.auth.errors import AuthError, invalid
 
 Json = dict[str, Any]
-
-
-def _email(ctx: Context) -> str:
-    """The address in the body, of a request that is limited because a mail follows."""
-    ctx.limit("otp")
-    links.challenge(ctx.body)  # complain before anything is done
-    return users.email_of(ctx.body.get("email"))
+HIDDEN = (
+    "last_sign_in_at",
+    "confirmed_at",
+    "email_change_sent_at",
+    "email_confirmed_at",
+    "phone_confirmed_at",
+)
 
 
 async def sign_up(ctx: Context) -> Json:
     """POST /signup. An address that exists already answers as if it did not, unless sign-ups confirm themselves."""
     body, options = ctx.body, ctx.options
+    if not body.get("email") and not body.get("phone"):
+        return await _anonymous(ctx)
+    ctx.limit("signup")
     if options.disable_signup:
         raise AuthError("signup_disabled")
-    if not body.get("email"):
-        return await _anonymous(ctx)
     if not body.get("password"):
         raise invalid("Signup requires a valid password")
-    email, data = _email(ctx), body.get("data") or {}
-    hashed = await passwords.set_by(ctx, body["password"])
+    passwords.check(ctx, body["password"])
+    if body.get("email") and body.get("phone"):
+        raise invalid("Only an email address or phone number should be provided on signup.")
+    links.challenge(body)  # complain before anything is done
+    if body.get("phone"):
+        raise AuthError("phone_provider_disabled", "Phone signups are disabled", 400)
+    if not options.email_provider:
+        raise AuthError("email_provider_disabled", "Email signups are disabled", 400)
+    email, data = users.email_of(body["email"]), body.get("data") or {}
+    hashed = await passwords.hashed(ctx, body["password"])
     user = await users.by_email(ctx.db, email)
     if user is not None and user["email_confirmed_at"]:
+        await audit.record(ctx, user, "user_repeated_signup", provider="email")
         if options.autoconfirm:
-            raise AuthError("user_already_exists", "User already registered", 422)
-        return _disguised(email, data)
-    user = user or await users.create(ctx.db, email=email, password=hashed, data=data)
+            taken = AuthError("user_already_exists", "User already registered", 422)
+            taken.keep = True  # what was audited
+            raise taken
+        return _disguised(user, data)
+    if user is None:
+        await users.check_free(ctx.db, email)
+    user = await _register(ctx, user, email, hashed, data)
     if options.autoconfirm:
-        return await sessions.start(ctx, await users.confirm(ctx.db, user), "password")
-    return users.public(await links.send(ctx, user, "signup", email, "email/signup"))
+        return await _entered(ctx, user)
+    if user["invited_at"]:
+        user = {**user, "raw_user_meta_data": {}, "identities": []}
+    return users.public(user)
 
 
-def _disguised(email: str, data: Json) -> Json:
-    at = users.now().isoformat().replace("+00:00", "Z")
-    return {
-        "id": str(uuid.uuid4()), "aud": "authenticated", "role": "", "email": email, "phone": "", "confirmation_sent_at": at,
-        "app_metadata": {"provider": "email", "providers": ["email"]}, "user_metadata": data, "identities": [],
-        "created_at": at, "updated_at": at, "is_anonymous": False,
-    }  # fmt: skip
+async def _register(ctx: Context, user: users.Row | None, email: str, hashed: str, data: Json) -> users.Row:
+    """The user who signed up, made if need be: confirmed, or with a mail on the way that lets them confirm."""
+    user = user or await users.create(ctx.db, email=email, password=hashed, data=data, signs_up=True)
+    if ctx.options.autoconfirm:
+        await audit.record(ctx, user, "user_signedup", provider="email")
+        return await users.confirm(ctx.db, user)
+    await audit.record(ctx, user, "user_confirmation_requested", provider="email")
+    return await links.send(ctx, user, "signup", "email/signup")
+
+
+async def _entered(ctx: Context, user: users.Row) -> Json:
+    """The session of somebody whose sign-up needed no confirmation; the user in it is not read anew."""
+    await audit.record(ctx, user, "login", provider="email")
+    session = await sessions.start(ctx, user, "password")
+    session["user"].pop("confirmed_at")
+    for identity in session["user"]["identities"]:  # shares its data with the user's metadata there
+        identity["identity_data"]["email_verified"] = True
+    return session
+
+
+def _disguised(user: users.Row, data: Json) -> Json:
+    at = users.now()
+    return users.public({
+        **user, "id": str(uuid.uuid4()), "role": "", "email_change": "", "phone": "", "created_at": at, "updated_at": at,
+        "confirmation_sent_at": at, "raw_app_meta_data": {"provider": "email", "providers": ["email"]},
+        "raw_user_meta_data": data, "identities": [],
+        **dict.fromkeys(HIDDEN),
+    })  # fmt: skip
 
 
 async def _anonymous(ctx: Context) -> Json:
     if not ctx.options.anonymous_users:
         raise AuthError("anonymous_provider_disabled", "Anonymous sign-ins are disabled", 422)
-    if ctx.body.get("password"):
-        raise invalid("Sign up only available with email provider")
     ctx.limit("anonymous")
+    if ctx.options.disable_signup:
+        raise AuthError("signup_disabled")
     user = await users.create(ctx.db, data=ctx.body.get("data"))
     return await sessions.start(ctx, user, "anonymous")
 
 
 async def one_time_password(ctx: Context) -> Json:
-    """POST /otp and /magiclink: a link or code by mail, creating the user unless told not to."""
-    email, body = _email(ctx), ctx.body
+    """POST /otp: a link or code by mail, creating the user unless told not to."""
+    ctx.limit("otp")
+    body = ctx.body
+    if body.get("email") and body.get("phone"):
+        raise invalid("Only an email address or phone number should be provided")
+    links.challenge(body)
+    known = body.get("create_user", True) or not body.get("email") or users.email_of(body["email"])
+    if isinstance(known, str) and await users.by_email(ctx.db, known) is None:
+        raise AuthError("otp_disabled", "Signups not allowed for otp", 422)
+    if body.get("email"):
+        return await _magic_link(ctx)
+    if body.get("phone"):
+        raise AuthError("phone_provider_disabled", "Unsupported phone provider", 400)
+    raise invalid("One of email or phone must be set")
+
+
+async def magic_link(ctx: Context) -> Json:
+    """POST /magiclink: as /otp, for an address alone."""
+    ctx.limit("magiclink")
+    return await _magic_link(ctx)
+
+
+async def _magic_link(ctx: Context) -> Json:
+    if not ctx.options.email_provider:
+        raise AuthError("email_provider_disabled")
+    if not ctx.body.get("email"):
+        raise invalid("Password recovery requires an email", 422)
+    email = users.email_of(ctx.body["email"])
+    links.challenge(ctx.body)
     user = await users.by_email(ctx.db, email)
-    if user is None:
-        if not body.get("create_user", True) or ctx.options.disable_signup:
-            raise AuthError("otp_disabled", "Signups not allowed for otp", 422)
-        user = await users.create(ctx.db, email=email, data=body.get("data"))
-        if ctx.options.autoconfirm:
-            user = await users.confirm(ctx.db, user)
-    if user["email_confirmed_at"]:
-        await links.send(ctx, user, "magiclink", email, "magiclink")
-    else:
-        await links.send(ctx, user, "signup", email, "email/signup")
+    if user is None or not user["email_confirmed_at"]:
+        if ctx.options.disable_signup:
+            raise AuthError("signup_disabled")
+        hashed = passwords.unknown_to_all()
+        user = await _register(ctx, user, email, hashed, ctx.body.get("data") or {})
+        if not ctx.options.autoconfirm:
+            return {}  # the mail that confirms the address is a magic link already
+    await audit.record(ctx, user, "user_recovery_requested")
+    await links.send(ctx, user, "magiclink", "magiclink")
     return {}
 
 
 async def recover(ctx: Context) -> Json:
     """POST /recover: a mail to reset the password; the answer never tells whether the user exists."""
+    ctx.limit("recover")
+    if not ctx.options.email_provider:
+        raise AuthError("email_provider_disabled", status=400)
     if not ctx.body.get("email"):
         raise invalid("Password recovery requires an email")
-    email = _email(ctx)
-    user = await users.by_email(ctx.db, email)
+    user = await users.by_email(ctx.db, users.email_of(ctx.body["email"]))
+    links.challenge(ctx.body)
     if user is not None:
-        await links.send(ctx, user, "recovery", email, "recovery")
+        await audit.record(ctx, user, "user_recovery_requested")
+        await links.send(ctx, user, "recovery", "recovery")
     return {}
 
 
 async def resend(ctx: Context) -> Json:
     """POST /resend: the sign-up or e-mail change mail once more."""
-    kind = ctx.body.get("type")
-    if kind not in ("signup", "email_change"):
+    ctx.limit("resend")
+    body = ctx.body
+    kind, email = body.get("type"), body.get("email")
+    if kind not in ("signup", "email_change", "sms", "phone_change"):
         raise invalid("Missing one of these types: signup, email_change, sms, phone_change")
-    user = await users.by_email(ctx.db, _email(ctx))
+    if not email and kind == "signup":
+        raise invalid("Type provided requires an email address")
+    if not body.get("phone") and kind == "sms":
+        raise invalid("Type provided requires a phone number")
+    if email and body.get("phone"):
+        raise invalid("Only an email address or phone number should be provided.")
+    if body.get("phone"):
+        raise AuthError("phone_provider_disabled", status=400)
+    if not email:
+        raise invalid("Missing email address or phone number")
+    if not ctx.options.email_provider:
+        raise AuthError("email_provider_disabled", status=400)
+    user = await users.by_email(ctx.db, users.email_of(email))
+    links.challenge(body)
     if user and kind == "signup" and not user["email_confirmed_at"]:
-        await links.send(ctx, user, "signup", user["email"])
+        await audit.record(ctx, user, "user_confirmation_requested")
+        await links.send(ctx, user, "signup", "email/signup")
     elif user and kind == "email_change" and user["email_change"]:
-        await links.send(ctx, user, "email_change", user["email_change"])
+        await links.send_change(ctx, user, user["email_change"])
     return {}
 
 
 async def invite(ctx: Context) -> Json:
     """POST /invite, for administrators: a user and a mail that lets them in."""
     ctx.require_admin()
-    email = users.email_of(ctx.body.get("email"))
-    return users.public(await links.send(ctx, await invited(ctx, email), "invite", email))
+    user = await invited(ctx, users.email_of(ctx.body.get("email")))
+    return users.public(await links.send(ctx, user, "invite"))
 
 
 async def invited(ctx: Context, email: str) -> users.Row:
@@ -114,4 +197,5 @@ async def invited(ctx: Context, email: str) -> users.Row:
     if user is not None and user["email_confirmed_at"]:
         raise AuthError("email_exists")
     user = user or await users.create(ctx.db, email=email, data=ctx.body.get("data"))
+    await audit.record(ctx, None, "user_invited", user_id=str(user["id"]), user_email=user["email"] or "")
     return await users.update(ctx.db, user, invited_at=users.now())

@@ -22,15 +22,30 @@ select u.*,
     from auth.mfa_factors f where f.user_id = u.id) as factors
 from auth.users u where {where}"""
 BY_ID, BY_EMAIL = SELECT.format(where="u.id = $1"), SELECT.format(where="u.email = $1 and not u.is_sso_user")
-EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@([^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\".]+|localhost)")
-# What clients see (supabase/auth, models.User, models.Identity, models.Factor); what is null is left out.
+TAKEN = """
+select u.id from auth.users u where u.id is distinct from $2 and (u.email = $1 and not u.is_sso_user
+  or u.id in (select user_id from auth.identities where email = $1)) limit 1"""
+EMAIL = re.compile(
+    r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+)
+PHONE = re.compile(r"[1-9][0-9]{1,14}")
+# What clients see (supabase/auth, models.User, models.Identity, models.Factor); what is null or an empty text is left out.
 SHOWN = (
     "id", "aud", "role", "email_confirmed_at", "invited_at", "phone_confirmed_at", "confirmation_sent_at", "confirmed_at",
-    "recovery_sent_at", "email_change_sent_at", "last_sign_in_at", "banned_until", "deleted_at", "created_at", "updated_at",
-    "is_anonymous",
+    "recovery_sent_at", "email_change_sent_at", "phone_change_sent_at", "reauthentication_sent_at", "last_sign_in_at",
+    "banned_until", "deleted_at", "created_at", "updated_at", "is_anonymous",
 )  # fmt: skip
-IDENTITY = ("user_id", "identity_data", "provider", "last_sign_in_at", "created_at", "updated_at", "email")
+IDENTITY = ("user_id", "provider", "last_sign_in_at", "created_at", "updated_at", "email")
 FACTOR = ("id", "friendly_name", "factor_type", "status", "created_at", "updated_at")
+# Columns that hold one-time tokens, and when they were sent.
+TOKENS = (
+    "confirmation_token", "recovery_token", "email_change_token_new", "email_change_token_current", "phone_change_token",
+    "reauthentication_token",
+)  # fmt: skip
+SENT = (
+    "confirmation_sent_at", "recovery_sent_at", "email_change_sent_at", "phone_change_sent_at", "reauthentication_sent_at",
+)  # fmt: skip
 
 
 def now() -> datetime:
@@ -38,13 +53,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def moment(value: datetime | str) -> str:
+    """A moment as clients see it."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _shown(row: Row, names: tuple[str, ...]) -> Row:
     out: Row = {}
     for name in names:
         value = row[name]
-        if name.endswith(("_at", "_until")) and value is not None:
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-            value = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if value is not None and name.endswith(("_at", "_until")):
+            value = moment(value)
         if value is not None:
             out[name] = str(value) if isinstance(value, uuid.UUID) else value
     return out
@@ -52,32 +72,54 @@ def _shown(row: Row, names: tuple[str, ...]) -> Row:
 
 def public(user: Row) -> Row:
     """The user as clients see it."""
+    identities = user.get("identities")
     out = _shown(user, SHOWN) | {
         "email": user["email"] or "", "phone": user["phone"] or "", "app_metadata": user["raw_app_meta_data"] or {},
-        "user_metadata": user["raw_user_meta_data"] or {}, "identities": [identity(i) for i in user["identities"]],
+        "user_metadata": user["raw_user_meta_data"] or {},
+        "identities": None if identities is None else [identity(i) for i in identities],
     }  # fmt: skip
-    out |= {"new_email": user["email_change"]} if user["email_change"] else {}
-    return out | ({"factors": [factor(f) for f in user["factors"]]} if user["factors"] else {})
+    changes = {"new_email": user["email_change"], "new_phone": user["phone_change"]}
+    out |= {name: value for name, value in changes.items() if value}
+    return out | ({"factors": [factor(f) for f in user["factors"]]} if user.get("factors") else {})
+
+
+def changed(user: Row, loaded: Row) -> Row:
+    """The user in the answer to the request that changed them, who was ``loaded`` before: the Auth server answers with the
+    columns that it wrote, and with identities and generated columns as it had read them.
+    """
+    return public({**user, "identities": loaded["identities"], "confirmed_at": loaded["confirmed_at"]})
 
 
 def identity(row: Row) -> Row:
     """An identity as clients see it."""
-    return {"identity_id": row["id"], "id": row["provider_id"], **_shown(row, IDENTITY)}
+    data = {"identity_data": row["identity_data"]} if row["identity_data"] else {}
+    return {"identity_id": row["id"], "id": row["provider_id"], **data, **_shown(row, IDENTITY)}
 
 
 def factor(row: Row) -> Row:
     """A factor as clients see it."""
-    return _shown(row, FACTOR)
+    at = row["last_challenged_at"]
+    return _shown(row, FACTOR) | {
+        "phone": row["phone"] or "",
+        "last_challenged_at": moment(at) if at else None,
+    }
 
 
 def email_of(value: Any) -> str:
-    """A valid address in lower case. Raises AuthError."""
-    if not isinstance(value, str) or not value:
+    """A valid address in lower case (github.com/badoux/checkmail, ValidateFormat). Raises AuthError."""
+    if not value:
         raise invalid("An email address is required")
-    email: str = value.strip().lower()
-    if len(email) > 255 or not EMAIL.fullmatch(email):
+    if len(value.encode()) > 255:
+        raise invalid("An email address is too long")
+    if not EMAIL.fullmatch(value):
         raise invalid("Unable to validate email address: invalid format")
-    return email
+    return str(value).lower()
+
+
+def check_phone(value: str) -> None:
+    """Raise AuthError for what is no phone number."""
+    if not PHONE.fullmatch(value.removeprefix("+").replace(" ", "")):
+        raise invalid("Invalid phone number format (E.164 required)")
 
 
 def uuid_of(value: str, what: str = "user_id") -> str:
@@ -98,31 +140,37 @@ async def find(db: Any, user_id: str) -> Row:
 
 async def by_email(db: Any, email: str) -> Row | None:
     """The user, or None."""
-    record = await db.fetchrow(BY_EMAIL, email)
+    record = await db.fetchrow(BY_EMAIL, email.lower())
     return dict(record) if record else None
 
 
 async def create(
-    db: Any, *, email: str | None = None, password: str = "", data: Row | None = None, app: Row | None = None,
-    user_id: str | None = None, role: str = "authenticated", with_identity: bool = True, verified: bool = False,
+    db: Any, *, email: str | None = None, password: str = "", data: Row | None = None, user_id: str | None = None,
+    provider: str | None = "email", signs_up: bool = False,
 ) -> Row:  # fmt: skip
-    """Insert a user, unconfirmed; ``password`` is a hash. Raises AuthError 422 if the address or id is taken."""
-    user_id = user_id or str(uuid.uuid4())
-    tokens = ("confirmation_token", "recovery_token", "email_change_token_new", "email_change")
-    app = {"provider": "email", "providers": ["email"]} | (app or {}) if email else {}
+    """Insert a user, unconfirmed; ``password`` is a hash. Who has an address has an identity of ``provider`` e-mail, and who
+    ``signs_up`` with it has the identity's data as metadata. Raises AuthError 422 if the address or id is taken.
+    """
+    user_id, app = (
+        user_id or str(uuid.uuid4()),
+        {"provider": provider, "providers": [provider]} if email else {},
+    )
     try:
         await rows.insert(
-            db, "users", instance_id=NOBODY, id=user_id, aud="authenticated", role=role, email=email,
+            db, "users", instance_id=NOBODY, id=user_id, aud="authenticated", role="authenticated", email=email,
             encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {},
-            is_anonymous=email is None, **dict.fromkeys(tokens, ""),
+            is_anonymous=email is None, email_change="", **dict.fromkeys(TOKENS, ""),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise AuthError("email_exists") from error
     except asyncpg.RaiseError as error:  # a trigger of the platform refused
-        raise AuthError("unexpected_failure", "Database error saving new user", 500) from error
-    if email and with_identity:
-        own = {"sub": user_id, "email": email, "email_verified": verified, "phone_verified": False}
-        await add_identity(db, user_id, "email", user_id, {**(data or {}), **own})
+        raise AuthError("unexpected_failure", "Database error saving new user") from error
+    if email and provider == "email":
+        own = {"sub": user_id, "email": email, "email_verified": False, "phone_verified": False}
+        own = {**(data or {}), **own} if signs_up else own
+        await add_identity(db, user_id, provider, user_id, own)
+        if signs_up:
+            await rows.update(db, "users", {"id": user_id}, raw_user_meta_data=own)
     return await find(db, user_id)
 
 
@@ -132,13 +180,23 @@ async def update(db: Any, user: Row, **values: Any) -> Row:
     return await find(db, user["id"])
 
 
-async def check_free(db: Any, email: str) -> None:
-    """Raise AuthError 422 if a user has this address."""
-    if await by_email(db, email) is not None:
+async def amend(db: Any, user: Row, user_metadata: Row | None = None, app_metadata: Row | None = None) -> Row:
+    """Lay metadata over what there is; a null removes its key."""
+    given = {"raw_user_meta_data": user_metadata, "raw_app_meta_data": app_metadata}
+    return await update(db, user, **{k: _merged(user[k], new) for k, new in given.items() if new is not None})
+
+
+def _merged(old: Row | None, new: Row) -> Row:
+    return {k: v for k, v in {**(old or {}), **new}.items() if v is not None}
+
+
+async def check_free(db: Any, email: str, but: Any = None) -> None:
+    """Raise AuthError 422 if a user, ``but`` this one, has this address, or an identity with it."""
+    if await db.fetchval(TAKEN, email, but):
         raise AuthError("email_exists")
 
 
-async def add_identity(db: Any, user_id: str, provider: str, provider_id: str, data: Row) -> None:
+async def add_identity(db: Any, user_id: Any, provider: str, provider_id: str, data: Row) -> Row:
     """Give the user an identity. Raises AuthError 422 if another user has it."""
     try:
         await rows.insert(
@@ -147,60 +205,54 @@ async def add_identity(db: Any, user_id: str, provider: str, provider_id: str, d
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise AuthError("identity_already_exists") from error
+    return dict(await rows.locked(db, "identities", provider=provider, provider_id=provider_id))
 
 
-async def confirm(db: Any, user: Row) -> Row:
-    """Mark the e-mail address as confirmed."""
-    meta = dict(user["raw_user_meta_data"] or {})
-    if user["email"]:
-        meta["email_verified"] = True
-        await _amend_identity(db, user, {"email_verified": True})
-    await rows.delete(db, "one_time_tokens", user_id=user["id"], token_type="confirmation_token")  # noqa: S106
-    return await update(
-        db, user, email_confirmed_at=user["email_confirmed_at"] or now(), confirmation_token="", raw_user_meta_data=meta,
-        is_anonymous=False,
-    )  # fmt: skip
-
-
-async def _amend_identity(db: Any, user: Row, data: Row) -> bool:
+async def amend_identity(db: Any, user: Row, data: Row) -> bool:
+    """Change the data of the user's e-mail identity; False if they have none."""
     sql = ("update auth.identities set identity_data = identity_data || $2, updated_at = now() "
            "where user_id = $1 and provider = 'email' returning true")  # fmt: skip
     return bool(await db.fetchval(sql, user["id"], data))
 
 
-async def apply_email(db: Any, user: Row, email: str) -> Row:
-    """Give the user a new confirmed address, on the account and on its e-mail identity (made if there was none)."""
-    user_id = str(user["id"])
-    data = {"sub": user_id, "email": email, "email_verified": True}
-    if not await _amend_identity(db, user, data):
-        await add_identity(db, user_id, "email", user_id, {**data, "phone_verified": False})
-    user = await update(
-        db, user, email=email, email_change="", email_change_confirm_status=0, email_change_token_new="",
-        email_change_token_current="", email_confirmed_at=now(), is_anonymous=False,
-        raw_user_meta_data={**(user["raw_user_meta_data"] or {}), "email_verified": True},
-    )  # fmt: skip
-    return await refresh_providers(db, user)
+async def forget_tokens(db: Any, user: Row, *, columns: bool = False) -> Row:
+    """No link sent to the user works any more; with ``columns`` no code either, and nobody sees that any was sent."""
+    await db.execute("delete from auth.one_time_tokens where user_id = $1", user["id"])
+    return await update(db, user, **dict.fromkeys(TOKENS, ""), **dict.fromkeys(SENT)) if columns else user
+
+
+async def confirm(db: Any, user: Row) -> Row:
+    """Mark the e-mail address as confirmed."""
+    await forget_tokens(db, user)
+    user = await update(db, user, email_confirmed_at=now(), confirmation_token="")
+    return await amend(db, user, {"email_verified": True})
+
+
+async def set_email(db: Any, user: Row, email: str, refused: str, **changes: Any) -> Row:
+    """A new address. Raises AuthError 500 in the words ``refused`` if another user has it by now."""
+    try:
+        return await update(db, user, email=email, **changes)
+    except asyncpg.UniqueViolationError as error:
+        raise AuthError("unexpected_failure", refused) from error
+
+
+async def set_password(db: Any, user: Row, hashed: str, keep_session: str | None) -> Row:
+    """A new password ends every session but ``keep_session``, and every link and code that was sent."""
+    await db.execute(
+        "delete from auth.sessions where user_id = $1 and id is distinct from $2", user["id"], keep_session
+    )
+    await forget_tokens(db, user, columns=True)
+    return await update(db, user, encrypted_password=hashed)
 
 
 async def refresh_providers(db: Any, user: Row) -> Row:
-    """Set ``app_metadata.provider(s)`` from the identities that there are."""
+    """Set ``app_metadata.provider(s)`` from the identities that there are, the oldest first."""
     user = await find(db, user["id"])
-    names, app = (
-        list(dict.fromkeys(i["provider"] for i in user["identities"])),
-        user["raw_app_meta_data"] or {},
-    )
-    if names:
-        first = app["provider"] if app.get("provider") in names else names[0]
-        app |= {"provider": first, "providers": names}
-    return await update(db, user, raw_app_meta_data=app)
+    names = list(dict.fromkeys(i["provider"] for i in user["identities"]))
+    return await amend(db, user, None, {"providers": names} | ({"provider": names[0]} if names else {}))
 
 
-def check_not_banned(user: Row, status: int = 400) -> None:
+def check_not_banned(user: Row, message: str = "", status: int = 403) -> None:
     """Raise AuthError for a user who is banned now."""
     if user["banned_until"] is not None and user["banned_until"] > now():
-        raise AuthError("user_banned", status=status)
-
-
-def merged(old: Row | None, new: Row) -> Row:
-    """Metadata with ``new`` laid over; a null removes its key."""
-    return {k: v for k, v in {**(old or {}), **new}.items() if v is not None}
+        raise AuthError("user_banned", message, status)

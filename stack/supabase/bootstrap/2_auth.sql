@@ -161,7 +161,11 @@ create table auth.flow_state (
   updated_at timestamptz,
   authentication_method text not null,
   auth_code_issued_at timestamptz,
-  referrer text
+  invite_token text,
+  referrer text,
+  oauth_client_state_id uuid,
+  linking_target_id uuid,
+  email_optional boolean not null default false
 );
 create index flow_state_auth_code_idx on auth.flow_state (auth_code);
 
