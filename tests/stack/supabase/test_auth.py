@@ -95,25 +95,6 @@ def test_sign_up_confirm_log_in(raw: httpx.Client, mails: Any) -> None:
     assert token(raw, "password", email=email, password=PASSWORD).status_code == 200
 
 
-def test_a_known_address_signs_up_in_vain_and_learns_nothing(
-    raw: httpx.Client, session: dict[str, Any]
-) -> None:
-    disguised = sign_up(raw, session["user"]["email"])
-    assert (disguised.status_code, disguised.json()["identities"]) == (200, [])
-    assert disguised.json()["id"] != session["user"]["id"]
-
-
-def test_log_in_and_sign_up_refusals(raw: httpx.Client) -> None:
-    assert refusal(token(raw, "password", email=address(), password="x")) == (400, "invalid_credentials")
-    assert refusal(sign_up(raw, address(), password="short")) == (422, "weak_password")
-    assert refusal(sign_up(raw, "no address")) == (400, "validation_failed")
-    assert refusal(sign_up(raw, address(), password="x" * 73)) == (400, "validation_failed")
-    assert refusal(sign_up(raw, address(), password=7)) == (400, "bad_json")
-    assert refusal(token(raw, "magic")) == (400, "invalid_credentials")
-    old = raw.post(f"{AUTH}/token?grant_type=password", json={"email": address(), "password": "x"}).json()
-    assert old == {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"}
-
-
 def test_refresh_rotates_and_reuse_ends_the_family(cluster: engine.Postgres) -> None:
     with (
         engine.gateway(cluster, {"refresh_reuse_interval": 0, "autoconfirm": True}) as gateway,
