@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import ConfigError
@@ -29,8 +29,11 @@ _AT_LINE = re.compile(r"\(at (?:line (\d+), column (\d+)|end of document)\)$")
 class Settings(BaseModel):
     """Base of every model that stands in a file: frozen, and no key but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""Text that is not blank."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,7 +64,8 @@ class Document:
         """
         data = self.data if data is None else data
         try:
-            return model.model_validate_json(json.dumps(data, default=_plain), strict=True)
+            text = json.dumps(data, default=_plain)
+            return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             found = [(_within(data, e["loc"]), e) for e in error.errors(include_url=False)]
         location, first = min(
@@ -200,6 +204,10 @@ _KINDS = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text in quotes",
+    "string_too_short": "text, and not blank",
+    "date_type": "a date like 2027-01-31",
+    "date_from_datetime_parsing": "a date like 2027-01-31",
+    "date_parsing": "a date like 2027-01-31",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a table",

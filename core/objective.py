@@ -2,79 +2,53 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
+from core.config import Document, Settings, nearest, read_toml
 from core.errors import ConfigError
+from core.toml_lines import Location
 
 Direction = Literal["below", "above"]
 
 
-@dataclass(frozen=True)
-class Objective:
-    """One number to be met.
+class ObjectiveTable(Settings):
+    """One number to be met, as its table in objectives.toml says it.
 
-    `metric` is that of the samples or gauges; `limit` is in `unit`; `direction` says on which side of the
-    limit is good. `percentile` (0 to 100) is judged for latencies; None means a share or a level (uptime,
-    users). `samples` is the least number that may decide. `blocks` False only warns. `by` names the labels
-    whose groups are judged apart; `errors` is the largest share of failed operations in percent; `holding`
-    are objectives that must hold in the same run; a decided value older than `stale_days` no longer counts.
+    `metric` is that of the samples or gauges (the objective's own identifier when empty); `limit` is in `unit`;
+    `direction` says on which side of the limit is good. `percentile` (0 to 100) is judged for latencies; None means a
+    share or a level (uptime, users). `samples` is the least number that may decide: no data never does. `blocks` False
+    only warns. `by` names the labels whose groups are judged apart; `errors` is the largest share of failed operations
+    in percent; `holding` are objectives that must hold in the same run; a decided value older than `stale_days` no
+    longer counts.
     """
 
-    id: str
     title: str
-    metric: str
+    metric: str = ""
     unit: str
     direction: Direction
     limit: float
-    percentile: float | None
-    samples: int
+    percentile: float | None = Field(None, gt=0, lt=100)
+    samples: int = Field(ge=1)
     service: str
     requirement: str
     profile: str | None = None
     blocks: bool = True
-    labels: tuple[tuple[str, str], ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
     clock: str = ""
     by: tuple[str, ...] = ()
-    errors: float | None = None
+    errors: float | None = Field(None, ge=0, le=100)
     holding: tuple[str, ...] = ()
-    stale_days: int = 14
+    stale_days: int = Field(14, ge=1)
 
 
-_KEYS = {
-    "title": str,
-    "metric": str,
-    "unit": str,
-    "direction": str,
-    "limit": (int, float),
-    "percentile": (int, float),
-    "samples": int,
-    "service": str,
-    "requirement": str,
-    "profile": str,
-    "blocks": bool,
-    "labels": dict,
-    "clock": str,
-    "by": list,
-    "errors": (int, float),
-    "holding": list,
-    "stale_days": int,
-}
-_OPTIONAL = {
-    "percentile",
-    "profile",
-    "blocks",
-    "labels",
-    "clock",
-    "metric",
-    "by",
-    "errors",
-    "holding",
-    "stale_days",
-}
+class Objective(ObjectiveTable):
+    """An objective with its identifier."""
+
+    id: str
 
 
 def load_objectives(path: Path, override: Path | None = None) -> dict[str, Objective]:
@@ -83,89 +57,36 @@ def load_objectives(path: Path, override: Path | None = None) -> dict[str, Objec
     `override` is a second file of the same shape whose tables may hold only the keys that differ, or whole
     new objectives. Raises ConfigError with file and line for what is missing, misspelt or impossible.
     """
-    text, document = _document(path)
-    found = {
-        identifier: _objective(identifier, table, f"{path.name} line {_line_of(text, identifier)}")
-        for identifier, table in _tables(document)
-    }
+    document = read_toml(path)
+    base = {identifier: table for identifier, _, table in _tables(document, document.data)}
+    found = {i: _objective(document, i, at, table) for i, at, table in _tables(document, document.data)}
     if override is not None:
-        base = dict(_tables(document))
-        text, document = _document(override)
-        for identifier, table in _tables(document, known=set(base)):
-            where = f"{override.name} line {_line_of(text, identifier)}"
-            found[identifier] = _objective(identifier, {**base.get(identifier, {}), **table}, where)
+        own = read_toml(override)
+        for identifier, at, table in _tables(own, own.data, known=set(base)):
+            if identifier not in base and "title" not in table:
+                what = f"'{identifier}' is no objective, and a new one needs its title"
+                raise own.wrong(at, f"{what}; {nearest(identifier, base)}")
+            found[identifier] = _objective(own, identifier, at, {**base.get(identifier, {}), **table})
     if not found:
         raise ConfigError(f"{path} holds no objective.")
     return found
 
 
-def _document(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; it holds the objectives.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}; mend that line.") from None
-
-
 def _tables(
-    document: dict[str, Any], prefix: str = "", known: Collection[str] = ()
-) -> list[tuple[str, dict[str, Any]]]:
-    """Identifier and table of each objective; a table is one when it has a limit, a title, or a known name."""
-    tables: list[tuple[str, dict[str, Any]]] = []
-    for key, value in document.items():
+    document: Document, data: Mapping[str, Any], at: Location = (), known: Collection[str] = ()
+) -> Iterator[tuple[str, Location, dict[str, Any]]]:
+    """Identifier, location and table of each; a table is one when it has a limit, a title, or a known name."""
+    for key, value in data.items():
+        here = (*at, key)
+        identifier = ".".join(map(str, here))
         if not isinstance(value, dict):
-            raise ConfigError(f"objectives: '{prefix}{key}' stands outside any objective's table.")
-        if "limit" in value or "title" in value or prefix + key in known:
-            tables.append((prefix + key, value))
+            raise document.wrong(here, f"'{identifier}' stands outside any objective's table.")
+        if "limit" in value or "title" in value or identifier in known:
+            yield identifier, here, value
         else:
-            tables += _tables(value, f"{prefix}{key}.", known)
-    return tables
+            yield from _tables(document, value, here, known)
 
 
-def _line_of(text: str, identifier: str) -> int:
-    plain = identifier.replace('"', "")
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip().strip("[]").replace('"', "") == plain:
-            return number
-    return 1
-
-
-def _objective(identifier: str, table: dict[str, Any], where: str) -> Objective:
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise ConfigError(f"{where}: '{key}' is not known; known are {', '.join(_KEYS)}.")
-        kind = _KEYS[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
-            raise ConfigError(f"{where}: '{key}' has the wrong type.")
-    for key in _KEYS:
-        if key not in table and key not in _OPTIONAL:
-            raise ConfigError(f"{where}: '{key}' is missing.")
-    if table["direction"] not in ("below", "above"):
-        raise ConfigError(f"{where}: direction is '{table['direction']}'; write below or above.")
-    percentile = table.get("percentile")
-    if percentile is not None and not 0 < percentile < 100:
-        raise ConfigError(f"{where}: percentile {percentile} lies outside 0 to 100.")
-    if table["samples"] < 1:
-        raise ConfigError(f"{where}: samples must be at least 1, since no data never decides.")
-    return Objective(
-        id=identifier,
-        title=table["title"],
-        metric=table.get("metric", identifier),
-        unit=table["unit"],
-        direction=table["direction"],
-        limit=float(table["limit"]),
-        percentile=percentile,
-        samples=table["samples"],
-        service=table["service"],
-        requirement=table["requirement"],
-        profile=table.get("profile"),
-        blocks=table.get("blocks", True),
-        labels=tuple(sorted((str(k), str(v)) for k, v in table.get("labels", {}).items())),
-        clock=table.get("clock", ""),
-        by=tuple(str(label) for label in table.get("by", [])),
-        errors=None if "errors" not in table else float(table["errors"]),
-        holding=tuple(str(other) for other in table.get("holding", [])),
-        stale_days=table.get("stale_days", 14),
-    )
+def _objective(document: Document, identifier: str, at: Location, table: dict[str, Any]) -> Objective:
+    given = document.model(ObjectiveTable, table, at)
+    return Objective(**{**dict(given), "id": identifier, "metric": given.metric or identifier})

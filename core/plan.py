@@ -6,19 +6,31 @@ What a plan requires and did not run closes the gate, whatever was selected on t
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 from core.clock import seconds
+from core.config import Document, Settings, nearest, read_toml
 from core.errors import ConfigError
 from core.objective import Objective
 
 
-@dataclass(frozen=True)
-class PlannedProfile:
+def _seconds(value: object) -> float:
+    try:
+        return seconds(value)  # type: ignore[arg-type]  # refuses what is neither text nor a number
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Duration = Annotated[float, BeforeValidator(_seconds)]
+"""Seconds, written as a number or like "30s", "5m", "1h30m"."""
+
+
+class PlannedProfile(Settings):
     """One load of a plan.
 
     `users` and `rate` (arrivals per second, all users together) are held for `duration` seconds, of which
@@ -27,17 +39,37 @@ class PlannedProfile:
     """
 
     name: str
-    users: int
-    rate: float
-    duration: float
-    warm_up: float
-    yields: Mapping[str, float]
+    users: int = Field(ge=1)
+    rate: float = Field(0.0, ge=0)
+    duration: Duration = Field(validation_alias="for")
+    warm_up: Duration = 0.0
+    yields: dict[str, float] = Field(default_factory=dict)
     shape: str = "steady"
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = Field(default_factory=dict)
 
     def samples(self, objective: str) -> int:
         """Samples of an objective that the steady window is expected to give."""
         return math.floor(self.yields.get(objective, 0.0) * max(0.0, self.duration - self.warm_up))
+
+
+class ObjectiveEntry(Settings):
+    """An objective as a plan names it, and what this plan asks of it otherwise than objectives.toml."""
+
+    id: str
+    percentile: float | None = Field(None, gt=0, lt=100)
+    samples: int | None = Field(None, ge=1)
+    source: str | None = Field(None, validation_alias="from")
+
+
+class PlanFile(Settings):
+    """A plan's file."""
+
+    title: str
+    budget: Duration
+    checks: Literal["all"] | tuple[str, ...] = ()
+    together: bool = False
+    profiles: tuple[PlannedProfile, ...] = ()
+    objectives: tuple[ObjectiveEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,24 +89,26 @@ class PlannedObjective:
 class Plan:
     """A loaded plan.
 
-    `every_check` makes each gating check of the suites required, listed or not. `together` runs the
-    profiles at the same time.
+    `checks` "all" makes each gating check of the suites required, and an empty list none: a plan of loads alone.
+    `together` runs the profiles at the same time. `budget` is in seconds.
     """
 
     name: str
     title: str
-    checks: tuple[str, ...]
-    every_check: bool
-    profiles: tuple[PlannedProfile, ...]
-    objectives: tuple[PlannedObjective, ...]
     budget: float
+    checks: Literal["all"] | tuple[str, ...] = ()
+    profiles: tuple[PlannedProfile, ...] = ()
+    objectives: tuple[PlannedObjective, ...] = ()
     together: bool = False
+
+    def wants(self, check: str) -> bool:
+        """Whether the plan runs this check."""
+        return self.checks == "all" or check in self.checks
 
     def manifest(self, collected: tuple[str, ...] = ()) -> dict[str, Any]:
         """What must have run, for the journal. `collected`: every gating check that the suites hold."""
-        checks = sorted({*self.checks, *(collected if self.every_check else ())})
         return {
-            "checks": checks,
+            "checks": sorted(collected if self.checks == "all" else self.checks),
             "profiles": [
                 {
                     "name": p.name,
@@ -102,80 +136,45 @@ class Plan:
 def load_plan(name: str, folder: Path, objectives: Mapping[str, Objective]) -> Plan:
     """The plan `folder/name.toml`. Raises ConfigError for an unknown plan, a wrong line, or a plan whose
     time cannot yield the samples that its objectives need."""
-    path = folder / f"{name}.toml"
     known = sorted(p.stem for p in folder.glob("*.toml"))
     if name not in known:
-        raise ConfigError(f"'{name}' is not a plan; known are {', '.join(known) or 'none'}.")
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name}: {error}; mend that line.") from None
-    try:
-        plan = _plan(name, document, objectives)
-    except KeyError as error:
-        raise ConfigError(f"{path.name}: {error.args[0]!r} is missing.") from None
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path.name}: {error}.") from None
-    _refuse_impossible(plan, path.name)
+        raise ConfigError(f"'{name}' is not a plan; {nearest(name, known)}")
+    document = read_toml(folder / f"{name}.toml")
+    plan = _plan(name, document, objectives)
+    _refuse_impossible(plan, f"{name}.toml")
     return plan
 
 
-def _plan(name: str, document: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Plan:
-    unknown = set(document) - {
-        "title",
-        "budget",
-        "checks",
-        "every_check",
-        "together",
-        "profiles",
-        "objectives",
-    }
-    if unknown:
-        raise ConfigError(f"{name}.toml: '{sorted(unknown)[0]}' is not known.")
-    profiles = tuple(
-        PlannedProfile(
-            name=p["name"],
-            users=int(p["users"]),
-            rate=float(p.get("rate", 0)),
-            duration=seconds(p["for"]),
-            warm_up=seconds(p.get("warm_up", 0)),
-            yields={str(k): float(v) for k, v in p.get("yields", {}).items()},
-            shape=str(p.get("shape", "steady")),
-            variables={str(k): str(v) for k, v in p.get("variables", {}).items()},
-        )
-        for p in document.get("profiles", [])
-    )
+def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) -> Plan:
+    file = document.model(PlanFile)
     planned = []
-    for entry in document.get("objectives", []):
-        known = objectives.get(entry["id"])
+    for number, entry in enumerate(file.objectives):
+        known = objectives.get(entry.id)
         if known is None:
-            raise ConfigError(f"{name}.toml: objective '{entry['id']}' is not in objectives.toml.")
-        objective = replace(
-            known,
-            percentile=entry.get("percentile", known.percentile),
-            samples=int(entry.get("samples", known.samples)),
-        )
-        planned.append(PlannedObjective(objective, str(entry.get("from", known.profile or "checks"))))
-    checks = tuple(document.get("checks", ()))
-    for listed, what in (
-        (checks, "check"),
-        ([p.name for p in profiles], "profile"),
-        ([o.id for o in planned], "objective"),
+            what = f"objective '{entry.id}' is not in objectives.toml; {nearest(entry.id, objectives)}"
+            raise document.wrong(("objectives", number, "id"), what)
+        own = entry.model_dump(include={"percentile", "samples"}, exclude_none=True)
+        source = entry.source or known.profile or "checks"
+        planned.append(PlannedObjective(known.model_copy(update=own), source))
+    listed = () if file.checks == "all" else file.checks
+    for key, names in (
+        ("checks", listed),
+        ("profiles", [p.name for p in file.profiles]),
+        ("objectives", [o.id for o in planned]),
     ):
-        twice = {x for x in listed if list(listed).count(x) > 1}
-        if twice:
-            raise ConfigError(f"{name}.toml names the {what} '{sorted(twice)[0]}' twice.")
-    if not checks and not profiles and not document.get("every_check"):
-        raise ConfigError(f"{name}.toml requires nothing; a plan that requires nothing decides nothing.")
+        for number, one in enumerate(names):
+            if one in names[:number]:
+                raise document.wrong((key, number), f"the {key[:-1]} '{one}' is named twice; remove one.")
+    if not file.checks and not file.profiles:
+        raise document.wrong((), "requires nothing; a plan that requires nothing decides nothing.")
     return Plan(
         name=name,
-        title=str(document["title"]),
-        checks=checks,
-        every_check=bool(document.get("every_check", False)),
-        profiles=profiles,
+        title=file.title,
+        budget=file.budget,
+        checks=file.checks,
+        profiles=file.profiles,
         objectives=tuple(planned),
-        budget=seconds(document["budget"]),
-        together=bool(document.get("together", False)),
+        together=file.together,
     )
 
 

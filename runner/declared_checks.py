@@ -1,4 +1,4 @@
-"""Which checks the suites hold, read from their source: what a plan with `every_check` requires.
+"""Which checks the suites hold, read from their source: what a plan with `checks = "all"` requires.
 
 Read statically, so that neither an import error nor a selection on the command line can shrink it.
 """

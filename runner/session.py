@@ -75,8 +75,7 @@ class RunSession:
 
     def checks(self) -> None:
         """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
-        wanted = self._wanted()
-        found = [c for c in declared_checks.declared() if not wanted or c.id in wanted]
+        found = [c for c in declared_checks.declared() if self._wanted(c.id)]
         api = [c for c in found if not c.exclusive and not _in_browser(c)]
         browser = [c for c in found if not c.exclusive and _in_browser(c)]
         exclusive = [c for c in found if c.exclusive]
@@ -90,10 +89,8 @@ class RunSession:
         elif exclusive:  # what the permit does not allow is journaled with why it is not covered
             self._pytest("exclusive", exclusive, ["--exclusive"])
 
-    def _wanted(self) -> set[str]:
-        if self.request.checks:
-            return set(self.request.checks)
-        return set() if self.plan.every_check else set(self.plan.checks)
+    def _wanted(self, check: str) -> bool:
+        return check in self.request.checks if self.request.checks else self.plan.wants(check)
 
     def _pytest(
         self,

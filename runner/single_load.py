@@ -45,19 +45,18 @@ def run_profile(
         raise ConfigError(f"--for {duration} is too short to measure anything; name at least 1s.")
     objectives = load_objectives(OBJECTIVES)
     planned = PlannedProfile(
-        profile,
-        users,
-        rate or 0.0,
-        lasting,
-        min(lasting / 3, max(WARM_UP_LEAST, lasting * WARM_UP_SHARE)),
-        {},
+        name=profile,
+        users=users,
+        rate=rate or 0.0,
+        duration=lasting,
+        warm_up=min(lasting / 3, max(WARM_UP_LEAST, lasting * WARM_UP_SHARE)),
         shape=shape,
     )
     # a search for the knee oversteps the limits on purpose, so it decides no limit
     own = [o for o in objectives.values() if o.profile == profile and shape != "step"]
     wanted = {ANSWERS_RIGHT, *(o.id for o in own), *(held for o in own for held in o.holding)}
     measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.id in wanted)
-    plan = Plan(f"load {profile}", f"{profile} alone", (), False, (planned,), measured, lasting)
+    plan = Plan(f"load {profile}", f"{profile} alone", lasting, profiles=(planned,), objectives=measured)
     request = Request(plan=plan.name, target=target, target_file=target_file, with_checks=False)
 
     def parts(one: RunSession) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError
+from pydantic import Field
+
+from core.config import Settings, Text, load_toml
 from reports.judging.model import Cause, RunVerdict
 from reports.judging.verdict_table import STATES
 from reports.rendering.formatting import quantity
@@ -49,13 +50,12 @@ class Alert:
         return {"text": "\n".join(lines), "assay": asdict(self)}
 
 
-@dataclass(frozen=True)
-class Mute:
+class Mute(Settings):
     """Silence for one key (or a key's start, ending in `*`) until a day, by somebody, for a reason."""
 
-    key: str
-    owner: str
-    reason: str
+    key: Text
+    owner: Text
+    reason: Text
     until: dt.date
 
     def covers(self, key: str, today: dt.date) -> bool:
@@ -64,23 +64,15 @@ class Mute:
         return hit and today <= self.until
 
 
-def load_mutes(path: Path) -> list[Mute]:
+class AlertsFile(Settings):
+    """alerts.toml."""
+
+    mutes: tuple[Mute, ...] = Field((), validation_alias="mute")
+
+
+def load_mutes(path: Path) -> tuple[Mute, ...]:
     """The `[[mute]]` tables of alerts.toml; none without the file. Raises ConfigError for a wrong one."""
-    if not path.exists():
-        return []
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("mute", [])
-        return [Mute(str(e["key"]), str(e["owner"]), str(e["reason"]), _date(e["until"])) for e in entries]
-    except KeyError as error:
-        raise ConfigError(
-            f"{path.name}: a mute lacks {error}; it names key, owner, reason and until."
-        ) from None
-    except (tomllib.TOMLDecodeError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path.name}: {error}; mend that line.") from None
-
-
-def _date(value: object) -> dt.date:
-    return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
+    return load_toml(path, AlertsFile).mutes if path.exists() else ()
 
 
 def alerts(

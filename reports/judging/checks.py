@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from pydantic import RootModel
+
+from core.config import load_toml
 from core.outcome import NOT_COVERED, Verdict
 from reports.judging.model import (
     CheckResult,
@@ -22,6 +24,10 @@ _ENDINGS = {"broken": "broken", "interrupted": "broken", "failed": "broken", "st
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.toml"
+
+
+Requirements = RootModel[dict[str, dict[str, str]]]
+"""requirements.toml: a table for each group, in it the title of each requirement by its identifier."""
 
 
 def judge_checks(run: RunRecord) -> list[CheckResult]:
@@ -128,12 +134,14 @@ def judge_profiles(run: RunRecord) -> list[ProfileResult]:
 
 
 def judge_requirements(
-    checks: list[CheckResult], objectives: list[ObjectiveResult]
+    checks: list[CheckResult], objectives: list[ObjectiveResult], requirements: Path | None = None
 ) -> list[RequirementResult]:
-    """The seed's coverage matrix: each requirement with the checks and objectives that speak of it."""
-    table = tomllib.loads(REQUIREMENTS.read_text(encoding="utf-8"))
+    """The coverage matrix: each requirement with the checks and objectives that speak of it.
+
+    `requirements` is a project's own list; without one the shipped list counts. Raises ConfigError.
+    """
     rows = []
-    for group, entries in table.items():
+    for group, entries in load_toml(requirements or REQUIREMENTS, Requirements).root.items():
         for identifier, title in entries.items():
             about = [c for c in checks if identifier in c.requirement]
             numbers = [o for o in objectives if identifier in (o.requirement, o.id)]

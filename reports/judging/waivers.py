@@ -3,53 +3,39 @@
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from pathlib import Path
 
-from core.errors import ConfigError
+from pydantic import Field
+
+from core.config import Settings, Text, load_toml
 from reports.judging.model import Waiver
 
-_FIELDS = ("check", "reason", "owner", "ticket", "expiry")
+
+class WaiverTable(Settings):
+    """One `[[waiver]]`. `check` names a check or an objective; it still counts on the day of its `expiry`."""
+
+    check: Text
+    reason: Text
+    owner: Text
+    ticket: Text
+    expiry: dt.date
+
+
+class WaiverFile(Settings):
+    """waivers.toml."""
+
+    waivers: tuple[WaiverTable, ...] = Field((), validation_alias="waiver")
 
 
 def load_waivers(path: Path, today: dt.date | None = None) -> list[Waiver]:
     """The waivers of a file of `[[waiver]]` tables; none when there is no file.
 
-    `check` names a check or an objective. Raises ConfigError when a field is missing, empty or unknown.
+    Raises ConfigError when a field is missing, empty or unknown.
     """
     if not path.exists():
         return []
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}; mend that line.") from None
-    if set(document) - {"waiver"}:
-        raise ConfigError(
-            f"{path}: '{sorted(set(document) - {'waiver'})[0]}' is not known; write [[waiver]]."
-        )
-    entries = document.get("waiver", [])
-    if not isinstance(entries, list):
-        raise ConfigError(f"{path}: write [[waiver]] with two brackets, once for each waiver.")
+    day = today or dt.date.today()
     return [
-        _waiver(entry, f"{path.name}, waiver {n}", today or dt.date.today())
-        for n, entry in enumerate(entries, 1)
+        Waiver(w.check, w.reason, w.owner, w.ticket, w.expiry.isoformat(), expired=w.expiry < day)
+        for w in load_toml(path, WaiverFile).waivers
     ]
-
-
-def _waiver(entry: dict[str, object], where: str, today: dt.date) -> Waiver:
-    for key in entry:
-        if key not in _FIELDS:
-            raise ConfigError(f"{where}: '{key}' is not known; known are {', '.join(_FIELDS)}.")
-    values: dict[str, str] = {}
-    for key in _FIELDS:
-        value = entry.get(key)
-        if key == "expiry" and isinstance(value, dt.date):
-            value = value.isoformat()
-        if not isinstance(value, str) or not value.strip():
-            raise ConfigError(f"{where}: '{key}' is missing; a waiver names {', '.join(_FIELDS)}.")
-        values[key] = value.strip()
-    try:
-        expiry = dt.date.fromisoformat(values["expiry"])
-    except ValueError:
-        raise ConfigError(f"{where}: expiry '{values['expiry']}' is not a date like 2027-01-31.") from None
-    return Waiver(**values, expired=expiry < today)

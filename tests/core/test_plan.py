@@ -46,7 +46,7 @@ def test_a_good_plan_and_its_manifest(tmp_path):
     manifest = load(tmp_path).manifest(("not.listed",))
     assert manifest["checks"] == ["a.b"]
     assert manifest["objectives"][0]["min_samples"] == 100
-    every = load(tmp_path, "every_check = true\n" + PLAN).manifest(("not.listed",))
+    every = load(tmp_path, PLAN.replace('["a.b"]', '"all"')).manifest(("a.b", "not.listed"))
     assert every["checks"] == ["a.b", "not.listed"]
 
 
@@ -59,11 +59,11 @@ def test_a_good_plan_and_its_manifest(tmp_path):
         (('for = "71s"', 'for = "soon"'), "'soon' is not a duration"),
         (('id = "perf.x"', 'id = "perf.y"'), "'perf.y' is not in objectives.toml"),
         (('name = "x"', 'name = "z"'), "needs profile 'x', which the plan does not run"),
-        (('"a.b"', '"a.b", "a.b"'), "names the check 'a.b' twice"),
-        (("title", "titel"), "'titel' is not known"),
-        (('budget = "3m"', ""), "'budget' is missing"),
+        (('"a.b"', '"a.b", "a.b"'), "line 4: the check 'a.b' is named twice"),
+        (("title", "titel"), "p.toml line 2: titel is not known; did you mean 'title'?"),
+        (('budget = "3m"', ""), "p.toml line 1: budget is missing"),
         (("[[profiles]]", "[[profiles]"), "line 5"),
-        (("users = 5", 'users = "many"'), "many"),
+        (("users = 5", 'users = "many"'), 'line 7: profiles[0].users should be a whole number, not "many".'),
         (('budget = "3m"', 'budget = "20s"'), "its loads last 71 s, longer than its budget of 20 s"),
         (('id = "perf.x"', 'id = "perf.x"\nsamples = 58'), "fewer than 59 say nothing"),
     ],
@@ -84,8 +84,31 @@ def test_availability_needs_the_samples_that_its_limit_demands(tmp_path):
 
 
 def test_a_shape_and_variables_of_a_profile(tmp_path):
-    plan = load(tmp_path, PLAN.replace("users = 5", 'users = 5\nshape = "ramp"\nvariables = { A = 1 }'))
+    plan = load(tmp_path, PLAN.replace("users = 5", 'users = 5\nshape = "ramp"\nvariables = { A = "1" }'))
     assert (plan.profiles[0].shape, plan.profiles[0].variables) == ("ramp", {"A": "1"})
+
+
+def test_a_plan_of_loads_alone_wants_no_check(tmp_path):
+    alone = load(tmp_path, PLAN.replace('checks = ["a.b"]\n', ""))
+    assert alone.manifest(("a.b", "not.listed"))["checks"] == []
+    assert not alone.wants("a.b")
+    assert load(tmp_path, PLAN.replace('["a.b"]', '"all"')).wants("not.listed")
+
+
+def test_numbers_of_ones_own(tmp_path):
+    (tmp_path / "objectives.toml").write_text(OBJECTIVE)
+    own = tmp_path / "own.toml"
+    own.write_text('["perf.x"]\nlimit = 250\n')
+    found = load_objectives(tmp_path / "objectives.toml", own)["perf.x"]
+    assert (found.limit, found.metric, found.title) == (250.0, "perf.x", "X")
+    own.write_text("[perf.x]\n\nlimt = 250\n")
+    with pytest.raises(
+        ConfigError, match=r"own\.toml line 3: perf\.x\.limt is not known; did you mean 'limit'"
+    ):
+        load_objectives(tmp_path / "objectives.toml", own)
+    own.write_text('["perf.xx"]\nlimit = 250\n')
+    with pytest.raises(ConfigError, match=r"line 1: 'perf\.xx' is no objective.*did you mean 'perf\.x'"):
+        load_objectives(tmp_path / "objectives.toml", own)
 
 
 def test_a_plan_that_requires_nothing_is_refused(tmp_path):
@@ -95,20 +118,20 @@ def test_a_plan_that_requires_nothing_is_refused(tmp_path):
 
 def test_an_unknown_plan_names_those_there_are(tmp_path):
     load(tmp_path)
-    with pytest.raises(ConfigError, match="known are"):
+    with pytest.raises(ConfigError, match=r"not a plan; (did you mean|known are)"):
         load_plan("q", tmp_path, {})
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("limit = 100", ""), "line 2: 'limit' is missing"),
-        (("limit = 100", 'limit = "x"'), "'limit' has the wrong type"),
-        (("limit = 100", "limit = true"), "'limit' has the wrong type"),
-        (('"below"', '"under"'), "write below or above"),
-        (("percentile = 95", "percentile = 100"), "lies outside 0 to 100"),
-        (("samples = 100", "samples = 0"), "no data never decides"),
-        (("unit", "units"), "'units' is not known"),
+        (("limit = 100", ""), 'line 2: "perf.x".limit is missing'),
+        (("limit = 100", 'limit = "x"'), 'line 6: "perf.x".limit should be a number, not "x".'),
+        (("limit = 100", "limit = true"), "limit should be a number, not true."),
+        (('"below"', '"under"'), "direction should be 'below' or 'above'"),
+        (("percentile = 95", "percentile = 100"), "percentile should be less than 100"),
+        (("samples = 100", "samples = 0"), "samples should be greater than or equal to 1"),
+        (("unit", "units"), "line 4: \"perf.x\".units is not known; did you mean 'unit'?"),
     ],
 )
 def test_a_wrong_objective_points_at_its_line(tmp_path, change, says):

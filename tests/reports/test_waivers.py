@@ -36,13 +36,13 @@ def test_no_file_is_no_waiver(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (GOOD.replace('ticket = "OPS-1"\n', ""), "'ticket' is missing"),
-        (GOOD.replace('"OPS-1"', '"  "'), "'ticket' is missing"),
-        (GOOD.replace("2027-01-31", '"soon"'), "not a date"),
-        (GOOD + "excuse = 1\n", "'excuse' is not known"),
-        (GOOD.replace("[[waiver]]", "[waiver]"), "two brackets"),
-        (GOOD.replace("[[waiver]]", "[[waivers]]"), "write .*waiver"),
-        ("[[waiver", "mend that line"),
+        (GOOD.replace('ticket = "OPS-1"\n', ""), r"w\.toml line 1: waiver\[0\]\.ticket is missing"),
+        (GOOD.replace('"OPS-1"', '"  "'), "line 5: .*ticket should be text, and not blank"),
+        (GOOD.replace("2027-01-31", '"soon"'), "line 6: .*expiry should be a date like 2027-01-31"),
+        (GOOD + "excuse = 1\n", "line 7: .*excuse is not known; known are check"),
+        (GOOD.replace("[[waiver]]", "[waiver]"), "line 1: waiver should be a list"),
+        (GOOD.replace("[[waiver]]", "[[waivers]]"), "line 1: waivers is not known; did you mean 'waiver'"),
+        ("[[waiver", "not TOML: "),
     ],
 )
 def test_each_mistake_is_a_sentence(tmp_path: Path, text: str, says: str) -> None:

@@ -70,7 +70,9 @@ def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
     ("duration", "shape", "worth"), [(30, "steady", 1), (3600, "soak", 0), (60, "step", 0)]
 )
 def test_long_loads_and_searches_are_judged_as_they_went(duration, shape, worth):
-    assert retry.worth_it(PlannedProfile("database", 5, 0.0, duration, 1.0, {}, shape=shape)) == bool(worth)
+    assert retry.worth_it(
+        PlannedProfile(name="database", users=5, duration=duration, warm_up=1.0, shape=shape)
+    ) == bool(worth)
 
 
 def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_path):

@@ -43,5 +43,6 @@ def test_every_check_that_a_plan_names_exists_and_ids_are_unique():
     assert len(found) == len(set(found))
     objectives = load_objectives(ROOT / "reports" / "objectives.toml")
     for path in (ROOT / "plans").glob("*.toml"):
-        missing = set(load_plan(path.stem, ROOT / "plans", objectives).checks) - set(found)
+        plan = load_plan(path.stem, ROOT / "plans", objectives)
+        missing = set() if plan.checks == "all" else set(plan.checks) - set(found)
         assert not missing, f"{path.name} names checks that do not exist: {sorted(missing)}"

@@ -26,7 +26,7 @@ def test_the_nights_plan_takes_about_an_hour_and_decides_every_number_of_the_see
     assert 45 * 60 <= sum(profile.duration for profile in plan.profiles) <= 75 * 60
     decided = {planned.id for planned in plan.objectives}
     assert decided >= {o for o in objectives if o.startswith(("perf.", "prod."))}
-    assert plan.every_check
+    assert plan.checks == "all"
 
 
 def test_a_plan_with_an_unknown_profile_or_shape_is_refused(monkeypatch, tmp_path):
