@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from stack.supabase.config import Options
 from stack.supabase.database import Database, Unavailable
-from stack.supabase.http import Request, Response
+from stack.supabase.http import HttpError, Request, Response, json_response
 from stack.supabase.pipeline import SqlError
-from stack.supabase.rest import parse, rpc, write
+from stack.supabase.rest import openapi, parse, rpc, write
 from stack.supabase.rest.answer import Answer, Asked, envelope, explained, finish, window
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
 from stack.supabase.rest.configuration import configured
@@ -148,7 +148,7 @@ class Rest:
             raise ApiError("PGRST106", f"Invalid schema: {schema}", hint=hint)
         path = request.path.removeprefix(PREFIX).strip("/")
         if path == "" and reading:
-            raise left_out("the OpenAPI description")
+            return await self._describe(request, who, schema)
         limit = options.max_rows if reading or path.startswith("rpc/") else None
 
         def job(params: list[tuple[str, str]]) -> Job:
@@ -174,6 +174,21 @@ class Rest:
         if method == "PUT":
             raise left_out("PUT")
         raise ApiError("PGRST117", f"Unsupported HTTP method: {method}")
+
+    async def _describe(self, request: Request, who: Caller, schema: str) -> Response:
+        """The OpenAPI description of ``schema``."""
+        if who.role != "service_role":
+            raise HttpError(403, openapi.FORBIDDEN)
+        kinds = {part.partition(";")[0].strip() for part in request.headers.get("accept", "*/*").split(",")}
+        if not kinds & {"application/openapi+json", "application/json", "*/*"}:
+            accept = request.headers["accept"]
+            raise ApiError("PGRST107", f"None of these media types are available: {accept}")
+        async with self._database.connection() as db:
+            role = ("select set_config('role',$1,true)", [who.role])
+            _, usable = await db.run(role, (openapi.ACCESSIBLE, [schema]))
+        host = request.headers.get("host", "localhost")
+        document = openapi.describe(self.catalog, schema, json.loads(usable.get_value(0, 0)), host)
+        return json_response(document, 200, {"content-type": openapi.MEDIA, "content-profile": schema})
 
     async def _read(self, job: Job, relation: Relation) -> Response:
         builder, select, total = job.builder, job.select, None
