@@ -1,4 +1,4 @@
-"""REST's connections: libpq in pipeline mode, so that a request's whole transaction is one round trip.
+"""Connections to PostgreSQL: libpq in pipeline mode, so that a REST request's whole transaction is one round trip.
 
 A pipeline up to its Sync is one implicit transaction (PostgreSQL documentation, "Pipelining"): settings and query go out
 together, and what fails takes everything back. Values travel in text form; PostgreSQL reads each as what it is cast to.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import selectors
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 
 STATEMENTS_KEPT = 500
@@ -30,6 +33,21 @@ class SqlError(Exception):
     ) -> None:
         super().__init__(message)
         self.sqlstate, self.message, self.detail, self.hint = sqlstate, message, detail, hint
+
+
+class UniqueViolation(SqlError):
+    """The row exists already."""
+
+
+class RaisedException(SqlError):
+    """A function or a trigger said no."""
+
+
+class DataError(SqlError):
+    """A value that no column can hold."""
+
+
+KINDS: dict[str, type[SqlError]] = {"23505": UniqueViolation, "P0001": RaisedException}
 
 
 class _Sockets:
@@ -71,6 +89,7 @@ class Pipeline:
         self, connection: psycopg.AsyncConnection[Any], woken: Callable[[], None] | None = None
     ) -> None:
         self._owner, self._pg, self._woken = connection, connection.pgconn, woken
+        self._reader = Transformer(connection)
         self._loop = asyncio.get_running_loop()
         self._watcher = _sockets(self._loop)
         self._known: dict[str, bytes] = {}
@@ -83,11 +102,18 @@ class Pipeline:
         self._watcher.watch(self._socket, self._ready)
 
     @classmethod
-    async def connect(cls, dsn: str, name: str, woken: Callable[[], None] | None = None) -> Pipeline:
-        """Connect. ``woken`` is called when PostgreSQL notifies, or closes the connection. Raises OSError."""
+    async def connect(
+        cls, dsn: str, name: str, woken: Callable[[], None] | None = None, **settings: str
+    ) -> Pipeline:
+        """Connect. ``woken`` is called when PostgreSQL notifies, or closes the connection. Raises ConnectionError."""
+        options = " ".join(f"-c {setting}={value}" for setting, value in settings.items())
         try:
             made = await psycopg.AsyncConnection.connect(
-                dsn, autocommit=True, application_name=name, connect_timeout=CONNECT_TIMEOUT_S
+                dsn,
+                autocommit=True,
+                application_name=name,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                options=options,
             )
         except psycopg.OperationalError as error:
             raise ConnectionError(str(error)) from error
@@ -130,6 +156,27 @@ class Pipeline:
             self._known.pop(text, None)
         raise self._error(failed)
 
+    async def execute(self, sql: str, *values: Any) -> None:
+        """Execute one statement. Raises as ``run``."""
+        await self.run((sql, [plain(value) for value in values]))
+
+    async def fetch(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """One statement's rows, by column, as Python values: jsonb as what it holds. Raises as ``run``."""
+        result, *_ = await self.run((sql, [plain(value) for value in values])) or [None]
+        if result is None:
+            return []
+        names = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
+        self._reader.set_pgresult(result)
+        return self._reader.load_rows(0, result.ntuples, lambda row: dict(zip(names, row, strict=True)))
+
+    async def fetchrow(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        """The first row, or None."""
+        return next(iter(await self.fetch(sql, *values)), None)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        """The first column of the first row, or None."""
+        return next(iter((await self.fetchrow(sql, *values) or {}).values()), None)
+
     def _send(self, texts: list[str], encoded: list[list[bytes | None]]) -> list[str]:
         fresh = []
         if len(self._known) > STATEMENTS_KEPT:
@@ -158,7 +205,8 @@ class Pipeline:
         if state is None or state in GOING:
             self.terminate()
             return ConnectionError(message or "PostgreSQL is going away")
-        return SqlError(state, message or "", detail, hint)
+        kind = KINDS.get(state, DataError if state.startswith("22") else SqlError)
+        return kind(state, message or "", detail, hint)
 
     def _flush(self) -> None:
         unsent = bool(self._pg.flush())
@@ -197,8 +245,27 @@ class Pipeline:
             self._woken()
 
 
+def plain(value: Any) -> str | None:
+    """A Python value in PostgreSQL's text form: a dictionary as JSON, a list as an array of its items."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, list | tuple | set):
+        return f"{{{','.join(_item(plain(item)) for item in value)}}}"
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _item(text: str | None) -> str:
+    """One item of an array (PostgreSQL documentation, "Array Input and Output Syntax")."""
+    if text is None:
+        return "NULL"
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
+
+
 def _text(value: str) -> bytes:
     """A value for libpq, which would end it at a NUL. Raises SqlError as PostgreSQL itself would."""
     if "\0" in value:
-        raise SqlError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+        raise DataError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
     return value.encode()

@@ -6,8 +6,6 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import asyncpg
-
 from stack.supabase.auth import account, admin, audit, factors, oauth, signup, verify
 from stack.supabase.auth.context import PREFIX, Context, Services
 from stack.supabase.auth.errors import JSON, AuthError, invalid, shaped
@@ -17,6 +15,7 @@ from stack.supabase.config import Config, Options
 from stack.supabase.database import Database, Unavailable
 from stack.supabase.http import Handler, Request, Response, Routes, json_response
 from stack.supabase.mail import Mailbox
+from stack.supabase.pipeline import DataError, SqlError
 from stack.supabase.tokens import Signer
 
 WITHOUT_DATABASE = (settings, health, jwks, oauth.page)
@@ -94,9 +93,9 @@ class Auth:
             refusal = error
         except Unavailable:
             refusal = AuthError("unexpected_failure", "Database unavailable", 503)
-        except asyncpg.DataError as error:  # a value that no column can hold, such as a NUL
+        except DataError as error:  # a value that no column can hold, such as a NUL
             refusal = invalid(str(error))
-        except asyncpg.PostgresError as error:
+        except SqlError as error:
             refusal = AuthError("unexpected_failure", f"Database error: {error}", 500)
         raise shaped(refusal, request)
 

@@ -7,10 +7,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
 from stack.supabase.auth import rows
 from stack.supabase.auth.errors import AuthError, invalid
+from stack.supabase.pipeline import RaisedException, UniqueViolation
 
 Row = dict[str, Any]
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -161,9 +160,9 @@ async def create(
             encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {},
             is_anonymous=email is None, email_change="", **dict.fromkeys(TOKENS, ""),
         )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
+    except UniqueViolation as error:
         raise AuthError("email_exists") from error
-    except asyncpg.RaiseError as error:  # a trigger of the platform refused
+    except RaisedException as error:  # a trigger of the platform refused
         raise AuthError("unexpected_failure", "Database error saving new user") from error
     if email and provider == "email":
         own = {"sub": user_id, "email": email, "email_verified": False, "phone_verified": False}
@@ -203,7 +202,7 @@ async def add_identity(db: Any, user_id: Any, provider: str, provider_id: str, d
             db, "identities", provider_id=provider_id, user_id=user_id, identity_data=data, provider=provider,
             last_sign_in_at=now(),
         )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
+    except UniqueViolation as error:
         raise AuthError("identity_already_exists") from error
     return dict(await rows.locked(db, "identities", provider=provider, provider_id=provider_id))
 
@@ -232,7 +231,7 @@ async def set_email(db: Any, user: Row, email: str, refused: str, **changes: Any
     """A new address. Raises AuthError 500 in the words ``refused`` if another user has it by now."""
     try:
         return await update(db, user, email=email, **changes)
-    except asyncpg.UniqueViolationError as error:
+    except UniqueViolation as error:
         raise AuthError("unexpected_failure", refused) from error
 
 

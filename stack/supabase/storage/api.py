@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import asyncpg
-
 from stack.supabase.config import Config
 from stack.supabase.database import Database, Unavailable
 from stack.supabase.http import JSON, Handler, Request, Response, Routes, json_response
+from stack.supabase.pipeline import SqlError
 from stack.supabase.storage import body, buckets, listing, serve
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, bad_request, from_postgres, left_out, unavailable
@@ -307,7 +306,7 @@ class Storage:
             if resumable:
                 return await self._tus.handle(call, path.removeprefix("upload/resumable").strip("/"))
             return await self._route(call, path)
-        except asyncpg.PostgresError as error:
+        except SqlError as error:
             refusal = from_postgres(error)
         except StorageError as error:
             refusal = error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import asyncpg
-
+from stack.supabase.pipeline import UniqueViolation
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, bad_mime, bad_request, left_out
 from stack.supabase.storage.objects import escaped, owner_of, stamp
@@ -82,7 +81,7 @@ async def create(call: Call) -> dict[str, Any]:
     try:
         async with call.objects.as_caller(who, "storage.bucket.create") as db:
             await db.execute(sql, *values.values())
-    except asyncpg.UniqueViolationError as error:
+    except UniqueViolation as error:
         raise StorageError("BucketAlreadyExists") from error
     return {"name": name}
 
@@ -135,7 +134,7 @@ async def delete(call: Call, bucket_id: str) -> dict[str, str]:
         if await db.fetchval("select true from storage.objects where bucket_id = $1 limit 1", bucket_id):
             raise StorageError("ResourceNotEmpty")
     async with call.objects.as_caller(who, "storage.bucket.delete") as db:
-        if await db.execute("delete from storage.buckets where id = $1", bucket_id) == "DELETE 0":
+        if not await db.fetch("delete from storage.buckets where id = $1 returning true", bucket_id):
             raise StorageError("NoSuchBucket")
     return {"message": "Successfully deleted"}
 

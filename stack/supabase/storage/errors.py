@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncpg
-
 from stack.supabase.http import HttpError
+from stack.supabase.pipeline import SqlError
 
 REFUSED = "new row violates row-level security policy"
 # Of each code: the true status, its word (else the code is), and the message where none is given.
@@ -64,13 +63,13 @@ def left_out(what: str) -> StorageError:
     return StorageError("NotImplemented", f"{what} is not part of the embedded target")
 
 
-def from_postgres(error: asyncpg.PostgresError) -> StorageError:
+def from_postgres(error: SqlError) -> StorageError:
     """What PostgreSQL said, as this wire says it (supabase/storage, database/errors.ts)."""
-    state, text = error.sqlstate or "", str(error)
+    state, text = error.sqlstate, error.message
     if state == "42501":
         return StorageError("AccessDenied", REFUSED if "row-level security" in text else text)
     if state == "23503":
-        if "is still referenced" in (getattr(error, "detail", "") or ""):
+        if "is still referenced" in (error.detail or ""):
             return StorageError("ResourceReferenced")
         return StorageError("InvalidRequest", "The related resource does not exist", 404)
     if code := {"23505": "ResourceAlreadyExists", "55P03": "ResourceLocked", "57014": "DatabaseTimeout"}.get(

@@ -82,7 +82,7 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[Row]:
         begin, end = prefix.count("/") + 1, (prefix + sought).count("/") + 1
         sql = BY_TIME.format(column=column, order=order)
         rows = await db.fetch(sql, bucket, escaped(prefix + sought), begin, end, limit, offset)
-    return [full(dict(row)) for row in rows]
+    return [full(row) for row in rows]
 
 
 async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
     column, order = cursor.get("c") or sort.get("column"), cursor.get("o") or sort.get("order", "asc")
     sql, values = _page_sql(column, "desc" if order == "desc" else "asc", bool(delimited), cursor)
     values = (bucket, prefix if delimited else escaped(prefix), len(prefix), limit + 1, *values)
-    rows = [full(dict(row)) for row in await db.fetch(sql, *values)]
+    rows = [full(row) for row in await db.fetch(sql, *values)]
     out: dict[str, Any] = {"hasNext": len(rows) > limit, "folders": [], "objects": []}
     if out["hasNext"]:
         last = rows[limit - 1]

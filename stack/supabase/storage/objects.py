@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from stack.supabase.database import Database
+from stack.supabase.pipeline import Pipeline, UniqueViolation
 from stack.supabase.storage.body import About
 from stack.supabase.storage.errors import StorageError
 from stack.supabase.storage.files import Store, measure
@@ -45,7 +44,7 @@ OVERWRITE = (
 )
 MOVE = (
     "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), "
-    "owner_id = coalesce($6, owner_id), version = $7, metadata = metadata || $8 where bucket_id = $1 and name = $2 "
+    "owner_id = coalesce($6, owner_id), version = $7, metadata = metadata || $8::jsonb where bucket_id = $1 and name = $2 "
     "returning true"
 )
 LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
@@ -94,10 +93,9 @@ class Objects:
         self.database, self.store = database, store
 
     @asynccontextmanager
-    async def as_caller(self, caller: Caller, operation: str, keep: bool = True) -> AsyncIterator[Any]:
+    async def as_caller(self, caller: Caller, operation: str, keep: bool = True) -> AsyncIterator[Pipeline]:
         """A transaction in which policies see the caller and the operation under way; taken back unless to ``keep``."""
-        async with self.database.as_caller(caller, SEARCH_PATH, keep) as db:
-            await db.fetchrow(OPERATION, operation)
+        async with self.database.as_caller(caller, SEARCH_PATH, (OPERATION, (operation,)), keep=keep) as db:
             yield db
 
     async def bucket(self, bucket_id: str) -> Any:
@@ -115,7 +113,7 @@ class Objects:
             row = await db.fetchrow(ONE, bucket, name)
         if row is None:
             raise StorageError("NoSuchKey")
-        return dict(row)
+        return row
 
     async def check_upload(
         self, new: New, operation: str, metadata: Row, user_metadata: Row | None = None
@@ -129,7 +127,7 @@ class Objects:
                 await db.fetchrow(
                     OVERWRITE if new.upsert else INSERT, *new.values("1", metadata, user_metadata)
                 )
-        except asyncpg.UniqueViolationError as error:
+        except UniqueViolation as error:
             raise StorageError("KeyAlreadyExists") from error
 
     async def write(self, new: New, path: Path, about: About) -> Row:
@@ -157,8 +155,8 @@ class Objects:
         except BaseException:
             self.store.delete(version)
             raise
-        self.store.delete(old and old["version"])
-        return dict(row)
+        self.store.delete((old or {}).get("version"))
+        return row or {}
 
     async def move(self, new: New, bucket: str, source: str) -> None:
         """Give an object another name: SELECT and UPDATE policies are asked. Its content becomes a new version."""
@@ -208,7 +206,7 @@ class Objects:
         async with self.as_caller(caller, operation) as db:
             rows = await db.fetch(sql, bucket, names)
         self.store.delete(*(row["version"] for row in rows))
-        return [dict(row) for row in rows]
+        return rows
 
 
 def full(row: Row) -> Row:
