@@ -1,4 +1,4 @@
-"""A small connection pool: a library's would start tasks and make a proxy for each use, a tenth of what a request costs here."""
+"""A small connection pool: a library's starts tasks and makes a proxy for each use, a tenth of what a request costs here."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stack.supabase.tokens import Signer, caller
 PREFIX = "/storage/v1/"
 UPLOAD_URL_S = 2 * 3600
 SWEEP_S = 60
+FURTHEST_S = (2**53 - 1) // 1000  # a link's end, in seconds since 1970 (supabase/storage, jwt.ts)
 KEYS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
 SIGN = record("expiresIn", expiresIn=count(1), transform=record())
 SIGN_MANY = record("expiresIn paths", expiresIn=count(1), paths={**KEYS, "maxItems": 1000})
@@ -183,6 +185,8 @@ async def sign_many(call: Call, bucket_id: str) -> list[dict[str, Any]]:
 
 
 def _url(call: Call, path: str, seconds: int, transformed: bool = False) -> str:
+    if seconds > FURTHEST_S - time.time():
+        raise StorageError("InvalidParameter", "Invalid Parameter expiresIn")
     kind = "render/image" if transformed else "object"
     return f"/{kind}/sign/{path}?token={call.seal('download', path, seconds)}"
 

@@ -12,8 +12,6 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*")
-
-
 TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}
 ORDER: Schema = {"type": "string", "enum": ["asc", "desc"]}
@@ -57,7 +55,9 @@ def _converted(value: Any, kind: str, where: str) -> Any:
     if kind == "string" and not isinstance(value, str | list | dict):
         return "" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}"
     if kind == "integer" and not isinstance(value, list | dict):
-        number = 0 if value is None else float(value) if NUMBER.fullmatch(str(value)) else value
+        number = 0 if value is None else value
+        if isinstance(value, str) and NUMBER.fullmatch(value):
+            number = float(value)
         if isinstance(number, int | float) and number == number // 1:
             return int(number)
     if kind == "boolean" and value in (None, 0, 1, "true", "false"):

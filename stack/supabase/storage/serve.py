@@ -12,6 +12,8 @@ from stack.supabase.http import Request, Response
 from stack.supabase.storage.errors import StorageError
 from stack.supabase.storage.files import Store
 
+LAST_DATE = 253_402_300_799  # the end of the year 9999
+
 
 def http_date(iso: str) -> str:
     """An ISO time as HTTP writes it."""
@@ -29,7 +31,8 @@ def asset(
         raise StorageError("NoSuchKey")
     headers = _headers(row)
     if expires is not None:
-        headers["expires"] = format_datetime(datetime.fromtimestamp(expires, UTC), usegmt=True)
+        until = datetime.fromtimestamp(min(expires, LAST_DATE), UTC)
+        headers["expires"] = format_datetime(until, usegmt=True)
     else:
         headers["cache-control"] = _cache(request, metadata, "stale-while-revalidate=30")
     if "download" in query:
