@@ -333,12 +333,8 @@ class Storage:
         head = path.partition("/")[0]
         if head in ("render", "s3", "iceberg", "vector", "cdn", "object-lifecycle"):
             raise left_out(f"/storage/v1/{head}")
-        url = (
-            "/"
-            + call.request.raw_path.removeprefix(PREFIX)
-            + (f"?{call.request.query}" if call.request.query else "")
-        )
-        missing = {"error": "Not Found", "message": f"Route {method}:{url} not found"}
+        asked = "?".join(filter(None, (call.request.raw_path, call.request.query))).removeprefix(PREFIX)
+        missing = {"error": "Not Found", "message": f"Route {method}:/{asked} not found"}
         if head in ("bucket", "object"):
             missing |= {"statusCode": "404", "code": "InvalidRequest"}
             return json_response(missing, 404, {"content-type": "application/json"})
