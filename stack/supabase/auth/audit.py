@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -68,7 +67,7 @@ async def read(ctx: Context) -> Response:
     found = await page.select(ctx, f"auth.audit_log_entries where {where}", "created_at desc", *values)
     return page.response([
         {
-            "id": str(row["id"]), "payload": json.loads(row["payload"]), "created_at": users.moment(row["created_at"]),
+            "id": str(row["id"]), "payload": row["payload"], "created_at": users.moment(row["created_at"]),
             "ip_address": row["ip_address"],
         }
         for row in found
