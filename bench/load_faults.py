@@ -39,9 +39,10 @@ def load(
         master = str(free_port())
         words += ["--processes", str(workers), "--master-bind-host", "127.0.0.1"]
         words += ["--master-bind-port", master, "--master-port", master]
+    words += ["--assay-run-dir", str(folder), "--assay-warm-up", "1", "--assay-drain", "3"]
     environment = os.environ | {
         "BENCH_URL": f"http://127.0.0.1:{port}", "BENCH_RATE": str(rate), "BENCH_USERS": str(USERS),
-        "ASSAY_RUN_DIR": str(folder), "ASSAY_WARM_UP": "1", "ASSAY_DRAIN": "3", "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

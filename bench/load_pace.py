@@ -33,12 +33,10 @@ def pace(port: int, rate: int, seconds: int) -> None:
             "BENCH_URL": f"http://127.0.0.1:{port}",
             "BENCH_RATE": str(rate),
             "BENCH_USERS": str(USERS),
-            "ASSAY_RUN_DIR": name,
-            "ASSAY_WARM_UP": "3",
-            "ASSAY_STOP_ERRORS": "0",
             "PYTHONPATH": str(ROOT),
         }
         command = [*pin(0), *locust("load_open.py", USERS, seconds + 5)]
+        command += ["--assay-run-dir", name, "--assay-warm-up", "3", "--assay-stop-errors", "0"]
         subprocess.run(command, env=environment, check=False, capture_output=True, preexec_fn=favoured)
         lines = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in lines]

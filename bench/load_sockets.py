@@ -105,12 +105,10 @@ def hold(port: int, sockets: int, seconds: int) -> None:
         environment = os.environ | {
             "BENCH_WS": f"ws://127.0.0.1:{port}/",
             "BENCH_PERIOD": "10",
-            "ASSAY_RUN_DIR": name,
-            "ASSAY_WARM_UP": "10",
             "PYTHONPATH": str(ROOT),
         }
         done = subprocess.run(
-            [*pin(0), *command],
+            [*pin(0), *command, "--assay-run-dir", name, "--assay-warm-up", "10"],
             env=environment,
             capture_output=True,
             text=True,

@@ -55,11 +55,20 @@ def run_assay(port: int, rate: float, seconds: int, folder: Path) -> tuple[Row, 
     users = 50
     environment = os.environ | {
         "BENCH_URL": f"http://127.0.0.1:{port}", "BENCH_RATE": str(rate), "BENCH_USERS": str(users),
-        "ASSAY_RUN_DIR": str(folder), "ASSAY_WARM_UP": "2", "ASSAY_DRAIN": "30", "ASSAY_STOP_ERRORS": "0",
         "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "load_open.py"), "--headless", "-L", "ERROR"]
     command += ["-u", str(users), "-r", "1000", "-t", f"{seconds}s", "--only-summary"]
+    command += [
+        "--assay-run-dir",
+        str(folder),
+        "--assay-warm-up",
+        "2",
+        "--assay-drain",
+        "30",
+        "--assay-stop-errors",
+        "0",
+    ]
     subprocess.run(
         command, env=environment, check=True, capture_output=True, timeout=seconds + 90, preexec_fn=favoured
     )

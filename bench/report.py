@@ -41,6 +41,7 @@ def make(folder: Path, checks: int, samples: int) -> None:
 
     from core.clock import now_ns
     from core.journal import Journal
+    from core.secret import Redactor
     from tests.reports.made import Made, made_samples
 
     many = [
@@ -55,7 +56,7 @@ def make(folder: Path, checks: int, samples: int) -> None:
     made.write()
     rng, start, share = np.random.default_rng(1), now_ns(), max(1, samples // 24)
     for worker in range(4):
-        journal = Journal(folder, f"worker{worker}", background=False)
+        journal = Journal(folder, f"worker{worker}", Redactor(), background=False)
         for kind in ("posts", "profile", "insert"):
             series = journal.series("perf.database", {"kind": kind}, "ms")
             for part in range(2):

@@ -17,6 +17,7 @@ from clients.http_port import WireAnswer
 from clients.services import auth, database, undoing
 from core.errors import BrokenError
 from core.ledger import Ledger
+from core.permit import Action
 from core.run import Run
 
 AT_ONCE = 4
@@ -40,6 +41,7 @@ class Member:
 
 def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Member]:
     """`count` confirmed people, each signed in once, within the target's login budget. Raises BrokenError."""
+    run.permit.demand(Action.ADMIN, "making test identities through the admin API")
     tag = run.tag()
     start, name = f"assay-{tag}-", f"a_{re.sub('[^a-z0-9]', '', tag)}"
     password = secrets.token_urlsafe(18) + "aA1!"
@@ -53,6 +55,7 @@ def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Memb
         made = _demand(client.as_admin("POST", "/admin/users", body={**given, **more}), "creating")
         answer = client.port.request("POST", "/token", params={"grant_type": "password"}, body=given)
         session = _demand(answer, "signing in")
+        run.redactor.learn((session["access_token"], session["refresh_token"]))
         return Member(
             made["id"], username, email, password,
             session["access_token"], session["refresh_token"], float(session["expires_at"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,13 +11,12 @@ import httpx
 from core.errors import BrokenError
 from core.permit import Action
 from core.run import Run
-
-URL = "ASSAY_CONTROL_URL"
-TOKEN = "ASSAY_CONTROL_TOKEN"  # noqa: S105 (a variable's name)
+from core.target import Target
 
 
-def _call(method: str, path: str, body: Any = None, *, wait: float = 60.0) -> Any:
-    url, token = os.environ.get(URL), os.environ.get(TOKEN)
+def call(target: Target, method: str, path: str, body: Any = None, *, wait: float = 60.0) -> Any:
+    """One request to the control address. Raises BrokenError where there is none or it does not answer."""
+    url, token = target.control_url, target.control_token
     if not url or not token:
         raise BrokenError(
             "this target has no control address; process control is for the embedded target alone."
@@ -40,31 +38,31 @@ def _call(method: str, path: str, body: Any = None, *, wait: float = 60.0) -> An
         ) from error
 
 
-def components() -> list[dict[str, Any]]:
+def components(target: Target) -> list[dict[str, Any]]:
     """Every component: name, state, pid, log."""
-    found = _call("GET", "/components")
+    found = call(target, "GET", "/components")
     return list(found["components"] if isinstance(found, dict) and "components" in found else found)
 
 
-def fallen() -> list[str]:
+def fallen(target: Target) -> list[str]:
     """Names of components that died unplanned and lie dead; empty without a control address.
 
     A control address that does not answer means that the supervisor itself is gone.
     """
-    if not os.environ.get(URL):
+    if not target.control_url:
         return []
     try:
-        return sorted(c["name"] for c in components() if c["state"] in ("died", "dead", "failed"))
+        return sorted(c["name"] for c in components(target) if c["state"] in ("died", "dead", "failed"))
     except BrokenError:
         return ["supervisor"]
 
 
-def deaths(since_ns: int = 0) -> list[dict[str, Any]]:
+def deaths(target: Target, since_ns: int = 0) -> list[dict[str, Any]]:
     """Every unplanned death of a component since a monotonic time: component, ended (in words), log."""
-    if not os.environ.get(URL):
+    if not target.control_url:
         return []
     try:
-        events = _call("GET", "/events")["events"]
+        events = call(target, "GET", "/events")["events"]
     except BrokenError:
         return [{"component": "supervisor", "ended": "its control address is silent", "log": ""}]
     return [e for e in events if e["type"] == "component.died" and e["monotonic_ns"] >= since_ns]
@@ -79,10 +77,10 @@ def outage(run: Run, component: str, *, how: str = "stop") -> Iterator[None]:
     run.target.permit.demand(Action.OUTAGE, f"taking {component} away")
     run.journal.event("outage.planned", component=component, how=how, durable=True)
     try:
-        _call("POST", f"/components/{component}/{how}")
+        call(run.target, "POST", f"/components/{component}/{how}")
         yield
     finally:
-        _call("POST", f"/components/{component}/start")
+        call(run.target, "POST", f"/components/{component}/start")
         run.journal.event("outage.ended", component=component, durable=True)
 
 
@@ -92,8 +90,8 @@ def fault(run: Run, component: str, **settings: Any) -> Iterator[None]:
     run.target.permit.demand(Action.OUTAGE, f"faults at {component}")
     run.journal.event("outage.planned", component=component, how="fault", settings=settings, durable=True)
     try:
-        _call("POST", f"/faults/{component}", settings)
+        call(run.target, "POST", f"/faults/{component}", settings)
         yield
     finally:
-        _call("POST", f"/faults/{component}", {"rules": []} if "rules" in settings else [])
+        call(run.target, "POST", f"/faults/{component}", {"rules": []} if "rules" in settings else [])
         run.journal.event("outage.ended", component=component, durable=True)

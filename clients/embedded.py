@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from core.errors import BrokenError, ConfigError
 from core.run import ROOT
-from core.target import Engine
-
-STATE = "ASSAY_STATE"
+from core.service import Service
+from core.target import Engine, Target, resolve
+from core.user_settings import setting
 
 
 @dataclass
@@ -28,6 +28,17 @@ class Embedded:
     control_token: str
     state: Path
     _holder: subprocess.Popen[str]
+
+    def target(self, services: Iterable[Service]) -> Target:
+        """The platform that this stack serves."""
+        return resolve(
+            "embedded",
+            services,
+            environment=self.variables,
+            engines=self.engines,
+            control_url=self.control_url,
+            control_token=self.control_token,
+        )
 
     def close(self) -> None:
         """Gives the lease back."""
@@ -57,7 +68,8 @@ def attach(*, state: Path | None = None, progress: IO[str] | int | None = None) 
     `state` is its folder (default `.assay/stack`, or ASSAY_STATE). Progress goes to `progress` (a stream or
     a subprocess constant). Raises ConfigError or BrokenError with the supervisor's own sentence.
     """
-    folder = state or (Path(os.environ[STATE]) if os.environ.get(STATE) else None)
+    named = setting("ASSAY_STATE")
+    folder = state or (Path(named) if named else None)
     command = [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json"]
     if folder:
         command += ["--state", str(folder)]

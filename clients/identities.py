@@ -13,6 +13,7 @@ from clients.service_clients import Services
 from core.clock import eventually
 from core.errors import Missed, ServiceError
 from core.ledger import Entry, Ledger
+from core.permit import Action
 from core.run import Run
 
 
@@ -36,6 +37,7 @@ class Actor:
 
 def new_identity(run: Run, services: Services) -> tuple[str, str, str]:
     """(email, username, password) that nobody has; the password is made known to the redactor."""
+    run.permit.demand(Action.WRITE, "making a test identity")
     tag = run.tag()
     password = secrets.token_urlsafe(18) + "aA1!"
     run.redactor.add(password)
@@ -54,6 +56,7 @@ def plan_user(ledger: Ledger, email: str) -> Entry:
 
 def make_actor(run: Run, services: Services, ledger: Ledger) -> Actor:
     """A new confirmed person, signed in once. A failure is the preparation's: broken, not missed."""
+    run.permit.demand(Action.ADMIN, "making a test identity through the admin API")
     email, username, password = new_identity(run, services)
     entry = plan_user(ledger, email)
     with preparing("making a test identity"):
@@ -119,7 +122,6 @@ class Crowd:
         for made in bulk_identities.make(
             self._run, self._services.auth, self._ledger, max(0, number - len(self._people))
         ):
-            self._run.redactor.add(made.refresh_token)
             self._people.append(
                 Actor(
                     id=made.id,

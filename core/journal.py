@@ -56,15 +56,14 @@ SAMPLE = np.dtype(
 class Journal:
     """Where a process records. Thread-safe; safe to hold across a fork (the child opens its own files).
 
-    `directory` is the run's folder. With `background=False` nobody flushes but the caller and full blocks.
+    `directory` is the run's folder; nothing is written but through `redactor`. With `background=False` nobody
+    flushes but the caller and full blocks.
     """
 
-    def __init__(
-        self, directory: Path, role: str, *, redactor: Redactor | None = None, background: bool = True
-    ) -> None:
+    def __init__(self, directory: Path, role: str, redactor: Redactor, *, background: bool = True) -> None:
         self.directory = Path(directory)
         self.role = role
-        self.redactor = redactor or Redactor()
+        self.redactor = redactor
         self._background = background
         self._lock = threading.RLock()
         self._pid = 0

@@ -9,6 +9,7 @@ import fnmatch
 import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from core.errors import PermitError
@@ -28,11 +29,51 @@ class Action(StrEnum):
 
 PRODUCTION_SAFE = frozenset({Action.READ, Action.WRITE, Action.ADMIN})
 EVERYTHING = frozenset(Action)
+THIS_MACHINE = frozenset({"localhost", "127.*", "::1"})
+"""Hosts of a load that belongs to no run: nobody named a target for it."""
+
+
+_SAME = {"ws": "http", "wss": "https", "postgres": "postgresql"}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A host with its port and scheme; what is not named (empty, None) is any. `*` in a host stands for any text."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(address: str) -> Origin:
+        """The origin of a URL, `host:port` or `host`; a WebSocket's scheme is that of its HTTP."""
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        scheme = _SAME.get(parts.scheme, parts.scheme)
+        try:
+            port = parts.port or _PORTS.get(scheme)
+        except ValueError:
+            port = 0  # no port that anything has: nothing covers it
+        return Origin(scheme, (parts.hostname or "").lower(), port)
+
+    def covers(self, other: Origin) -> bool:
+        """Whether `other` is one of those that this one, as a pattern, stands for."""
+        return (
+            fnmatch.fnmatchcase(other.host, self.host)
+            and (self.port is None or other.port is None or self.port == other.port)
+            and (not self.scheme or not other.scheme or self.scheme == other.scheme)
+        )
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port is not None else ""
+        return f"{self.scheme}://{host}{port}" if self.scheme else f"{host}{port}"
 
 
 @dataclass(frozen=True)
 class Permit:
-    """Allowed actions and host patterns (`fnmatch`, e.g. `*.supabase.co`)."""
+    """Allowed actions, and patterns of what may be contacted: `scheme://host:port`, `host:port` or `*.host`."""
 
     actions: frozenset[Action]
     hosts: frozenset[str]
@@ -50,14 +91,18 @@ class Permit:
             )
 
     def contact(self, address: str) -> str:
-        """Returns `address` (a URL, or host[:port]) unless its host may not be contacted (PermitError)."""
-        host = host_of(address)
-        if not any(fnmatch.fnmatchcase(host, pattern) for pattern in self.hosts):
+        """Returns `address` (a URL, or host[:port]) unless its origin may not be contacted (PermitError)."""
+        if not self.names(address):
             raise PermitError(
-                f"the host '{host}' is not one of this target's; add it to [permit] hosts in target.toml "
-                "if the target really uses it."
+                f"the host '{Origin.of(address)}' is not one of this target's; add it to [permit] hosts in "
+                "target.toml if the target really uses it."
             )
         return address
+
+    def names(self, address: str) -> bool:
+        """Whether the target names this address's host, with its port and scheme where it names those."""
+        asked = Origin.of(address)
+        return bool(asked.host) and any(Origin.of(pattern).covers(asked) for pattern in self.hosts)
 
 
 def host_of(address: str) -> str:

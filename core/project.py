@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ConfigError
+from core.user_settings import setting
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "stack" / "platform" / "assay"
@@ -50,9 +50,8 @@ def find_project(
 
     Raises ConfigError when a named folder holds no target.toml.
     """
-    env = os.environ if environment is None else environment
     here = beside or Path.cwd()
-    given = named or env.get(VARIABLE, "").strip()
+    given = named or (setting(VARIABLE) if environment is None else environment.get(VARIABLE, "")).strip()
     if given:
         folder = here / given
         if not folder.is_dir():

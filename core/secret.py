@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from bisect import bisect_left, insort
 from collections.abc import Iterable
+from html import escape
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 _SHORTEST = 6  # shorter values would mask ordinary words
@@ -60,35 +60,42 @@ class Secret:
 class Redactor:
     """Replaces every known secret, in its usual encodings, and whatever looks like a token.
 
-    A run learns thousands of secrets, one by one, and masks every event: so each is looked for as it is,
-    longest first, and none by a pattern that would have to be compiled anew.
+    A run learns thousands of secrets, one by one, and masks every event. So their forms are kept by how they
+    begin: masking costs as much as the text is long, however many secrets there are.
     """
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
-        self._forms: list[str] = []
+        self._forms: dict[str, list[str]] = {}
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[Secret | str]) -> None:
+        """Makes several values known."""
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret | str) -> None:
-        """Makes a value known: from now on it is masked, URL-quoted, JSON-escaped and base64 forms too."""
+        """Makes a value known: from now on it is masked, in every form that `forms` names."""
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < _SHORTEST:
             return
-        forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
-        forms.add(base64.b64encode(value.encode()).decode().rstrip("="))
-        forms.add(base64.urlsafe_b64encode(value.encode()).decode().rstrip("="))
         if "://" in value and (password := urlsplit(value).password):
-            self.add(password)
-        for form in forms.difference(self._forms):
-            insort(self._forms, form, key=_by_length)
+            self.add(unquote(password))
+        for form in forms(value):
+            known = self._forms.setdefault(form[:_SHORTEST], [])
+            if form not in known:
+                known.append(form)
 
     def text(self, text: str) -> str:
         """`text` with every secret masked."""
-        forms = self._forms
-        for form in forms[bisect_left(forms, -len(text), key=_by_length) :]:
-            if form in text:
-                text = text.replace(form, MASK)
-        return _PATTERNS.sub(MASK, text)
+        starts = self._forms
+        found = [
+            (at, at + len(form))
+            for at in range(len(text) - _SHORTEST + 1)
+            if (start := text[at : at + _SHORTEST]) in starts
+            for form in starts[start]
+            if text.startswith(form, at)
+        ]
+        return _PATTERNS.sub(MASK, _without(text, found) if found else text)
 
     def value(self, value: Any) -> Any:
         """A JSON-like value with every secret masked in its strings and keys; numbers stay numbers."""
@@ -105,5 +112,39 @@ class Redactor:
         return self.text(data.decode("latin-1")).encode("latin-1")
 
 
-def _by_length(form: str) -> int:
-    return -len(form)
+def forms(value: str) -> set[str]:
+    """How a value may stand in evidence, each at least six characters long.
+
+    As it is and as its UTF-8 bytes (read as latin-1, in Python's words, in hexadecimal); in URLs; in JSON, also
+    within JSON; in HTML; and within anything encoded as base64, so that `user:secret` is found too.
+    """
+    try:
+        raw = value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which is in no encoding
+        return {value}
+    found = {value, raw.decode("latin-1"), repr(raw)[2:-1], raw.hex(), raw.hex().upper()}
+    for quoted in (quote(value, safe=""), quote(value), quote_plus(value)):
+        found |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
+    for ascii_only in (True, False):
+        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        for in_json in (once, once.replace("/", "\\/")):
+            found |= {in_json, json.dumps(in_json, ensure_ascii=ascii_only)[1:-1]}
+    found |= {escape(value), escape(value).replace("&#x27;", "&#39;"), escape(value, quote=False)}
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        # characters that other bytes have a part in, before or after the value, are left out
+        shared_after = (before + len(raw)) % 3 != 0
+        part = whole[(0, 2, 3)[before] : len(whole) - shared_after]
+        found |= {part, part.replace("+", "-").replace("/", "_")}
+    return {form for form in found if len(form) >= _SHORTEST}
+
+
+def _without(text: str, found: list[tuple[int, int]]) -> str:
+    """`text` with a mask for each run of places, which may overlap; they come in order of their start."""
+    kept: list[str] = []
+    end = 0
+    for start, stop in found:
+        if start >= end:
+            kept += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join([*kept, text[end:]])

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 class Variable:
     """One environment variable.
 
-    `aliases` are other names for the same value, tried in order. `secret` values are masked everywhere.
-    `default` is the vendor's public address; a variable without one must be set where its service is used.
+    `aliases` are other names for the same value, tried in order. `local` is its name in what a local tool prints
+    for a whole project (`supabase status -o env`): such names are common words, so they count only together.
+    `secret` values are masked everywhere. `default` is the vendor's public address, in which `{NAME}` stands for
+    another variable; one without it must be set where its service is used, `unless` these others are set.
     `witness` marks a variable that only the witness needs: `right` is the least right it must carry and
     `lost` what can then no longer be shown.
     """
@@ -21,12 +23,19 @@ class Variable:
     name: str
     secret: bool = False
     aliases: tuple[str, ...] = ()
+    local: str = ""
     default: str | None = None
+    unless: tuple[str, ...] = ()
     url: bool = False
     witness: bool = False
     optional: bool = False
     right: str = ""
     lost: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name under which it may stand in the environment."""
+        return (self.name, *self.aliases, *([self.local] if self.local else []))
 
 
 @dataclass(frozen=True)

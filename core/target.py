@@ -9,6 +9,7 @@ empty strings.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,9 @@ from urllib.parse import urlsplit
 
 from core.description import Description, read_description
 from core.errors import ConfigError
-from core.permit import EVERYTHING, PRODUCTION_SAFE, Action, Permit, host_of, is_loopback
+from core.permit import EVERYTHING, PRODUCTION_SAFE, Action, Origin, Permit, host_of, is_loopback
 from core.project import FILE, REFERENCE, Project, find_project, read_env
-from core.secret import Redactor, Secret
+from core.secret import Secret
 from core.service import Service, Variable
 
 Kind = Literal["embedded", "live"]
@@ -46,6 +47,7 @@ class Target:
     engines: Mapping[str, Engine]
     settings: Mapping[str, Any] = field(default_factory=dict)
     control_url: str | None = None
+    control_token: str = field(default="", repr=False)
     description: Description = field(default_factory=Description)
     _values: Mapping[str, str] = field(default_factory=dict, repr=False)
     _masked: tuple[str, ...] = field(default=(), repr=False)
@@ -76,10 +78,11 @@ class Target:
         """Names of the variables that are set."""
         return tuple(sorted(name for name, value in self._values.items() if value))
 
-    def redactor(self) -> Redactor:
-        """A redactor that knows every secret of this target."""
-        secrets = [v.name for s in self.services for v in s.variables if v.secret]
-        return Redactor([*(self._values[name] for name in secrets if self._values.get(name)), *self._masked])
+    def secrets(self) -> list[Secret]:
+        """Every secret of this target, for the run's redactor."""
+        names = [v.name for s in self.services for v in s.variables if v.secret]
+        found = [self._values.get(name, "") for name in names]
+        return [Secret(value) for value in [*found, *self._masked, self.control_token] if value]
 
     @property
     def embedded(self) -> bool:
@@ -124,6 +127,7 @@ def resolve(
     file: Path | None = None,
     engines: Mapping[str, Engine] | None = None,
     control_url: str | None = None,
+    control_token: str = "",
     project: Project | None = None,
 ) -> Target:
     """Resolves a target. Raises ConfigError, one sentence, naming each variable or line that is wrong."""
@@ -148,15 +152,16 @@ def resolve(
     theirs = _names(description, services) if kind == "live" else {}
     values: dict[str, str] = {}
     missing: list[str] = []
+    given = _given(services, env, theirs)
     for service in services:
         needed = any(capabilities.get(c) == "required" for c in service.capabilities)
         for variable in service.variables:
-            value = _value(variable, env, theirs) or (variable.default or "" if needed else "")
+            value = given.get(variable.name) or (_default(variable, given) if needed else "")
             if value:
                 values[variable.name] = value
                 if variable.url:
                     _check_url(variable, value)
-            elif needed and not (variable.optional or variable.witness) and variable.name not in missing:
+            elif needed and not _may_lack(variable, given) and variable.name not in missing:
                 missing.append(variable.name)
     if missing:
         raise ConfigError(
@@ -175,6 +180,7 @@ def resolve(
         engines=dict(engines or {}),
         settings=description.settings.model_dump(exclude_defaults=True) if kind == "live" else {},
         control_url=control_url if kind == "embedded" else None,
+        control_token=control_token if kind == "embedded" else "",
         description=description,
         _values=values,
         _masked=tuple(value for value in from_files.values() if value not in shown),
@@ -222,12 +228,33 @@ def _capabilities(description: Description, known: set[str]) -> dict[str, Declar
     return {name: description.capabilities.get(name, "absent") for name in sorted(known)}
 
 
-def _value(variable: Variable, env: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    mapped = (theirs[variable.name],) if variable.name in theirs else ()
-    for name in (*mapped, variable.name, *variable.aliases):
-        if value := env.get(name, "").strip():
-            return value
-    return ""
+def _given(services: Iterable[Service], env: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says, by first names; a tool's common words count only where all of its are there."""
+    variables = {v.name: v for s in services for v in s.variables}
+    local = {v.local for v in variables.values() if v.local and not v.optional}
+    complete = bool(local) and all(env.get(name, "").strip() for name in local)
+    found: dict[str, str] = {}
+    for variable in variables.values():
+        mapped = [theirs[variable.name]] if variable.name in theirs else []
+        local_name = [variable.local] if complete and variable.local else []
+        names = (*mapped, variable.name, *variable.aliases, *local_name)
+        found[variable.name] = next((value for name in names if (value := env.get(name, "").strip())), "")
+    return found
+
+
+def _default(variable: Variable, given: Mapping[str, str]) -> str:
+    """The vendor's own address; none while a variable that stands in it is unknown."""
+    text = variable.default or ""
+    for name in re.findall(r"{(\w+)}", text):
+        if not given.get(name):
+            return ""
+        text = text.replace(f"{{{name}}}", given[name])
+    return text
+
+
+def _may_lack(variable: Variable, given: Mapping[str, str]) -> bool:
+    instead = bool(variable.unless) and all(given.get(name) for name in variable.unless)
+    return variable.optional or variable.witness or instead
 
 
 def _check_url(variable: Variable, value: str) -> None:
@@ -266,5 +293,5 @@ def _hosts(services: Iterable[Service], values: Mapping[str, str], description: 
     for service in services:
         for variable in service.variables:
             if variable.url and values.get(variable.name):
-                yield host_of(values[variable.name])
+                yield str(Origin.of(values[variable.name]))
     yield from (host.lower() for host in description.permit.hosts)

@@ -26,7 +26,7 @@ Step = Callable[[], Iterator[None] | None]
 class Process:
     """Evidence goes out through here. A disk that refuses it breaks the run in words, never by a traceback."""
 
-    def __init__(self, settings: Settings, role: str) -> None:
+    def __init__(self, settings: Settings, role: str, journal: Journal | None) -> None:
         self.settings = settings
         self.role = role
         self.broken: str | None = None
@@ -35,7 +35,7 @@ class Process:
         """Called every TICK seconds, in order."""
         self.pulse: list[Step] = []
         """Called every PULSE seconds, in order, before the journal is handed to the kernel."""
-        self._journal = Journal(settings.run_dir, role, background=False) if settings.run_dir else None
+        self._journal = journal
         self._greenlets = [
             gevent.spawn(self._run, self.beat, TICK),
             gevent.spawn(self._run, self.pulse, PULSE),

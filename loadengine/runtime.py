@@ -14,14 +14,21 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import gevent
 from locust.runners import WorkerRunner
 
-from core.errors import ConfigError
-from loadengine.identities import Person, known
+from core.errors import ConfigError, PermitError
+from core.journal import Journal
+from core.permit import EVERYTHING, THIS_MACHINE, Action, Permit
+from core.run import Run
+from core.secret import Redactor
+from core.target import Target
+from loadengine.identities import Person
 from loadengine.locust.dispatch import Dispatcher
 from loadengine.measure.delta import Delta
 from loadengine.measure.health import Health
@@ -37,13 +44,21 @@ from loadengine.settings import Settings
 
 _now = time.monotonic_ns
 SLOWEST_EVERY = 5_000_000_000
+USAGE = 2
+NO_RUN = (
+    "this profile is about a platform, and no run names one; start it by `./assay load PROFILE`, which resolves the "
+    "target, makes what the profile needs, and hands both to Locust."
+)
 
 
 class Engine:
     """Everything that the users of one generating process share."""
 
-    def __init__(self, process: Process, environment: Any) -> None:
+    def __init__(self, process: Process, environment: Any, run: Run | None) -> None:
         self.environment = environment
+        self._run = run
+        self.permit = run.permit if run else Permit(EVERYTHING, THIS_MACHINE)
+        """What may be contacted: a load that belongs to no run stays on this machine."""
         self.process = process
         self.settings = process.settings
         self.reactor = Reactor(lambda error: self.user_error(None, error))
@@ -63,7 +78,6 @@ class Engine:
         self._told_slowest = 0
         self._endpoints: dict[Any, tuple[int, tuple[Any, ...]]] = {}
         self._addresses = itertools.count(2)
-        self._people: list[Person] = []
         self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
         serve_first(self.settings.nice)
@@ -71,6 +85,18 @@ class Engine:
         process.pulse.append(self.recorder.write)
 
     # -- what users need ---------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """The run that this load belongs to. Raises ConfigError when it belongs to none."""
+        if self._run is None:
+            raise ConfigError(NO_RUN)
+        return self._run
+
+    @property
+    def target(self) -> Target:
+        """The platform under test. Raises ConfigError when this load belongs to no run."""
+        return self.run.target
 
     def client(self, base_url: str, **options: Any) -> HttpClient:
         """An HTTP client of its own for one user."""
@@ -85,7 +111,11 @@ class Engine:
         return found
 
     def endpoint(self, parts: SplitResult, source: str | None, tls: ssl.SSLContext | None) -> Endpoint:
-        """Where to connect for an address; names are resolved once a process. Raises ConfigError."""
+        """Where to connect for an address; names are resolved once a process.
+
+        Raises PermitError for what the target does not name, ConfigError for a name that does not resolve.
+        """
+        self.permit.contact(parts.geturl())
         host = parts.hostname or ""
         secure = parts.scheme in ("https", "wss")
         port = parts.port or (443 if secure else 80)
@@ -105,12 +135,17 @@ class Engine:
         serial = next(self._addresses) * of + number
         return f"127.{1 + serial // 62500 % 250}.{1 + serial // 250 % 250}.{1 + serial % 250}"
 
+    @cached_property
+    def people(self) -> list[Person]:
+        """The pool of signed-in identities that this load was handed."""
+        return [Person(**entry) for entry in self._run.load.people] if self._run else []
+
     def next_person(self) -> Person:
         """The next identity of the pool; workers begin at different ones."""
-        people = self._people = self._people or known()
+        people = self.people
         if not people:
             raise ConfigError(
-                "this profile needs signed-in people: run it by `assay load`, or name their file in ASSAY_PEOPLE."
+                "this profile needs signed-in people, and was handed none; it names them in PEOPLE."
             )
         number, of = self.place()
         return people[(next(self._persons) * of + number) % len(people)]
@@ -224,17 +259,34 @@ def engine_of(environment: Any) -> Engine:
     """The engine of this Locust environment, made on first use."""
     found: Engine | None = getattr(environment, "assay", None)
     if found is None:
-        role = "worker" if isinstance(environment.runner, WorkerRunner) else "load"
-        found = environment.assay = Engine(Process(settings_of(environment), role), environment)
+        process, run = begin(
+            environment, "worker" if isinstance(environment.runner, WorkerRunner) else "load"
+        )
+        found = environment.assay = Engine(process, environment, run)
     return found
 
 
-def settings_of(environment: Any) -> Settings:
-    """The settings of this Locust process; ends it with one sentence when they are wrong."""
+def begin(environment: Any, role: str) -> tuple[Process, Run | None]:
+    """This Locust process's evidence and its part in the run, if there is one; whoever started it, here it begins.
+
+    Ends the process with one sentence, before anything was sent, when the settings are wrong, the target does not
+    permit load, or a profile of the platform belongs to no run.
+    """
     try:
-        return Settings.from_environment(environment.parsed_options)
-    except ConfigError as error:
-        sys.exit(f"assay load: {error}")
+        run = Run.join(role, background=False) if Run.announced() else None
+        if run:
+            run.permit.demand(Action.LOAD, f"the load '{run.load.profile}'")
+        elif any(getattr(kind, "needs_run", False) for kind in environment.user_classes):
+            raise ConfigError(NO_RUN)
+        settings = Settings.of(environment.parsed_options, run.load.settings if run else None)
+    except (ConfigError, PermitError) as error:
+        print(f"assay load: {error}", file=sys.stderr, flush=True)
+        sys.exit(USAGE)
+    if run:
+        settings = replace(settings, run_dir=run.directory, run_id=run.id, profile=run.load.profile)
+        return Process(settings, role, run.journal), run
+    alone = Journal(settings.run_dir, role, Redactor(), background=False) if settings.run_dir else None
+    return Process(settings, role, alone), None
 
 
 def _is_address(host: str) -> bool:

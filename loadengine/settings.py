@@ -1,9 +1,9 @@
-"""What the operator may set, as Locust options (`--assay-run-dir` …) and environment variables (`ASSAY_RUN_DIR` …)."""
+"""What the operator may set, as Locust options (`--assay-warm-up` …); in a run, `assay` has set it already."""
 
 from __future__ import annotations
 
-import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ class Settings:
     """One process's settings; every one has a default that suits a plain `locust -f`."""
 
     run_dir: Path | None = None
-    """Where the journal goes (its folder `journal`); None keeps no evidence."""
+    """Where a load that belongs to no run keeps its journal (its folder `journal`); None keeps no evidence."""
     run_id: str = ""
     """Stands in every request's `x-assay-run`."""
     profile: str = ""
     rate: float = 0.0
     """Arrivals per second of all open users together; 0 leaves each class its own rate a user."""
+    shape: str = "steady"
+    """How the number of users changes (`loadprofiles.shapes`)."""
+    shape_seconds: float = 30.0
+    """How long the shape lasts."""
     warm_up: float = 3.0
     """Seconds after the last user was spawned until the steady window opens."""
     drain: float = 10.0
@@ -47,13 +51,11 @@ class Settings:
     """Where the generator runs, for the report."""
 
     @classmethod
-    def from_environment(cls, options: Any = None) -> Settings:
-        """Options given to Locust win over `ASSAY_*` variables. Raises ConfigError."""
+    def of(cls, options: Any = None, handed: Mapping[str, str] | None = None) -> Settings:
+        """Options given to Locust win over what the run has `handed` down. Raises ConfigError."""
         found: dict[str, Any] = {}
         for field in fields(cls):
-            text = getattr(options, f"assay_{field.name}", None) or os.environ.get(
-                f"ASSAY_{field.name.upper()}"
-            )
+            text = getattr(options, f"assay_{field.name}", None) or (handed or {}).get(field.name)
             if text:
                 found[field.name] = _parse(field.name, str(field.type), text)
         found.setdefault("run_id", secrets.token_hex(6))
@@ -85,7 +87,6 @@ def add_options(parser: Any) -> None:
         parser.add_argument(
             f"--assay-{field.name.replace('_', '-')}",
             metavar="VALUE",
-            env_var=f"ASSAY_{field.name.upper()}",
             default="",
             help=f"see Settings.{field.name} in loadengine/settings.py",
             include_in_web_ui=False,

@@ -15,38 +15,37 @@ from itertools import count
 from locust import task
 
 from loadengine.api import Measure, OpenUser, Poisson
-from loadprofiles.oracles.pages import PAGES_MADE, Kept, fresh
+from loadprofiles.oracles.pages import Kept, fresh, pages_made
+from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import content
-from scenarios.api.place import Place
 
 PAGES = 8
 """Content pages, made before."""
 
-PLACE = Place(os.environ.get("PLATFORM_URL", "").rstrip("/"), "", "")
 MISS, HIT = (Measure("perf.content", cache=state) for state in ("miss", "hit"))
 _numbers = count(1)
 
 
-class Visitor(OpenUser):
+class Visitor(PlatformUser, OpenUser):
     """Somebody who is not signed in, at an address of their own."""
 
-    host = PLACE.platform
     own_address = True
     arrivals = Poisson
 
     def on_start(self) -> None:
         """One port for each page that is kept."""
-        self.kept = [(page["path"], self.port(HIT, Kept(page))) for page in PAGES_MADE]
+        self.pages = pages_made(self.engine)
+        self.kept = [(page["path"], self.port(HIT, Kept(page))) for page in self.pages]
 
     @task(2)
     def open_page_anew(self) -> None:
         """A page for an audience that nobody was before: Builder.io is asked."""
-        page = random.choice(PAGES_MADE)  # noqa: S311 (a choice, not a secret)
+        page = random.choice(self.pages)  # noqa: S311 (a choice, not a secret)
         audience = f"load-{os.getpid()}-{next(_numbers)}"
-        content.page(self.port(MISS, fresh(page)), PLACE, page["path"], audience=audience)
+        content.page(self.port(MISS, fresh(page)), self.place, page["path"], audience=audience)
 
     @task(3)
     def open_page(self) -> None:
         """A page that is kept."""
         path, port = random.choice(self.kept)  # noqa: S311
-        content.page(port, PLACE, path)
+        content.page(port, self.place, path)

@@ -19,10 +19,9 @@ import gevent
 from locust import constant, task
 
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
-from loadengine.identities import known as people
 from loadprofiles.oracles.posts import Truth, written
+from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import database
-from scenarios.api.place import Place
 
 PEOPLE = 20
 """Identities that this load shares out among its users."""
@@ -31,20 +30,14 @@ POSTS = 3
 CROWD = 64
 """Queries at once: more than the connections of a small hosted project's pool."""
 
-PLACE = Place(
-    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
-    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
-    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
-)
 POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind) for kind in database.KINDS)
 SEARCH, PAGE, DRAFTS, AUDIT, HOT, AT_ONCE = (
     Measure("database", kind=kind) for kind in ("search", "page", "drafts", "audit", "hot row", "crowd")
 )
-TRUTH = Truth()
 _numbers = count(1)
 
 
-class Database(OpenUser):
+class Database(PlatformUser, OpenUser):
     """A signed-in person whose web app asks the database."""
 
     arrivals = Poisson
@@ -52,59 +45,60 @@ class Database(OpenUser):
 
     def on_start(self) -> None:
         """Takes an identity; makes one port for each kind of query, with its check."""
+        self.truth = Truth.of(self.engine)
         me = self.person.id
-        self.posts = self.port(POSTS_OF_ALL, TRUTH.latest)
-        self.profile = self.port(PROFILE, TRUTH.profile(me))
-        self.own = self.port(DRAFTS, TRUTH.drafts(me))
+        self.posts = self.port(POSTS_OF_ALL, self.truth.latest)
+        self.profile = self.port(PROFILE, self.truth.profile(me))
+        self.own = self.port(DRAFTS, self.truth.drafts(me))
 
     @task(12)
     def read_posts(self) -> None:
         """Twenty posts with author."""
-        database.latest_posts(self.posts, PLACE, self.person.token)
+        database.latest_posts(self.posts, self.place, self.person.token)
 
     @task(6)
     def read_profile(self) -> None:
         """One's own profile."""
-        database.profile(self.profile, PLACE, self.person.token, self.person.id)
+        database.profile(self.profile, self.place, self.person.token, self.person.id)
 
     @task(2)
     def write_post(self) -> None:
         """A draft, and the audit row that a trigger wrote with it."""
         me, token, new = self.person.id, self.person.token, str(uuid.uuid4())
         title, body = written(new, f"{os.getpid()} {next(_numbers)}")
-        port = self.port(INSERT, TRUTH.inserted(me, new, title, body))
-        answer = database.write_post(port, PLACE, token, title=title, body=body, identifier=new)
+        port = self.port(INSERT, self.truth.inserted(me, new, title, body))
+        answer = database.write_post(port, self.place, token, title=title, body=body, identifier=new)
         if answer.status == 201:
-            database.audit_of(self.port(AUDIT, TRUTH.audited(me, new)), PLACE, token, new)
+            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.place, token, new)
 
     @task(2)
     def search(self) -> None:
         """The published posts of somebody, by their name in the title."""
-        name = TRUTH.somebody()
-        port = self.port(SEARCH, TRUTH.search(name))
-        database.search_posts(port, PLACE, self.person.token, f"{name} ")  # no longer name begins so
+        name = self.truth.somebody()
+        port = self.port(SEARCH, self.truth.search(name))
+        database.search_posts(port, self.place, self.person.token, f"{name} ")  # no longer name begins so
 
     @task(2)
     def turn_pages(self) -> None:
         """One page of all posts of this load, with the total."""
-        number = random.randrange(TRUTH.pages)  # noqa: S311 (a choice, not a secret)
-        port = self.port(PAGE, TRUTH.page(number))
-        database.page_of_posts(port, PLACE, self.person.token, TRUTH.start, number)
+        number = random.randrange(self.truth.pages)  # noqa: S311 (a choice, not a secret)
+        port = self.port(PAGE, self.truth.page(number))
+        database.page_of_posts(port, self.place, self.person.token, self.truth.start, number)
 
     @task(2)
     def read_drafts(self) -> None:
         """One's own drafts: under row-level security nobody else's."""
-        database.drafts(self.own, PLACE, self.person.token)
+        database.drafts(self.own, self.place, self.person.token)
 
     @task(1)
     def change_hot_row(self) -> None:
         """One row that all change at once; its version must rise with each change."""
         body = f"changed by {os.getpid()} {next(_numbers)}"
-        port = self.port(HOT, TRUTH.changed(body))
-        database.rewrite_post(port, PLACE, people()[0].token, TRUTH.hot, body)
+        port = self.port(HOT, self.truth.changed(body))
+        database.rewrite_post(port, self.place, self.engine.people[0].token, self.truth.hot, body)
 
 
-class Crowd(ClosedUser):
+class Crowd(PlatformUser, ClosedUser):
     """Asks for many profiles at the same moment: none may fail for want of a connection."""
 
     fixed_count = 1
@@ -114,6 +108,6 @@ class Crowd(ClosedUser):
     def ask_at_once(self) -> None:
         """Everybody waits for a connection, and everybody gets the right row."""
         me = self.person
-        port = self.port(AT_ONCE, TRUTH.profile(me.id))
-        crowd = [gevent.spawn(database.profile, port, PLACE, me.token, me.id) for _ in range(CROWD)]
+        port = self.port(AT_ONCE, Truth.of(self.engine).profile(me.id))
+        crowd = [gevent.spawn(database.profile, port, self.place, me.token, me.id) for _ in range(CROWD)]
         gevent.joinall(crowd, raise_error=False)

@@ -14,16 +14,19 @@ from __future__ import annotations
 import os
 import random
 import uuid
+from functools import cache
 from itertools import count
 
 from gevent.lock import BoundedSemaphore
 from locust import events
 
 from loadengine.api import Measure, OpenUser, Poisson, Response
-from loadprofiles.oracles.pages import PAGES_MADE, Kept, fresh
+from loadengine.runtime import Engine
+from loadprofiles.oracles.pages import Kept, fresh, pages_made
 from loadprofiles.oracles.posts import Truth, written
 from loadprofiles.users import concurrency_probe
 from loadprofiles.users.file_round_trip import Parcel, send
+from loadprofiles.users.platform_user import PlatformUser
 from loadprofiles.users.room_member import Seat
 from loadprofiles.users.room_monitor import Chat
 from loadprofiles.users.session import Session
@@ -39,38 +42,32 @@ PAGES = 8
 MINE = {"profile": "mixed"}
 """Label of every series: a plan's own load of the database is not to be mixed with this one."""
 
-PLACE = Place(
-    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
-    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
-    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
-)
 POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind, **MINE) for kind in database.KINDS)
 SEARCH, DRAFTS, AUDIT = (Measure("database", kind=kind, **MINE) for kind in ("search", "drafts", "audit"))
 MISS, HIT = (Measure("perf.content", cache=state, **MINE) for state in ("miss", "hit"))
 TRACK = Measure("analytics", kind="track", **MINE)
-TRUTH = Truth()
 SMALL, LARGE = Parcel(48_000, "48kB"), Parcel(6_000_000, "6MB")
 _numbers = count(1)
 _joining = BoundedSemaphore(25)
 
 
-class Somebody(OpenUser):
+class Somebody(PlatformUser, OpenUser):
     """A signed-in person with a socket."""
 
-    host = PLACE.platform
     own_address = True
     rate = 1 / 20
     arrivals = Poisson
 
     def on_start(self) -> None:
         """Takes a seat in a room; one port for each thing that is often done, with its check."""
-        chat = Chat.of(self.engine, PLACE.platform, **MINE)
+        chat = Chat.of(self.engine, self.place.platform, **MINE)
         me = self.person.id
+        self.truth, self.pages = Truth.of(self.engine), pages_made(self.engine)
         self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, PLACE, self.seat, **MINE)
-        self.newest = self.port(POSTS_OF_ALL, TRUTH.latest)
-        self.mine = self.port(PROFILE, TRUTH.profile(me))
-        self.own = self.port(DRAFTS, TRUTH.drafts(me))
+        self.session = Session(self, self.place, self.seat, **MINE)
+        self.newest = self.port(POSTS_OF_ALL, self.truth.latest)
+        self.mine = self.port(PROFILE, self.truth.profile(me))
+        self.own = self.port(DRAFTS, self.truth.drafts(me))
         with _joining:
             self.seat.come()
         self.session.who_am_i()
@@ -81,40 +78,42 @@ class Somebody(OpenUser):
 
     def read_posts(self) -> None:
         """Twenty posts with their authors."""
-        database.latest_posts(self.newest, PLACE, self.session.token)
+        database.latest_posts(self.newest, self.place, self.session.token)
 
     def read_profile(self) -> None:
         """One's own profile."""
-        database.profile(self.mine, PLACE, self.session.token, self.person.id)
+        database.profile(self.mine, self.place, self.session.token, self.person.id)
 
     def read_drafts(self) -> None:
         """One's own drafts: nobody else's may appear."""
-        database.drafts(self.own, PLACE, self.session.token)
+        database.drafts(self.own, self.place, self.session.token)
 
     def search(self) -> None:
         """Somebody's posts, by their name in the title."""
-        name = TRUTH.somebody()
-        database.search_posts(self.port(SEARCH, TRUTH.search(name)), PLACE, self.session.token, name)
+        name = self.truth.somebody()
+        database.search_posts(
+            self.port(SEARCH, self.truth.search(name)), self.place, self.session.token, name
+        )
 
     def write(self) -> None:
         """A draft, and the audit row that a trigger wrote with it."""
         me, token, new = self.person.id, self.session.token, str(uuid.uuid4())
         title, body = written(new, f"{os.getpid()} {next(_numbers)}")
-        port = self.port(INSERT, TRUTH.inserted(me, new, title, body))
-        answer = database.write_post(port, PLACE, token, title=title, body=body, identifier=new)
+        port = self.port(INSERT, self.truth.inserted(me, new, title, body))
+        answer = database.write_post(port, self.place, token, title=title, body=body, identifier=new)
         if answer.status == 201:
-            database.audit_of(self.port(AUDIT, TRUTH.audited(me, new)), PLACE, token, new)
+            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.place, token, new)
 
     def open_page(self) -> None:
         """A content page, from the cache."""
-        number = random.randrange(len(PAGES_MADE))  # noqa: S311 (a choice, not a secret)
-        content.page(self.port(HIT, KEPT[number]), PLACE, PAGES_MADE[number]["path"])
+        number = random.randrange(len(self.pages))  # noqa: S311 (a choice, not a secret)
+        content.page(self.port(HIT, kept(self.engine)[number]), self.place, self.pages[number]["path"])
 
     def open_page_anew(self) -> None:
         """A content page for an audience that nobody was before: Builder.io is asked."""
-        page = random.choice(PAGES_MADE)  # noqa: S311
+        page = random.choice(self.pages)  # noqa: S311
         audience = f"load-{os.getpid()}-{next(_numbers)}"
-        content.page(self.port(MISS, fresh(page)), PLACE, page["path"], audience=audience)
+        content.page(self.port(MISS, fresh(page)), self.place, page["path"], audience=audience)
 
     def chat(self) -> None:
         """One message to the room."""
@@ -122,16 +121,16 @@ class Somebody(OpenUser):
 
     def send_small(self) -> None:
         """A small file, to Supabase Storage."""
-        send(self, PLACE, self.session.token, SMALL, **MINE)
+        send(self, self.place, self.session.token, SMALL, **MINE)
 
     def send_large(self) -> None:
         """A large file, to R2."""
-        send(self, PLACE, self.session.token, LARGE, **MINE)
+        send(self, self.place, self.session.token, LARGE, **MINE)
 
     def track(self) -> None:
         """A page view, to the analytics relay."""
         visitor = f"{os.getpid()}.{next(_numbers)}"
-        analytics.track(self.port(TRACK, accepted), PLACE, "page_view", visitor, page_path="/posts")
+        analytics.track(self.port(TRACK, accepted), self.place, "page_view", visitor, page_path="/posts")
 
     def who_am_i(self) -> None:
         """Whom the platform sees, from which address."""
@@ -164,7 +163,12 @@ DAY = {
 }
 """What a person does, out of a thousand times."""
 Somebody.tasks = [what for what, often in DAY.items() for _ in range(often)]
-KEPT = [Kept(page) for page in PAGES_MADE]
+
+
+@cache
+def kept(engine: Engine) -> list[Kept]:
+    """What is known of each page in the cache, for all users of this process."""
+    return [Kept(page) for page in pages_made(engine)]
 
 
 def accepted(answer: Response) -> str | None:
@@ -178,7 +182,7 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        concurrency_probe.begin(Chat.of(engine, PLACE.platform, **MINE), "prod.scale")
+        concurrency_probe.begin(Chat.of(engine, Place.of(engine.target).platform, **MINE), "prod.scale")
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

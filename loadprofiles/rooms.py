@@ -12,41 +12,33 @@ and not for perf.rooms. At the end the whole history of each room is judged.
 
 from __future__ import annotations
 
-import os
-
 from gevent.lock import BoundedSemaphore
 from locust import task
 
 from loadengine.api import OpenUser, Poisson
 from loadprofiles.users import reconnect_storm
+from loadprofiles.users.platform_user import PlatformUser
 from loadprofiles.users.room_member import Seat
 from loadprofiles.users.room_monitor import Chat
 from loadprofiles.users.session import Session
-from scenarios.api.place import Place
 
 PEOPLE = 10_000
 """Identities that this load wants at most: one for each user."""
-PLACE = Place(
-    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
-    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
-    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
-)
 _joining = BoundedSemaphore(50)  # joins come in bursts of this many
 
 
-class Member(OpenUser):
+class Member(PlatformUser, OpenUser):
     """A person in a room who speaks every few seconds."""
 
-    host = PLACE.platform
     own_address = True
     rate = 0.4
     arrivals = Poisson
 
     def on_start(self) -> None:
         """Takes a seat and joins."""
-        chat = Chat.of(self.engine, PLACE.platform)
+        chat = Chat.of(self.engine, self.place.platform)
         self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, PLACE, self.seat)
+        self.session = Session(self, self.place, self.seat)
         reconnect_storm.expect(chat)
         with _joining:
             self.seat.come()

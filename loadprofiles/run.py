@@ -1,6 +1,7 @@
 """Runs one profile: `python -m loadprofiles.run PROFILE --users N --for 30s [--rate R] [--workers N]`.
 
-Starts Locust headless in a process of its own and writes the journal to RUN_DIR/journal. Exit codes: 0 the
+Joins the run that started it, makes what the profile needs, and starts Locust headless in a process of its own, which
+joins the same run. Exit codes: 0 the
 load ran as planned (what its numbers are worth is judged from the journal); 1 it stopped itself because the
 target failed or crawled; 2 the input cannot be used; 3 the run is broken. This module imports no Locust.
 """
@@ -11,18 +12,25 @@ import argparse
 import ast
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from core.clock import seconds
-from core.errors import BrokenError, ConfigError
-from loadengine.identities import FILE, shared
-from loadprofiles import oracles, shapes
+from core.errors import BrokenError, ConfigError, PermitError
+from core.lifeline import ends_with_us
+from core.permit import Action
+from core.run import LoadPart, Run
+from core.user_settings import for_child
+from loadengine.identities import Person
+from loadprofiles import shapes
 from loadprofiles.setup.saturation import watched
 
 FOLDER = Path(__file__).resolve().parent
@@ -30,7 +38,6 @@ ROOT = FOLDER.parent
 USAGE, BROKEN = 2, 3
 _SPAWN_WITHIN = 10.0
 _NOFILE = 60_000
-_PR_SET_PDEATHSIG = 1
 _ADDRESSES = ("PLATFORM_URL", "VITE_SUPABASE_URL")
 
 
@@ -53,36 +60,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for and returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        command, environment = _plan(options)
-        _demand_reachable()
-        with contextlib.ExitStack() as stack:
-            people = []
-            if wanted := declared(options.profile, "PEOPLE"):
-                from loadprofiles.users.identity_pool import made  # SDKs take a second to import
-
-                # workers take every n-th person, and which of them gets a user more is for Locust to say
-                spare = max(options.workers, 1) - 1
-                people = stack.enter_context(made(min(wanted, options.users + spare), options.run_dir))
-                environment[FILE] = str(stack.enter_context(shared(people)))
-            pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
-            if pages or posts:
-                from loadprofiles.setup import material
-
-                made_of = material.made(options.run_dir, people, pages=pages, posts=posts)
-                environment[oracles.FILE] = str(stack.enter_context(made_of))
-            with watched(options.run_dir, options.profile, _ADDRESSES):
-                code = _run(command, environment)
-            if declared(options.profile, "LEFTOVERS"):
-                from loadprofiles.setup import leftovers
-
-                leftovers.sweep(options.run_dir, options.profile, people)
-            return code
-    except ConfigError as error:
+        command, settings = _plan(options)
+        run = Run.join("launcher")
+        try:
+            run.permit.demand(Action.LOAD, f"the load '{options.profile}'")
+            _demand_reachable(run)
+            return _load(run, options, command, settings)
+        finally:
+            run.journal.close()
+    except (ConfigError, PermitError) as error:
         print(f"assay load: {error}", file=sys.stderr)
         return USAGE
     except BrokenError as error:
         print(f"assay load: {error}", file=sys.stderr)
         return BROKEN
+
+
+def _load(run: Run, options: argparse.Namespace, command: Sequence[str], settings: dict[str, str]) -> int:
+    """Makes what the profile needs, runs Locust with it, undoes it."""
+    with contextlib.ExitStack() as stack:
+        people: list[Person] = []
+        material: dict[str, Any] = {}
+        if wanted := declared(options.profile, "PEOPLE"):
+            from loadprofiles.users.identity_pool import made  # SDKs take a second to import
+
+            # workers take every n-th person, and which of them gets a user more is for Locust to say
+            spare = max(options.workers, 1) - 1
+            people = stack.enter_context(made(run, min(wanted, options.users + spare)))
+        pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
+        if pages or posts:
+            from loadprofiles.setup import material as making
+
+            material = stack.enter_context(making.made(run, people, pages=pages, posts=posts))
+        part = LoadPart(
+            options.profile,
+            {**run.load.settings, **settings},
+            run.load.variables,
+            tuple(asdict(person) for person in people),
+            material,
+        )
+        joining = stack.enter_context(run.handed(load=part))
+        with watched(run, options.profile, _ADDRESSES):
+            code = _run(command, for_child({**joining, "PYTHONPATH": str(ROOT)}))
+        if declared(options.profile, "LEFTOVERS"):
+            from loadprofiles.setup import leftovers
+
+            leftovers.sweep(run, options.profile, people)
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,13 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=int, default=0, help="generating processes; 0 and 1: this one process"
     )
-    parser.add_argument("--run-dir", type=Path, default=None)
     parser.add_argument("locust", nargs="*", help="further words for Locust, after --")
     return parser
 
 
 def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
-    """Locust's command line and environment. Raises ConfigError for what makes no sense."""
+    """Locust's command line and the generator's settings. Raises ConfigError for what makes no sense."""
     if options.profile not in profiles():
         raise ConfigError(f"'{options.profile}' is not a load profile; known are {', '.join(profiles())}.")
     if options.shape not in shapes.NAMES:
@@ -120,7 +143,6 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         raise ConfigError(f"--for {options.duration} is too short to measure anything; name at least 1s.")
     if warm_up >= lasting:
         raise ConfigError(f"--warm-up {options.warm_up} leaves nothing of --for {options.duration} to judge.")
-    options.run_dir = (options.run_dir or ROOT / "runs" / "load").absolute()
     spawn_rate = max(options.users / _SPAWN_WITHIN, 10.0)
     whole = lasting + options.users / spawn_rate
     files = [FOLDER / f"{options.profile}.py"]
@@ -139,30 +161,22 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         port = str(_free_port())
         command += ["--processes", str(options.workers), "--master-bind-host", "127.0.0.1"]
         command += ["--master-bind-port", port, "--master-port", port]
-    environment = {
-        **os.environ,
-        "ASSAY_RUN_DIR": str(options.run_dir),
-        "ASSAY_RUN_ID": options.run_dir.name,
-        "ASSAY_PROFILE": options.profile,
-        "ASSAY_DRAIN": os.environ.get("ASSAY_DRAIN") or str(declared(options.profile, "DRAIN") or ""),
-        **(
-            {"ASSAY_STOP_ERRORS": "0", "ASSAY_STOP_SILENCE": "0", "ASSAY_STOP_P95_MS": "0"}
-            if declared(options.profile, "TRIES_AGAIN")
-            else {}
-        ),
-        shapes.VARIABLE: options.shape,
-        shapes.FOR: f"{lasting:g}",
-        "ASSAY_WARM_UP": f"{warm_up:g}",
-        "ASSAY_RATE": f"{options.rate:g}" if options.rate else "",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    settings = {
+        "shape": options.shape,
+        "shape_seconds": f"{lasting:g}",
+        "warm_up": f"{warm_up:g}",
+        "rate": f"{options.rate:g}" if options.rate else "",
+        "drain": str(declared(options.profile, "DRAIN") or ""),
     }
-    return [*command, *options.locust], environment
+    if declared(options.profile, "TRIES_AGAIN"):
+        settings |= {"stop_errors": "0", "stop_silence": "0", "stop_p95_ms": "0"}
+    return [*command, *options.locust], settings
 
 
-def _demand_reachable() -> None:
+def _demand_reachable(run: Run) -> None:
     """Raises BrokenError when a host of the target does not even take a connection before the load."""
     for name in _ADDRESSES:
-        parts = urlsplit(os.environ.get(name, ""))
+        parts = urlsplit(run.target.find(name) or "")
         if not parts.hostname:
             continue
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -177,7 +191,7 @@ def _demand_reachable() -> None:
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost."""
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_prepare_child)
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_preparing_child())
     stopping = False
 
     def stop(number: int, frame: object) -> None:
@@ -195,23 +209,24 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     return code if code in (0, 1, USAGE) else BROKEN
 
 
-def _prepare_child() -> None:
+def _preparing_child() -> Callable[[], None]:
     """More open files; the load ends with whoever started it; and a session of its own that is served first.
 
     Linux weighs whole sessions against each other before it looks at any process's own priority.
     """
-    import ctypes
-    import resource
+    tie = ends_with_us(signal.SIGTERM)
 
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.setsid()
-    with contextlib.suppress(OSError):  # not on every kernel, not allowed to everybody
-        Path("/proc/self/autogroup").write_text("-10")
+    def prepare() -> None:
+        tie()
+        os.setsid()
+        with contextlib.suppress(OSError):  # not on every kernel, not allowed to everybody
+            Path("/proc/self/autogroup").write_text("-10")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _NOFILE if hard == resource.RLIM_INFINITY else min(_NOFILE, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _NOFILE if hard == resource.RLIM_INFINITY else min(_NOFILE, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return prepare
 
 
 def _free_port() -> int:

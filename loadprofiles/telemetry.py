@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import uuid
 from itertools import count
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from locust import events, task
@@ -22,31 +20,28 @@ from loadengine.api import Measure, OpenUser, Poisson
 from loadengine.measure.recorder import ERROR, REFUSED, WRONG
 from loadprofiles.oracles.arrivals import Readers
 from loadprofiles.oracles.pending import Pending
+from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import telemetry
-from scenarios.api.place import Place
 from scenarios.api.telemetry import DEADLINES
 
 DRAIN = 100
 """Seconds that the end of the load waits for what is not readable yet."""
 
-PLACE = Place(os.environ.get("PLATFORM_URL", "").rstrip("/"), "", "")
 RELAYS = {service: Measure("telemetry.relay", service=service) for service in DEADLINES}
 _numbers = count(1)
 _readers: list[Readers] = []
 
 
-class Browser(OpenUser):
+class Browser(PlatformUser, OpenUser):
     """A visitor's browser that tells four services what happens in it."""
 
-    host = PLACE.platform
     own_address = True
     arrivals = Poisson
 
     def on_start(self) -> None:
         """A port for each relay; one reader of what arrives for the whole process."""
         if not _readers:
-            run_dir = self.engine.settings.run_dir or Path(mkdtemp(prefix="assay-load-"))
-            _readers.append(Readers(run_dir, lambda service: _account(self, service)))
+            _readers.append(Readers(self.engine.run, lambda service: _account(self, service)))
             _readers[0].start()
         self.reader = _readers[0]
         self.relays = {service: self.port(measure) for service, measure in RELAYS.items()}
@@ -56,28 +51,28 @@ class Browser(OpenUser):
         """An error, to Sentry."""
         identifier = uuid.uuid4().hex
         envelope = self.reader.envelope(identifier)
-        self._tell("sentry", identifier, lambda port: telemetry.error(port, PLACE, envelope))
+        self._tell("sentry", identifier, lambda port: telemetry.error(port, self.place, envelope))
 
     @task
     def show(self) -> None:
         """A view, to DataDog."""
         view = str(uuid.uuid4())
         intake, lines = self.reader.view(view)
-        self._tell("datadog", view, lambda port: telemetry.view(port, PLACE, intake, lines))
+        self._tell("datadog", view, lambda port: telemetry.view(port, self.place, intake, lines))
 
     @task
     def visit(self) -> None:
         """A page view, to Google Analytics."""
         number = next(_numbers)
         title, client = self.reader.title(number), f"{os.getpid()}.{number}"
-        self._tell("ga4", title, lambda port: telemetry.page_view(port, PLACE, title, client))
+        self._tell("ga4", title, lambda port: telemetry.page_view(port, self.place, title, client))
 
     @task
     def act(self) -> None:
         """An event, to Mixpanel."""
         identifier = str(uuid.uuid4())
         event = self.reader.event(identifier)
-        self._tell("mixpanel", identifier, lambda port: telemetry.tracked(port, PLACE, event))
+        self._tell("mixpanel", identifier, lambda port: telemetry.tracked(port, self.place, event))
 
     def _tell(self, service: str, key: str, send: Any) -> None:
         """Sends; what the intake accepted waits until it is readable."""

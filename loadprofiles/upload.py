@@ -6,19 +6,16 @@
 Sizes in megabytes come in turn from ASSAY_UPLOAD_MB ("0.2,0.2,0.2,6,25,100"). Up to 5 MiB the platform must choose
 Supabase Storage, else R2. The clock of perf.upload runs from the first request to the platform's success; the sample
 counts once the store itself, asked past the platform, gives back bytes of the right hash. Then the file is removed.
-What a load that ends leaves half done is removed after it (`around/leftovers.py`), which is looked for, not assumed.
+What a load that ends leaves half done is removed after it (`setup/leftovers.py`), which is looked for, not assumed.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import gevent
@@ -31,8 +28,8 @@ from loadengine.api import ClosedUser, Measure, Response
 from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
 from loadprofiles.oracles.files import MadeFile, Stores
 from loadprofiles.oracles.pending import Pending
+from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import files
-from scenarios.api.place import Place
 
 PEOPLE = 20
 """Identities that this load shares out among its users."""
@@ -48,13 +45,9 @@ AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds until a part that was not taken (5xx, 429, a cut line) is sent again, as the web app does; each try is counted."""
 LIMIT = 5 * 1024 * 1024
 """Bytes up to which a file belongs in Supabase Storage."""
-SIZES = [float(size) for size in os.environ.get("ASSAY_UPLOAD_MB", "0.2,0.2,0.2,6,25,100").split(",")]
+SIZES = "0.2,0.2,0.2,6,25,100"
+"""Megabytes, in turn, unless ASSAY_UPLOAD_MB names others."""
 
-PLACE = Place(
-    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
-    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
-    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
-)
 _now = time.monotonic_ns
 _numbers = count()
 _witnesses = BoundedSemaphore(2)  # reading back whole files is work of its own
@@ -69,10 +62,9 @@ class NotTaken(Exception):
         self.outcome = REFUSED if answer.status == 429 else WRONG if 0 < answer.status < 500 else ERROR
 
 
-class Uploader(ClosedUser):
+class Uploader(PlatformUser, ClosedUser):
     """A signed-in person who uploads."""
 
-    host = PLACE.platform
     own_address = True
     wait_time = between(0.5, 1.5)
     timeout = 120.0
@@ -87,7 +79,8 @@ class Uploader(ClosedUser):
     @task
     def upload(self) -> None:
         """Sends a file, has it verified, removes it."""
-        megabytes = SIZES[next(_numbers) % len(SIZES)]
+        sizes = self.engine.run.load.variables.get("ASSAY_UPLOAD_MB", SIZES).split(",")
+        megabytes = float(sizes[next(_numbers) % len(sizes)])
         file, pending = MadeFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
         begun = _now()
         try:
@@ -107,28 +100,28 @@ class Uploader(ClosedUser):
             pending.deny(file.name, wrong)
         else:
             pending.confirm(file.name)
-        files.remove(self.removals, PLACE, self.person.token, stored["id"])
+        files.remove(self.removals, self.place, self.person.token, stored["id"])
 
     def _in_one(self, file: MadeFile) -> dict[str, Any]:
-        headers = PLACE.platform_headers(self.person.token) | {
+        headers = self.place.platform_headers(self.person.token) | {
             "content-type": "application/octet-stream",
             "x-content-sha256": file.sha256,
         }
-        address = f"{PLACE.platform}/api/upload?name={file.name}.bin&folder=/"
+        address = f"{self.place.platform}/api/upload?name={file.name}.bin&folder=/"
         return dict(_taken(self.sends.request("POST", address, headers=headers, body=file.whole()), "file"))
 
     def _in_parts(self, file: MadeFile) -> dict[str, Any]:
         token = self.person.token
         started = files.start(
-            self.starts, PLACE, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
+            self.starts, self.place, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
         )
         upload = _taken(started, "upload")
-        headers = PLACE.platform_headers(token) | {"content-type": "application/octet-stream"}
+        headers = self.place.platform_headers(token) | {"content-type": "application/octet-stream"}
 
         def put(number: int) -> None:
             begin = (number - 1) * upload["part_size"]
             part = file.part(begin, min(begin + upload["part_size"], file.size))
-            address = f"{PLACE.platform}/api/upload/{upload['id']}/parts/{number}"
+            address = f"{self.place.platform}/api/upload/{upload['id']}/parts/{number}"
             answer = self.sends.request("PUT", address, headers=headers, body=part)
             if _taken(answer, "size") != part.size:
                 raise NotTaken(answer, "a part was stored with another size")
@@ -147,7 +140,7 @@ class Uploader(ClosedUser):
                     raise failure
         finally:
             pool.kill(block=False)
-        complete = partial(files.complete, self.ends, PLACE, token, upload["id"], sha256=file.sha256)
+        complete = partial(files.complete, self.ends, self.place, token, upload["id"], sha256=file.sha256)
         return dict(_patiently(lambda: _taken(complete(), "file")))
 
 
@@ -214,7 +207,7 @@ def _account(user: Uploader, size: str) -> Pending:
 
 def _witness(user: Uploader) -> Stores:
     if not _stores:
-        _stores.append(Stores(user.engine.settings.run_dir or Path(mkdtemp(prefix="assay-load-"))))
+        _stores.append(Stores(user.engine.run))
     return _stores[0]
 
 

@@ -8,32 +8,24 @@ A probe that is refused (429), wrong or later than DEADLINE seconds has failed; 
 
 from __future__ import annotations
 
-import os
-
 from locust import task
 
 from loadengine.api import Measure, OpenUser, Response, Uniform
-from scenarios.api.place import Place
+from loadprofiles.users.platform_user import PlatformUser
 
 PEOPLE = 5
 """Identities that this load shares out among its users."""
 DEADLINE = 5.0
 
-PLACE = Place(
-    platform=os.environ.get("PLATFORM_URL", "").rstrip("/"),
-    supabase=os.environ.get("VITE_SUPABASE_URL", "").rstrip("/"),
-    key=os.environ.get("VITE_SUPABASE_ANON_KEY") or os.environ.get("SUPABASE_PUBLISHABLE_KEY", ""),
-)
 PROBES = {
     what: Measure("prod.uptime", probe=what) for what in ("health", "page", "sign-in", "database", "files")
 }
 _pages: dict[str, bytes] = {}
 
 
-class Prober(OpenUser):
+class Prober(PlatformUser, OpenUser):
     """Asks from outside, signed in where people are."""
 
-    host = PLACE.platform
     own_address = True
     timeout = DEADLINE
     arrivals = Uniform
@@ -50,31 +42,31 @@ class Prober(OpenUser):
     @task
     def probe_health(self) -> None:
         """The platform's own word on every core service."""
-        self.health.request("GET", f"{PLACE.platform}/api/health", headers=PLACE.platform_headers())
+        self.health.request("GET", f"{self.place.platform}/api/health", headers=self.place.platform_headers())
 
     @task
     def probe_page(self) -> None:
         """The web app's first page."""
-        self.page.request("GET", f"{PLACE.platform}/", headers={"accept": "text/html"})
+        self.page.request("GET", f"{self.place.platform}/", headers={"accept": "text/html"})
 
     @task
     def probe_sign_in(self) -> None:
         """Auth knows whose token this is."""
-        headers = PLACE.rest_headers(self.person.token)
-        self.me.request("GET", f"{PLACE.supabase}/auth/v1/user", headers=headers)
+        headers = self.place.rest_headers(self.person.token)
+        self.me.request("GET", f"{self.place.supabase}/auth/v1/user", headers=headers)
 
     @task
     def probe_database(self) -> None:
         """One's own profile."""
         query = f"select=id&id=eq.{self.person.id}"
-        headers = PLACE.rest_headers(self.person.token)
-        self.row.request("GET", f"{PLACE.supabase}/rest/v1/profiles?{query}", headers=headers)
+        headers = self.place.rest_headers(self.person.token)
+        self.row.request("GET", f"{self.place.supabase}/rest/v1/profiles?{query}", headers=headers)
 
     @task
     def probe_files(self) -> None:
         """The list of one's own files, of which there are none."""
-        headers = PLACE.platform_headers(self.person.token)
-        self.list.request("GET", f"{PLACE.platform}/api/files", headers=headers)
+        headers = self.place.platform_headers(self.person.token)
+        self.list.request("GET", f"{self.place.platform}/api/files", headers=headers)
 
 
 def healthy(answer: Response) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from core.objective import load_objectives
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
 from core.run import ROOT, Run, new_directory
+from core.secret import Redactor
 from core.target import Target
 from runner import declared_checks
 from runner.session import OBJECTIVES, PLANS, Request, hold_target
@@ -37,11 +39,11 @@ def list_capabilities() -> int:
 def examine(kind: str, file: Path, plan_name: str) -> int:
     """Examines a target without writing to it. Returns 0 when all is well, 3 when something does not answer."""
     plan = load_plan(plan_name, PLANS, load_objectives(OBJECTIVES))
-    directory = new_directory(Path(os.environ.get("TMPDIR", "/tmp")) / f"assay-doctor-{os.getuid()}")  # noqa: S108
-    journal = Journal(directory, "doctor")
+    directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
+    journal = Journal(directory, "doctor", Redactor())
     well = True
-    with hold_target(Request(target=kind, target_file=file), journal) as (target, *_):
-        run = Run(directory, target, journal, journal.redactor)
+    with hold_target(Request(target=kind, target_file=file), journal) as (run, _):
+        target = run.target
         _variables(target)
         for what, said, good in _probes(run):
             well &= good

@@ -6,19 +6,32 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from core.lifeline import ends_with_us
 from core.run import ROOT
+from core.user_settings import for_child
 
 GRACE = 20.0
 
 
 class Part:
-    """One subprocess in a process group of its own. `log` keeps a copy of what it printed."""
+    """One subprocess in a process group of its own, which ends when we do. `log` keeps a copy of what it printed.
+
+    `environment` is all that it gets beside the user's own; variables of the target, which it learns by joining the
+    run, are `withheld`.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, log: Path, quiet: bool
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        log: Path,
+        quiet: bool,
+        withheld: Collection[str] = (),
     ) -> None:
         self.name = name
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -26,11 +39,12 @@ class Part:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env=for_child(environment, without=withheld),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=ends_with_us(signal.SIGINT),
         )
         self._quiet = quiet
         self._copier = threading.Thread(target=self._copy, name=f"output of {name}", daemon=True)

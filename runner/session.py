@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -17,7 +17,7 @@ from types import FrameType
 from rich.console import Console
 
 from clients import embedded
-from clients.control import TOKEN, URL, deaths
+from clients.control import deaths
 from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
@@ -25,9 +25,12 @@ from core.clock import eventually, now_ns
 from core.errors import AssayError, BrokenError, ConfigError, Missed
 from core.journal import Journal
 from core.objective import Objective, load_objectives
+from core.permit import Action
 from core.plan import Plan, PlannedProfile, load_plan
-from core.run import ROOT, RUN_DIR, commit, new_directory
+from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
+from core.secret import Redactor
 from core.target import Target
+from core.user_settings import setting
 from loadprofiles import shapes
 from reports.judging.overrides import check_overrides
 from runner import declared_checks, retry
@@ -36,6 +39,8 @@ from runner.processes import Part, run_parts
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
 LOG_KEPT = 4 * 1024 * 1024
+PROFILE_SETTINGS = ("ASSAY_UPLOAD_MB", "ASSAY_ROOMS_STORM")
+"""What a user may set of profiles; a plan may, too, and then does."""
 console = Console(stderr=True, highlight=False)
 
 
@@ -63,13 +68,25 @@ class RunSession:
     request: Request
     plan: Plan
     objectives: Mapping[str, Objective]
-    directory: Path
-    target: Target
-    journal: Journal
-    environment: dict[str, str] = field(default_factory=dict)
+    run: Run
     began: int = field(default_factory=now_ns)
     failures: list[str] = field(default_factory=list)
     """Parts that ended as no part should, in words; one is enough to make the run broken."""
+
+    @property
+    def directory(self) -> Path:
+        """The run's folder."""
+        return self.run.directory
+
+    @property
+    def journal(self) -> Journal:
+        """The runner's own journal."""
+        return self.run.journal
+
+    @property
+    def target(self) -> Target:
+        """The platform under test."""
+        return self.run.target
 
     # -- parts ---------------------------------------------------------------------------------------------
 
@@ -84,8 +101,10 @@ class RunSession:
         if browser:
             self._pytest("browser", browser, [])
         if exclusive and self.target.embedded:
-            with _state_of_its_own(self.directory) as state:
-                self._pytest("exclusive", exclusive, ["--exclusive"], {embedded.STATE: str(state)})
+            with _state_of_its_own(self.directory) as state, embedded.attach(state=state) as stack:
+                apart = stack.target(catalogue())
+                self.run.redactor.learn(apart.secrets())
+                self._pytest("exclusive", exclusive, ["--exclusive"], apart)
         elif exclusive:  # what the permit does not allow is journaled with why it is not covered
             self._pytest("exclusive", exclusive, ["--exclusive"])
 
@@ -97,32 +116,33 @@ class RunSession:
         name: str,
         checks: Sequence[declared_checks.Declared],
         extra: Sequence[str],
-        environment: Mapping[str, str] | None = None,
+        target: Target | None = None,
     ) -> None:
         files = sorted({str(c.path.relative_to(ROOT)) for c in checks})
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *extra]
         command += ["-W", "default"]  # a library's deprecation is no statement about a platform
-        command += ["--target", self.request.target, "--target-file", str(self.request.target_file)]
         command += ["--checks", ",".join(sorted(c.id for c in checks))]
         command += ["--alluredir", str(self.directory / "allure-results")]
         command += [*self.request.pytest_arguments, *files]
         self._say(f"{name}: {len(checks)} checks")
-        part = Part(
-            name,
-            command,
-            {**self.environment, **(environment or {})},
-            log=self.directory / "logs" / f"{name}.log",
-            quiet=self.request.quiet,
-        )
-        code = run_parts([part])[name]
+        log = self.directory / "logs" / f"{name}.log"
+        with self.run.handed(target=target) as joining:
+            code = run_parts([self._part(name, command, joining, log)])[name]
         # 0 all met, 1 some failed, 5 none selected (the manifest closes the gate then); the rest never judged
         if code not in (0, 1, 5):
             self.journal.event(
-                "note", level="broken", text=f"pytest of {name} ended with {code}; see {part.log.name}"
+                "note", level="broken", text=f"pytest of {name} ended with {code}; see {log.name}"
             )
 
     def load(self, extra: Sequence[str] = ()) -> None:
-        """Runs the plan's profiles, together or one after the other; `extra` words go to each."""
+        """Runs the plan's profiles, together or one after the other; `extra` words go to each.
+
+        None where the target does not permit load: nothing is sent then, and what they would decide is not covered.
+        """
+        if self.plan.profiles and not self.run.permit.allows(Action.LOAD):
+            names = ", ".join(profile.name for profile in self.plan.profiles)
+            self._say(f"load: {names}: not covered: the target's permit does not give {Action.LOAD}")
+            return
         groups = [list(self.plan.profiles)] if self.plan.together else [[p] for p in self.plan.profiles]
         for group in groups:
             if not group:
@@ -144,20 +164,35 @@ class RunSession:
 
     def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
         self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
-        return dict(run_parts([self._load_part(profile, extra) for profile in group]))
+        with ExitStack() as doors:
+            parts = []
+            for profile in group:
+                variables = {n: value for n in PROFILE_SETTINGS if (value := setting(n))}
+                own = LoadPart(
+                    profile.name,
+                    {"region": setting("ASSAY_REGION")},
+                    {**variables, **profile.variables},
+                )
+                joining = doors.enter_context(self.run.handed(load=own))
+                parts.append(self._load_part(profile, extra, joining))
+            return dict(run_parts(parts))
 
-    def _load_part(self, profile: PlannedProfile, extra: Sequence[str]) -> Part:
+    def _load_part(self, profile: PlannedProfile, extra: Sequence[str], joining: Mapping[str, str]) -> Part:
         command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
         command += ["--for", f"{profile.duration:g}s", "--warm-up", f"{profile.warm_up:g}s"]
         command += ["--rate", f"{profile.rate:g}"] if profile.rate else []
-        command += ["--shape", profile.shape, "--run-dir", str(self.directory), *extra]
-        log = self.directory / "logs" / f"load-{profile.name}.log"
-        environment = {**self.environment, **profile.variables}
-        return Part(profile.name, command, environment, log=log, quiet=self.request.quiet)
+        command += ["--shape", profile.shape, *extra]
+        return self._part(
+            profile.name, command, joining, self.directory / "logs" / f"load-{profile.name}.log"
+        )
+
+    def _part(self, name: str, command: Sequence[str], joining: Mapping[str, str], log: Path) -> Part:
+        withheld = {n for s in self.target.services for v in s.variables for n in v.names}
+        return Part(name, command, joining, log=log, quiet=self.request.quiet, withheld=withheld)
 
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
-        for death in deaths(self.began) if self.target.embedded else ():
+        for death in deaths(self.target, self.began):
             name, ended = str(death["component"]), str(death["ended"])
             log = f"logs/stack/{name}.log"
             self.journal.event("component.died", name=name, exit=ended, log=log, durable=True)
@@ -170,7 +205,7 @@ class RunSession:
             folder.mkdir(parents=True, exist_ok=True)
             with log.open("rb") as file:
                 file.seek(max(0, log.stat().st_size - LOG_KEPT))
-                (folder / log.name).write_bytes(self.journal.redactor.bytes(file.read()))
+                (folder / log.name).write_bytes(self.run.redactor.bytes(file.read()))
 
     def _say(self, text: str) -> None:
         self.journal.event("note", level="progress", text=text)
@@ -250,22 +285,31 @@ def run_plan(request: Request) -> Path:
 
 
 def record(
-    request: Request, plan: Plan, objectives: Mapping[str, Objective], parts: Callable[[RunSession], None]
+    request: Request,
+    plan: Plan,
+    objectives: Mapping[str, Objective],
+    parts: Callable[[RunSession], None],
+    demanded: tuple[Action, str] | None = None,
 ) -> Path:
     """Records one run around `parts`; everything that happens, an interrupt included, is in its journal.
 
-    `run.finished` says how the run ended; a run without it was killed.
+    `run.finished` says how the run ended; a run without it was killed. Raises ConfigError, or PermitError where the
+    target does not permit what is `demanded` (and for what), before anything was recorded.
     """
     if request.target != "embedded":  # complete before a folder is made
-        targets.resolve(request.target, catalogue(), file=request.target_file)
-    directory = request.run_dir or new_directory()
-    journal = Journal(directory, "assay")
+        resolved = live_target(request)
+        if demanded:
+            resolved.permit.demand(*demanded)
+    forget_dead()
+    directory = request.run_dir or name_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    journal = Journal(directory, "assay", Redactor())
     _announce(journal, directory, request, plan)
     reason, detail = "broken", ""
     try:
-        with interrupts_raise(), hold_target(request, journal) as (target, environment, state):
-            environment[RUN_DIR] = str(directory)
-            one = RunSession(request, plan, objectives, directory, target, journal, environment)
+        with interrupts_raise(), hold_target(request, journal) as (run, state):
+            target = run.target
+            one = RunSession(request, plan, objectives, run)
             if request.expect_version:
                 _demand_version(target, request.expect_version, journal, wait=300)
             try:
@@ -315,32 +359,26 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
     )
 
 
+def live_target(request: Request) -> Target:
+    """The target that the environment and the request's file name. Raises ConfigError."""
+    return targets.resolve(request.target, catalogue(), file=request.target_file)
+
+
 @contextmanager
-def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Target, dict[str, str], Path | None]]:
-    """The resolved target, the environment for parts, and the embedded stack's folder; holds its lease."""
-    environment: dict[str, str] = {}
+def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path | None]]:
+    """The run on the resolved target, and the embedded stack's folder; holds the stack's lease."""
     if request.target != "embedded":
-        target = targets.resolve(request.target, catalogue(), file=request.target_file)
-        journal.redactor = target.redactor()
-        journal.event("target.resolved", **target.describe(), durable=True)
-        yield target, environment, None
+        yield _on(live_target(request), journal), None
         return
     console.print("[bold]·[/bold] embedded target: starting")
     with embedded.attach(progress=sys.stderr) as stack:
-        environment.update(stack.variables)
-        environment[URL], environment[TOKEN] = stack.control_url, stack.control_token
-        os.environ[URL], os.environ[TOKEN] = stack.control_url, stack.control_token
-        target = targets.resolve(
-            "embedded",
-            catalogue(),
-            environment={**os.environ, **stack.variables},
-            engines=stack.engines,
-            control_url=stack.control_url,
-        )
-        journal.redactor = target.redactor()
-        journal.redactor.add(stack.control_token)
-        journal.event("target.resolved", **target.describe(), durable=True)
-        yield target, environment, stack.state
+        yield _on(stack.target(catalogue()), journal), stack.state
+
+
+def _on(target: Target, journal: Journal) -> Run:
+    journal.redactor.learn(target.secrets())
+    journal.event("target.resolved", **target.describe(), durable=True)
+    return Run(journal.directory, target, journal)
 
 
 def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:

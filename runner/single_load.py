@@ -60,7 +60,6 @@ def run_profile(
     request = Request(plan=plan.name, target=target, target_file=target_file, with_checks=False)
 
     def parts(one: RunSession) -> None:
-        one.target.permit.demand(Action.LOAD, f"the load '{profile}'")
         one.load(extra=[*(["--workers", str(workers)] if workers else []), *more])
 
-    return record(request, plan, objectives, parts)
+    return record(request, plan, objectives, parts, (Action.LOAD, f"the load '{profile}'"))

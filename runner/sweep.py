@@ -11,19 +11,20 @@ from core.errors import ConfigError
 from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import left_over, undo
-from core.run import RUNS, Run
+from core.run import Run, runs
+from core.secret import Redactor
 from runner.session import Request, hold_target
 
 out = Console(highlight=False)
 
 
-def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path = RUNS) -> int:
+def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None = None) -> int:
     """Undoes every entry of runs against this kind of target that was planned and never undone.
 
     Returns 0 when nothing is left, 3 when something could not be removed.
     """
     found: list[tuple[Path, list[dict[str, object]]]] = []
-    for directory in sorted(root.glob("*")):
+    for directory in sorted((root or runs()).glob("*")):
         try:
             events = Evidence(directory).events()
         except ConfigError:
@@ -45,11 +46,11 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path = RUNS) 
 
 def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target_file: Path) -> bool:
     clean = True
-    first = Journal(found[0][0], "sweep")
-    with hold_target(Request(target=target, target_file=target_file), first) as (resolved, *_):
+    first = Journal(found[0][0], "sweep", Redactor())
+    with hold_target(Request(target=target, target_file=target_file), first) as (held, _):
         for directory, rest in found:
-            journal = Journal(directory, "sweep", redactor=resolved.redactor())
-            run = Run(directory, resolved, journal, journal.redactor)
+            run = Run.begin(directory, held.target, "sweep")
+            journal = run.journal
             known = undoers(run)
             for entry in rest:
                 kind = str(entry["kind"])

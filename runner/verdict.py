@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import ConfigError
-from core.run import RUNS
+from core.run import runs
+from core.user_settings import setting
 from reports import History, compare, gate, judge, show, write
 
 HISTORY = "ASSAY_HISTORY"
@@ -65,19 +65,21 @@ def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | Non
 
 def _history() -> History:
     """The store that ASSAY_HISTORY names (a path or a database URL), else SQLite beside the environment."""
-    return History(os.environ[HISTORY]) if os.environ.get(HISTORY) else History()
+    named = setting(HISTORY)
+    return History(named) if named else History()
 
 
-def find(named: Path | None, root: Path = RUNS) -> Path:
+def find(named: Path | None, root: Path | None = None) -> Path:
     """A run's folder by path or id; the newest when none is named. Raises ConfigError."""
+    root = root or runs()
     if named is None:
-        runs = sorted(path for path in root.glob("*") if (path / "journal").is_dir())
-        if not runs:
+        found = sorted(path for path in root.glob("*") if (path / "journal").is_dir())
+        if not found:
             raise ConfigError("there is no run yet; `./assay validate` makes one.")
-        return runs[-1]
+        return found[-1]
     for candidate in (named, root / named):
         if (candidate / "journal").is_dir():
-            return candidate
+            return candidate.absolute()
     raise ConfigError(f"'{named}' is not a run: no such folder with a journal, here or under runs/.")
 
 

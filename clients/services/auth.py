@@ -20,11 +20,36 @@ from core.ledger import Undo
 from core.run import Run
 from core.service import Service, Variable
 
-SUPABASE_URL = Variable("VITE_SUPABASE_URL", aliases=("SUPABASE_URL",), url=True)
-PUBLIC_KEY = Variable("VITE_SUPABASE_ANON_KEY", aliases=("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY"))
-SECRET_KEY = Variable("SUPABASE_SERVICE_KEY", aliases=("SUPABASE_SECRET_KEY",), secret=True)
+_PUBLIC_KEYS = (
+    "SUPABASE_PUBLISHABLE_KEY",
+    "SUPABASE_ANON_KEY",
+    "VITE_SUPABASE_PUBLISHABLE_KEY",
+    "NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY",
+    "NEXT_PUBLIC_SUPABASE_ANON_KEY",
+)
+SUPABASE_URL = Variable(
+    "VITE_SUPABASE_URL", aliases=("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"), local="API_URL", url=True
+)
+PUBLIC_KEY = Variable(
+    "VITE_SUPABASE_ANON_KEY",
+    aliases=(
+        "VITE_SUPABASE_PUBLISHABLE_KEY",
+        "SUPABASE_PUBLISHABLE_KEY",
+        "SUPABASE_ANON_KEY",
+        "NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY",
+        "NEXT_PUBLIC_SUPABASE_ANON_KEY",
+    ),
+    local="ANON_KEY",
+)
+SECRET_KEY = Variable(
+    "SUPABASE_SERVICE_KEY",
+    aliases=("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+    local="SERVICE_ROLE_KEY",
+    secret=True,
+)
 DB_URL = Variable(
     "SUPABASE_DB_URL",
+    local="DB_URL",
     secret=True,
     url=True,
     witness=True,
@@ -42,6 +67,7 @@ SERVICE = Service(
         DB_URL,
         Variable(
             "MAILBOX_URL",
+            local="INBUCKET_URL",
             url=True,
             witness=True,
             optional=True,

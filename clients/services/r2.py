@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +22,10 @@ ACCOUNT = Variable("CLOUDFLARE_ACCOUNT_ID")
 API_TOKEN = Variable("CLOUDFLARE_API_TOKEN", secret=True)
 API_URL = Variable("CLOUDFLARE_API_URL", default="https://api.cloudflare.com/client/v4", url=True)
 BUCKET = Variable("R2_BUCKET_NAME")
-ENDPOINT = Variable("R2_ENDPOINT", default="https://*.r2.cloudflarestorage.com", url=True)
+ENDPOINT = Variable(
+    "R2_ENDPOINT", default="https://{CLOUDFLARE_ACCOUNT_ID}.r2.cloudflarestorage.com", url=True
+)
+_PAIR = ("R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY")
 _RIGHT = "Object Read & Write on the bucket; when not given, it follows from CLOUDFLARE_API_TOKEN"
 _LOST = "objects as R2 itself holds them: size, hash and absence"
 
@@ -29,8 +33,8 @@ SERVICE = Service(
     id="r2",
     title="Cloudflare R2",
     variables=(
-        ACCOUNT,
-        API_TOKEN,
+        replace(ACCOUNT, unless=(*_PAIR, ENDPOINT.name)),
+        replace(API_TOKEN, unless=(*_PAIR, ENDPOINT.name)),
         API_URL,
         BUCKET,
         ENDPOINT,
@@ -66,7 +70,7 @@ class Client:
 
 def endpoint(target: Target) -> str:
     """The S3 endpoint; Cloudflare's own carries the account in its host name."""
-    return target.get(ENDPOINT.name).replace("*", target.get(ACCOUNT.name)).rstrip("/")
+    return target.get(ENDPOINT.name).rstrip("/")
 
 
 def credentials(target: Target) -> tuple[Secret, Secret]:

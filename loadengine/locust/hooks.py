@@ -15,7 +15,7 @@ from loadengine.locust.distributed import MasterLink, WorkerLink, report_often
 from loadengine.locust.stats_table import show_unrounded
 from loadengine.measure.delta import Delta
 from loadengine.process import Process
-from loadengine.runtime import Engine, engine_of, settings_of
+from loadengine.runtime import Engine, begin, engine_of
 from loadengine.settings import add_options
 
 
@@ -77,7 +77,7 @@ def _report_to_master(environment: Any, engine: Engine) -> None:
 
 
 def _control_workers(environment: Any) -> None:
-    process = Process(settings_of(environment), "load")
+    process, _ = begin(environment, "load")
     link = MasterLink(process, environment.runner)
     link.controller = controller = LoadController(process, environment, link.ask_to_finish)
     environment.events.quitting.add_listener(lambda **_: link.close())

@@ -7,18 +7,15 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import gevent
 
-from clients.control import URL as CONTROL_URL
 from clients.services import datadog, ga4, mixpanel, sentry
 from core.errors import AssayError
-from core.journal import Journal
 from core.run import Run
 from loadprofiles.oracles.pending import Pending
-from loadprofiles.setup import joined
 
 _KEYS = {
     "sentry": "SENTRY_AUTH_TOKEN",
@@ -35,11 +32,11 @@ LIVE_EVERY = {"sentry": 3.0, "datadog": 5.0, "ga4": 10.0, "mixpanel": 60.0}
 class Readers:
     """Makes events that can be told apart, and confirms those that are readable."""
 
-    def __init__(self, run_dir: Path, account: Callable[[str], Pending]) -> None:
-        target = joined.target()
-        self._journal = Journal(run_dir, "reader", redactor=target.redactor())
-        run = Run(run_dir, target, self._journal, self._journal.redactor)
-        self.services = {service for service, key in _KEYS.items() if target.find(key)}
+    def __init__(self, run: Run, account: Callable[[str], Pending]) -> None:
+        self._journal = run.open_journal("reader")
+        run = replace(run, journal=self._journal)
+        self._embedded = run.target.embedded
+        self.services = {service for service, key in _KEYS.items() if run.target.find(key)}
         """What can be read back."""
         self._account = account
         self._tag = f"load{os.getpid()}{secrets.token_hex(3)}"
@@ -94,7 +91,7 @@ class Readers:
     # -- what is readable ----------------------------------------------------------------------------------
 
     def _watch(self, service: str, look: Callable[[list[Any]], set[Any]]) -> None:
-        every = EMBEDDED_EVERY if os.environ.get(CONTROL_URL) else LIVE_EVERY[service]
+        every = EMBEDDED_EVERY if self._embedded else LIVE_EVERY[service]
         while True:
             gevent.sleep(every)
             account = self._account(service)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 from clients.services import r2, storage
 from core.errors import AssayError
-from core.journal import Journal
 from core.run import Run
 from loadengine.api import Stream
-from loadprofiles.setup import joined
 
 BLOCK = 1 << 20
 _STAMP = 16
@@ -75,10 +73,9 @@ def _begun(blocks: int) -> hashlib._Hash:
 class Stores:
     """R2 and Supabase Storage through their own APIs, with keys that the platform's users do not have."""
 
-    def __init__(self, run_dir: Path) -> None:
-        target = joined.target()
-        self._journal = Journal(run_dir, "witness", redactor=target.redactor())
-        run = Run(run_dir, target, self._journal, self._journal.redactor)
+    def __init__(self, run: Run) -> None:
+        self._journal = run.open_journal("witness")
+        run = replace(run, journal=self._journal)
         self._r2, self._storage = r2.Client(run), storage.Client(run)
 
     def holds(self, store: str, key: str, sha256: str) -> str | None:

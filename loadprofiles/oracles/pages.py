@@ -9,10 +9,14 @@ import time
 from typing import Any
 
 from loadengine.api import Expect, Response
-from loadprofiles.oracles import known
+from loadengine.runtime import Engine
 
-PAGES_MADE: list[dict[str, Any]] = known().get("pages", [])
-"""Pages of this load: {id, path, tag, marker, served}."""
+
+def pages_made(engine: Engine) -> list[dict[str, Any]]:
+    """Pages of this load: {id, path, tag, marker, served}."""
+    found: list[dict[str, Any]] = engine.run.load.material["pages"]
+    return found
+
 
 _AGAIN = (2.0, 60.0)
 """Seconds after a miss between which the same page must come from the cache: storing it takes a moment."""

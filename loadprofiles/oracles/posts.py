@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from loadengine.api import Expect, Response
-from loadprofiles.oracles import TITLE, known
+from loadengine.runtime import Engine
+from loadprofiles.oracles import TITLE
 
 PAGE = 20
 _AUTHOR = ("id", "username", "display_name")
@@ -28,10 +31,15 @@ def _seal(identifier: str, title: str) -> str:
 
 
 class Truth:
-    """What was made before the load, by how it is asked for. Without material every check says so."""
+    """What was made before the load, by how it is asked for; one for a process, since it remembers what it saw."""
 
-    def __init__(self) -> None:
-        made = known()
+    @staticmethod
+    @cache
+    def of(engine: Engine) -> Truth:
+        """The truth about the load that this engine takes part in."""
+        return Truth(engine.run.load.material)
+
+    def __init__(self, made: Mapping[str, Any]) -> None:
         self._posts: list[dict[str, Any]] = made.get("posts", [])
         self._by_id = {row["id"]: row for row in self._posts}
         self._drafts: dict[str, Any] = made.get("drafts", {})

@@ -7,7 +7,6 @@ witnesses must find nothing: no row of an upload, no object in R2 or Storage, no
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from clients.service_clients import Services
@@ -16,18 +15,17 @@ from core.clock import eventually
 from core.errors import AssayError, Missed
 from core.run import Run
 from loadengine.identities import Person
-from loadprofiles.setup.joined import joined
 
 WITHIN = 30.0
 """Seconds until everything that was asked to go must be gone."""
 
 
-def sweep(run_dir: Path, profile: str, people: list[Person]) -> int:
+def sweep(run: Run, profile: str, people: list[Person]) -> int:
     """Removes what these people's uploads left and journals what remains; returns how much that is.
 
     Gauge `load.leftovers` in objects: what the witnesses still find at the end.
     """
-    with joined(run_dir, "leftovers") as run, Services(run) as services:
+    with run.part("leftovers") as run, Services(run) as services:
         parts = [one for person in people for one in _unfinished(services, person)]
         files = sum(_remove_files(services, person) for person in people)
         left: list[str] = []

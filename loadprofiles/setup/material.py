@@ -1,18 +1,14 @@
 """What a profile's users read, made before the load through the ledger and undone after it.
 
 A profile states what it needs as constants: `PAGES = 8` content pages, `POSTS = 3` published posts and a draft of
-each person. What was made is known to the load's processes by a private file (`loadprofiles.oracles`), word for word, so
-that any answer can be compared with the truth.
+each person. What was made is handed to the load's processes, word for word, so that any answer can be compared with
+the truth.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from clients.service_clients import Services
@@ -25,27 +21,21 @@ from core.ledger import Ledger
 from core.run import Run
 from loadengine.identities import Person
 from loadprofiles.oracles import TITLE
-from loadprofiles.setup.joined import joined
 
 _POST = "id,title,body,tags,status,created_at,author:profiles(id,username,display_name)"
 
 
 @contextmanager
-def made(run_dir: Path, people: list[Person], *, pages: int, posts: int) -> Iterator[Path]:
-    """The file that `known` reads; what was made is gone at the end (posts with their authors)."""
-    with joined(run_dir, "material") as run, Services(run) as services:
+def made(run: Run, people: list[Person], *, pages: int, posts: int) -> Iterator[dict[str, Any]]:
+    """What was made, see `loadprofiles.oracles`; it is gone at the end (posts with their authors)."""
+    with run.part("material") as run, Services(run) as services:
         ledger = Ledger(run.journal, undoers(run), check="load")
-        handle, name = tempfile.mkstemp(prefix="assay-material-")
-        path = Path(name)
         try:
             found: dict[str, Any] = {"pages": [_page(run, services, ledger) for _ in range(pages)]}
             if posts:
                 found |= _posts(services, people, posts)
-            with os.fdopen(handle, "w") as file:
-                json.dump(found, file)
-            yield path
+            yield found
         finally:
-            path.unlink(missing_ok=True)
             for failure in ledger.undo_all():
                 print(f"left behind: {failure}", flush=True)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import statistics
 import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from core.journal import Journal
+from core.run import Run
 
 TRIES = 7
 
@@ -32,10 +31,11 @@ def round_trip_ms(address: str) -> float | None:
     return round(statistics.median(took), 3)
 
 
-def record(journal: Journal, profile: str, variables: Iterable[str]) -> None:
+def record(run: Run, profile: str, variables: Iterable[str]) -> None:
     """Journals the round trip to each origin that these variables name, and where the generator says it runs."""
-    found = {name: round_trip_ms(os.environ[name]) for name in variables if os.environ.get(name)}
-    journal.event(
-        "generator.network", profile=profile, region=os.environ.get("ASSAY_REGION", ""),
+    named = {name: address for name in variables if (address := run.target.find(name))}
+    found = {name: round_trip_ms(run.permit.contact(address)) for name, address in named.items()}
+    run.journal.event(
+        "generator.network", profile=profile, region=run.load.settings.get("region", ""),
         round_trip_ms={name: took for name, took in found.items() if took is not None}, durable=True,
     )  # fmt: skip

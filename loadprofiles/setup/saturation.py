@@ -8,17 +8,14 @@ in them for unknown.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from clients.control import TOKEN
-from core.journal import Journal
+from core.run import Run
 from loadprofiles.setup import network
 
 EVERY = 20.0
@@ -29,9 +26,9 @@ _ORIGIN = "VITE_SUPABASE_URL"
 class Watch(threading.Thread):
     """Asks until it is ended, and once more then."""
 
-    def __init__(self, journal: Journal, profile: str) -> None:
+    def __init__(self, run: Run, profile: str) -> None:
         super().__init__(name="saturation", daemon=True)
-        self._journal, self._profile = journal, profile
+        self._run, self._journal, self._profile = run, run.journal, profile
         self._over = threading.Event()
         self._since = int(time.time())
 
@@ -49,7 +46,7 @@ class Watch(threading.Thread):
     def look(self) -> None:
         """Asks the gateway now; one that does not answer is journaled, and judged by the load's own errors."""
         try:
-            told = _ask()
+            told = _ask(self._run)
         except (OSError, ValueError) as error:
             self._journal.event("note", level="info", text=f"the gateway's state cannot be read: {error}")
             return
@@ -67,28 +64,25 @@ class Watch(threading.Thread):
 
 
 @contextmanager
-def watched(run_dir: Path, profile: str, origins: tuple[str, ...]) -> Iterator[None]:
+def watched(run: Run, profile: str, origins: tuple[str, ...]) -> Iterator[None]:
     """Journals the way to the target, and its gateway's saturation while the block runs (embedded target only)."""
-    journal = Journal(run_dir, "around")
-    try:
-        network.record(journal, profile, origins)
-        if not (os.environ.get(TOKEN) and os.environ.get(_ORIGIN)):
+    with run.part("around") as run:
+        network.record(run, profile, origins)
+        if not (run.target.control_token and run.target.find(_ORIGIN)):
             yield
             return
-        watch = Watch(journal, profile)
+        watch = Watch(run, profile)
         watch.start()
         try:
             yield
         finally:
             watch.end()
-    finally:
-        journal.close()
 
 
-def _ask() -> dict[str, Any]:
+def _ask(run: Run) -> dict[str, Any]:
     request = urllib.request.Request(  # noqa: S310 (the target's own address)
-        f"{os.environ[_ORIGIN].rstrip('/')}/__control/health",
-        headers={"Authorization": f"Bearer {os.environ[TOKEN]}"},
+        run.permit.contact(f"{run.target.get(_ORIGIN).rstrip('/')}/__control/health"),
+        headers={"Authorization": f"Bearer {run.target.control_token}"},
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=5) as answer:

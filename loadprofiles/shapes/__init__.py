@@ -16,7 +16,6 @@ from __future__ import annotations
 
 NAMES = ("smoke", "steady", "ramp", "spike", "soak", "step")
 STEADY = "steady"
-VARIABLE, FOR = "ASSAY_SHAPE", "ASSAY_SHAPE_SECONDS"
 SMOKE_USERS = 5
 STEP_USERS = 2000
 """Where `step` ends its search unless a number of users is given."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import Any
 
@@ -26,8 +25,6 @@ class Driver(LoadTestShape):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._shape = os.environ.get(shapes.VARIABLE, shapes.STEADY)
-        self._seconds = float(os.environ.get(shapes.FOR, "30"))
         self._steps: Steps | None = None
 
     def tick(self) -> tuple[int, float] | None:
@@ -35,13 +32,14 @@ class Driver(LoadTestShape):
         environment: Any = self.runner.environment  # type: ignore[union-attr]
         at = self.get_run_time()  # type: ignore[no-untyped-call]
         peak = int(environment.parsed_options.num_users or 1)
-        if self._shape == "step":
+        settings = environment.assay_process.settings
+        if settings.shape == "step":
             if self._steps is None:
                 logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of each quick change
-                self._steps = Steps(environment, peak, self._seconds)
+                self._steps = Steps(environment, peak, settings.shape_seconds)
             users = self._steps.now(at)
             return None if users is None else (users, max(20.0, peak / 64, users / CLIMB))
-        for end, users in shapes.stages(self._shape, peak, self._seconds):
+        for end, users in shapes.stages(settings.shape, peak, settings.shape_seconds):
             if at < end:
                 return users, _AT_ONCE
         return None

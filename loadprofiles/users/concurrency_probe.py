@@ -12,7 +12,6 @@ import time
 
 import gevent
 
-from loadengine.identities import known
 from loadprofiles.users.platform_witness import Unreadable, Witness
 from loadprofiles.users.room_monitor import MEMBERS, Chat, room_name
 from loadprofiles.users.session import Session
@@ -30,7 +29,7 @@ def begin(chat: Chat, metric: str) -> None:
 
 def _count(chat: Chat, witness: Witness, metric: str) -> None:
     engine = chat.engine
-    pool = {person.id for person in known()}
+    pool = {person.id for person in engine.people}
     while not engine.closing:
         began = _now()
         steady = engine.recorder.steady_from <= began
@@ -61,7 +60,7 @@ def _ask(chat: Chat, witness: Witness, pool: set[str]) -> tuple[int, int]:
     there: set[str] = set()
     sockets = 0
     for number in range(rooms) if chat.seats else ():
-        told = witness.ask(f"/api/rooms/{room_name(number)}/presence", next(tokens))
+        told = witness.ask(f"/api/rooms/{room_name(chat.engine, number)}/presence", next(tokens))
         there |= {member["id"] for member in told["members"]} & pool
         sockets += int(told["sockets"])
     return len(there), sockets

@@ -1,27 +1,26 @@
-"""Makes the pool, on whatever target the environment names."""
+"""Makes the pool of people, on the run's target."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from clients import bulk_identities
 from clients.service_clients import Services
 from clients.services import undoers
 from core.ledger import Ledger
+from core.run import Run
 from loadengine.identities import Person
-from loadprofiles.setup.joined import joined
 
 
 @contextmanager
-def made(count: int, run_dir: Path) -> Iterator[list[Person]]:
-    """`count` identities on the target that the environment names, removed at the end.
+def made(run: Run, count: int) -> Iterator[list[Person]]:
+    """`count` identities on the run's target, removed at the end.
 
     Raises ConfigError for a target that is not configured, BrokenError when Auth does not make them.
     """
-    with joined(run_dir, "people") as run:
+    with run.part("people") as run:
         ledger = Ledger(run.journal, undoers(run), check="load")
         try:
             with Services(run) as services:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ _now = time.monotonic_ns
 
 def expect(chat: Chat) -> None:
     """Storms from the steady window on, each EVERY seconds (or what ASSAY_ROOMS_STORM says; 0 for never)."""
-    every = float(os.environ.get(VARIABLE, "") or EVERY)
+    every = float(chat.engine.run.load.variables.get(VARIABLE) or EVERY)
     if every > 0 and chat not in _expected:
         _expected.add(chat)
         gevent.spawn(_blow, chat, every)

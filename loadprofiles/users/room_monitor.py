@@ -12,7 +12,6 @@ import itertools
 import os
 import time
 from collections.abc import Hashable
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -21,7 +20,6 @@ import orjson
 
 from core.room_history import Connection, Sent, violations
 from loadengine.api import Measure
-from loadengine.identities import known
 from loadengine.measure.recorder import ERROR, OK, WRONG
 from loadprofiles.users.platform_witness import Unreadable, Witness
 
@@ -76,7 +74,7 @@ class Chat:
     def take_seat(self, seat: Seat) -> str:
         """The room of the next seat."""
         number, of = self.engine.place()
-        name = room_name(next(self._places) // MEMBERS * of + number)
+        name = room_name(self.engine, next(self._places) // MEMBERS * of + number)
         self.seats.setdefault(name, []).append(seat)
         self.present.setdefault(name, set())
         return name
@@ -154,15 +152,9 @@ class Chat:
             more = bool(page["more"] and found)
 
 
-def room_name(number: int) -> str:
+def room_name(engine: Engine, number: int) -> str:
     """Rooms of one load: named by the pool, which every worker shares and no other load has."""
-    return f"load-{_pool()}-{number}"
-
-
-@cache
-def _pool() -> str:
-    people = known()  # reads a file
-    return people[0].id[:8] if people else "nobody"
+    return f"load-{engine.people[0].id[:8] if engine.people else 'nobody'}-{number}"
 
 
 def _connection(seat: Seat, past: Past) -> Connection:

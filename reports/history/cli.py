@@ -11,11 +11,11 @@ list            the newest runs
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from core.errors import AssayError
+from core.user_settings import setting
 from reports.history.store import DEFAULT, History
 from reports.judging.judge import judge
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--history", default=os.environ.get("ASSAY_HISTORY") or str(DEFAULT))
+    parser.add_argument("--history", default=setting("ASSAY_HISTORY", str(DEFAULT)))
     what = parser.add_subparsers(dest="what", required=True)
     what.add_parser("import").add_argument("runs", nargs="+", type=Path)
     what.add_parser("merge").add_argument("files", nargs="+", type=Path)

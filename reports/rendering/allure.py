@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from core.errors import BrokenError
+from core.user_settings import setting
 from reports.judging.model import RunVerdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def generate(verdict: RunVerdict, run_dir: Path) -> Path:
     config.write_text(
         f"export default {json.dumps(_config(verdict, run_dir, out), indent=1)};\n", encoding="utf-8"
     )
-    environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(run_dir), "ALLURE_NO_ANALYTICS": "1"}
+    environment = {"PATH": setting("PATH"), "HOME": str(run_dir), "ALLURE_NO_ANALYTICS": "1"}
     try:
         done = subprocess.run(
             [node(), str(CLI), "generate", str(results), "--config", str(config)],

@@ -7,7 +7,6 @@ configured. A new one is one file. A sender that fails never changes a verdict: 
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,19 +14,25 @@ from pathlib import Path
 
 import httpx
 
+from core.user_settings import KNOWN, setting, settings
 from reports.history.store import History
 from reports.judging.model import RunVerdict
 
 TIMEOUT = 10.0
 
 
+def _settings() -> dict[str, str]:
+    known = {name: setting(name) for name in KNOWN}
+    return {**{name: value for name, value in known.items() if value}, **settings("ASSAY_WEBHOOK")}
+
+
 @dataclass
 class Context:
-    """What senders may use: the run's folder, the history, the environment, and the mutes' file."""
+    """What senders may use: the run's folder, the history, the user's settings, and the mutes' file."""
 
     run_dir: Path
     history: History
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=_settings)
     mutes: Path = Path(__file__).resolve().parent.parent.parent / "alerts.toml"
 
     def link(self) -> str:

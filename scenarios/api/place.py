@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.target import Target
+
 
 @dataclass(frozen=True)
 class Place:
@@ -12,6 +14,14 @@ class Place:
     platform: str
     supabase: str
     key: str
+
+    @classmethod
+    def of(cls, target: Target) -> Place:
+        """The target's; empty where it has no such service."""
+        platform, supabase = (
+            (target.find(name) or "").rstrip("/") for name in ("PLATFORM_URL", "VITE_SUPABASE_URL")
+        )
+        return cls(platform, supabase, target.find("VITE_SUPABASE_ANON_KEY") or "")
 
     def rest_headers(self, token: str | None = None) -> dict[str, str]:
         """What supabase-js sends to the REST API."""

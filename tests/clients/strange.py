@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clients.services import catalogue
-from core.journal import Journal
 from core.run import Run
 from core.target import resolve
 
@@ -87,9 +86,9 @@ def environment(port: int) -> dict[str, str]:
 def strange_run(kind: str, folder: Path) -> Iterator[Run]:
     server = StrangeServer(kind)
     target = resolve("embedded", catalogue(), environment=environment(server.port))
-    journal = Journal(folder / f"run-{int(time.time())}", "test", background=False)
+    run = Run.begin(folder / f"run-{int(time.time())}", target, "test")
     try:
-        yield Run(journal.directory, target, journal, journal.redactor)
+        yield run
     finally:
         server.close()
-        journal.close()
+        run.journal.close()

@@ -83,7 +83,7 @@ def run_on(kind, tmp_path, settings=""):
     capabilities = sorted(c for s in catalogue() for c in s.capabilities)
     file.write_text(settings + "[capabilities]\n" + "".join(f'"{c}" = "required"\n' for c in capabilities))
     target = resolve(kind, catalogue(), environment=environment(1), file=file)
-    return Run(tmp_path, target, None, None)
+    return Run(tmp_path, target, None)
 
 
 def test_a_live_target_keeps_the_hosted_budget_or_its_own(tmp_path):

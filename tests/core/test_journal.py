@@ -41,7 +41,7 @@ def samples_of(evidence: Evidence) -> list[tuple[str, int, int]]:
 @settings(max_examples=60, deadline=None)
 def test_an_event_is_read_back_as_it_was_written(fields):
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder), "test", background=False)
+        journal = Journal(Path(folder), "test", Redactor(), background=False)
         journal.event("probe", **fields)
         journal.close()
         [event] = Evidence(Path(folder)).events("probe")
@@ -58,7 +58,7 @@ def test_an_event_is_read_back_as_it_was_written(fields):
 @settings(max_examples=40, deadline=None)
 def test_samples_are_read_back_in_order(written):
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder), "test", background=False)
+        journal = Journal(Path(folder), "test", Redactor(), background=False)
         for metric, at, outcome in written:
             journal.sample(journal.series(metric), intended=at, sent=at, done=at, outcome=outcome)
         journal.close()
@@ -66,7 +66,7 @@ def test_samples_are_read_back_in_order(written):
 
 
 def test_blocks_and_single_samples_mix(tmp_path):
-    journal = Journal(tmp_path, "test")
+    journal = Journal(tmp_path, "test", Redactor())
     series = journal.series("perf.database", {"kind": "posts"})
     block = np.zeros(10_000, SAMPLE)
     block["series"] = series
@@ -82,7 +82,7 @@ def test_blocks_and_single_samples_mix(tmp_path):
 @settings(max_examples=60, deadline=None)
 def test_a_file_cut_anywhere_gives_whole_frames_and_no_damage(cut):
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder), "test", background=False)
+        journal = Journal(Path(folder), "test", Redactor(), background=False)
         for number in range(100):
             journal.sample(journal.series("m"), intended=number, sent=0, done=0)
             if number % 10 == 9:
@@ -98,7 +98,7 @@ def test_a_file_cut_anywhere_gives_whole_frames_and_no_damage(cut):
 
 
 def test_a_damaged_frame_is_named_and_the_rest_is_read(tmp_path):
-    journal = Journal(tmp_path, "test", background=False)
+    journal = Journal(tmp_path, "test", Redactor(), background=False)
     for number in range(3):
         journal.sample(journal.series("m"), intended=number, sent=0, done=0)
         journal.flush()
@@ -115,7 +115,7 @@ def test_a_damaged_frame_is_named_and_the_rest_is_read(tmp_path):
 
 
 def test_a_truncated_line_is_no_damage_and_a_broken_one_is(tmp_path):
-    journal = Journal(tmp_path, "test")
+    journal = Journal(tmp_path, "test", Redactor())
     journal.event("one")
     journal.close()
     [path] = (tmp_path / "journal").glob("*.jsonl")
@@ -129,7 +129,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from core.journal import Journal
-journal = Journal(Path(sys.argv[1]), "victim")
+journal = Journal(Path(sys.argv[1]), "victim", Redactor())
 series = journal.series("m")
 print("ready", flush=True)
 while True:
@@ -172,7 +172,7 @@ def test_a_durable_event_survives_kill_9_at_once(tmp_path):
 def test_a_forked_child_writes_a_file_of_its_own(tmp_path):
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom core.journal import Journal\n"
-        "j = Journal(Path(sys.argv[1]), 'fork')\ns = j.series('m')\nj.event('before')\n"
+        "j = Journal(Path(sys.argv[1]), 'fork', Redactor())\ns = j.series('m')\nj.event('before')\n"
         "pid = os.fork()\nj.event('after', child=pid == 0)\nj.sample(s, intended=1, sent=1, done=1)\n"
         "if pid: os.waitpid(pid, 0)\nj.close()\n"
     )
@@ -189,7 +189,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_written(tmp_path):
         "import resource, signal, sys\nfrom pathlib import Path\nfrom core.errors import JournalError\n"
         "from core.journal import Journal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "j = Journal(Path(sys.argv[1]), 'full', background=False)\n"
+        "j = Journal(Path(sys.argv[1]), 'full', Redactor(), background=False)\n"
         "try:\n  for n in range(100_000):\n    j.event('filler', n=n, pad='x' * 100)\n    j.flush()\n"
         "except JournalError as e:\n  print(e)\n"
     )
@@ -206,7 +206,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_written(tmp_path):
 
 
 def test_secrets_never_reach_the_file(tmp_path):
-    journal = Journal(tmp_path, "test", redactor=Redactor(["hunter2-hunter2"]))
+    journal = Journal(tmp_path, "test", Redactor(["hunter2-hunter2"]))
     journal.event(
         "probe", text="password hunter2-hunter2", nested={"hunter2-hunter2": ["x hunter2-hunter2"]}, number=7
     )
@@ -222,11 +222,11 @@ def test_a_folder_without_a_journal_is_one_sentence(tmp_path):
 def test_an_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "journal").write_text("a file where the folder should be")
     with pytest.raises(JournalError, match="no journal can be opened"):
-        Journal(tmp_path, "test").event("x")
+        Journal(tmp_path, "test", Redactor()).event("x")
 
 
 def test_millions_of_samples_are_read_block_by_block(tmp_path):
-    journal = Journal(tmp_path, "test", background=False)
+    journal = Journal(tmp_path, "test", Redactor(), background=False)
     block = np.zeros(100_000, SAMPLE)
     block["series"] = journal.series("m")
     for _ in range(20):

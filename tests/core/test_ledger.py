@@ -7,6 +7,7 @@ from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import Ledger, left_over
 from core.passport import Passport, check
+from core.secret import Redactor
 
 
 def test_undone_newest_first_and_each_is_tried(tmp_path):
@@ -17,7 +18,7 @@ def test_undone_newest_first_and_each_is_tried(tmp_path):
         if key["name"] == "b":
             raise RuntimeError("the service is away")
 
-    ledger = Ledger(Journal(tmp_path, "test"), {"thing": undo})
+    ledger = Ledger(Journal(tmp_path, "test", Redactor()), {"thing": undo})
     for name in "abc":
         ledger.plan("thing", name=name)
     failures = ledger.undo_all()
@@ -29,7 +30,7 @@ def test_undone_newest_first_and_each_is_tried(tmp_path):
 
 
 def test_the_plan_is_on_disk_before_the_call(tmp_path):
-    ledger = Ledger(Journal(tmp_path, "test", background=False), {"thing": lambda key: None})
+    ledger = Ledger(Journal(tmp_path, "test", Redactor(), background=False), {"thing": lambda key: None})
     entry = ledger.plan("thing", name="a")
     [rest] = left_over(Evidence(tmp_path).events())
     assert rest["key"] == {"name": "a"}
@@ -40,7 +41,7 @@ def test_the_plan_is_on_disk_before_the_call(tmp_path):
 
 def test_nothing_is_created_that_nobody_can_undo(tmp_path):
     with pytest.raises(BrokenError, match="nothing knows how to undo 'moon'"):
-        Ledger(Journal(tmp_path, "test"), {}).plan("moon")
+        Ledger(Journal(tmp_path, "test", Redactor()), {}).plan("moon")
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clients import embedded
-from clients.control import TOKEN, URL
+from clients.services import catalogue
 from core.evidence import Evidence
+from core.run import LoadPart, Run
+from core.target import Target, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
+URL, TOKEN = "the control address", "its token"
+_doors: dict[int, ExitStack] = {}
+"""By which each running load joins."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,33 @@ def held() -> Iterator[dict[str, str]]:
         yield {**stack.variables, URL: stack.control_url, TOKEN: stack.control_token}
 
 
+def of(variables: Mapping[str, str]) -> Target:
+    """The embedded target under these addresses."""
+    return resolve(
+        "embedded",
+        catalogue(),
+        environment=variables,
+        control_url=variables[URL],
+        control_token=variables[TOKEN],
+    )
+
+
 def start(profile: str, run_dir: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     """The runner as a process in a group of its own."""
-    command = [sys.executable, "-m", "loadprofiles.run", profile, "--run-dir", str(run_dir), *words]
-    return subprocess.Popen(
-        command,
+    part = LoadPart(profile, variables={k: v for k, v in variables.items() if k.startswith("ASSAY_")})
+    door = ExitStack()
+    joining = door.enter_context(Run.begin(run_dir, of(variables), "test").handed(load=part))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadprofiles.run", profile, *words],
         cwd=ROOT,
-        env=os.environ | variables,
+        env=os.environ | joining,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+    _doors[process.pid] = door
+    return process
 
 
 def ended(process: subprocess.Popen[str], run_dir: Path, seconds: float = 120) -> Ran:
@@ -92,6 +112,8 @@ def ended(process: subprocess.Popen[str], run_dir: Path, seconds: float = 120) -
         os.killpg(process.pid, signal.SIGKILL)
         out, _ = process.communicate()
         raise AssertionError(f"the load did not end: {out[-2000:]}") from None
+    finally:
+        _doors.pop(process.pid).close()
     if not (run_dir / "journal").exists():
         return Ran(process.returncode, out, [])
     evidence = Evidence(run_dir)

@@ -48,13 +48,12 @@ def locust(port, run_dir, *words, rate=200, users=20, seconds=4, limit=None, **v
         "BENCH_URL": f"http://127.0.0.1:{port}",
         "BENCH_RATE": str(rate),
         "BENCH_USERS": str(users),
-        "ASSAY_RUN_DIR": str(run_dir),
-        "ASSAY_WARM_UP": "0.5",
         "PYTHONPATH": str(ROOT),
         **variables,
     }
     command = [sys.executable, "-m", "locust", "-f", str(OPEN), "-u", str(users), "-r", "100"]
     command += ["-t", f"{seconds}s", "--only-summary", *words]
+    command += ["--assay-run-dir", str(run_dir), "--assay-warm-up", "0.5"]
     command += [] if "--web-port" in words else ["--headless"]
     return subprocess.Popen(
         command,

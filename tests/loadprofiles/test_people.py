@@ -9,35 +9,32 @@ import pytest
 
 from core.evidence import Evidence
 from core.ledger import left_over
+from core.run import Run
 from tests.loadprofiles.faulty import Faulty
-from tests.loadprofiles.target import ROOT, ended, held, run, start
+from tests.loadprofiles.target import ROOT, ended, held, of, run, start
 
 MAKE = """
 import json, os, sys
-from pathlib import Path
-from loadprofiles.people.pool import made
-with made(12, Path(sys.argv[1])) as people:
+from core.run import Run
+from loadprofiles.users.identity_pool import made
+with made(Run.join("test"), 12) as people:
     print(json.dumps([vars(person) for person in people]), flush=True)
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 1:
         os._exit(9)
 """
 COUNT = """
-import os, sys, psycopg
-with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as db:
+import sys, psycopg
+from core.run import Run
+with psycopg.connect(Run.join("test").target.get("SUPABASE_DB_URL")) as db:
     print(db.execute("select count(*) from auth.users where email like %s", (sys.argv[1] + "%",)).fetchone()[0])
 """
 UNDO = """
-import os, sys
-from pathlib import Path
-from core import target as targets
-from core.journal import Journal
+import sys
 from core.ledger import undo
 from core.run import Run
-from clients.services import catalogue, undoers
-target = targets.resolve("embedded", catalogue(), control_url=os.environ["ASSAY_CONTROL_URL"])
-journal = Journal(Path(sys.argv[1]), "sweep", redactor=target.redactor())
-known = undoers(Run(Path(sys.argv[1]), target, journal, journal.redactor))
-print(undo(journal, known, "1", "auth.crowd", {"start": sys.argv[2]}))
+from clients.services import undoers
+run = Run.join("sweep")
+print(undo(run.journal, undoers(run), "1", "auth.crowd", {"start": sys.argv[1]}))
 """
 
 
@@ -47,15 +44,16 @@ def target():
         yield environment
 
 
-def python(code, target, *words):
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, **target, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def python(code, target, run_dir, *words):
+    with Run.begin(run_dir, of(target), "test").handed() as joining:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, words)],
+            cwd=ROOT,
+            env={**os.environ, **joining, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     return done.returncode, done.stdout.strip(), done.stderr
 
 
@@ -75,32 +73,33 @@ def test_a_pool_is_signed_in_different_people_who_are_gone_afterwards(target, tm
     events = Evidence(tmp_path).events()
     assert left_over(events) == []
     assert people[0]["password"] not in "".join(p.read_text() for p in (tmp_path / "journal").glob("*.jsonl"))
-    assert python(COUNT, target, start_of(tmp_path))[1] == "0"
+    assert python(COUNT, target, tmp_path, start_of(tmp_path))[1] == "0"
 
 
 def test_a_pool_whose_maker_was_killed_is_found_by_its_ledger(target, tmp_path):
     code, _, error = python(MAKE, target, tmp_path, "die")
     assert code == 9, error
     start = start_of(tmp_path)
-    assert python(COUNT, target, start)[1] == "12"
+    assert python(COUNT, target, tmp_path, start)[1] == "12"
     (left,) = left_over(Evidence(tmp_path).events())
     assert left["kind"] == "auth.crowd"
     assert python(UNDO, target, tmp_path, start)[1] == "None"
-    assert python(COUNT, target, start)[1] == "0"
+    assert python(COUNT, target, tmp_path, start)[1] == "0"
 
 
-def test_a_target_without_keys_is_one_sentence(target, tmp_path):
+def test_a_launcher_that_belongs_to_no_run_is_one_sentence(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "loadprofiles.run", "mixed", "--users", "2", "--run-dir", str(tmp_path)],
+        [sys.executable, "-m", "loadprofiles.run", "mixed", "--users", "2"],
         cwd=ROOT,
-        env={**os.environ, **target, "SUPABASE_SERVICE_KEY": ""},
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 2, done.stderr
-    assert "SUPABASE_SERVICE_KEY" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (
+        done.stderr.strip()
+        == "assay load: this process belongs to no run; start it by `assay`, which begins one."
+    )
 
 
 @pytest.mark.parametrize("profile", ["rooms", "mixed"])
@@ -140,4 +139,4 @@ def test_people_who_cannot_be_removed_stand_in_the_ledger(target, tmp_path):
     assert "left behind: auth.crowd could not be undone" in ran.out
     (left,) = [entry for entry in left_over(ran.events) if entry["kind"] == "auth.crowd"]
     assert python(UNDO, target, tmp_path, left["key"]["start"])[1] == "None"
-    assert python(COUNT, target, left["key"]["start"])[1] == "0"
+    assert python(COUNT, target, tmp_path, left["key"]["start"])[1] == "0"

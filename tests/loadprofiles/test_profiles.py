@@ -2,14 +2,13 @@
 
 import resource
 import time
-from unittest.mock import patch
 
 import pytest
 
-from clients.control import _call
+from clients.control import call
 from core.evidence import Evidence
 from tests.loadprofiles.faulty import Faulty
-from tests.loadprofiles.target import ended, held, run, start
+from tests.loadprofiles.target import ended, held, of, run, start
 
 SHORT = ("--users", "20", "--for", "8s", "--warm-up", "1s")
 FULL = {
@@ -123,12 +122,11 @@ def test_a_search_for_the_knee_ends_with_one(target, tmp_path):
 def test_accepted_and_lost_is_wrong(target, tmp_path):
     """Mixpanel's intake says that it has everything, and keeps every fifth event for nobody."""
     lose = {"rules": [{"where": "mixpanel/api", "lose": True, "times": 5}]}
-    with patch.dict("os.environ", target):
-        _call("POST", "/faults/vendors", lose)
-        try:
-            ran = run("telemetry", tmp_path, target, *FULL["telemetry"], ASSAY_DRAIN="3")
-        finally:
-            _call("POST", "/faults/vendors", {"rules": []})
+    call(of(target), "POST", "/faults/vendors", lose)
+    try:
+        ran = run("telemetry", tmp_path, target, *FULL["telemetry"], "--", "--assay-drain", "3")
+    finally:
+        call(of(target), "POST", "/faults/vendors", {"rules": []})
     assert ran.causes["accepted and not readable at mixpanel within 90 s"] == 5, ran.causes
     assert ran.wrong == 5
 

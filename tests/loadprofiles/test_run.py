@@ -8,19 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from clients.services import catalogue
+from core.run import Run
+from core.target import resolve
+from tests.clients.strange import environment
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*words, **variables):
-    environment = {k: v for k, v in os.environ.items() if k not in ("PLATFORM_URL", "VITE_SUPABASE_URL")}
-    done = subprocess.run(
-        [sys.executable, "-m", "loadprofiles.run", *words],
-        cwd=ROOT,
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def run(run_dir, *words, **variables):
+    target = resolve("embedded", catalogue(), environment=variables or environment(9))
+    with Run.begin(run_dir, target, "test").handed() as joining:
+        done = subprocess.run(
+            [sys.executable, "-m", "loadprofiles.run", *words],
+            cwd=ROOT,
+            env=os.environ | joining,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     return done.returncode, done.stderr.strip()
 
 
@@ -37,7 +43,7 @@ def run(*words, **variables):
     ],
 )
 def test_bad_input_is_one_sentence(words, said, tmp_path):
-    code, error = run(*words, "--run-dir", str(tmp_path))
+    code, error = run(tmp_path, *words)
     assert code == 2
     assert said in error
     assert "Traceback" not in error
@@ -46,7 +52,7 @@ def test_bad_input_is_one_sentence(words, said, tmp_path):
 
 
 def test_a_target_that_is_down_at_the_start(tmp_path):
-    code, error = run("database", "--run-dir", str(tmp_path), PLATFORM_URL="http://127.0.0.1:9")
+    code, error = run(tmp_path, "database", **{**environment(9), "PLATFORM_URL": "http://127.0.0.1:9"})
     assert code == 3
     assert "PLATFORM_URL does not answer at 127.0.0.1:9" in error
     assert len(error.splitlines()) == 1

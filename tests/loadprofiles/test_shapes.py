@@ -88,15 +88,21 @@ def test_locust_follows_a_spike(tmp_path):
     process, port = load_truth.start_server("plain", tmp_path / "truth.npy")
     files = f"{ROOT / 'bench' / 'load_open.py'},{ROOT / 'loadprofiles' / 'shapes' / 'driver.py'}"
     command = [sys.executable, "-m", "locust", "-f", files, "--headless", "-u", "40", "--only-summary"]
+    command += [
+        "--assay-run-dir",
+        str(tmp_path),
+        "--assay-warm-up",
+        "0.5",
+        "--assay-shape",
+        "spike",
+        "--assay-shape-seconds",
+        "10",
+    ]
     variables = {
         "BENCH_URL": f"http://127.0.0.1:{port}",
         "BENCH_RATE": "400",
         "BENCH_USERS": "40",
-        "ASSAY_RUN_DIR": str(tmp_path),
-        "ASSAY_WARM_UP": "0.5",
         "PYTHONPATH": str(ROOT),
-        shapes.VARIABLE: "spike",
-        shapes.FOR: "10",
     }
     try:
         done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=90)

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.clock import now_ns
 from core.journal import SAMPLE, Journal
+from core.secret import Redactor
 
 SERVICES: dict[str, tuple[str, str, str]] = {
     "supabase.auth": ("Supabase Auth", "stand-in", "gateway over PostgreSQL 15"),
@@ -281,7 +282,7 @@ class _Recorder:
     """A Journal whose header may lie in the past, for histories; its end may be missing, as after a kill."""
 
     def __init__(self, directory: Path, role: str, age_days: float) -> None:
-        self.journal = Journal(directory, role, background=False)
+        self.journal = Journal(directory, role, Redactor(), background=False)
         self.directory, self.role, self.age = directory, role, age_days
 
     def event(self, type_: str, **fields: Any) -> None:

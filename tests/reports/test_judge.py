@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
+from core.secret import Redactor
 from reports.judging.gate import gate
 from reports.judging.invalidation import _window
 from reports.judging.judge import judge
@@ -224,7 +225,7 @@ def test_clock_trouble_is_broken(tmp_path: Path) -> None:
     from core.journal import SAMPLE, Journal
 
     directory = Made(tmp_path / "run").write()
-    journal = Journal(directory, "late", background=False)
+    journal = Journal(directory, "late", Redactor(), background=False)
     block = np.zeros(500, SAMPLE)
     block["phase"], block["series"] = 1, journal.series("perf.rooms", {}, "ms")
     block["intended"] = block["sent"] = 10**9

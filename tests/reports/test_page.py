@@ -151,7 +151,7 @@ def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
 
     secret = f"planted-{time.time_ns()}"
     directory = Made(tmp_path / "run").write()
-    journal = Journal(directory, "leaky", redactor=Redactor([secret]), background=False)
+    journal = Journal(directory, "leaky", Redactor([secret]), background=False)
     fields: dict[str, Any] = {
         "check": "kv.hit-and-miss",
         "evidence": [],

@@ -10,6 +10,7 @@ import pytest
 from core.evidence import Evidence
 from core.journal import Journal
 from core.plan import PlannedProfile
+from core.secret import Redactor
 from runner import retry
 from tests.runner.place import Place
 
@@ -18,7 +19,7 @@ SECOND = 1_000_000_000
 
 def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False, failed=""):
     """The journal of a load with a steady window of 30 s, of which `unfit` seconds were not; its stem."""
-    journal = Journal(directory, "load", background=False)
+    journal = Journal(directory, "load", Redactor(), background=False)
     journal.event("load.steady", steady_from=10 * SECOND)
     late = {"from": 20 * SECOND, "to": int((20 + unfit) * SECOND)}
     journal.event("generator.health", ok=not unfit, reason="9 of 50 sends lag" if unfit else "", **late)
@@ -59,7 +60,7 @@ def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, told):
 
 
 def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
-    Journal(tmp_path, "assay", background=False).close()
+    Journal(tmp_path, "assay", Redactor(), background=False).close()
     files = attempt(tmp_path, unfit=2)
     retry.set_aside(tmp_path, files)
     assert retry.journals(tmp_path) == set()

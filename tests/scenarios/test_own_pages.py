@@ -35,9 +35,10 @@ def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -
         [
             *(sys.executable, "-m", "pytest", "scenarios/browser", "-q", "--tb=short"),
             *("--checks", CHECK, "--target", "live", "--target-file", str(file)),
+            *("--run-dir", str(folder)),
         ],
         cwd=ROOT,
-        env={**place.environment, **variables, "ASSAY_RUN_DIR": str(folder)},
+        env={**place.environment, **variables},
         capture_output=True,
         text=True,
         timeout=200,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from core.run import VARIABLE
+from core.user_settings import KNOWN
 from tests.structure.tree import ROOT, imports, modules, room
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -118,3 +122,52 @@ def test_each_room_resolves_inside_the_project_from_anywhere(tmp_path: Path) -> 
 
 def test_no_room_hides_a_module_of_the_standard_library() -> None:
     assert not {room(file) for file, _ in modules()} & set(sys.stdlib_module_names)
+
+
+READS_THE_ENVIRONMENT = {
+    "core/user_settings.py": "the listed settings of a user, and what a child inherits",
+    "core/run.py": "the one variable by which a process joins a run",
+    "core/target.py": "the variables of a live target, when a run begins",
+}
+ENVIRONMENT = {"environ", "environb", "getenv"}
+CLOSED = {
+    "core", "clients", "fixtures", "scenarios", "suites", "loadengine", "loadprofiles", "reports", "runner", "cli",
+}  # fmt: skip
+
+
+def test_nothing_reads_the_environment_but_the_door() -> None:
+    wrong = [
+        f"{file}:{node.lineno}"
+        for file, tree in modules()
+        if room(file) in CLOSED and str(file) not in READS_THE_ENVIRONMENT
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("environ", "getenv", "environb")
+            and _is_os(node)
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and {"environ", "getenv"} & {a.name for a in node.names}
+        )
+    ]
+    assert wrong == []
+
+
+def test_processes_of_a_run_share_one_variable() -> None:
+    """What a child is given beside the user's own environment is written in one place."""
+    handed = {
+        node.value
+        for file, tree in modules()
+        if room(file) in CLOSED
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"ASSAY_[A-Z_]+", node.value)
+    }
+    assert handed - set(KNOWN) == {VARIABLE}
+
+
+def _is_os(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "os"

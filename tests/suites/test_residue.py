@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from clients import embedded
 from clients.service_clients import Services
 from clients.services import catalogue
 from core.evidence import Evidence
-from core.journal import Journal
 from core.ledger import left_over
 from core.run import Run
-from core.target import resolve
 from tests.suites.liar import Liar
 from tests.suites.verdicts import on_live
 
@@ -38,9 +34,8 @@ def test_nothing_is_left_behind(tmp_path):
         people = [e["key"]["id"] for e in events if e["type"] == "ledger.confirmed" and e["key"].get("local")]
         assert len(people) >= 2
 
-        target = resolve("embedded", catalogue(), environment={**os.environ, **stack.variables})
-        journal = Journal(tmp_path / "witness", "test", background=False)
-        with Services(Run(journal.directory, target, journal, journal.redactor)) as services:
+        run = Run.begin(tmp_path / "witness", stack.target(catalogue()), "test")
+        with Services(run) as services:
             for person in people:
                 sql = services.database.demand_sql()
                 for table, column in (
@@ -55,4 +50,4 @@ def test_nothing_is_left_behind(tmp_path):
                     ), table
                 assert services.r2.s3.keys(f"{person}/") == []
                 assert services.storage.keys(person) == []
-        journal.close()
+        run.journal.close()

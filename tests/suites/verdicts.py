@@ -56,9 +56,21 @@ def _run(
 ) -> dict[str, dict[str, Any]]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "suites", "-q", "--tb=no", "-p", "tests.suites.impatient", *words],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "suites",
+            "-q",
+            "--tb=no",
+            "-p",
+            "tests.suites.impatient",
+            "--run-dir",
+            str(folder / "run"),
+            *words,
+        ],
         cwd=ROOT,
-        env={**clean, **environment, "ASSAY_RUN_DIR": str(folder / "run")},
+        env={**clean, **environment},
         capture_output=True,
         text=True,
         timeout=limit,

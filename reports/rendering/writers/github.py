@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from core.user_settings import setting
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import STATES
 from reports.rendering.writers import markdown
@@ -19,9 +19,9 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
     path = run_dir / "github.txt"
     lines = commands(verdict)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if setting("GITHUB_ACTIONS") == "true":
         print("\n".join(lines), flush=True)
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        if summary := setting("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(markdown.text(verdict))
     return [path]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import os
 import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
 
 from core.outcome import NOT_COVERED
+from core.user_settings import setting
 from reports.judging.gate import EMBEDDED
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
@@ -130,7 +130,7 @@ def _objectives(verdict: RunVerdict) -> list[str]:
 def _who() -> str:
     """Who made this page: whoever started the CI job, else the machine's user."""
     for name in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
-        if who := os.environ.get(name):
+        if who := setting(name):
             return who
     try:
         return getpass.getuser()
