@@ -57,7 +57,11 @@ class Client:
         return self._data
 
     def realtime(self, *, page_title: str, event: str = "page_view") -> int:
-        """How many such events with this page title the property saw in the last 30 minutes.
+        """How many such events with this page title the property saw in the last 30 minutes."""
+        return self.titles(_exact("unifiedScreenName", page_title), event=event).get(page_title, 0)
+
+    def titles(self, wanted: dict[str, Any], *, event: str = "page_view") -> dict[str, int]:
+        """How many such events of the last 30 minutes have each page title that a filter wants.
 
         The page title is the one realtime dimension that can carry a marker without registering anything
         at the property ("Realtime dimensions & metrics", `unifiedScreenName`).
@@ -65,16 +69,12 @@ class Client:
         body = {
             "dimensions": [{"name": "eventName"}, {"name": "unifiedScreenName"}],
             "metrics": [{"name": "eventCount"}],
-            "dimensionFilter": {
-                "andGroup": {
-                    "expressions": [_exact("unifiedScreenName", page_title), _exact("eventName", event)]
-                }
-            },
+            "dimensionFilter": {"andGroup": {"expressions": [wanted, _exact("eventName", event)]}},
         }
         prop = self.run.target.get("GA4_PROPERTY_ID")
         answer = self.data.request("POST", f"/v1beta/properties/{prop}:runRealtimeReport", body=body)
         rows = answer.demand(200).json(dict).get("rows") or []
-        return sum(int(row["metricValues"][0]["value"]) for row in rows)
+        return {row["dimensionValues"][1]["value"]: int(row["metricValues"][0]["value"]) for row in rows}
 
     def collect(
         self, events: list[dict[str, Any]], client_id: str, *, secret: str | None = None, debug: bool = False
@@ -94,9 +94,14 @@ class Client:
             self._data.close()
 
 
-def _exact(field: str, value: str) -> dict[str, Any]:
-    string = {"matchType": "EXACT", "value": value, "caseSensitive": True}
+def text_filter(field: str, value: str, how: str) -> dict[str, Any]:
+    """A filter of a dimension's text; `how` is a matchType of the Data API."""
+    string = {"matchType": how, "value": value, "caseSensitive": True}
     return {"filter": {"fieldName": field, "stringFilter": string}}
+
+
+def _exact(field: str, value: str) -> dict[str, Any]:
+    return text_filter(field, value, "EXACT")
 
 
 def probes(run: Run) -> dict[str, Probe]:

@@ -32,6 +32,10 @@ SERVICE = Service(
 ATTRIBUTE = "mixpanel"
 
 
+PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between one export and the next of the same question: Mixpanel allows 60 an hour, 3 a second ("Rate limits")."""
+
+
 class Client:
     """`track` sends as the browser SDK does; `export` reads with the project's secret."""
 
@@ -41,6 +45,8 @@ class Client:
         self.token = target.get("MIXPANEL_TOKEN")
         self._api = HttpPort(SERVICE.id, target.permit, base=target.get("MIXPANEL_API_URL"))
         self._data: HttpPort | None = None
+        self._asked: dict[str, tuple[int, float]] = {}
+        """How often each question was asked, and when last."""
 
     @property
     def data(self) -> HttpPort:
@@ -58,7 +64,10 @@ class Client:
         return self._data
 
     def export(self, event: str, **equal: str) -> list[dict[str, Any]]:
-        """Events of this name of yesterday and today whose properties equal these values."""
+        """Events of this name of yesterday and today whose properties equal these values.
+
+        Who asks the same again waits first, ever longer (`PAUSES`).
+        """
         now = time.time()
         days = [time.strftime("%Y-%m-%d", time.gmtime(at)) for at in (now - 86400, now)]
         condition = " and ".join(f'properties["{name}"] == "{value}"' for name, value in equal.items())
@@ -70,11 +79,17 @@ class Client:
         }
         if condition:
             params["where"] = condition
+        self._wait_before(f"{event} {condition}")
         answer = self.data.request("GET", "/api/2.0/export", params=params).demand(200)
         try:
             return [dict(json.loads(line)) for line in answer.text.splitlines() if line.strip()]
         except (ValueError, TypeError) as error:
             raise ServiceError(SERVICE.id, f"the export is not one JSON object a line: {error}") from error
+
+    def _wait_before(self, question: str) -> None:
+        times, last = self._asked.get(question, (0, 0.0))
+        time.sleep(max(0.0, last + PAUSES[min(times, len(PAUSES) - 1)] - time.monotonic()))
+        self._asked[question] = (times + 1, time.monotonic())
 
     def track(self, events: list[dict[str, Any]], *, verbose: bool = True) -> WireAnswer:
         """Sends events straight to the tracking API."""

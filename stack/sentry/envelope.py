@@ -18,9 +18,13 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
+from stack.vendors.web import loads
+
 MEBIBYTE = 1024 * 1024
 COMPRESSED_LIMIT = 40 * MEBIBYTE
 ENVELOPE_LIMIT = 200 * MEBIBYTE
+COMPRESSED_EVENT_LIMIT = 200 * 1024
+"""Source: Sentry's documentation, "Size Limits": events over 200 KB compressed are rejected."""
 ITEM_LIMITS = {
     "event": MEBIBYTE,
     "transaction": MEBIBYTE,
@@ -63,7 +67,7 @@ class Item:
     def json(self) -> Any:
         """Return the payload as JSON; raises Refused."""
         try:
-            return json.loads(self.payload)
+            return loads(self.payload)
         except ValueError as error:
             raise Refused(400, "invalid event envelope", f"item payload is not JSON: {error}") from error
 
@@ -116,7 +120,7 @@ def decompress(body: bytes, encoding: str) -> bytes:
 
 def _object(line: bytes, cause: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = loads(line)
     except ValueError as error:
         raise Refused(400, "invalid event envelope", cause, str(error)) from error
     if not isinstance(value, dict):
@@ -124,8 +128,8 @@ def _object(line: bytes, cause: str) -> dict[str, Any]:
     return value
 
 
-def parse(body: bytes) -> Envelope:
-    """Return the envelope of a clear body; raises Refused with 400 or 413."""
+def parse(body: bytes, compressed: int = 0) -> Envelope:
+    """Return the envelope of a clear body; raises Refused with 400 or 413 (see `check_sizes`)."""
     if not body.strip():
         raise Refused(400, "empty request body")
     line, _, rest = body.partition(b"\n")
@@ -159,12 +163,14 @@ def parse(body: bytes) -> Envelope:
                 raise Refused(400, "invalid event envelope", "missing newline after payload")
             rest = rest[1:]
         items.append(Item(item, payload))
-    check_sizes(items)
+    check_sizes(items, compressed)
     return Envelope(headers, items)
 
 
-def check_sizes(items: list[Item]) -> None:
-    """Raise Refused with 413 for an item over its limit."""
+def check_sizes(items: list[Item], compressed: int = 0) -> None:
+    """Raise Refused with 413 for an item over its limit; `compressed` is how many bytes came of a compressed body."""
+    if compressed > COMPRESSED_EVENT_LIMIT and any(item.type in ("event", "transaction") for item in items):
+        raise Refused(413, "length limit exceeded")
     sessions = sum(item.type in ("session", "sessions") for item in items)
     for item in items:
         if len(item.payload) > ITEM_LIMITS.get(item.type, ENVELOPE_LIMIT):

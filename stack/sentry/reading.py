@@ -66,8 +66,10 @@ class Reading:
         project, organisation = "/projects/{org}/{project}", "/organizations/{org}"
         guard = self.access.guard
         return [
-            Route(f"{project}/events/", guard(self.events), methods=["GET"]),
-            Route(f"{project}/events/{{event}}/", guard(self.event), methods=["GET"]),
+            Route(
+                f"{project}/events/", guard(self.events, limit=60, period=60, concurrent=1), methods=["GET"]
+            ),
+            Route(f"{project}/events/{{event}}/", guard(self.event, limit=5), methods=["GET"]),
             Route(f"{project}/events/{{event}}/attachments/", guard(self.attachments), methods=["GET"]),
             Route(f"{project}/events/{{event}}/attachments/{{id}}/", guard(self.attachment), methods=["GET"]),
             Route(f"{project}/issues/", guard(self.issues), methods=["GET"]),
@@ -75,7 +77,7 @@ class Reading:
             Route(f"{organisation}/issues/{{issue}}/", guard(self.issue), methods=["GET", "PUT", "DELETE"]),
             Route("/issues/{issue}/", guard(self.issue), methods=["GET", "PUT", "DELETE"]),
             Route(f"{organisation}/issues/{{issue}}/events/", guard(self.issue_events), methods=["GET"]),
-            Route(f"{organisation}/eventids/{{event}}/", guard(self.resolve), methods=["GET"]),
+            Route(f"{organisation}/eventids/{{event}}/", guard(self.resolve, limit=1), methods=["GET"]),
         ]
 
     # -- Bugsink

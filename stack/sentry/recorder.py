@@ -25,7 +25,7 @@ from stack.sentry.bugsink import Bugsink
 from stack.sentry.envelope import Envelope, Item, Refused, check_sizes, credentials, decompress, parse
 from stack.sentry.variables import PROJECT_ID
 from stack.vendors.store import LOSING, Store
-from stack.vendors.web import same
+from stack.vendors.web import loads, same
 
 EVENT = "sentry.event"
 TRANSACTION = "sentry.transaction"
@@ -87,7 +87,7 @@ class Recorder:
     async def envelope(self, request: Request) -> Response:
         """`POST /api/<project>/envelope/`."""
         try:
-            envelope = parse(await self._clear(request))
+            envelope = parse(await self._clear(request), await self._compressed(request))
             self._authenticate(request, envelope.headers)
             self._throttle()
             return await self._take(envelope)
@@ -101,7 +101,7 @@ class Recorder:
             self._throttle()
             body = await self._clear(request)
             try:
-                event = json.loads(body)
+                event = loads(body)
             except ValueError as error:
                 raise Refused(400, f"invalid JSON data: {error}") from error
             if not isinstance(event, dict):
@@ -112,7 +112,7 @@ class Recorder:
             except ValueError as error:
                 raise Refused(400, "invalid event id") from error
             item = Item({"type": "event", "content_type": "application/json"}, json.dumps(event).encode())
-            check_sizes([item])
+            check_sizes([item], await self._compressed(request))
             return await self._take(Envelope(headers, [item]))
         except Refused as refused:
             return self._refusal(refused)
@@ -120,6 +120,15 @@ class Recorder:
     @staticmethod
     async def _clear(request: Request) -> bytes:
         return decompress(await request.body(), request.headers.get("content-encoding", ""))
+
+    @staticmethod
+    async def _compressed(request: Request) -> int:
+        """Return how many bytes of a compressed body came, 0 when it came in the clear."""
+        return (
+            len(await request.body())
+            if request.headers.get("content-encoding", "identity") != "identity"
+            else 0
+        )
 
     @staticmethod
     def _refusal(refused: Refused) -> Response:
@@ -170,7 +179,10 @@ class Recorder:
     async def _forward(self, envelope: Envelope, item: Item, payload: dict[str, Any], event_id: str) -> None:
         """Hand an error on to Bugsink; raises Refused with what it says."""
         headers = {name: value for name, value in envelope.headers.items() if name in ("event_id", "sent_at")}
-        body = Envelope({**headers, "event_id": event_id}, []).serialize([item])
+        clean = Item(
+            item.headers, json.dumps(payload, ensure_ascii=False).encode()
+        )  # no half pairs of surrogates
+        body = Envelope({**headers, "event_id": event_id}, []).serialize([clean])
         try:
             answer = await self._client.post(
                 f"/api/{PROJECT_ID}/envelope/",

@@ -2,7 +2,8 @@
 
 Sources: Google, "Measurement Protocol" (reference, "Validate events": 2xx whatever is sent; limits),
 "Data API v1beta" (`runRealtimeReport`, `runReport`, errors in google.rpc form), "Admin API v1alpha"
-(`submitUserDeletion`).
+(`submitUserDeletion`), "Send Measurement Protocol events" (realtime reports need `session_id` and
+`engagement_time_msec`; a post body of at most 130 kB).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from starlette.routing import Route
 from stack.vendors.ga4_report import DIMENSIONS, METRICS, BadReport, needles, report
 from stack.vendors.ga4_rules import problems
 from stack.vendors.store import Store
-from stack.vendors.web import Unreadable, bearer, read, read_json, same
+from stack.vendors.web import TooLarge, Unreadable, bearer, read, read_json, same
 
 EVENT = "ga4.event"
 DROPPED = "ga4.dropped"
 OLDEST = 72 * 3600
+LARGEST_POST = 130_000
+IN_REALTIME = ("session_id", "engagement_time_msec")
+"""Parameters without which an event of the Measurement Protocol is in no realtime report."""
 
 
 def failure(code: int, status: str, message: str) -> JSONResponse:
@@ -52,8 +56,8 @@ class Analytics:
     async def collect(self, request: Request) -> Response:
         """`POST /mp/collect`: always 204; what is wrong with the payload is dropped in silence."""
         try:
-            payload = await read_json(request)
-        except (Unreadable, UnicodeDecodeError):
+            payload = await read_json(request, LARGEST_POST)
+        except (Unreadable, TooLarge):
             payload = None
         asked = request.query_params
         known = same(asked.get("measurement_id"), self.measurement_id) and same(
@@ -88,8 +92,8 @@ class Analytics:
     async def debug(self, request: Request) -> Response:
         """`POST /debug/mp/collect`: says what is wrong, records nothing; keys are not checked."""
         try:
-            payload = await read_json(request)
-        except (Unreadable, UnicodeDecodeError):
+            payload = await read_json(request, LARGEST_POST)
+        except (Unreadable, TooLarge):
             message = "Unable to parse Measurement Protocol JSON payload."
             found = [{"fieldPath": "", "description": message, "validationCode": "VALUE_INVALID"}]
         else:
@@ -104,7 +108,8 @@ class Analytics:
             for line in lines:
                 fields = {**asked, **dict(pair.split("=", 1) for pair in line.split("&") if "=" in pair)}
                 if name := fields.get("en"):
-                    params: dict[str, Any] = {
+                    own = {"sid": "session_id", "_et": "engagement_time_msec"}  # gtag.js sends them unasked
+                    params: dict[str, Any] = {own[key]: fields.get(key, "1") for key in own} | {
                         key[3:]: value for key, value in fields.items() if key.startswith("ep.")
                     }
                     params["page_location"] = fields.get("dl", "")
@@ -180,7 +185,11 @@ class Analytics:
         since = time.time() - 30 * 60 if realtime else 0
         fitting = needles(asked.get("dimensionFilter")) if isinstance(asked, dict) else ()
         kept = self.store.events(EVENT, since=since, containing=fitting)
-        events = [(at, body) for _, at, body in kept]
+        events = [
+            (at, body)
+            for _, at, body in kept
+            if not realtime or all(body["params"].get(name) for name in IN_REALTIME)
+        ]
         try:
             return JSONResponse(report(asked, events, realtime=realtime))
         except BadReport as error:

@@ -1,9 +1,9 @@
 """What the Measurement Protocol's validation server finds wrong with a payload.
 
-Source: Google, "Measurement Protocol reference" (limits: 25 events, 25 parameters, names of 40 characters,
-values of 100, user property names of 24 and values of 36; reserved names) and "Validate events" (codes:
-VALUE_INVALID, VALUE_REQUIRED, NAME_INVALID, NAME_RESERVED, VALUE_OUT_OF_BOUNDS, EXCEEDED_MAX_ENTITIES,
-NAME_DUPLICATED).
+Source: Google, "Measurement Protocol reference" (limits: 25 events, 25 parameters, names of 40 characters, values of 100,
+but `page_title` 300, `page_referrer` 420, `page_location` 1,000; user property names of 24 and values of 36; reserved
+names) and "Validate events" (codes: VALUE_INVALID, VALUE_REQUIRED, NAME_INVALID, NAME_RESERVED, VALUE_OUT_OF_BOUNDS,
+EXCEEDED_MAX_ENTITIES, NAME_DUPLICATED).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ RESERVED_PROPERTIES = {
     "first_open_time", "first_visit_time", "last_deep_link_referrer", "user_id", "first_open_after_install",
 }  # fmt: skip
 RESERVED_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
+LONGER = {"page_title": 300, "page_referrer": 420, "page_location": 1000}
 TOP_LEVEL = {
     "client_id", "app_instance_id", "user_id", "timestamp_micros", "user_properties", "user_data", "consent",
     "non_personalized_ads", "events", "validation_behavior", "ip_override", "user_location", "device",
@@ -100,8 +101,10 @@ def _event_problems(event: Any, path: str) -> list[Problem]:
     for name, value in params.items():
         where = f"{path}.params"
         found += _name_problems(name, where, "Event parameter", 40, RESERVED_PARAMETERS)
-        if isinstance(value, str) and len(value) > 100 and name not in ("page_location", "page_title"):
-            found.append(problem(where, f"Value of [{name}] is over 100 characters.", "VALUE_OUT_OF_BOUNDS"))
+        most = LONGER.get(name, 100)
+        if isinstance(value, str) and len(value) > most:
+            text = f"Value of [{name}] is over {most} characters."
+            found.append(problem(where, text, "VALUE_OUT_OF_BOUNDS"))
         if isinstance(value, dict) or (isinstance(value, list) and name != "items"):
             found.append(problem(where, f"Value of [{name}] must be text or number.", "VALUE_INVALID"))
     return found

@@ -2,8 +2,9 @@
 
 Sources: Mixpanel's API reference and the OpenAPI descriptions behind it (mixpanel/docs, `openapi/`), "Track
 events" (`verbose`; 1 or 0; events of the last five days), "Import events" (strict: 400 with `failed_records`;
-2,000 events a batch; service account), "User profiles" (/engage operations), "Raw event export" (lines of
-JSON) and "GDPR API" (`data-deletions/v3.0`); and the clients mixpanel (Python), mixpanel-browser.
+2,000 events a batch; NDJSON; service account), "Rate limits" (429), "User profiles" (/engage
+operations), "Raw event export" (lines of JSON) and "GDPR API" (`data-deletions/v3.0`); and the clients mixpanel (Python),
+mixpanel-browser.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from stack.vendors.limits import Window
 from stack.vendors.mixpanel_rules import (
     change,
     epoch,
+    oversized,
+    truncated,
     where,
     wrong_event,
     wrong_group,
@@ -31,7 +35,7 @@ from stack.vendors.mixpanel_rules import (
     wrong_profile,
 )
 from stack.vendors.store import Store, needle
-from stack.vendors.web import TooLarge, Unreadable, bearer, read, same
+from stack.vendors.web import TooLarge, Unreadable, bearer, loads, read, same
 
 EVENT = "mixpanel.event"
 PROFILE = "mixpanel.profile"
@@ -43,6 +47,9 @@ IMPORT_LIMIT = 2_000
 IMPORT_BYTES = 10 * 1024 * 1024
 OLDEST_TRACKED = 5 * 86_400
 EXPORT_LIMIT = 100_000
+EXPORTS = ((3, 1), (60, 3600))
+QUERIES = ((60, 3600),)
+"""Raw exports, and queries of profiles, that a project may ask for, each in so many seconds."""
 
 
 class Refused(Exception):
@@ -63,6 +70,9 @@ class Mixpanel:
         self.oauth = variables["MIXPANEL_GDPR_TOKEN"]
         self.project = variables["MIXPANEL_PROJECT_ID"]
         self.delay = float(options.get("mixpanel_delay_ms", 200)) / 1000
+        limited = options.get("reading_limits", True)
+        self._exports = [Window(limit if limited else None, period) for limit, period in EXPORTS]
+        self._queries = [Window(limit if limited else None, period) for limit, period in QUERIES]
 
     # -- api.mixpanel.com
 
@@ -84,6 +94,8 @@ class Mixpanel:
         parameters = dict(request.query_params)
         body = await read(request) if request.method == "POST" else b""
         kind = request.headers.get("content-type", "")
+        if "ndjson" in kind:
+            return [loads(line) for line in body.decode().splitlines() if line.strip()], parameters
         if "json" in kind or body[:1] in (b"[", b"{"):
             text = body.decode()
         else:
@@ -92,7 +104,7 @@ class Mixpanel:
             if text[:1] not in ("[", "{"):
                 padded = text.replace("-", "+").replace("_", "/")
                 text = base64.b64decode(padded + "=" * (-len(padded) % 4)).decode()
-        found = json.loads(text)
+        found = loads(text)
         return (found if isinstance(found, list) else [found]), parameters
 
     async def _received(self, request: Request, *, token: Any, judge: Any, keep: Any) -> Response:
@@ -138,14 +150,15 @@ class Mixpanel:
         if event["event"] == "$create_alias":
             return
         at = epoch(event["properties"].get("time"))
-        if at is None or at < time.time() - OLDEST_TRACKED:
-            why = "time, not a number" if at is None else "time, older than five days"
+        why = "time, not a number" if at is None else oversized(event)
+        if at is None or why or at < time.time() - OLDEST_TRACKED:
+            why = why or "time, older than five days"
             self.store.append(DROPPED, {"why": why, "event": event["event"]})
             return
         self._keep(event, at)
 
     def _keep(self, event: dict[str, Any], at: float) -> bool:
-        properties = dict(event["properties"])
+        properties = truncated(event["properties"])
         properties.pop("token", None)
         distinct = str(properties.get("distinct_id", ""))
         insert_id = str(properties.setdefault("$insert_id", uuid.uuid4().hex[:16]))
@@ -176,6 +189,14 @@ class Mixpanel:
         if wanted is not None and not same(wanted, self.project):
             error = {"code": 403, "error": "No access to this project", "status": "Forbidden"}
             raise Refused(JSONResponse(error, 403))
+
+    @staticmethod
+    def _throttle(windows: list[Window]) -> None:
+        """Refuse a reader who asks too often; Mixpanel does not say when to come back."""
+        for window in windows:
+            if not window.take():
+                error = f"rate limit exceeded: {window.limit} queries in {window.period} s"
+                raise Refused(JSONResponse({"error": error, "request": "/api/2.0"}, 429))
 
     async def import_events(self, request: Request) -> Response:
         """`POST /import`: a batch of events; strict (the default) says which are wrong."""
@@ -259,13 +280,14 @@ class Mixpanel:
         """`GET /api/2.0/export`: visible events of whole days, oldest first, one JSON object a line."""
         try:
             self._authenticate(request)
+            self._throttle(self._exports)
         except Refused as refused:
             return refused.response
         asked = request.query_params
         try:
             first = datetime.strptime(asked["from_date"], "%Y-%m-%d").replace(tzinfo=UTC)
             last = datetime.strptime(asked["to_date"], "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
-            names = json.loads(asked["event"]) if asked.get("event") else None
+            names = loads(asked["event"]) if asked.get("event") else None
             names = [names] if isinstance(names, str) else names
             condition = where(asked.get("where", ""))
             limit = int(asked.get("limit", EXPORT_LIMIT))
@@ -307,6 +329,7 @@ class Mixpanel:
         """`/api/query/engage`: the profile of one distinct id, or all."""
         try:
             self._authenticate(request)
+            self._throttle(self._queries)
         except Refused as refused:
             return refused.response
         asked = {**request.query_params, **dict(parse_qsl((await request.body()).decode()))}
@@ -314,7 +337,7 @@ class Mixpanel:
         profiles = self.store.all(PROFILE)
         wanted = asked.get("distinct_id")
         if asked.get("distinct_ids"):
-            chosen = json.loads(asked["distinct_ids"])
+            chosen = loads(asked["distinct_ids"])
             profiles = [profile for profile in profiles if profile["$distinct_id"] in chosen]
         elif wanted is not None:
             profiles = [profile for profile in profiles if profile["$distinct_id"] == wanted]
@@ -342,7 +365,7 @@ class Mixpanel:
         if refusal := self._refuse_deletion(request):
             return refusal
         try:
-            body = json.loads(await read(request))
+            body = loads(await read(request))
             wanted = body["distinct_ids"]
         except (Unreadable, ValueError, KeyError, TypeError):
             return JSONResponse({"status": "error", "error": "distinct_ids is required"}, 400)

@@ -5,6 +5,7 @@ Sources: Mixpanel's API reference and the OpenAPI descriptions behind it (mixpan
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 OLDEST_IMPORTED = 365 * 86_400
 """1971-01-01 in epoch seconds."""
+LARGEST_EVENT, MOST, DEEPEST = 1_048_576, 255, 3
 INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 NOBODY = {"00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na",
           "undefined", "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}"}  # fmt: skip
@@ -45,6 +47,8 @@ def wrong_import(event: Any) -> tuple[str, str] | None:
     properties = event["properties"]
     if not isinstance(event.get("event"), str) or not event["event"]:
         return "event", "'event' is missing or empty"
+    if why := oversized(event):
+        return "properties", f"'properties' goes beyond a limit: {why}"
     if properties.get("time") is None:
         return "properties.time", "'properties.time' is required"
     at = epoch(properties["time"])
@@ -61,6 +65,37 @@ def wrong_import(event: Any) -> tuple[str, str] | None:
     if insert_id in NOBODY or not INSERT_ID.fullmatch(insert_id):
         return "properties.$insert_id", "'properties.$insert_id' must be 1 to 36 of A-Z, a-z, 0-9 and -"
     return None
+
+
+def oversized(event: dict[str, Any]) -> str | None:
+    """Return which limit of size an event goes beyond, None when it keeps to all.
+
+    Source: "Import events": under 1 MB, fewer than 255 properties, likewise keys of a nested object and elements of
+    an array, nested at most three deep.
+    """
+    if len(json.dumps(event, ensure_ascii=False).encode()) >= LARGEST_EVENT:
+        return "event, 1 MB or more"
+
+    def too_many(value: Any, depth: int) -> str | None:
+        if not isinstance(value, dict | list):
+            return None
+        if len(value) >= MOST:
+            return f"{MOST} or more properties, keys or elements"
+        if depth > DEEPEST:
+            return f"nested more than {DEEPEST} deep"
+        parts = value.values() if isinstance(value, dict) else value
+        return next((why for part in parts if (why := too_many(part, depth + 1))), None)
+
+    return too_many(event["properties"], 0)
+
+
+def truncated(value: Any) -> Any:
+    """Return a value with every text in it cut to 255 characters, as Mixpanel keeps them."""
+    if isinstance(value, dict):
+        return {name: truncated(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [truncated(part) for part in value]
+    return value[:255] if isinstance(value, str) else value
 
 
 def wrong_profile(update: Any) -> str | None:

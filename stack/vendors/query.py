@@ -6,10 +6,11 @@ $or $nor $not $exists $type $elemMatch $regex $options).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
+
+from stack.vendors.web import loads
 
 MISSING = object()
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -51,7 +52,7 @@ def lookup(document: Any, path: str) -> Any:
 def literal(text: str) -> Any:
     """Return the JSON value of a query parameter, or the text itself."""
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError:
         return text
 

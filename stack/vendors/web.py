@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hmac
 import json
+import math
+import re
 import zlib
 from typing import Any
 
@@ -62,20 +64,47 @@ def decompress(body: bytes, encoding: str, limit: int = MAX_BODY) -> bytes:
     return clear
 
 
-async def read(request: Request, limit: int = MAX_BODY, encoding: str | None = None) -> bytes:
-    """Return the body, decompressed by its Content-Encoding (or `encoding`); raises as `decompress`."""
+async def read(
+    request: Request, limit: int = MAX_BODY, encoding: str | None = None, *, sent: int | None = None
+) -> bytes:
+    """Return the body, decompressed by its Content-Encoding (or `encoding`); raises as `decompress`.
+
+    At most `limit` bytes once it is decompressed, `sent` (or as many) as it came.
+    """
     body = await request.body()
-    if len(body) > limit:
+    if len(body) > (sent or limit):
         raise TooLarge
     if encoding is None:
         encoding = request.headers.get("content-encoding", "")
     return decompress(body, encoding, limit)
 
 
-async def read_json(request: Request, limit: int = MAX_BODY) -> Any:
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON's")
+    return number
+
+
+def loads(text: str | bytes) -> Any:
+    """Return the value of a JSON text, half pairs of surrogates in it become U+FFFD; raises ValueError.
+
+    JSON may hold such halves (RFC 8259, 8.2), and the vendors take them; no encoding of Unicode can.
+    """
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        if re.search(rb"\\u[dD][89a-fA-F]", text.encode(errors="replace") if isinstance(text, str) else text):
+            plain = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            value = json.loads(plain.decode("utf-16", "replace"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+async def read_json(request: Request, limit: int = MAX_BODY, *, sent: int | None = None) -> Any:
     """Return the body as JSON; raises Unreadable (also for bad UTF-8) or TooLarge."""
     try:
-        return json.loads(await read(request, limit))
+        return loads(await read(request, limit, sent=sent))
     except ValueError as error:
         raise Unreadable("the body is not JSON") from error
 

@@ -183,7 +183,10 @@ def test_ga4_valid(run: Run, services: Services, actor: NewActor, witness: Witne
     spoken, lost, mine = (f"assay {run.tag()}" for _ in range(3))
 
     def event(title: str) -> dict[str, Any]:
-        return {"name": "page_view", "params": {"page_title": title, "engagement_time_msec": 1}}
+        return {
+            "name": "page_view",
+            "params": {"page_title": title, "session_id": "1", "engagement_time_msec": 1},
+        }
 
     client = f"{uuid.uuid4().int % 10**9}.1"
     valid = services.platform.call(

@@ -22,7 +22,7 @@ from stack.vendors.datadog.keys import Keys, failure
 from stack.vendors.datadog.metrics import aggregate
 from stack.vendors.datadog.search import BadSearch, parse, values_at
 from stack.vendors.store import Store
-from stack.vendors.web import read_json
+from stack.vendors.web import loads, read_json
 
 AGGREGATIONS = {
     **{name: name for name in ("count", "cardinality", "sum", "min", "max", "avg")},
@@ -105,7 +105,7 @@ class Events:
         filters, page = given.get("filter") or {}, given.get("page") or {}
         try:
             limit = int(page.get("limit") or 10)
-            cursor = json.loads(base64.urlsafe_b64decode(page["cursor"])) if page.get("cursor") else {}
+            cursor = loads(base64.urlsafe_b64decode(page["cursor"])) if page.get("cursor") else {}
             since = moment(cursor.get("since", filters.get("from")), time.time() - 900)
             until = moment(cursor.get("until", filters.get("to")), time.time())
             if not 0 <= limit <= 1000:

@@ -2,8 +2,8 @@
 
 Sources: the transport of @datadog/browser-sdk 7 (`ddsource`, `dd-api-key`, `dd-evp-encoding`, newline
 separated JSON as text/plain, `ddforward` of a proxy given as a text); DataDog's API reference for logs
-(limits: 5 MB a payload, 1 MB a log, 1,000 logs an array; 202, 400, 403, 413). An accepted event may still
-never be indexed: DataDog answers 202 before it reads the events.
+(limits: 5 MB a payload, 1,000 logs an array; a log over 1 MB is truncated; 202, 400, 401, 403, 413). An
+accepted event may still never be indexed: DataDog answers 202 before it reads the events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stack.vendors.store import Store
-from stack.vendors.web import TooLarge, Unreadable, read, same
+from stack.vendors.web import TooLarge, Unreadable, loads, read, same
 
 RUM = "datadog.rum"
 VIEW = "datadog.rum.view"
@@ -88,6 +88,8 @@ class Intake:
 
     async def logs(self, request: Request) -> Response:
         """`POST /api/v2/logs`: logs of the browser SDK (lines) or of a server (an array or one object)."""
+        if not (request.query_params.get("dd-api-key") or request.headers.get("dd-api-key")):
+            return refused(401, "Unauthorized")
         body = await self._body(request)
         if isinstance(body, Response):
             return body
@@ -96,7 +98,7 @@ class Intake:
             if len(body) > PAYLOAD_LIMIT:
                 return refused(413, "Payload too large")
             try:
-                whole = json.loads(body)
+                whole = loads(body)
             except ValueError:
                 return refused(400, "Bad Request: the body is not JSON")
             items = whole if isinstance(whole, list) else [whole]
@@ -149,7 +151,7 @@ class Intake:
 
     def _index_rum(self, line: bytes, parameters: dict[str, str]) -> None:
         try:
-            event = json.loads(line)
+            event = loads(line)
         except ValueError:
             self._drop("not JSON", line)
             return
@@ -200,13 +202,17 @@ class Intake:
 
     def _index_log(self, line: bytes, parameters: dict[str, str]) -> None:
         try:
-            log = json.loads(line)
+            log = loads(line)
         except ValueError:
             self._drop("not JSON", line)
             return
-        if not isinstance(log, dict) or len(line) > LOG_LIMIT:
-            self._drop("not a log, or over 1 MB", line)
+        if not isinstance(log, dict):
+            self._drop("not a log", line)
             return
+        message = str(log.get("message", ""))
+        if (over := len(line) - LOG_LIMIT) > 0:
+            raw = message.encode()
+            message = raw[: max(0, len(raw) - over)].decode(errors="ignore")
         date = log.get("date", log.get("timestamp"))
         at = date / 1000 if isinstance(date, int | float) and not isinstance(date, bool) else time.time()
         if not time.time() - OLDEST <= at <= time.time() + NEWEST:
@@ -215,7 +221,7 @@ class Intake:
         reserved = ("message", "service", "hostname", "host", "status", "ddtags", "ddsource")
         body = {
             "attributes": {key: value for key, value in log.items() if key not in reserved},
-            "message": str(log.get("message", "")),
+            "message": message,
             "service": log.get("service") or parameters.get("service", ""),
             "host": log.get("hostname") or log.get("host") or parameters.get("hostname", ""),
             "status": log.get("status", "info"),

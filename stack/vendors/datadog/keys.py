@@ -6,47 +6,23 @@ reading; 403 `{"errors": ["Forbidden"]}`) and "Rate limits" (X-RateLimit-* heade
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from stack.vendors.limits import Window
 from stack.vendors.web import TooLarge, Unreadable, same
 
 Handler = Callable[[Request], Awaitable[Response]]
+RATE_LIMIT, RATE_PERIOD_S = 300, 60
+"""Requests of each name in seconds: a guess, since DataDog publishes no figures but those in its headers."""
 
 
 def failure(status: int, *messages: str) -> JSONResponse:
     """Return an error in the form of DataDog's API."""
     return JSONResponse({"errors": list(messages)}, status)
-
-
-class Limiter:
-    """Counts requests of one name in windows of `period` seconds; `limit` of None never refuses."""
-
-    def __init__(self, name: str, limit: int | None, period: int) -> None:
-        self.name, self.limit, self.period = name, limit or 1_000_000, period
-        self._window = 0
-        self._used = 0
-
-    def take(self) -> tuple[bool, dict[str, str]]:
-        """Count one request; return whether it is within the limit, and the headers to show."""
-        now = time.time()
-        window = int(now // self.period)
-        if window != self._window:
-            self._window, self._used = window, 0
-        self._used += 1
-        headers = {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Period": str(self.period),
-            "X-RateLimit-Remaining": str(max(0, self.limit - self._used)),
-            "X-RateLimit-Reset": str(math.ceil((window + 1) * self.period - now)),
-            "X-RateLimit-Name": self.name,
-        }
-        return self._used <= self.limit, headers
 
 
 class Keys:
@@ -55,8 +31,10 @@ class Keys:
     def __init__(self, variables: dict[str, str], options: dict[str, Any]) -> None:
         self.api_key = variables["DATADOG_API_KEY"]
         self.app_key = variables["DATADOG_APP_KEY"]
-        self.limit: int | None = options.get("datadog_rate_limit")
-        self.period = int(options.get("datadog_rate_period_s", 60))
+        limited = options.get("reading_limits", True)
+        self.limit: int | None = options.get("datadog_rate_limit", RATE_LIMIT) if limited else None
+        self.period = int(options.get("datadog_rate_period_s", RATE_PERIOD_S))
+        self._windows: dict[str, Window] = {}
 
     def writing(self, handler: Handler) -> Handler:
         """Return `handler` for clients with the API key."""
@@ -64,29 +42,29 @@ class Keys:
 
     def reading(self, handler: Handler, limit_name: str | None = None) -> Handler:
         """Return `handler` for clients with both keys, limited under `limit_name`."""
-        limiter = Limiter(limit_name, self.limit, self.period) if limit_name else None
-        return self._guard(handler, limiter, application=True)
+        return self._guard(handler, limit_name, application=True)
 
-    def _guard(self, handler: Handler, limiter: Limiter | None, *, application: bool) -> Handler:
+    def _guard(self, handler: Handler, limit_name: str | None, *, application: bool) -> Handler:
+        window = self._windows.setdefault(limit_name or "", Window(self.limit, self.period))
+
         async def guarded(request: Request) -> Response:
             if not same(request.headers.get("dd-api-key"), self.api_key):
                 return failure(403, "Forbidden")
             if application and not same(request.headers.get("dd-application-key"), self.app_key):
                 return failure(403, "Forbidden")
-            headers: dict[str, str] = {}
-            if limiter is not None:
-                within, headers = limiter.take()
-                if not within:
-                    answer: Response = failure(429, "Too many requests")
-                    answer.headers.update(headers)
-                    return answer
+            within = limit_name is None or window.take()
             try:
-                answer = await handler(request)
+                answer = await handler(request) if within else failure(429, "Too many requests")
             except TooLarge:
                 answer = failure(413, "Payload too large")
             except Unreadable as error:
                 answer = failure(400, f"Bad Request: {error}")
-            answer.headers.update(headers)
+            if limit_name is not None:
+                answer.headers["X-RateLimit-Limit"] = str(window.limit)
+                answer.headers["X-RateLimit-Period"] = str(window.period)
+                answer.headers["X-RateLimit-Remaining"] = str(window.remaining)
+                answer.headers["X-RateLimit-Reset"] = str(window.reset)
+                answer.headers["X-RateLimit-Name"] = limit_name
             return answer
 
         return guarded

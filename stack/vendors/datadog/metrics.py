@@ -2,7 +2,7 @@
 
 Source: DataDog's API reference, "Metrics" (submit: v1 `/series`, v2 `/series`, `/distribution_points`;
 points up to ten minutes ahead and one hour back, older ones dropped after a 202; query `/api/v1/query`,
-`/api/v2/query/timeseries`, `/api/v2/query/scalar`) and "Metric names" (letters, digits, `_` and `.`).
+`/api/v2/query/timeseries`, `/api/v2/query/scalar`; sizes of a payload) and "Metric names" (letters, digits, `_` and `.`).
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Metrics:
 
     async def submit_v1(self, request: Request) -> Response:
         """`POST /api/v1/series` and `/api/v1/distribution_points`."""
-        body = await read_json(request, 3_200_000)
+        body = await read_json(request, 62_914_560, sent=3_200_000)
         try:
             ready = []
             for series in body["series"]:
@@ -150,7 +150,7 @@ class Metrics:
 
     async def submit_v2(self, request: Request) -> Response:
         """`POST /api/v2/series`."""
-        body = await read_json(request, 5 * 1024 * 1024)
+        body = await read_json(request, 5_242_880, sent=512_000)
         try:
             ready = []
             for series in body["series"]:

@@ -15,7 +15,7 @@ from tests.stack.vendors.site import site as started_site
 
 @pytest.fixture(scope="session")
 def sentry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = make("sentry", tmp_path_factory.mktemp("sentry"))
+    running = make("sentry", tmp_path_factory.mktemp("sentry"), reading_limits=False)
     running.start()
     yield running
     running.stop()

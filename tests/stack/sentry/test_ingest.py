@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import secrets
 import time
 import uuid
 from typing import Any
@@ -14,6 +15,7 @@ import sentry_sdk
 
 from tests.stack.sentry.sdk import sdk
 from tests.stack.vendors.running import make
+from tests.stack.vendors.waiting import until
 
 AUTH = "Sentry sentry_version=7, sentry_client=test/1, sentry_key={key}"
 
@@ -99,6 +101,22 @@ class TestRefusals:
         assert send(sentry, envelope(({"type": "event"}, big))).status_code == 413
         sessions = [({"type": "session"}, {"sid": str(n)}) for n in range(101)]
         assert send(sentry, envelope(*sessions)).status_code == 413
+
+    def test_an_event_over_200_kb_compressed_is_413(self, sentry):
+        def sent(size: int) -> int:
+            event = error("x", extra={"filling": secrets.token_hex(size)})
+            body = gzip.compress(envelope(({"type": "event"}, event)))
+            return send(sentry, body, **{"Content-Encoding": "gzip"}).status_code
+
+        assert [sent(150_000), sent(210_000)] == [200, 413]
+
+    @pytest.mark.parametrize("text", [r"half \ud83d", r"\udc00\ud83d whole \ud83d\ude00", r"nul \u0000"])
+    def test_any_text_of_json_is_taken(self, sentry, api, text):
+        event = error("@@")
+        lines = json.dumps(event).replace("@@", text)
+        answer = send(sentry, envelope(({"type": "event"}, lines.encode()), event_id=event["event_id"]))
+        assert answer.status_code == 200, answer.text
+        until(lambda: api.get(f"/projects/assay/platform/events/{event['event_id']}/").status_code == 200)
 
     def test_a_quota_answers_429_with_the_header_that_sdks_read(self, tmp_path):
         running = make("sentry", tmp_path, events_per_minute=1)

@@ -16,12 +16,13 @@ from tests.stack.vendors.site import site as started_site
 
 @pytest.fixture(scope="module")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stand-in with short indexing delays."""
+    """A stand-in with short indexing delays and no limits of reading."""
     delays: dict[str, Any] = {
         "datadog_delay_ms": 50,
         "mixpanel_delay_ms": 50,
         "ga4_delay_ms": 50,
         "builder_delay_ms": 50,
+        "reading_limits": False,
     }
     running = make("vendors", tmp_path_factory.mktemp("vendors"), **delays)
     running.start()

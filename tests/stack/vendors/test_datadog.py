@@ -276,6 +276,18 @@ class TestLogs:
         assert httpx.post(url, headers=headers, json=[{"message": "x"}] * 1001).status_code == 413
         assert httpx.post(url, headers=headers, content=b"{").status_code == 400
 
+    def test_a_log_over_1_mb_is_truncated_and_kept(self, vendors, client, marker):
+        url, key = vendors.env["DATADOG_INTAKE_URL"] + "/api/v2/logs", vendors.env["DATADOG_API_KEY"]
+        large = {"message": f"{marker} " + "x" * 1_100_000, "service": marker}
+        assert httpx.post(url, headers={"DD-API-KEY": key}, json=large).status_code == 202
+        wanted = LogsListRequest(filter=LogsQueryFilter(query=f"service:{marker}", _from="now-15m", to="now"))
+        found = until(lambda: LogsApi(client).list_logs(body=wanted).data)
+        assert 1_000_000 < len(found[0].attributes.message) < 1_048_576
+        assert found[0].attributes.message.startswith(marker)
+
+    def test_no_key_is_401(self, vendors):
+        assert httpx.post(vendors.env["DATADOG_INTAKE_URL"] + "/api/v2/logs", json={}).status_code == 401
+
 
 class TestMetrics:
     def submit(self, client: ApiClient, name: str, *values: float, at: float | None = None) -> None:
@@ -465,8 +477,9 @@ class TestKeys:
             send_rum(vendors, rum_event(vendors, "view", marker), **{"dd-api-key": wrong}).status_code == 403
         )
         url = vendors.env["DATADOG_INTAKE_URL"] + "/api/v2/logs"
-        assert httpx.post(url, params={"dd-api-key": wrong}, content=b"{}").status_code == 403
-        assert httpx.post(url, headers={"DD-API-KEY": wrong}, json=[]).status_code == 403
+        refused = 403 if wrong else 401
+        assert httpx.post(url, params={"dd-api-key": wrong}, content=b"{}").status_code == refused
+        assert httpx.post(url, headers={"DD-API-KEY": wrong}, json=[]).status_code == refused
 
     def test_limits_are_shown_and_kept(self, own_vendors):
         vendors = own_vendors(datadog_rate_limit=3, datadog_rate_period_s=3600)

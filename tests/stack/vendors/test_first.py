@@ -64,7 +64,10 @@ def test_ga4_event(vendors, marker):
     sent = httpx.post(
         env["GA4_COLLECT_URL"] + "/mp/collect",
         params={"measurement_id": env["GA4_MEASUREMENT_ID"], "api_secret": env["GA4_API_SECRET"]},
-        json={"client_id": "1.2", "events": [{"name": f"probe_{marker}", "params": {"value": 1}}]},
+        json={
+            "client_id": "1.2",
+            "events": [{"name": f"probe_{marker}", "params": {"session_id": "1", "engagement_time_msec": 1}}],
+        },
     )
     assert sent.status_code == 204
 

@@ -61,7 +61,8 @@ def count(vendors: Running, name: str) -> int:
 
 
 def event(name: str, **params: Any) -> dict[str, Any]:
-    return {"client_id": "1.2", "events": [{"name": name, "params": params}]}
+    shown = {"session_id": "7", "engagement_time_msec": 1}  # what a realtime report asks for
+    return {"client_id": "1.2", "events": [{"name": name, "params": shown | params}]}
 
 
 INVALID = [
@@ -77,8 +78,16 @@ INVALID = [
     pytest.param(event("a", ga_x=1), "events[0].params", "NAME_RESERVED", id="reserved prefix"),
     pytest.param(event("a", text="x" * 101), "events[0].params", "VALUE_OUT_OF_BOUNDS", id="long value"),
     pytest.param(
-        event("a", **{f"p{n}": n for n in range(26)}), "events[0].params", "EXCEEDED_MAX_ENTITIES", id="26"
+        event("a", **{f"p{n}": n for n in range(24)}), "events[0].params", "EXCEEDED_MAX_ENTITIES", id="26"
     ),
+    pytest.param(event("a", page_title="x" * 301), "events[0].params", "VALUE_OUT_OF_BOUNDS", id="title"),
+    pytest.param(
+        event("a", page_referrer="x" * 421), "events[0].params", "VALUE_OUT_OF_BOUNDS", id="referrer"
+    ),
+    pytest.param(
+        event("a", page_location="x" * 1001), "events[0].params", "VALUE_OUT_OF_BOUNDS", id="location"
+    ),
+    pytest.param(event("a") | {"user_data": {"x": "x" * 130_000}}, "", "VALUE_INVALID", id="over 130 kB"),
     pytest.param(event("a") | {"nonsense": 1}, "nonsense", "VALUE_INVALID", id="unknown field"),
     pytest.param(
         event("a") | {"user_properties": {"p": {"value": "x" * 37}}},
@@ -100,6 +109,25 @@ class TestCollect:
     def test_what_is_not_json_is_204_and_named_by_debug(self, vendors):
         assert collect(vendors, b"{").status_code == 204
         assert collect(vendors, b"{", "/debug/mp/collect").json()["validationMessages"]
+
+    def test_pages_have_room_for_long_values(self, vendors):
+        long = {"page_title": "x" * 300, "page_referrer": "x" * 420, "page_location": "x" * 1000}
+        assert collect(vendors, event("a", **long), "/debug/mp/collect").json() == {"validationMessages": []}
+
+    @pytest.mark.parametrize("without", ["session_id", "engagement_time_msec"])
+    def test_an_event_without_its_session_is_in_the_core_report_alone(self, vendors, marker, without):
+        assert collect(vendors, event(marker, **{without: None})).status_code == 204
+        collect(vendors, event(f"{marker}_other"))
+        until(lambda: count(vendors, f"{marker}_other") == 1)
+        assert count(vendors, marker) == 0
+        dates = [{"startDate": "yesterday", "endDate": "today"}]
+        asked = {
+            "dimensions": [{"name": "eventName"}],
+            "metrics": [{"name": "eventCount"}],
+            "dateRanges": dates,
+        }
+        found = report(vendors, "runReport", dimensionFilter=named(marker), **asked).json()
+        assert found["rows"][0]["metricValues"] == [{"value": "1"}]
 
     def test_a_right_payload_has_no_messages_and_debug_keeps_nothing(self, vendors, marker):
         answer = collect(vendors, event(marker, value=1), "/debug/mp/collect")

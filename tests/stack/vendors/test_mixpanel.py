@@ -209,8 +209,53 @@ class TestImport:
         assert answer.status_code == 413
         described("refused", answer.json())
 
+    @pytest.mark.parametrize(
+        "more",
+        [
+            pytest.param({"text": "x" * 1_048_576}, id="1 MB"),
+            pytest.param({f"p{n}": n for n in range(251)}, id="255 properties"),
+            pytest.param({"nested": {f"k{n}": n for n in range(255)}}, id="255 keys"),
+            pytest.param({"list": list(range(255))}, id="255 elements"),
+            pytest.param({"a": {"b": {"c": {"d": {"e": 1}}}}}, id="four deep"),
+        ],
+    )
+    def test_an_event_beyond_a_limit_of_size_is_refused_and_not_kept(self, vendors, marker, more):
+        refused = send_import(
+            vendors, [record(vendors, marker, **more), record(vendors, marker, **{"$insert_id": "b"})]
+        )
+        assert refused.status_code == 400
+        assert [(one["index"], one["field"]) for one in refused.json()["failed_records"]] == [
+            (0, "properties")
+        ]
+        tracked = httpx.post(
+            vendors.env["MIXPANEL_API_URL"] + "/track", json=[record(vendors, marker, **more)]
+        )
+        assert tracked.status_code == 200
+        found = until(lambda: events(vendors, marker))
+        assert [one["$insert_id"] for one in found] == ["b"]
+
+    def test_lines_of_json_are_taken_and_long_texts_cut(self, vendors, marker):
+        lines = "\n".join(
+            json.dumps(record(vendors, marker, **{"$insert_id": f"i{n}", "long": "x" * 300}))
+            for n in range(3)
+        )
+        answer = httpx.post(
+            vendors.env["MIXPANEL_API_URL"] + "/import",
+            content=lines.encode(),
+            headers=basic(vendors.env["MIXPANEL_API_SECRET"]) | {"Content-Type": "application/x-ndjson"},
+        )
+        assert described("import", answer.json())["num_records_imported"] == 3
+        found = until(lambda: (f := events(vendors, marker)) and len(f) == 3 and f)
+        assert {len(one["long"]) for one in found} == {255}
+
 
 class TestExport:
+    def test_a_reader_who_asks_too_often_is_refused(self, own_vendors):
+        vendors = own_vendors()
+        answers = [export(vendors).status_code for _ in range(61)]
+        assert answers[0] == 200
+        assert 429 in answers, "three queries a second, sixty an hour"
+
     def test_where_narrows(self, vendors, marker):
         batch = [record(vendors, marker, colour=c, **{"$insert_id": c}) for c in ("red", "blue")]
         assert send_import(vendors, batch).status_code == 200
