@@ -32,7 +32,7 @@ LEVEL = """
 with found as (
   select *, lag(cut) over (order by key {order}) = 0 as after_file from (
     select o.*, {key} collate "C" as key, position('/' in substr(name, {depth} + 1)) as cut
-    from storage.objects o where bucket_id = $1 and starts_with({key}, {prefix})) o)
+    from storage.objects o where bucket_id = $1 and starts_with({key}, {prefix}) and {begun}) o)
 select key as at, name, id::text, updated_at, created_at, last_accessed_at, metadata from found where cut = 0
 union all
 select left(key, {depth} + cut), rtrim(left((array_agg(name order by key {order}))[1], {depth} + min(cut)), '/'), null,
@@ -72,7 +72,9 @@ async def search(db: Any, bucket: str, body: dict[str, Any]) -> list[Row]:
     column, order = sort.get("column", "name"), sort.get("order", "asc")
     limit, offset = min(body.get("limit", 100), 1500), min(body.get("offset", 0), 2**31 - 1)
     if column == "name":
-        level = LEVEL.format(key="lower(name)", prefix="lower($2)", depth="length($2)", order=order)
+        level = LEVEL.format(
+            key="lower(name)", prefix="lower($2)", depth="length($2)", order=order, begun=True
+        )
         sql = (
             f"select substr(name, $3 + 1) as {COLUMNS} from ({level}) l "
             f'order by at collate "C" {order} limit $4 offset $5'
@@ -122,27 +124,29 @@ async def page(db: Any, bucket: str, body: dict[str, Any]) -> dict[str, Any]:
 def _page_sql(
     column: str | None, order: str, delimited: bool, cursor: dict[str, str]
 ) -> tuple[str, tuple[Any, ...]]:
-    """The statement of a page with its last values. By name, a delimited page goes on where the real server does: beyond
+    """The statement of a page with its last values. By name, a page with folders goes on where the real server does: beyond
     the cursor's folder, or at the first key that is not below the cursor's name and a ``/``.
     """
-    sign, last = ">" if order == "asc" else "<", cursor.get("l", "")
+    up, last = order == "asc", cursor.get("l", "")
     values: tuple[Any, ...] = (last,) if last else ()
-    by, beyond = 'name collate "C"', f"{sign} $5"
     if delimited and column not in TIMES:
-        source, by = LEVEL.format(key="name", prefix="$2", depth="$3::int", order=order), 'at collate "C"'
-        within = "exists (select from storage.objects where bucket_id = $1 and starts_with(name, $5 || '/'))"
-        beyond = f">= $5 || case when {within} then '0' else '/' end"
-        beyond = beyond if order == "asc" else f"< $5 || case when {within} then '/' else '' end"
-    else:
-        source = PAGE_BY_TIME if delimited else FLAT
-    where = f"{by} {beyond}" if last else "true"
+        within = "exists (select from storage.objects where bucket_id = $1 and name like $5 || '/%')"
+        sign, after, at = (">=", "'0'", "'/'") if up else ("<", "'/'", "''")
+        begun = (
+            f'name collate "C" {sign} $5 || case when {within} then {after} else {at} end' if last else True
+        )
+        level = LEVEL.format(key="name", prefix="$2", depth="$3::int", order=order, begun=begun)
+        return f'select {COLUMNS} from ({level}) l order by at collate "C" {order} limit $4', values
+    sign, where, by = ">" if up else "<", "true", f'name collate "C" {order}'
+    if last:
+        where = f'name collate "C" {sign} $5'
     if column in TIMES:
+        time = f"date_trunc('milliseconds', {column})"
         if last and "a" in cursor:
-            where = f"(date_trunc('milliseconds', {column}), {by}) {sign} ($6, $5)"
-            values = (last, _moment(cursor["a"]))
-        first = f"date_trunc('milliseconds', {column})" if delimited else column
-        by = f"{first} {order}, {by}"
-    return f"select {COLUMNS} from ({source}) l where {where} order by {by} {order} limit $4", values
+            where, values = f'({time}, name collate "C") {sign} ($6, $5)', (last, _moment(cursor["a"]))
+        by = f"{time if delimited else column} {order}, {by}"
+    source = PAGE_BY_TIME if delimited else FLAT
+    return f"select {COLUMNS} from ({source}) l where {where} order by {by} limit $4", values
 
 
 def _read_cursor(cursor: str) -> dict[str, str]:

@@ -316,8 +316,8 @@ def test_pages_in_any_order_are_the_whole_list(
 
 
 def test_what_the_real_server_leaves_out_of_lists(person: Callable[..., Person]) -> None:
-    """Its rules (migrations 0050, 0063): by name descending, the first object of a folder after a file does not count; a
-    delimited page that begins after ``a`` begins at ``a/``."""
+    """Migrations 0050 and 0063: by name descending, the first object of a folder after a file does not count, unless
+    a page begins there; a page with folders that begins after ``a`` begins at ``a/``."""
     ada = person()
     for name in ("a", "a-b", "lone/1", "z"):
         ada.http.post(f"{OBJECT}/shelf/{ada.id}/{name}", content=b"x", headers={"content-type": "text/plain"})
@@ -327,7 +327,10 @@ def test_what_the_real_server_leaves_out_of_lists(person: Callable[..., Person])
         "a-b",
         "a",
     ]
-    page = {"prefix": f"{ada.id}/", "with_delimiter": True, "limit": 1}
+    page: dict[str, Any] = {"prefix": f"{ada.id}/", "with_delimiter": True, "limit": 1}
+    last = ada.http.post(f"{OBJECT}/list-v2/shelf", json={**page, "sortBy": down["sortBy"]}).json()
+    before = ada.http.post(f"{OBJECT}/list-v2/shelf", json={**page, "cursor": last["nextCursor"]})
+    assert (names(before, "folders"), names(before)) == ([f"{ada.id}/lone/"], [])
     first = ada.http.post(f"{OBJECT}/list-v2/shelf", json=page).json()
     rest = ada.http.post(f"{OBJECT}/list-v2/shelf", json={**page, "limit": 9, "cursor": first["nextCursor"]})
     assert (names(rest, "folders"), names(rest)) == ([f"{ada.id}/lone/"], [f"{ada.id}/z"])
