@@ -10,6 +10,8 @@ from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from core.text import capped, safe
+
 MASK = "***"
 _SHORTEST = 6  # shorter values would mask ordinary words
 
@@ -96,6 +98,10 @@ class Redactor:
             if text.startswith(form, at)
         ]
         return _PATTERNS.sub(MASK, _without(text, found) if found else text)
+
+    def excerpt(self, text: str, limit: int) -> str:
+        """`text` masked, safe to keep and cut to `limit` characters; no part of a secret is left where it was cut."""
+        return safe(self.text(capped(text, 2 * limit)), limit)
 
     def value(self, value: Any) -> Any:
         """A JSON-like value with every secret masked in its strings and keys; numbers stay numbers."""
