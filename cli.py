@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,12 @@ app = typer.Typer(
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Target = Annotated[
-    str, typer.Option("--target", help="embedded (started by Assay) or live (target.toml and environment)")
+    str,
+    typer.Option(
+        "--target",
+        envvar="ASSAY_TARGET",
+        help="embedded (started by Assay), live (target.toml and environment), or NAME for target.NAME.toml",
+    ),
 ]
 TargetFile = Annotated[Path, typer.Option("--target-file", help="the description of a live target")]
 ExpectVersion = Annotated[
@@ -40,6 +46,27 @@ Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="pa
 State = Annotated[
     Path | None, typer.Option("--state", envvar="ASSAY_STATE", help="the embedded target's folder")
 ]
+
+
+@app.callback()
+def choose_project(
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project",
+            envvar="ASSAY_PROJECT",
+            help="the folder with your target.toml; else this folder or its assay/, else the reference platform's",
+        ),
+    ] = None,
+) -> None:
+    """Finds the project, for this command and all that it starts; one's own is a live target unless told otherwise."""
+    from core.project import VARIABLE, find_project
+    from core.user_settings import choose, offer
+
+    found = find_project(project)
+    choose(VARIABLE, str(found.folder))
+    if not found.is_reference:
+        offer("ASSAY_TARGET", "live")
 
 
 @app.command()
@@ -263,10 +290,20 @@ def env(
     raise typer.Exit(_supervisor("env", *(["--json"] if as_json else []), state=state))
 
 
+def _project_first(words: Sequence[str]) -> list[str]:
+    """The command line with `--project DIR` before the command, wherever it was written."""
+    for number, word in enumerate(words):
+        long = word == "--project"
+        if long or word.startswith("--project="):
+            end = number + (2 if long else 1)
+            return [*words[number:end], *words[:number], *words[end:]]
+    return list(words)
+
+
 def main() -> int:
     """Runs the command; every error that Assay knows is one sentence and an exit code."""
     try:
-        app(prog_name="assay", standalone_mode=True)
+        app(_project_first(sys.argv[1:]), prog_name="assay", standalone_mode=True)
     except ConfigError as error:
         err.print(f"assay: {error}", style="red", markup=False)
         return USAGE

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from core.errors import ConfigError
 from core.user_settings import setting
@@ -15,6 +18,7 @@ REFERENCE = ROOT / "stack" / "platform" / "assay"
 """The reference platform's own project."""
 VARIABLE = "ASSAY_PROJECT"
 FILE = "target.toml"
+T = TypeVar("T")
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 
@@ -87,3 +91,25 @@ def _unquoted(text: str) -> str:
     if text[:1] in ("'", '"') and (end := text.find(text[0], 1)) > 0:
         return text[1:end]
     return text.split(" #", 1)[0].rstrip()
+
+
+def own_class(named: str, folder: str | Path, base: type[T], setting: str) -> type[T]:
+    """The class `module:Class` that a project names in its settings in the place of `base`.
+
+    The module stands in the project's folder, or anywhere that Python finds. Raises ConfigError when the name leads
+    nowhere, or to something that is no subclass.
+    """
+    if folder and str(folder) not in sys.path:
+        sys.path.append(str(folder))  # last, so that it hides nothing of ours
+    module, _, name = named.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"target.toml [settings] {setting} names '{named}', which cannot be imported: {error}."
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ConfigError(
+            f"target.toml [settings] {setting}: '{named}' is not a subclass of {base.__module__}.{base.__name__}."
+        )
+    return found

@@ -12,6 +12,7 @@ from types import MappingProxyType
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
         "ASSAY_PROJECT": "the folder that describes the platform",
+        "ASSAY_TARGET": "embedded, live, or the name of a target of the project",
         "ASSAY_RUNS": "where runs are kept; `runs/` of the checkout without it",
         "ASSAY_STATE": "the embedded target's folder; `.assay/stack` without it",
         "ASSAY_HISTORY": "earlier runs: an SQLite file or a PostgreSQL URL",
@@ -58,6 +59,12 @@ def offer(name: str, value: str) -> None:
     """Makes a setting for programs that we start, unless the user has made it."""
     if not setting(name):
         os.environ[name] = value
+
+
+def choose(name: str, value: str) -> None:
+    """Makes a setting for this process and programs that we start, as if the user had made it."""
+    setting(name)
+    os.environ[name] = value
 
 
 def for_child(more: Mapping[str, str], *, without: Collection[str] = ()) -> dict[str, str]:

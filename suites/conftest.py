@@ -1,4 +1,4 @@
-"""What the suites share: people, the place that journeys go to, and made files."""
+"""What the suites share: people, the platform's adapter, and made files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clients.services import undoers
 from core.errors import AssayError
 from core.ledger import Ledger
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter, adapter_of
 from suites.realtime.recorder import NewRoom, Recorder
 
 
@@ -38,10 +38,10 @@ def crowd(run: Run, services: Services) -> Iterator[Crowd]:
         raise AssayError("left behind: " + "; ".join(failures))
 
 
-@pytest.fixture
-def place(services: Services) -> Place:
-    """The target's public addresses."""
-    return Place(services.platform.url, services.auth.url, services.auth.public_key)
+@pytest.fixture(scope="session")
+def adapter(run: Run) -> Adapter:
+    """What people do with this platform, as its project describes it."""
+    return adapter_of(run.target)
 
 
 @pytest.fixture

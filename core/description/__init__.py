@@ -4,7 +4,7 @@
 `storage`, `rooms` and `load` one part each, `document` the whole file, `reading` the way from text to document.
 """
 
-from core.description.base import Route, Size, fill, fill_path, pick
+from core.description.base import Route, Size, fill, fill_path, names_in, pick
 from core.description.document import Description
 from core.description.reading import parse_description, read_description
 
@@ -14,6 +14,7 @@ __all__ = [
     "Size",
     "fill",
     "fill_path",
+    "names_in",
     "parse_description",
     "pick",
     "read_description",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, field_validator
 
 from core.description.base import Part
 from core.description.database import Database
@@ -55,7 +55,10 @@ class Description(Part):
     load: Load = Load()
     permit: PermitPart = PermitPart()
     settings: Settings = Settings()
-    _places: dict[str, str] = PrivateAttr(default_factory=dict)
+    places: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Where each path stands, `file:line`; reading fills it, as it does `folder`. No file may say either."""
+    folder: str = ""
+    """The folder of the file: what it names is beside it."""
 
     @field_validator("capabilities", mode="before")
     @classmethod
@@ -79,15 +82,11 @@ class Description(Part):
         found = self.find(path)
         return bool(found) or isinstance(found, Part)
 
-    def remember(self, places: dict[str, str]) -> None:
-        """Keeps where each path stands, `file:line`; called once, when the description is read."""
-        self._places.update(places)
-
     def where(self, path: str) -> str:
         """`file:line` of what is described at a path, or of the nearest part around it; '' when nobody knows."""
         steps = path.split(".")
         for length in range(len(steps), 0, -1):
-            if found := self._places.get(".".join(steps[:length])):
+            if found := self.places.get(".".join(steps[:length])):
                 return found
         return ""
 

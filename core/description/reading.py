@@ -76,12 +76,14 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _validated(document: Mapping[str, Any], places: Places, file: Path) -> Description:
+    told: dict[str, Any] = {"places": {".".join(map(str, steps)): where for steps, where in places.items()}}
+    told["folder"] = str(file.resolve().parent)
+    for name in sorted(set(document) & set(told)):
+        raise ConfigError(f"{_where((name,), places, file)}: '{name}' is not known; remove it.")
     try:
-        description = Description.model_validate_json(json.dumps(document, default=str))
+        return Description.model_validate_json(json.dumps({**document, **told}, default=str))
     except ValidationError as error:
         raise ConfigError(_sentence(error, document, places, file)) from None
-    description.remember({".".join(map(str, steps)): where for steps, where in places.items()})
-    return description
 
 
 def _sentence(error: ValidationError, document: Any, places: Places, file: Path) -> str:
@@ -168,7 +170,8 @@ def _known(steps: Sequence[str | int]) -> list[str]:
                 (f.annotation for name, f in model.model_fields.items() if step in (name, f.alias)), None
             )
     model = _model(found)
-    return sorted(f.alias or name for name, f in model.model_fields.items()) if model else []
+    names = (f.alias or name for name, f in model.model_fields.items()) if model else ()
+    return sorted(set(names) - {"places", "folder"})
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -32,7 +32,7 @@ POLICY = ("content security policy", "refused to")
 @pytest.fixture
 def people(request: pytest.FixtureRequest, run: Run, stage: Stage) -> NewPerson:
     """`people("ada")` is a new person at a browser of their own, with the target's pages."""
-    kind = pages_of(run.target, Path(request.config.getoption("--target-file")).parent)
+    kind = pages_of(run.target)
 
     def new(name: str, **options: Any) -> Pages:
         return kind(stage, stage.person(name, **options))

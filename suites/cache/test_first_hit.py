@@ -12,8 +12,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.types import Witness
 
 KV = "kv"
@@ -29,7 +28,7 @@ KV = "kv"
     why_slow="KV on Cloudflare needs up to a minute until every location sees a removal",
 )
 def test_kv_hit_and_miss(
-    run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness
+    run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness
 ) -> None:
     """KV's own API shows the kept page between miss and hit; removing it there makes the next one a miss."""
     tag = run.tag()
@@ -39,14 +38,14 @@ def test_kv_hit_and_miss(
     entry.confirm(id=services.builder.create(page_entry(path, "Kept", marker), webhooks=False)["id"])
 
     def served() -> str:
-        answer = content.page(services.platform.port, place, path)
+        answer = adapter.page(services.platform.port, path)
         expect(
             answer.status in (200, 404),
             "a content page answers",
             saw=f"{answer.status} {answer.text[:200]}",
             service="platform",
         )
-        return f"a {content.cache_state(answer)} {'with' if marker in answer.text else 'without'} the text"
+        return f"a {adapter.cache_state(answer)} {'with' if marker in answer.text else 'without'} the text"
 
     first = eventually(
         served,

@@ -13,8 +13,7 @@ from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.types import Witness
 
@@ -32,9 +31,9 @@ SLOW = "KV on Cloudflare needs up to a minute until every location sees a change
     timeout=150,
     why_slow=SLOW,
 )
-def test_expiry(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_expiry(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Through KV's own API the kept copy gets another text and another age; only its age decides whether it is served."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"true {page.tag}")
     page.served(f"true {page.tag}")
     keys = eventually(
@@ -59,7 +58,7 @@ def test_expiry(run: Run, services: Services, ledger: Ledger, place: Place, witn
     put(60)
     fresh = page.served(f"marked {page.tag}", within=70)
     witness("Cloudflare's KV API", "a text written there is the text served")
-    expect_equal(content.cache_state(fresh), "hit", "a copy of a minute's age is served from KV", service=KV)
+    expect_equal(adapter.cache_state(fresh), "hit", "a copy of a minute's age is served from KV", service=KV)
     expect(
         55 <= int(fresh.headers.get("age", -1)) <= 180,
         "its age is told",
@@ -68,7 +67,7 @@ def test_expiry(run: Run, services: Services, ledger: Ledger, place: Place, witn
     )
     put(4000)
     old = page.served(f"true {page.tag}", within=70)
-    expect_equal(content.cache_state(old), "miss", "a copy past its time is asked for again", service=KV)
+    expect_equal(adapter.cache_state(old), "miss", "a copy past its time is asked for again", service=KV)
 
 
 @check(
@@ -80,9 +79,9 @@ def test_expiry(run: Run, services: Services, ledger: Ledger, place: Place, witn
     timeout=100,
     why_slow=SLOW,
 )
-def test_headers(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_headers(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Five misses (the copy removed through KV's own API before each) and ten hits of one page."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"timed {page.tag}")
     page.served(f"timed {page.tag}")
     for number in range(5):
@@ -92,14 +91,14 @@ def test_headers(run: Run, services: Services, ledger: Ledger, place: Place, wit
         services.kv.delete(*keys)
         miss = eventually(
             page.get,
-            until=lambda a: content.cache_state(a) == "miss",
+            until=lambda a: adapter.cache_state(a) == "miss",
             within=70,
             claim="removed is a miss",
             service=KV,
         )
         hit = eventually(
             page.get,
-            until=lambda a: content.cache_state(a) == "hit",
+            until=lambda a: adapter.cache_state(a) == "hit",
             within=70,
             claim="kept is a hit",
             service=KV,

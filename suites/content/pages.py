@@ -14,8 +14,7 @@ from clients.services.kv import content_keys
 from core.clock import eventually
 from core.ledger import Ledger
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 
 PLATFORM = "platform"
 
@@ -25,7 +24,7 @@ class Page:
     """One page at a path of its own. Changes tell no webhook unless asked to."""
 
     services: Services
-    place: Place
+    adapter: Adapter
     ledger: Ledger
     path: str
     tag: str
@@ -45,7 +44,7 @@ class Page:
 
     def get(self, **targeting: str) -> WireAnswer:
         """The page as the platform serves it."""
-        answer = content.page(self.services.platform.port, self.place, self.path, **targeting)
+        answer = self.adapter.page(self.services.platform.port, self.path, **targeting)
         assert isinstance(answer, WireAnswer)
         return answer
 
@@ -83,12 +82,12 @@ class Page:
         return {"X-Builder-Webhook-Secret": self.services.builder.webhook_secret}
 
 
-def new_page(run: Run, services: Services, ledger: Ledger, place: Place) -> Page:
+def new_page(run: Run, services: Services, ledger: Ledger, adapter: Adapter) -> Page:
     """A page of the check's own, not yet published; its cache entries are planned in the ledger."""
     tag = run.tag()
     path = f"/assay/{tag}"
     ledger.plan("kv.prefix", prefix=content_keys(path))
-    return Page(services, place, ledger, path, tag)
+    return Page(services, adapter, ledger, path, tag)
 
 
 def now_ms() -> int:

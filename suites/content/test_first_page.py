@@ -11,8 +11,7 @@ from core.ledger import Ledger
 from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.types import Witness
 
 BUILDER = "builder"
@@ -27,26 +26,28 @@ BUILDER = "builder"
     timeout=60,
     why_slow="Builder.io's webhook and edge cache may take half a minute on a live target",
 )
-def test_page_changes(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_page_changes(
+    run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """The page's text carries a marker; Builder.io's own API must hold the same marker at both times."""
     tag = run.tag()
     path, before, after = f"/assay/{tag}", f"before {tag}", f"after {tag}"
     entry = ledger.plan("builder.entry", path=path)
     ledger.plan("kv.prefix", prefix=content_keys(path))
-    nothing = content.page(services.platform.port, place, path)
+    nothing = adapter.page(services.platform.port, path)
     expect_status(nothing, 404, "a page that Builder.io does not have answers 404", service="platform")
 
     made = services.builder.create(page_entry(path, "A page", before))
     entry.confirm(id=made["id"])
     first = eventually(
-        lambda: content.page(services.platform.port, place, path),
+        lambda: adapter.page(services.platform.port, path),
         until=lambda answer: answer.status == 200 and before in answer.text,
         within=30,
         claim="the platform serves the page once it is published",
         service="platform",
     )
     run.journal.sample(
-        run.journal.series("perf.content", {"cache": content.cache_state(first)}),
+        run.journal.series("perf.content", {"cache": adapter.cache_state(first)}),
         intended=first.intended,
         sent=first.sent,
         done=first.done,
@@ -60,7 +61,7 @@ def test_page_changes(run: Run, services: Services, ledger: Ledger, place: Place
 
     services.builder.change(made["id"], page_entry(path, "A page", after))
     eventually(
-        lambda: content.page(services.platform.port, place, path),
+        lambda: adapter.page(services.platform.port, path),
         until=lambda answer: answer.status == 200 and after in answer.text and before not in answer.text,
         within=30,
         claim="the platform serves the changed page after Builder.io's webhook",

@@ -11,7 +11,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.types import Witness
 
@@ -29,9 +29,9 @@ SLOW = "Builder.io's webhook and edge cache may take half a minute on a live tar
     timeout=60,
     why_slow=SLOW,
 )
-def test_keys(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_keys(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """The public key and a made-up one write nothing; the private one does (positive control)."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     ledger.plan("builder.entry", path=page.path)
     for what, key in (("the public key", services.builder.public_key), ("a made-up key", "bpk-" + "0" * 32)):
         answer = services.builder.write_as(key, page_entry(page.path, "x", "written"))
@@ -66,9 +66,9 @@ def test_keys(run: Run, services: Services, ledger: Ledger, place: Place, witnes
     timeout=100,
     why_slow=SLOW,
 )
-def test_drafts(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_drafts(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Draft, published, draft again, deleted; each step seen at the platform and in Builder.io's own API."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"secret {page.tag}", webhooks=True, published="draft")
     expect_equal(page.get().status, 404, "a draft is served to nobody", service=PLATFORM)
     expect_equal(services.builder.content(page.path), [], "nor by Builder.io's public API", service=BUILDER)
@@ -117,9 +117,9 @@ def test_drafts(run: Run, services: Services, ledger: Ledger, place: Place, witn
     timeout=60,
     why_slow=SLOW,
 )
-def test_targeting(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Three entries of one path, by device, by audience, and for all; asked twice, so that the cache is asked too."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"general {page.tag}")
     for kind, value in (("device", "mobile"), ("audience", "members")):
         planned = ledger.plan("builder.entry", path=page.path)
@@ -163,9 +163,9 @@ def test_targeting(run: Run, services: Services, ledger: Ledger, place: Place, w
     timeout=60,
     why_slow=SLOW,
 )
-def test_rendering(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_rendering(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Text, the platform's own component, one that it does not know, and scripts in each place that takes text."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     tag = page.tag
 
     def block(name: str, **options: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import Page, new_page, now_ms
 from suites.types import Witness
 
@@ -20,14 +19,16 @@ BUILDER = "builder"
 PLATFORM = "platform"
 
 
-def stale_page(run: Run, services: Services, ledger: Ledger, place: Place) -> tuple[Page, dict[str, object]]:
+def stale_page(
+    run: Run, services: Services, ledger: Ledger, adapter: Adapter
+) -> tuple[Page, dict[str, object]]:
     """A page whose cached copies are old: published, cached, changed without telling; and its new value."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"old {page.tag}")
     page.served(f"old {page.tag}")
     eventually(
         page.get,
-        until=lambda a: content.cache_state(a) == "hit",
+        until=lambda a: adapter.cache_state(a) == "hit",
         within=70,
         claim="the page is cached",
         service="kv",
@@ -54,10 +55,10 @@ def stale_page(run: Run, services: Services, ledger: Ledger, place: Place) -> tu
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
-def test_believed(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_believed(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Before it the old text is a hit (so it was the webhook that refreshed); other models refresh nothing."""
     for form in ("signature", "secret"):
-        page, value = stale_page(run, services, ledger, place)
+        page, value = stale_page(run, services, ledger, adapter)
         kept = page.get()
         etag = kept.headers.get("etag", "")
         expect(
@@ -117,9 +118,9 @@ def test_believed(run: Run, services: Services, ledger: Ledger, place: Place, wi
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
-def test_refused(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_refused(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Eight wrong ones leave the kept text as it was; the right one works, once (positive control)."""
-    page, value = stale_page(run, services, ledger, place)
+    page, value = stale_page(run, services, ledger, adapter)
     body = page.hook("publish", value)
     now = int(time.time())
     good = page.signed(body)
@@ -145,7 +146,7 @@ def test_refused(run: Run, services: Services, ledger: Ledger, place: Place, wit
         )
     kept = page.get()
     expect_equal(
-        (content.cache_state(kept), f"old {page.tag}" in kept.text),
+        (adapter.cache_state(kept), f"old {page.tag}" in kept.text),
         ("hit", True),
         "eight refused webhooks refreshed nothing",
         service=PLATFORM,
@@ -175,9 +176,9 @@ def test_refused(run: Run, services: Services, ledger: Ledger, place: Place, wit
     timeout=100,
     why_slow="Builder.io's webhooks and edge cache may take half a minute on a live target",
 )
-def test_burst(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_burst(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """The first change's webhook is sent again last, late, as networks do; the newest text stays."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     first = page.publish(f"text 0 {page.tag}")
     page.served(f"text 0 {page.tag}")
     for number in range(1, 11):

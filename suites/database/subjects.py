@@ -10,8 +10,7 @@ from clients.identities import Actor
 from clients.service_clients import Services
 from core.errors import ServiceError
 from core.run import Run
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.database.grants import GRANTS, PUBLISHED_POST, Grant
 
 
@@ -28,7 +27,7 @@ class Subject:
     another: Callable[[str], dict[str, Any]]
 
 
-def subjects(run: Run, services: Services, place: Place, owner: Actor) -> Iterator[Subject]:
+def subjects(run: Run, services: Services, adapter: Adapter, owner: Actor) -> Iterator[Subject]:
     """One row of the owner's in every table that can hold one, made through the product."""
     tag = run.tag()
     rest, token = services.database.rest, owner.access_token
@@ -37,8 +36,8 @@ def subjects(run: Run, services: Services, place: Place, owner: Actor) -> Iterat
         made: dict[str, Any] = rest("POST", f"/{table}", token=token, body=row).demand(201).json(list)[0]
         return made
 
-    uploaded = files.upload(services.platform.port, place, token, name=f"{tag}.bin", data=b"matrix")
-    begun = files.start(services.platform.port, place, token, name=f"{tag}-big.bin", size=6 * 1024 * 1024)
+    uploaded = adapter.upload(services.platform.port, token, name=f"{tag}.bin", data=b"matrix")
+    begun = adapter.start_upload(services.platform.port, token, name=f"{tag}-big.bin", size=6 * 1024 * 1024)
     if uploaded.status != 201 or begun.status != 201:
         raise ServiceError("platform", f"preparing files failed: {uploaded.text[:200]} {begun.text[:200]}")
     file, upload = uploaded.json()["file"], begun.json()["upload"]

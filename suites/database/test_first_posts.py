@@ -8,8 +8,8 @@ from core.expect import expect, expect_denied, expect_equal
 from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from scenarios.api import database
-from scenarios.api.place import Place
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
@@ -23,7 +23,7 @@ DATABASE = "supabase.database"
     capability="database.rest",
 )
 def test_profile_and_post(
-    run: Run, services: Services, place: Place, actor: NewActor, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Both writes answer with the row; PostgreSQL holds the same, and the audit log an entry for each."""
     person = actor()
@@ -33,7 +33,7 @@ def test_profile_and_post(
 
     answer = database.write_post(
         services.database.port,
-        place,
+        adapter,
         person.access_token,
         title=words,
         body="with a body",

@@ -14,8 +14,8 @@ from core.expect import expect, expect_equal
 from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from scenarios.api import database
-from scenarios.api.place import Place
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
@@ -260,7 +260,7 @@ def test_publish_all_or_none(run: Run, services: Services, actor: NewActor, witn
     capability="database.rest",
 )
 def test_typical_queries(
-    run: Run, services: Services, place: Place, actor: NewActor, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Twenty posts with their authors, one profile, an insert with its audit row: five times each."""
     person = actor()
@@ -271,9 +271,9 @@ def test_typical_queries(
     for number in range(5):
         title = f"{tag} typical {number}"
         answers = {
-            "posts": database.latest_posts(port, place, token),
-            "profile": database.profile(port, place, token, person.id),
-            "insert": database.write_post(port, place, token, title=title, body="typical"),
+            "posts": database.latest_posts(port, adapter, token),
+            "profile": database.profile(port, adapter, token, person.id),
+            "insert": database.write_post(port, adapter, token, title=title, body="typical"),
         }
         for kind, answer in answers.items():
             right = database.is_right(kind, answer, user=person.id, title=title)

@@ -11,7 +11,7 @@ from clients.service_clients import Services
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -132,13 +132,13 @@ def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: 
     capability="database.rest",
 )
 def test_audit_of_files(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Two versions, a new name, and the end: each change of the file and of its versions, by its owner."""
     person, first = actor(), made(1000)
     token = person.access_token
-    prepared(services, place, token, first)
-    stored = prepared(services, place, token, MadeFile(first.name, 2000, "second"))
+    prepared(services, adapter, token, first)
+    stored = prepared(services, adapter, token, MadeFile(first.name, 2000, "second"))
     at = f"/api/files/{stored['id']}"
     services.platform.call("PATCH", at, token=token, body={"name": f"new-{first.name}"}).demand(200)
     services.platform.call("DELETE", at, token=token).demand(204)

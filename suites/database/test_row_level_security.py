@@ -9,7 +9,7 @@ from clients.sql import Sql
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.database.grants import GRANTS, PUBLIC_FUNCTIONS, ROLES, SERVICE_FUNCTIONS, VERBS
 from suites.database.subjects import attempt, subjects
 from suites.types import NewActor, Witness
@@ -127,13 +127,13 @@ def _nothing_round_it(sql: Sql) -> None:
     service=DATABASE,
     capability="database.rest",
 )
-def test_matrix(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_matrix(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Each allowed verb really works (positive control), each other one changes nothing, by the witness."""
     owner, stranger = actor(), actor()
     tokens = {"owner": owner.access_token, "stranger": stranger.access_token, "nobody": None}
     wrong: list[str] = []
     tried = 0
-    for subject in subjects(run, services, place, owner):
+    for subject in subjects(run, services, adapter, owner):
         for role in reversed(ROLES):  # those who may least go first
             for verb in "CRUD":
                 did = attempt(run, services, subject, verb, tokens[role], owner)

@@ -15,8 +15,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api import content, files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, make_old, told_ill, well_again
 from suites.realtime.recorder import NewRoom
@@ -36,17 +35,17 @@ from suites.types import NewActor, NewFile, Witness
     why_slow=WHY,
     exclusive=True,
 )
-def test_builder(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_builder(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """The kept copy is made old through KV's own API first, so that the platform has to ask."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"kept {page.tag}")
     page.served(f"kept {page.tag}")
-    unknown = new_page(run, services, ledger, place)
+    unknown = new_page(run, services, ledger, adapter)
     make_old(services, page.path)
     with fault(run, "vendors", rules=[{"where": "builder", "status": 503}]):
         answer = page.get()
         expect_equal(
-            (answer.status, content.cache_state(answer), f"kept {page.tag}" in answer.text),
+            (answer.status, adapter.cache_state(answer), f"kept {page.tag}" in answer.text),
             (200, "stale", True),
             "with Builder.io failing the kept page is served, marked as stale",
             service=PLATFORM,
@@ -62,14 +61,14 @@ def test_builder(run: Run, services: Services, ledger: Ledger, place: Place, wit
     with fault(run, "vendors", rules=[{"where": "builder", "hang": True}]):
         answer = page.get()
         expect_equal(
-            content.cache_state(answer),
+            adapter.cache_state(answer),
             "stale",
             "with Builder.io silent the kept page is served too",
             service=PLATFORM,
         )
     back = eventually(
         page.get,
-        until=lambda a: content.cache_state(a) in ("miss", "hit"),
+        until=lambda a: adapter.cache_state(a) in ("miss", "hit"),
         within=30,
         claim="fresh again",
         service=PLATFORM,
@@ -96,13 +95,13 @@ def test_builder(run: Run, services: Services, ledger: Ledger, place: Place, wit
     exclusive=True,
 )
 def test_telemetry(
-    run: Run, services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Sentry's process is stopped, the vendors' intakes fail: upload, read and chat go on."""
     person, file = actor(), made(1000)
     rules = [{"where": vendor, "status": 503} for vendor in ("datadog", "ga4", "mixpanel")]
     with outage(run, "sentry"), fault(run, "vendors", rules=rules):
-        stored = prepared(services, place, person.access_token, file)
+        stored = prepared(services, adapter, person.access_token, file)
         expect_content(services, person.access_token, stored, file)
         member = services.rooms.join(f"assay-{run.tag()}", person.access_token)
         member.say("still talking", "1")
@@ -152,11 +151,11 @@ def test_telemetry(
     exclusive=True,
 )
 def test_supabase(
-    run: Run, services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Killed, not stopped: uploads are refused in the contract's words and leave nothing; content is served on."""
     person, file, lost = actor(), made(6 * MIB), made(6 * MIB)
-    stored = prepared(services, place, person.access_token, file)
+    stored = prepared(services, adapter, person.access_token, file)
     with outage(run, "supabase", how="kill"):
         told_ill(services, "database", "auth", "storage", status="down")
         refused = services.platform.call(
@@ -203,7 +202,7 @@ def test_supabase(
         "no row of the refused upload is left",
         service="supabase.database",
     )
-    again = files.upload(services.platform.port, place, person.access_token, name=lost.name, data=lost.data)
+    again = adapter.upload(services.platform.port, person.access_token, name=lost.name, data=lost.data)
     expect_status(again, 201, "afterwards the refused upload succeeds", service=PLATFORM)
 
 
@@ -221,7 +220,7 @@ def test_supabase(
 def test_auth(
     run: Run,
     services: Services,
-    place: Place,
+    adapter: Adapter,
     actor: NewActor,
     made: NewFile,
     new_room: NewRoom,
@@ -230,7 +229,7 @@ def test_auth(
     """Tokens are checked by keys that the platform already holds: files, rooms and posts need Auth for nothing."""
     person, file = actor(), made(1000)
     token = person.access_token
-    stored = prepared(services, place, token, file)
+    stored = prepared(services, adapter, token, file)
     room = new_room()
     with fault(run, "supabase", path="/auth/v1", status=503):
         shut = services.auth.port.request(

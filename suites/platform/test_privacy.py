@@ -14,8 +14,8 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from scenarios.api import telemetry
-from scenarios.api.place import Place
 from suites.realtime.recorder import NewRoom, Recorder
 from suites.storage.uploads import holdings, prepared
 from suites.telemetry.arrival import DEADLINES
@@ -49,7 +49,7 @@ class Life:
 
 def live(
     services: Services,
-    place: Place,
+    adapter: Adapter,
     person: Actor,
     made: NewFile,
     room: Recorder,
@@ -64,7 +64,7 @@ def live(
         rest("POST", "/posts", token=token, body=row).demand(201)
     small, large = made(1000), made(6 * MIB)
     for file in (small, large):
-        prepared(services, place, token, file)
+        prepared(services, adapter, token, file)
     begun = {"name": f"begun-{tag}", "size": 6 * MIB, "mime": "application/octet-stream"}
     services.platform.call("POST", "/api/upload/start", token=token, body=begun).demand(201)
     picture = {"Content-Type": "image/png"}
@@ -93,7 +93,7 @@ def by_id(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def test_export(
     run: Run,
     services: Services,
-    place: Place,
+    adapter: Adapter,
     actor: NewActor,
     made: NewFile,
     new_room: NewRoom,
@@ -103,7 +103,7 @@ def test_export(
     ada, ben = actor(), actor()
     room = new_room()
     other = room.join(ben)
-    life = live(services, place, ada, made, room, run.tag())
+    life = live(services, adapter, ada, made, room, run.tag())
     other.say(f"of ben {life.tag}", "b")
     other.wait_message(f"of ben {life.tag}")
     refused = services.platform.call("GET", "/api/privacy/export")
@@ -178,7 +178,7 @@ def test_export(
         )
 
 
-def counted(services: Services, place: Place, person: Actor, title: str) -> None:
+def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> None:
     """One visit of a signed-in person at both analytics services, readable there."""
     body = {
         "name": "page_view",
@@ -188,7 +188,7 @@ def counted(services: Services, place: Place, person: Actor, title: str) -> None
     }
     services.platform.call("POST", "/api/track", token=person.access_token, body=body).demand(202)
     event = services.mixpanel.event("page_view", person.id, str(uuid.uuid4()), assay=title)
-    telemetry.tracked(services.platform.port, place, event)
+    telemetry.tracked(services.platform.port, adapter, event)
     for service, probe in (
         ("ga4", lambda: services.ga4.realtime(page_title=title)),
         ("mixpanel", lambda: services.mixpanel.export("page_view", distinct_id=person.id)),
@@ -210,7 +210,7 @@ def counted(services: Services, place: Place, person: Actor, title: str) -> None
 def test_erase(
     run: Run,
     services: Services,
-    place: Place,
+    adapter: Adapter,
     actor: NewActor,
     made: NewFile,
     new_room: NewRoom,
@@ -221,11 +221,11 @@ def test_erase(
     room = new_room()
     other = room.join(ben)
     title = f"assay gone {run.tag()}"
-    life = live(services, place, ada, made, room, run.tag())
+    life = live(services, adapter, ada, made, room, run.tag())
     token = ada.access_token
     watched = run.target.embedded  # hosted analytics take days to delete
     if watched:
-        counted(services, place, ada, title)
+        counted(services, adapter, ada, title)
     entries = by_id(services.database.witness_rows("audit_log", subject=ada.id))
     for confirm in ("", ben.email):
         no = services.platform.call("POST", "/api/privacy/erase", token=token, body={"confirm": confirm})

@@ -15,7 +15,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.storage.uploads import prepared, read
 from suites.types import NewActor, NewFile, Witness
@@ -102,10 +102,12 @@ def test_database(run: Run, services: Services, actor: NewActor, witness: Witnes
     service="supabase.storage",
     capability="storage.supabase",
 )
-def test_storage(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_storage(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """Other bytes of the same length under the same key, written with the secret key; the old ones are gone."""
     person, file = actor(), made(5000)
-    stored = prepared(services, place, person.access_token, file)
+    stored = prepared(services, adapter, person.access_token, file)
     other = made_bytes(f"{file.seed} replaced", file.size)
     answer = services.storage.as_admin(
         "PUT", f"/object/files/{stored['object_key']}", body=other, headers={"Content-Type": file.mime}
@@ -128,10 +130,10 @@ def test_storage(services: Services, place: Place, actor: NewActor, made: NewFil
     service="r2",
     capability="storage.r2",
 )
-def test_r2(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness) -> None:
     """Through R2's S3 API other bytes go under the file's key, then none."""
     person, file = actor(), made(6 * MIB)
-    stored = prepared(services, place, person.access_token, file)
+    stored = prepared(services, adapter, person.access_token, file)
     other = made_bytes(f"{file.seed} replaced", file.size)
     services.r2.s3.put(stored["object_key"], other)
     handed = read(services, person.access_token, stored["id"])
@@ -164,9 +166,9 @@ def test_r2(services: Services, place: Place, actor: NewActor, made: NewFile, wi
     timeout=60,
     why_slow="Builder.io's edge cache may take half a minute on a live target",
 )
-def test_content(run: Run, services: Services, ledger: Ledger, place: Place, witness: Witness) -> None:
+def test_content(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """Nothing at a path that Builder.io does not know; its marker once it does."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     nothing = page.get()
     expect_equal(
         (nothing.status, nothing.code),

@@ -9,8 +9,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, well_again
 from suites.realtime.recorder import NewRoom, say_all
@@ -33,7 +32,7 @@ def test_restart(
     run: Run,
     services: Services,
     ledger: Ledger,
-    place: Place,
+    adapter: Adapter,
     actor: NewActor,
     made: NewFile,
     new_room: NewRoom,
@@ -42,8 +41,8 @@ def test_restart(
     """Messages, a file in R2 and a page in KV, all acknowledged before the kill; members come back with `since`."""
     anna, boris = actor(), actor()
     file = made(6 * MIB)
-    stored = prepared(services, place, anna.access_token, file)
-    page = new_page(run, services, ledger, place)
+    stored = prepared(services, adapter, anna.access_token, file)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"kept {page.tag}")
     page.served(f"kept {page.tag}")
     recorder = new_room()
@@ -64,7 +63,7 @@ def test_restart(
     expect_content(services, anna.access_token, stored, file)
     served = page.get()
     expect_equal(
-        (content.cache_state(served), f"kept {page.tag}" in served.text),
+        (adapter.cache_state(served), f"kept {page.tag}" in served.text),
         ("hit", True),
         "KV still holds the page",
         service="kv",

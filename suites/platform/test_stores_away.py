@@ -12,8 +12,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api import content
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, told_ill, well_again
 from suites.storage.uploads import expect_content, held, holdings, prepared
@@ -21,7 +20,7 @@ from suites.types import NewActor, NewFile, Witness
 
 
 def refused_upload(
-    services: Services, place: Place, token: str, file: MadeFile, *, away: str, how: str
+    services: Services, adapter: Adapter, token: str, file: MadeFile, *, away: str, how: str
 ) -> None:
     """Uploads a file that the platform must refuse in the contract's words, naming the store that is away."""
     answer = services.platform.call(
@@ -59,13 +58,13 @@ def expect_refused(answer: WireAnswer, away: str, how: str) -> None:
     exclusive=True,
 )
 def test_storage(
-    run: Run, services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Supabase Storage answers 500 to everything: a small file is refused, a large one goes to R2."""
     person, small, large = actor(), made(1000), made(6 * MIB)
     with fault(run, "supabase", path="/storage/v1", status=500):
-        refused_upload(services, place, person.access_token, small, away="storage", how="a small file")
-        stored = prepared(services, place, person.access_token, large)
+        refused_upload(services, adapter, person.access_token, small, away="storage", how="a small file")
+        stored = prepared(services, adapter, person.access_token, large)
         expect_content(services, person.access_token, stored, large)
     left = services.database.witness_rows("files", owner_id=person.id)
     witness(services.database.channel, "the large file alone")
@@ -82,7 +81,7 @@ def test_storage(
         claim="Storage holds nothing of the refused file, R2 the large one",
         service="supabase.storage",
     )
-    again = prepared(services, place, person.access_token, small)
+    again = prepared(services, adapter, person.access_token, small)
     seen = held(services, "supabase", again["object_key"])
     witness("Storage's own API", "nothing of the refused upload, the bytes of the later one")
     expect_equal(
@@ -106,20 +105,20 @@ def test_storage(
     exclusive=True,
 )
 def test_r2(
-    run: Run, services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Whole uploads, uploads in parts and reading fail by name; afterwards the same calls succeed."""
     person, large, lost, small = actor(), made(6 * MIB), made(6 * MIB), made(1000)
     token = person.access_token
-    stored = prepared(services, place, token, large)
+    stored = prepared(services, adapter, token, large)
     with fault(run, PLATFORM, binding="R2"):
-        refused_upload(services, place, token, lost, away="r2", how="a large file")
+        refused_upload(services, adapter, token, lost, away="r2", how="a large file")
         begun = {"name": lost.name, "size": lost.size, "mime": lost.mime}
         start = services.platform.call("POST", "/api/upload/start", token=token, body=begun, allow=(502,))
         expect_refused(start, "r2", "an upload in parts")
         read = services.platform.call("GET", f"/api/files/{stored['id']}/content", token=token, allow=(502,))
         expect_refused(read, "r2", "reading a large file")
-        expect_content(services, token, prepared(services, place, token, small), small)
+        expect_content(services, token, prepared(services, adapter, token, small), small)
         told_ill(services, "r2", status="down")
     expect_content(services, token, stored, large)
     there = eventually(
@@ -137,7 +136,7 @@ def test_r2(
         "no row of the refused file is left",
         service="supabase.database",
     )
-    expect_content(services, token, prepared(services, place, token, lost), lost)
+    expect_content(services, token, prepared(services, adapter, token, lost), lost)
     well_again(services)
 
 
@@ -153,10 +152,10 @@ def test_r2(
     exclusive=True,
 )
 def test_kv(
-    run: Run, services: Services, ledger: Ledger, place: Place, actor: NewActor, witness: Witness
+    run: Run, services: Services, ledger: Ledger, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """The kept page is not used, nothing breaks; a person is let in, one who was deleted is not."""
-    page = new_page(run, services, ledger, place)
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"kept {page.tag}")
     page.served(f"kept {page.tag}")
     keys = eventually(
@@ -169,7 +168,7 @@ def test_kv(
         for number in ("first", "second"):
             answer = page.get()
             expect_equal(
-                (answer.status, content.cache_state(answer), f"kept {page.tag}" in answer.text),
+                (answer.status, adapter.cache_state(answer), f"kept {page.tag}" in answer.text),
                 (200, "miss", True),
                 f"without KV the {number} request of a page comes from Builder.io",
                 service=PLATFORM,
@@ -185,5 +184,5 @@ def test_kv(
     witness("Cloudflare's KV API", "the page was kept all the time, and not used while KV was away")
     expect(f"kept {page.tag}".encode() in held, "KV holds the page still", saw=held[:100], service="kv")
     back = page.get()
-    expect_equal(content.cache_state(back), "hit", "with KV back the kept page is used", service="kv")
+    expect_equal(adapter.cache_state(back), "hit", "with KV back the kept page is used", service="kv")
     well_again(services)

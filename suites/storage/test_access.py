@@ -6,7 +6,7 @@ from clients.made_files import MIB, sha256
 from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import expect_content, held, prepared, read
 from suites.types import NewActor, NewFile, Witness
 
@@ -21,12 +21,14 @@ R2 = "r2"
     service=PLATFORM,
     capability="platform.api",
 )
-def test_ranges(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_ranges(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """First, middle, last and open ranges; one past the end; ETag by content; HEAD without body."""
     person = actor()
     for size in (1000, 6 * MIB):
         file = made(size)
-        stored = prepared(services, place, person.access_token, file)
+        stored = prepared(services, adapter, person.access_token, file)
         token, identifier = person.access_token, stored["id"]
         whole = read(services, token, identifier)
         expect_equal(
@@ -94,11 +96,11 @@ def test_ranges(services: Services, place: Place, actor: NewActor, made: NewFile
     capability="platform.api",
 )
 def test_stranger_denied(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Each way to a file with a stranger's token and with none; the owner's own way works at the end."""
     owner, stranger, file = actor(), actor(), made(1000)
-    stored = prepared(services, place, owner.access_token, file)
+    stored = prepared(services, adapter, owner.access_token, file)
     identifier = stored["id"]
     ways: tuple[tuple[str, str, object], ...] = (
         ("GET", f"/api/files/{identifier}", None),

@@ -15,8 +15,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import holdings, read
 from suites.types import NewActor, Witness
 
@@ -44,7 +43,9 @@ def type_in_store(services: Services, store: str, key: str) -> str | None:
     service=PLATFORM,
     capability="platform.api",
 )
-def test_kept_as_sent(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_kept_as_sent(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """An image of each size class, under a name with every kind of letter; type by row, store, list and download."""
     person = actor()
     token = person.access_token
@@ -52,7 +53,7 @@ def test_kept_as_sent(run: Run, services: Services, place: Place, actor: NewActo
         tag = run.tag()
         name = f"Bild ä '{tag}' (1) 文.png"
         data = PNG + made_bytes(tag, size)
-        answer = files.upload(services.platform.port, place, token, name=name, data=data, mime=IMAGE)
+        answer = adapter.upload(services.platform.port, token, name=name, data=data, mime=IMAGE)
         expect_status(answer, 201, f"an image of {len(data)} bytes is taken", service=PLATFORM)
         stored = answer.json()["file"]
         key, store = str(stored["object_key"]), str(stored["store"])
@@ -111,12 +112,12 @@ def test_kept_as_sent(run: Run, services: Services, place: Place, actor: NewActo
     service=PLATFORM,
     capability="storage.r2",
 )
-def test_links_end(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_links_end(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """A week is taken (positive control); a second more, none, and less than none are not."""
     person = actor()
     token, name = person.access_token, f"{run.tag()}.bin"
     data = made_bytes(name, 6 * MIB)
-    answer = files.upload(services.platform.port, place, token, name=name, data=data)
+    answer = adapter.upload(services.platform.port, token, name=name, data=data)
     file = answer.json()["file"]["id"] if answer.status == 201 else ""
     expect(file, "a large file is taken", saw=f"{answer.status} {answer.text[:200]}", service=PLATFORM)
     for seconds, due in ((604_800, 200), (604_801, 400), (0, 400), (-1, 400)):
@@ -137,12 +138,14 @@ def test_links_end(run: Run, services: Services, place: Place, actor: NewActor, 
     )
 
 
-def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes, *, wait: bool = False) -> bytes:
+def cut_upload(
+    adapter: Adapter, token: str, name: str, size: int, sent: bytes, *, wait: bool = False
+) -> bytes:
     """Begins an upload of `size` bytes, sends some, and goes away without a word, as a phone in a tunnel does.
 
     With `wait` it stays until an answer begins, and returns the start of it.
     """
-    parts = urlsplit(place.platform)
+    parts = urlsplit(adapter.platform)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     head = (
@@ -171,15 +174,17 @@ def cut_upload(place: Place, token: str, name: str, size: int, sent: bytes, *, w
     timeout=200,
     why_slow="the sweeper, which comes once a minute on a live target, is waited for",
 )
-def test_unfinished(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_unfinished(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Cut in the middle, to either store; and an upload in parts whose time is over, which stays until then."""
     person = actor()
     token, port = person.access_token, services.platform.port
-    run.target.permit.contact(place.platform)
+    run.target.permit.contact(adapter.platform)
     swept = SWEPT_HERE if run.target.embedded else SWEPT
     for size, sent in ((1000, 500), (6 * MIB, 2 * MIB)):
-        cut_upload(place, token, f"cut-{size}.bin", size, made_bytes(run.tag(), sent))
-    over = cut_upload(place, token, "over.bin", 100 * MIB + 1, b"x" * 1000, wait=True)
+        cut_upload(adapter, token, f"cut-{size}.bin", size, made_bytes(run.tag(), sent))
+    over = cut_upload(adapter, token, "over.bin", 100 * MIB + 1, b"x" * 1000, wait=True)
     expect(
         over.startswith(b"HTTP/1.1 413"),
         "over 100 MiB in one request are refused before they are sent",
@@ -187,11 +192,11 @@ def test_unfinished(run: Run, services: Services, place: Place, actor: NewActor,
         saw=over[:60] or "no answer in 10 s: the platform waits for the bytes",
         service=PLATFORM,
     )
-    started = files.start(port, place, token, name="left.bin", size=9 * MIB)
+    started = adapter.start_upload(port, token, name="left.bin", size=9 * MIB)
     expect_status(started, 201, "an upload in parts begins", service=PLATFORM)
     upload: dict[str, Any] = started.json()["upload"]
     part = made_bytes(run.tag(), upload["part_size"])
-    taken = files.put_part(port, place, token, upload["id"], 1, part)
+    taken = adapter.put_part(port, token, upload["id"], 1, part)
     expect_status(taken, 200, "its first part is taken", service=PLATFORM)
     eventually(
         lambda: services.database.witness_rows("files", owner_id=person.id),

@@ -14,8 +14,7 @@ from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.histories import Told, noted, run_histories
 from suites.storage.uploads import holdings, listed, read
 from suites.types import NewActor, Witness
@@ -32,7 +31,7 @@ class World:
     """What all histories share: the target and the person; how many steps were taken."""
 
     services: Services
-    place: Place
+    adapter: Adapter
     person: Actor
     steps: int = 0
     told: Told = field(default_factory=Told)
@@ -72,9 +71,7 @@ class Files(RuleBasedStateMachine):
         """A new file, or the next version of the one that has this place."""
         self.world.steps += 1
         services, token = self.world.services, self.world.person.access_token
-        answer = files.upload(
-            services.platform.port, self.world.place, token, name=name, data=data, folder=folder
-        )
+        answer = self.world.adapter.upload(services.platform.port, token, name=name, data=data, folder=folder)
         expect(
             answer.status == 201,
             f"uploading to {folder} {name} is taken",
@@ -191,13 +188,13 @@ class Files(RuleBasedStateMachine):
     timeout=90,
     why_slow="a hundred random steps, each compared with the list and the rows, each history with the stores",
 )
-def test_random_histories(services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_random_histories(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Hypothesis makes the histories; on a failure its last lines show the one that failed, step by step."""
 
     class Machine(Files):
         pass
 
-    world = Machine.world = World(services, place, actor())
+    world = Machine.world = World(services, adapter, actor())
     run_histories(Machine, world.told, examples=EXAMPLES, steps=STEPS)
     witness(
         services.database.channel, f"rows after each of {world.steps} steps; both stores after each history"

@@ -10,8 +10,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import held, listed, prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -25,7 +24,7 @@ PLATFORM = "platform"
     service=PLATFORM,
     capability="platform.api",
 )
-def test_search(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Names with wildcards and other scripts are plain text; another person's files never show."""
     person, other = actor(), actor()
     token = person.access_token
@@ -38,8 +37,8 @@ def test_search(run: Run, services: Services, place: Place, actor: NewActor, wit
         "gamma.txt": "/about",  # begins like /a and does not lie in it
     }
     for size, (name, folder) in enumerate(files_there.items(), 1):
-        prepared(services, place, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
-    prepared(services, place, other.access_token, MadeFile("alpha.txt", 9, "other"))
+        prepared(services, adapter, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
+    prepared(services, adapter, other.access_token, MadeFile("alpha.txt", 9, "other"))
 
     def names(**params: Any) -> list[str]:
         return [f["name"] for f in listed(services, token, **params)["files"]]
@@ -83,12 +82,14 @@ def test_search(run: Run, services: Services, place: Place, actor: NewActor, wit
     timeout=60,
     why_slow="objects of what was removed are waited for until they are swept away",
 )
-def test_batch(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_batch(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """A stranger's file, a name taken and a bad folder, each as the last of three; then three good ones."""
     person, stranger = actor(), actor()
     token = person.access_token
-    one, two, three = (prepared(services, place, token, made(100)) for _ in range(3))
-    theirs = prepared(services, place, stranger.access_token, made(100))
+    one, two, three = (prepared(services, adapter, token, made(100)) for _ in range(3))
+    theirs = prepared(services, adapter, stranger.access_token, made(100))
     before = services.database.witness_rows("files", owner_id=person.id)
     good = [{"op": "delete", "id": one["id"]}, {"op": "move", "id": two["id"], "folder": "/moved"}]
     for what, last, status in (
@@ -151,11 +152,13 @@ def test_batch(services: Services, place: Place, actor: NewActor, made: NewFile,
     service=PLATFORM,
     capability="platform.api",
 )
-def test_rename(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_rename(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """The object in its store is the same before and after."""
     person, first, second = actor(), made(1000), made(1000)
     token = person.access_token
-    one, two = (prepared(services, place, token, f) for f in (first, second))
+    one, two = (prepared(services, adapter, token, f) for f in (first, second))
 
     def change(body: dict[str, Any]) -> Any:
         return services.platform.call("PATCH", f"/api/files/{one['id']}", token=token, body=body)
@@ -199,27 +202,27 @@ def test_rename(services: Services, place: Place, actor: NewActor, made: NewFile
     service=PLATFORM,
     capability="platform.api",
 )
-def test_quota(services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_quota(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Four uploads of 512 MiB are begun without a byte; a fifth is refused; one aborted makes room again."""
     person = actor()
     port, token = services.platform.port, person.access_token
-    begun = [files.start(port, place, token, name=f"{n}.bin", size=512 * MIB) for n in range(4)]
+    begun = [adapter.start_upload(port, token, name=f"{n}.bin", size=512 * MIB) for n in range(4)]
     expect_equal(
         [a.status for a in begun],
         [201] * 4,
         "four starts of 512 MiB are taken (positive control)",
         service=PLATFORM,
     )
-    over = files.upload(port, place, token, name="over.bin", data=b"one byte")
+    over = adapter.upload(port, token, name="over.bin", data=b"one byte")
     expect_equal(
-        (over.status, files.refusal(over).get("code")),
+        (over.status, adapter.refusal(over).get("code")),
         (413, "quota_exceeded"),
         "one more byte is over the quota",
         service=PLATFORM,
     )
     uploads = [a.json()["upload"]["id"] for a in begun]
     services.platform.call("DELETE", f"/api/upload/{uploads[0]}", token=token).demand(204)
-    fits = files.upload(port, place, token, name="fits.bin", data=b"one byte")
+    fits = adapter.upload(port, token, name="fits.bin", data=b"one byte")
     expect_status(fits, 201, "after an abort there is room again", service=PLATFORM)
     for upload_id in uploads[1:]:
         services.platform.call("DELETE", f"/api/upload/{upload_id}", token=token).demand(204)

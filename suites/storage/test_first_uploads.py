@@ -6,7 +6,7 @@ from clients.made_files import MIB
 from clients.service_clients import Services
 from core.expect import expect_equal
 from core.passport import check
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import expect_content, upload
 from suites.types import NewActor, NewFile, Witness
 
@@ -22,11 +22,11 @@ R2 = "r2"
     capability="storage.supabase",
 )
 def test_small_file(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Bytes by SHA-256 through Storage's own API; R2's own API shows nothing of this person's."""
     person, file = actor(), made(1 * MIB)
-    stored = upload(services, place, person.access_token, file)
+    stored = upload(services, adapter, person.access_token, file)
     expect_equal(stored["store"], "supabase", "a file of 1 MiB goes to Supabase Storage", service=STORAGE)
     seen = services.storage.witness_sha256(stored["object_key"])
     witness("Storage API with the secret key", "the object's SHA-256")
@@ -45,11 +45,11 @@ def test_small_file(
     capability="storage.r2",
 )
 def test_large_file(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Bytes by SHA-256 through R2's S3 API; Storage's own API shows nothing of this person's."""
     person, file = actor(), made(6 * MIB)
-    stored = upload(services, place, person.access_token, file)
+    stored = upload(services, adapter, person.access_token, file)
     expect_equal(stored["store"], "r2", "a file of 6 MiB goes to R2", service=R2)
     seen = services.r2.s3.sha256(stored["object_key"])
     witness("R2's S3 API", "the object's SHA-256")

@@ -11,7 +11,7 @@ from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import held, prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -39,19 +39,19 @@ def parameters(url: str) -> dict[str, str]:
     capability="platform.api",
 )
 def test_signed_links(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Every part of the link changed by itself is refused; a link of one second ends."""
     owner, file, other = actor(), made(1000), made(1000)
     token = owner.access_token
-    stored, second = (prepared(services, place, token, f) for f in (file, other))
+    stored, second = (prepared(services, adapter, token, f) for f in (file, other))
 
     def link(seconds: int) -> str:
         answer = services.platform.call(
             "POST", f"/api/files/{stored['id']}/link", token=token, body={"expires_in": seconds}
         )
         url = str(answer.expect(200, 201, claim="a link is made").json(dict)["url"])
-        return url if url.startswith("http") else place.platform + url
+        return url if url.startswith("http") else adapter.platform + url
 
     url = link(600)
     open_one = services.platform.call("GET", url)
@@ -123,18 +123,20 @@ def test_signed_links(
     service=R2,
     capability="storage.r2",
 )
-def test_direct(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_direct(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """R2 checks the signature itself: changed, another key and another method are refused; CORS names our origin."""
     owner, small, large = actor(), made(1000), made(6 * MIB)
     token = owner.access_token
-    stored, tiny = (prepared(services, place, token, f) for f in (large, small))
+    stored, tiny = (prepared(services, adapter, token, f) for f in (large, small))
     not_there = services.platform.call("POST", f"/api/files/{tiny['id']}/direct", token=token, body={})
     expect_status(not_there, 409, "a file in Supabase Storage has no direct address", service=PLATFORM)
     answer = services.platform.call("POST", f"/api/files/{stored['id']}/direct", token=token, body={})
     url = str(answer.expect(200, 201, claim="a file in R2 has a direct address").json(dict)["url"])
     services.run.target.permit.contact(url)
     port = services.platform.port
-    got = port.request("GET", url, headers={"Accept": "*/*", "Origin": place.platform})
+    got = port.request("GET", url, headers={"Accept": "*/*", "Origin": adapter.platform})
     expect_equal(
         (got.status, sha256(got.content)),
         (200, large.sha256),
@@ -166,7 +168,7 @@ def test_direct(services: Services, place: Place, actor: NewActor, made: NewFile
     expect_equal(
         services.r2.s3.sha256(stored["object_key"]), large.sha256, "the object is as it was", service=R2
     )
-    for origin, allowed in ((place.platform, True), ("https://evil.example", False)):
+    for origin, allowed in ((adapter.platform, True), ("https://evil.example", False)):
         preflight = port.request(
             "OPTIONS",
             url,

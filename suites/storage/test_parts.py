@@ -9,18 +9,17 @@ from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import expect_content, held, holdings, listed, prepared
 from suites.types import NewActor, NewFile, Witness
 
 R2 = "r2"
 
 
-def begin(services: Services, place: Place, token: str, file: MadeFile) -> dict[str, Any]:
+def begin(services: Services, adapter: Adapter, token: str, file: MadeFile) -> dict[str, Any]:
     """Starts an upload in parts that must be taken."""
-    answer = files.start(
-        services.platform.port, place, token, name=file.name, size=file.size, sha256=file.sha256
+    answer = adapter.start_upload(
+        services.platform.port, token, name=file.name, size=file.size, sha256=file.sha256
     )
     expect(
         answer.status == 201,
@@ -42,25 +41,25 @@ def begin(services: Services, place: Place, token: str, file: MadeFile) -> dict[
     why_slow="20 MiB in parts, some of them twice",
 )
 def test_parts_any_order(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Part 3, then a wrong part 1, then what is missing as the server tells it, then part 1 rightly."""
     person, file = actor(), made(20 * MIB)
     port, token = services.platform.port, person.access_token
-    upload = begin(services, place, token, file)
-    parts = dict(files.parts_of(file.data, upload["part_size"]))
+    upload = begin(services, adapter, token, file)
+    parts = dict(adapter.parts_of(file.data, upload["part_size"]))
     expect_equal(
         len(parts), upload["parts"], "the server counts the parts as the rule says", service="platform"
     )
     last = max(parts)
     wrong = made_bytes("wrong", len(parts[1]))
     for number, data in ((last, parts[last]), (1, wrong)):
-        answer = files.put_part(port, place, token, upload["id"], number, data)
+        answer = adapter.put_part(port, token, upload["id"], number, data)
         expect(answer.status == 200, f"part {number} is taken", saw=answer.text[:200], service="platform")
 
-    early = files.complete(port, place, token, upload["id"])
+    early = adapter.complete_upload(port, token, upload["id"])
     expect(
-        early.status == 409 and files.refusal(early).get("details", {}).get("missing") == [2],
+        early.status == 409 and adapter.refusal(early).get("details", {}).get("missing") == [2],
         "completing with a part missing is refused and names the part",
         expected="409 conflict, missing [2]",
         saw=early.text[:200],
@@ -74,12 +73,12 @@ def test_parts_any_order(
         sorted(received), [1, last], "the state says which parts came, for resuming", service="platform"
     )
     for number in [*sorted(set(parts) - set(received)), 1]:
-        answer = files.put_part(port, place, token, upload["id"], number, parts[number])
+        answer = adapter.put_part(port, token, upload["id"], number, parts[number])
         expect(answer.status == 200, f"part {number} is taken", saw=answer.text[:200], service="platform")
     under_way = services.database.witness_rows("uploads", owner_id=person.id)
     one = expect_one(under_way, "one upload of the person is under way", service="supabase.database")
     multipart = str(one.get("multipart_id"))
-    done = files.complete(port, place, token, upload["id"], sha256=file.sha256)
+    done = adapter.complete_upload(port, token, upload["id"], sha256=file.sha256)
     expect(done.status == 201, "with all parts the upload completes", saw=done.text[:300], service="platform")
     stored = done.json()["file"]
     seen = held(services, "r2", stored["object_key"])
@@ -100,24 +99,24 @@ def test_parts_any_order(
     why_slow="two uploads in parts and the wait until the stores are empty",
 )
 def test_parts_refused(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """After a wrong sum at the end nothing remains: no object, no part, no row."""
     person, stranger, file = actor(), actor(), made(9 * MIB)
     port, token = services.platform.port, person.access_token
-    good = prepared(services, place, token, made(6 * MIB))
-    image = files.start(port, place, token, name="not.png", size=file.size, mime="image/png")
+    good = prepared(services, adapter, token, made(6 * MIB))
+    image = adapter.start_upload(port, token, name="not.png", size=file.size, mime="image/png")
     expect_status(image, 201, "an image in parts may begin", service="platform")
-    belied = files.put_part(port, place, token, image.json()["upload"]["id"], 1, file.data[: 8 * MIB])
+    belied = adapter.put_part(port, token, image.json()["upload"]["id"], 1, file.data[: 8 * MIB])
     expect_status(belied, 422, "a first part that belies the type is refused", service="platform")
     ended = services.platform.call("DELETE", f"/api/upload/{image.json()['upload']['id']}", token=token)
     expect_status(ended, 204, "aborting it answers 204", service="platform")
-    upload = begin(services, place, token, file)
-    parts = dict(files.parts_of(file.data, upload["part_size"]))
-    short = files.put_part(port, place, token, upload["id"], 1, parts[1][:-1])
+    upload = begin(services, adapter, token, file)
+    parts = dict(adapter.parts_of(file.data, upload["part_size"]))
+    short = adapter.put_part(port, token, upload["id"], 1, parts[1][:-1])
     expect_status(short, 422, "a part one byte short is refused", service="platform")
     for number in (0, 3):
-        beyond = files.put_part(port, place, token, upload["id"], number, parts[2])
+        beyond = adapter.put_part(port, token, upload["id"], number, parts[2])
         expect(
             beyond.status in (400, 404, 422),
             f"part {number} of 2 is refused",
@@ -134,12 +133,12 @@ def test_parts_refused(
         )
     for number, data in parts.items():
         expect_equal(
-            files.put_part(port, place, token, upload["id"], number, data).status,
+            adapter.put_part(port, token, upload["id"], number, data).status,
             200,
             "its owner goes on (positive control)",
             service="platform",
         )
-    wrong = files.complete(port, place, token, upload["id"], sha256="0" * 64)
+    wrong = adapter.complete_upload(port, token, upload["id"], sha256="0" * 64)
     expect_status(wrong, 422, "completing with a wrong sum is refused", service="platform")
     there = eventually(
         lambda: holdings(services, person.id),
@@ -165,15 +164,15 @@ def test_parts_refused(
     why_slow="8 MiB up, and the wait until the stores are empty",
 )
 def test_parts_aborted(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """R2 shows the unfinished upload before (positive control) and none after; its id is then unknown."""
     person, file = actor(), made(9 * MIB)
     port, token = services.platform.port, person.access_token
-    upload = begin(services, place, token, file)
-    parts = dict(files.parts_of(file.data, upload["part_size"]))
+    upload = begin(services, adapter, token, file)
+    parts = dict(adapter.parts_of(file.data, upload["part_size"]))
     expect_equal(
-        files.put_part(port, place, token, upload["id"], 1, parts[1]).status,
+        adapter.put_part(port, token, upload["id"], 1, parts[1]).status,
         200,
         "part 1 is taken",
         service=R2,
@@ -209,5 +208,5 @@ def test_parts_aborted(
     witness("R2's S3 API", "no object and no unfinished upload")
     left = services.database.witness_rows("uploads", owner_id=person.id)
     expect_equal(left, [], "after the abort no row is left", service="supabase.database")
-    late = files.put_part(port, place, token, upload["id"], 2, parts[2])
+    late = adapter.put_part(port, token, upload["id"], 2, parts[2])
     expect_status(late, 404, "a part for an aborted upload is refused", service="platform")

@@ -9,8 +9,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import expect_content, held, holdings, upload
 from suites.types import NewActor, NewFile, Witness
 
@@ -26,7 +25,7 @@ R2 = "r2"
     capability="storage.r2",
 )
 def test_threshold(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Empty, one byte, a byte under, exactly, a byte over: each whole in its store and absent from the other."""
     person = actor()
@@ -39,7 +38,7 @@ def test_threshold(
     }
     for size, store in due.items():
         file = made(size)
-        stored = upload(services, place, person.access_token, file)
+        stored = upload(services, adapter, person.access_token, file)
         expect_equal(stored["store"], store, f"a file of {size} bytes goes to {store}", service=R2)
         other = "supabase" if store == "r2" else "r2"
         expect_equal(
@@ -69,13 +68,13 @@ def test_threshold(
     why_slow="100 MB go up once and come down once for the witness's hash",
 )
 def test_hundred_megabytes(
-    run: Run, services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """One request of 100 MB; the sample counts only if R2's own API holds the same bytes."""
     person, file = actor(), made(100 * 1000 * 1000)
     data = file.data
     begin = now_ns()
-    answer = files.upload(services.platform.port, place, person.access_token, name=file.name, data=data)
+    answer = adapter.upload(services.platform.port, person.access_token, name=file.name, data=data)
     done = now_ns()
     right = answer.status == 201
     key = answer.json()["file"]["object_key"] if right else ""
@@ -105,16 +104,16 @@ def test_hundred_megabytes(
     capability="platform.api",
 )
 def test_refused_uploads(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """No token, a wrong sum, a type that its bytes deny, a program, a bad name; each beside one that is taken."""
     person, file = actor(), made(1000)
     port, token = services.platform.port, person.access_token
-    fine = files.upload(port, place, token, name=file.name, data=file.data, sha256=file.sha256)
+    fine = adapter.upload(port, token, name=file.name, data=file.data, sha256=file.sha256)
     expect_status(fine, 201, "a file with its right sum is taken (positive control)", service="platform")
     png = b"\x89PNG\r\n\x1a\n" + file.data
     expect_equal(
-        files.upload(port, place, token, name="a.png", data=png, mime="image/png").status,
+        adapter.upload(port, token, name="a.png", data=png, mime="image/png").status,
         201,
         "an image whose bytes say so is taken (positive control)",
         service="platform",
@@ -147,7 +146,7 @@ def test_refused_uploads(
         ("a name with a slash", 400, "bad_request", "../f.bin", file.data, "application/octet-stream", None),
         ("no name", 400, "bad_request", "", file.data, "application/octet-stream", None),
     ):
-        answer = files.upload(port, place, token, name=name, data=data, mime=mime, sha256=sum)
+        answer = adapter.upload(port, token, name=name, data=data, mime=mime, sha256=sum)
         expect(
             answer.status == status and answer.json().get("error", {}).get("code") == code,
             f"{what} is refused",
@@ -169,15 +168,15 @@ def test_refused_uploads(
     service="platform",
     capability="platform.api",
 )
-def test_too_large(services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_too_large(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Over 512 MiB in parts, or the rule of parts broken; a fitting start works (positive control)."""
     person = actor()
     port, token = services.platform.port, person.access_token
-    over = files.start(port, place, token, name="over.bin", size=512 * MIB + 1)
+    over = adapter.start_upload(port, token, name="over.bin", size=512 * MIB + 1)
     expect_status(over, 413, "a start over 512 MiB is refused", service="platform")
-    small = files.start(port, place, token, name="small.bin", size=THRESHOLD)
+    small = adapter.start_upload(port, token, name="small.bin", size=THRESHOLD)
     expect_status(small, 400, "an upload in parts is for files over 5 MiB alone", service="platform")
-    fits = files.start(port, place, token, name="fits.bin", size=512 * MIB)
+    fits = adapter.start_upload(port, token, name="fits.bin", size=512 * MIB)
     expect_status(fits, 201, "a start of exactly 512 MiB is taken (positive control)", service="platform")
     upload = fits.json()["upload"]
     expect_equal(

@@ -10,8 +10,7 @@ from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect_equal, expect_status
 from core.passport import check
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.storage.uploads import held, holdings, listed, read, upload
 from suites.types import NewActor, NewFile, Witness
 
@@ -27,7 +26,9 @@ PLATFORM = "platform"
     timeout=60,
     why_slow="objects of what was removed are waited for until they are swept away",
 )
-def test_versions(services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_versions(
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """Three versions across both stores; the first restored as the fourth; removal takes all their objects."""
     person = actor()
     token = person.access_token
@@ -36,7 +37,7 @@ def test_versions(services: Services, place: Place, actor: NewActor, made: NewFi
     contents = [MadeFile(name, size, f"{name}-{n}") for n, size in enumerate(sizes, 1)]
     stored: dict[str, Any] = {}
     for number, content in enumerate(contents, 1):
-        stored = upload(services, place, token, content)
+        stored = upload(services, adapter, token, content)
         expect_equal(
             stored["version"], number, f"upload {number} of a name is version {number}", service=PLATFORM
         )
@@ -92,7 +93,7 @@ def test_versions(services: Services, place: Place, actor: NewActor, made: NewFi
         "POST", f"/api/files/{stored['id']}/restore", token=token, body={"version": 9}
     )
     expect_status(missing, 404, "a version that never was is not restored", service=PLATFORM)
-    gone = files.remove(services.platform.port, place, token, stored["id"])
+    gone = adapter.remove_file(services.platform.port, token, stored["id"])
     expect_status(gone, 204, "removing the file answers 204", service=PLATFORM)
     eventually(
         lambda: holdings(services, person.id),
@@ -111,16 +112,14 @@ def test_versions(services: Services, place: Place, actor: NewActor, made: NewFi
     capability="platform.api",
 )
 def test_same_name_at_once(
-    services: Services, place: Place, actor: NewActor, made: NewFile, witness: Witness
+    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Six different contents under one name at the same moment; each is one version, whole."""
     person, name = actor(), made(0).name
     contents = [MadeFile(name, 2000 + n, f"{name}-{n}") for n in range(6)]
 
     def send(content: MadeFile) -> int:
-        answer = files.upload(
-            services.platform.port, place, person.access_token, name=name, data=content.data
-        )
+        answer = adapter.upload(services.platform.port, person.access_token, name=name, data=content.data)
         return int(answer.status)
 
     with ThreadPoolExecutor(6) as pool:

@@ -10,16 +10,15 @@ from clients.made_files import MadeFile, sha256
 from clients.service_clients import Services
 from core.errors import ServiceError
 from core.expect import expect, expect_equal, expect_status
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 
 
 def upload(
-    services: Services, place: Place, token: str, file: MadeFile, *, folder: str = "/"
+    services: Services, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
 ) -> dict[str, Any]:
     """Uploads in one request; the answer must describe the file as sent."""
-    answer = files.upload(
-        services.platform.port, place, token, name=file.name, data=file.data, mime=file.mime, folder=folder
+    answer = adapter.upload(
+        services.platform.port, token, name=file.name, data=file.data, mime=file.mime, folder=folder
     )
     expect(
         answer.status == 201,
@@ -39,11 +38,11 @@ def upload(
 
 
 def prepared(
-    services: Services, place: Place, token: str, file: MadeFile, *, folder: str = "/"
+    services: Services, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
 ) -> dict[str, Any]:
     """Uploads as preparation: a failure is broken, not missed."""
-    answer = files.upload(
-        services.platform.port, place, token, name=file.name, data=file.data, mime=file.mime, folder=folder
+    answer = adapter.upload(
+        services.platform.port, token, name=file.name, data=file.data, mime=file.mime, folder=folder
     )
     if answer.status != 201:
         raise ServiceError("platform", f"preparing a file failed: {answer.status} {answer.text[:200]}")

@@ -12,8 +12,7 @@ from clients.services.datadog import lines
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
@@ -147,13 +146,15 @@ def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> 
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_custom_metric(run: Run, services: Services, place: Place, actor: NewActor, witness: Witness) -> None:
+def test_custom_metric(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """An upload of a size that nobody else uploads; its bytes appear in platform.upload.bytes by store."""
     person = actor()
     size = 100_000 + uuid.uuid4().int % 100_000
     query = "max:platform.upload.bytes{store:supabase}"
-    answer = files.upload(
-        services.platform.port, place, person.access_token, name=f"{run.tag()}.bin", data=b"m" * size
+    answer = adapter.upload(
+        services.platform.port, person.access_token, name=f"{run.tag()}.bin", data=b"m" * size
     )
     expect_status(answer, 201, "an upload is taken", service=PLATFORM)
     points = readable(

@@ -17,7 +17,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.storage.uploads import prepared
 from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable, relayed
@@ -99,7 +99,7 @@ def test_dashboard(
     run: Run,
     services: Services,
     ledger: Ledger,
-    place: Place,
+    adapter: Adapter,
     actor: NewActor,
     made: NewFile,
     witness: Witness,
@@ -121,8 +121,8 @@ def test_dashboard(
 
     since, session, tag = time.time() - CLOCKS, str(uuid.uuid4()), run.tag()
     person = actor()
-    prepared(services, place, person.access_token, made(1000))
-    page = new_page(run, services, ledger, place)
+    prepared(services, adapter, person.access_token, made(1000))
+    page = new_page(run, services, ledger, adapter)
     page.publish(f"shown {tag}")
     page.served(f"shown {tag}")
     member = services.rooms.join(f"assay-{tag}", person.access_token)

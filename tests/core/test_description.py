@@ -7,6 +7,7 @@ import pytest
 from core.description import fill, fill_path, parse_description, pick, read_description
 from core.errors import ConfigError
 from core.project import REFERENCE, Project, find_project, read_env
+from core.secret import Redactor
 from core.service import Service, Variable
 from core.target import resolve
 
@@ -19,6 +20,7 @@ UPLOAD = 'upload = { path = "/u", key = "key" }\n'
     ("text", "line", "says"),
     [
         ("colour = 1", 1, "'colour' is not known"),
+        ('name = ""\nfolder = "/"', 2, "'folder' is not known"),
         ('name = "a"\n[platform]\nwhoam = { path = "/x" }', 3, "did you mean 'whoami'?"),
         ('[platform]\nwhoami = { path = "x" }', 2, "begin it with a slash"),
         ('[people]\nregister = "yes"', 2, "valid boolean"),
@@ -124,7 +126,8 @@ def test_env_files_and_their_names_are_read_and_masked(tmp_path):
     target = resolve("live", [SUPABASE], environment={}, file=tmp_path / "target.toml")
     assert target.secret("SUPABASE_SERVICE_KEY").reveal() == "sekrit-value-1"
     assert (
-        target.redactor().text("sekrit-value-1 hidden-word https://x.example") == "*** *** https://x.example"
+        Redactor(target.secrets()).text("sekrit-value-1 hidden-word https://x.example")
+        == "*** *** https://x.example"
     )
     winner = resolve(
         "live", [SUPABASE], environment={"THEIR_KEY": "from-process"}, file=tmp_path / "target.toml"

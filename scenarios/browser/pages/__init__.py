@@ -6,11 +6,9 @@ names the class there (docs/adding.md). Flows speak to pages by the methods of t
 
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
 
-from core.errors import ConfigError
+from core.project import own_class
 from core.target import Target
 from fixtures.browser.flow import Stage
 from fixtures.browser.users import Person
@@ -57,20 +55,7 @@ def pages_of(target: Target, beside: Path | None = None) -> type[Pages]:
     named = str(target.settings.get("pages", ""))
     if not named:
         return Pages
-    module, _, name = named.partition(":")
-    if beside is not None and str(beside.resolve()) not in sys.path:
-        sys.path.append(str(beside.resolve()))  # last, so that it hides nothing of ours
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"target.toml [settings] pages names '{named}', which cannot be imported: {error}."
-        ) from None
-    if not (isinstance(found, type) and issubclass(found, Pages)):
-        raise ConfigError(
-            f"target.toml [settings] pages: '{named}' is not a subclass of scenarios.browser.pages.Pages."
-        )
-    return found
+    return own_class(named, beside.resolve() if beside else target.description.folder, Pages, "pages")
 
 
 __all__ = [

@@ -7,11 +7,13 @@ import pkgutil
 import pytest
 
 from clients.http_port import HttpPort
+from core.description import read_description
 from core.permit import Action, Permit
+from core.project import REFERENCE
 from loadengine.api import ClosedUser
 from scenarios import api
+from scenarios.adapter import Adapter
 from scenarios.api import account, analytics, content, database, files, telemetry
-from scenarios.api.place import Place
 from tests.loadengine.patched.helpers import read_request
 
 OF_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "traceparent", "x-assay-run", "host"}
@@ -45,6 +47,30 @@ JOURNEYS = {
     "telemetry.page_view": lambda port, place: telemetry.page_view(port, place, "ü %s", "1.2"),
     "telemetry.tracked": lambda port, place: telemetry.tracked(port, place, {"event": "ü &"}),
 }
+PEOPLE_DO = {
+    "sign_in": lambda port, its: its.sign_in(port, "a@assay.example", "p ü"),
+    "refresh": lambda port, its: its.refresh(port, "abc"),
+    "whoami": lambda port, its: its.whoami(port, TOKEN),
+    "get": lambda port, its: its.get(port, "/api/files", TOKEN),
+    "version": lambda port, its: its.version(port),
+    "health": lambda port, its: its.health(port),
+    "fail": lambda port, its: its.fail(port, TOKEN, "t ü"),
+    "upload": lambda port, its: its.upload(port, TOKEN, name="a b.bin", data=b"\x00" * 3000, sha256="00"),
+    "start_upload": lambda port, its: its.start_upload(port, TOKEN, name="n", size=9_000_000),
+    "put_part": lambda port, its: its.put_part(port, TOKEN, "u", 1, b"p" * 100_000),
+    "complete_upload": lambda port, its: its.complete_upload(port, TOKEN, "u", sha256="00"),
+    "abort_upload": lambda port, its: its.abort_upload(port, TOKEN, "u"),
+    "read_file": lambda port, its: its.read_file(port, TOKEN, "f/1", version=2),
+    "remove_file": lambda port, its: its.remove_file(port, TOKEN, "f"),
+    "page": lambda port, its: its.page(port, "/a b/ü", locale="de"),
+    "report_error": lambda port, its: its.report_error(port, b'{"dsn": "d"}\n{}'),
+    "report_view": lambda port, its: its.report_view(port, "/api/v2/rum?a=b&c=%C3%BC", b"{}\n{}"),
+    "report_event": lambda port, its: its.report_event(port, {"event": "ü &"}),
+    "track": lambda port, its: its.track(port, "page_view", "1.2", page="/ü"),
+    "export": lambda port, its: its.export(port, TOKEN),
+    "erase": lambda port, its: its.erase(port, TOKEN, "ä@assay.example"),
+}
+"""What people do with a platform, by the adapter's methods; here as the reference platform is described."""
 
 
 @pytest.fixture
@@ -61,20 +87,22 @@ def recorded(serve):
     return serve(talk), seen
 
 
-@pytest.mark.parametrize("name", JOURNEYS)
+@pytest.mark.parametrize("name", [*JOURNEYS, *PEOPLE_DO])
 def test_both_ports_send_the_same(engine, recorded, name):
     address, seen = recorded
-    place = Place(platform=address, supabase=address, key="public-key")
+    described = read_description(REFERENCE / "target.toml")
+    place = Adapter(platform=address, supabase=address, key="public-key", description=described)
+    journey = JOURNEYS.get(name) or PEOPLE_DO[name]
     permit = Permit(frozenset(Action), frozenset({"127.0.0.1"}))
     checks = HttpPort("supabase.database", permit)
-    JOURNEYS[name](checks, place)
+    journey(checks, place)
     checks.close()
 
     class Person(ClosedUser):
         host = address
         abstract = True
 
-    JOURNEYS[name](Person(engine.environment).port(), place)
+    journey(Person(engine.environment).port(), place)
     (first, headers, body), (lean_first, lean_headers, lean_body) = seen
     assert lean_first == first
     assert lean_body == body
@@ -94,3 +122,7 @@ def test_every_journey_over_the_port_is_held_to_it():
         and next(iter(inspect.signature(function).parameters), "") == "port"
     }
     assert found == set(JOURNEYS)
+    methods = inspect.getmembers(Adapter, inspect.isfunction)
+    assert {n for n, f in methods if n[0] != "_" and "port" in inspect.signature(f).parameters} == set(
+        PEOPLE_DO
+    )
