@@ -24,7 +24,6 @@ def mint(site: Site, minted: Minted) -> None:
     minted.options["supabase"] = {
         "rate_limits": False,
         "bcrypt_cost": 6,
-        "max_mail_frequency": 0.0,
         "redirect_urls": [f"http://127.0.0.1:{site.ports['platform']}/**"],
     }
 

@@ -43,6 +43,9 @@ class Options(BaseModel, frozen=True, extra="forbid", strict=True):
     otp_expiry: int = 3600  # seconds
     secure_email_change: bool = True
     manual_linking: bool = False
+    captcha: bool = (
+        False  # asked for at sign-up, log-in and whatever sends a mail; hCaptcha's token for tests solves it
+    )
     max_mail_frequency: float = 60.0  # seconds between two mails of a kind to one person
     rate_limits: bool = True  # off: no request and no mail is counted
     rate_limit_header: str = (

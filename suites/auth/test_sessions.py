@@ -177,11 +177,14 @@ def test_session_restored(run: Run, services: Services, actor: NewActor, witness
     assert restored.user is not None
     expect_equal(restored.user.id, person.id, "the restored session is the same person's", service=AUTH)
     fresh = again.auth.refresh_session().session
+    # Signed with HS256, the access token of the same second is the same text: the refresh token and the session tell.
     expect(
-        fresh is not None and fresh.access_token != person.access_token, "it can be refreshed", service=AUTH
+        fresh is not None and fresh.refresh_token != person.refresh_token, "it can be refreshed", service=AUTH
     )
     assert fresh is not None
     run.redactor.add(fresh.access_token)
+    sessions = [claims_of(token).get("session_id") for token in (person.access_token, fresh.access_token)]
+    expect_equal(sessions[1], sessions[0], "the refreshed token is of the same session", service=AUTH)
     seen = services.auth.as_user("GET", "/user", fresh.access_token).expect(200, claim="the new token works")
     expect_equal(
         seen.json(dict)["id"], person.id, "the refreshed token is still the same person's", service=AUTH

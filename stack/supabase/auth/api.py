@@ -19,6 +19,9 @@ from stack.supabase.pipeline import DataError, SqlError
 from stack.supabase.tokens import Signer
 
 WITHOUT_DATABASE = (settings, health, jwks, oauth.page)
+BEHIND_CAPTCHA = (
+    signup.sign_up, signup.one_time_password, signup.magic_link, signup.recover, signup.resend, account.token,
+)  # fmt: skip
 ANY = "GET|POST|PUT|PATCH|DELETE"
 ROUTES = Routes({
     "GET /health": health,
@@ -113,6 +116,8 @@ class Auth:
         if handler in WITHOUT_DATABASE:
             return await handler(ctx)
         await ctx.read()
+        if handler in BEHIND_CAPTCHA:
+            ctx.check_captcha()
         async with ctx:
             try:
                 return await handler(ctx)

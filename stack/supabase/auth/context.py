@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Awaitable
@@ -23,6 +24,8 @@ T = TypeVar("T")
 PREFIX = "/auth/v1"
 MAX_BODY = 1 << 20
 ADMINISTRATORS = ("service_role", "supabase_admin")
+# What hCaptcha and Turnstile give to their keys for tests (docs.hcaptcha.com, developers.cloudflare.com/turnstile).
+SOLVED = ("10000000-aaaa-bbbb-cccc-000000000001", "XXXX.DUMMY.TOKEN.XXXX")
 STRINGS = (
     "email", "password", "type", "token", "token_hash", "refresh_token", "auth_code", "code_verifier", "redirect_to", "role",
     "phone", "new_email", "code_challenge", "code_challenge_method", "friendly_name", "factor_type", "code",
@@ -153,6 +156,17 @@ class Context:
         """Raise AuthError unless the bearer is a service key."""
         if self.claims().get("role") not in ADMINISTRATORS:
             raise AuthError("not_admin")
+
+    def check_captcha(self) -> None:
+        """Raise AuthError where a CAPTCHA is asked for and none was solved, unless an administrator asks (verifyCaptcha)."""
+        if not self.options.captcha or self.query.get("grant_type") in ("pkce", "refresh_token", "id_token"):
+            return
+        with contextlib.suppress(AuthError):
+            return self.require_admin()
+        token = (self.body.get("gotrue_meta_security") or {}).get("captcha_token") or ""
+        if token not in SOLVED:
+            why = "invalid-input-response" if token else "no captcha_token found"
+            raise AuthError("captcha_failed", f"captcha protection: request disallowed ({why})")
 
     async def require_user(self) -> tuple[users.Row, str | None]:
         """The signed-in user and session id. Raises AuthError 403 when either is gone, though the token still verifies,

@@ -174,8 +174,9 @@ async def create(
 
 
 async def update(db: Any, user: Row, **values: Any) -> Row:
-    """Change columns of ``auth.users`` and return the row as it then is."""
-    await rows.update(db, "users", {"id": user["id"]}, **values)
+    """Change columns of ``auth.users``, if any, and return the row as it then is."""
+    if values:
+        await rows.update(db, "users", {"id": user["id"]}, **values)
     return await find(db, user["id"])
 
 

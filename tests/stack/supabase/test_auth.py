@@ -193,19 +193,6 @@ def test_an_address_changes_once_both_confirm(raw: httpx.Client, mails: Any, ses
     assert (changed["email"], changed["identities"][0]["email"]) == (new, new)
 
 
-def test_log_out_scopes(raw: httpx.Client, session: dict[str, Any]) -> None:
-    email = session["user"]["email"]
-    second, third = (token(raw, "password", email=email, password=PASSWORD).json() for _ in range(2))
-    assert raw.post(f"{AUTH}/logout?scope=others", headers=bearer(second)).status_code == 204
-    assert refusal(raw.get(f"{AUTH}/user", headers=bearer(third))) == (403, "session_not_found")
-    assert raw.get(f"{AUTH}/user", headers=bearer(second)).status_code == 200
-    assert raw.post(f"{AUTH}/logout", headers=bearer(second)).status_code == 204
-    assert refusal(token(raw, "refresh_token", refresh_token=second["refresh_token"])) == (
-        400,
-        "refresh_token_not_found",
-    )
-
-
 def test_anonymous_people_can_become_known(raw: httpx.Client, mails: Any) -> None:
     ghost = raw.post(f"{AUTH}/signup", json={"data": {"a": 1}}).json()
     assert ghost["user"]["is_anonymous"]
@@ -399,7 +386,7 @@ def test_tokens_are_signed_by_the_published_key(
 
 def test_shared_secret_signing_and_legacy_keys(cluster: engine.Postgres) -> None:
     with (
-        engine.gateway(cluster, {"autoconfirm": True}, signing="HS256") as gateway,
+        engine.gateway(cluster, {"autoconfirm": True, "jwt_algorithm": "HS256"}) as gateway,
         httpx.Client(
             base_url=gateway.url,
             headers={"apikey": gateway.keys.anon_key, "authorization": f"Bearer {gateway.keys.anon_key}"},
@@ -472,6 +459,22 @@ def test_rate_limits(cluster: engine.Postgres) -> None:
         control = {"authorization": f"Bearer {engine.CONTROL_TOKEN}"}
         assert raw.delete("/__control/limits", headers=control).json() == {"reset": True}
         assert sign_up(raw, address()).status_code == 200
+
+
+def test_a_captcha_is_asked_for_but_not_of_administrators(cluster: engine.Postgres) -> None:
+    with (
+        engine.gateway(cluster, {"captcha": True, "autoconfirm": True}) as gateway,
+        httpx.Client(base_url=gateway.url, headers={"apikey": gateway.keys.publishable_key}) as raw,
+    ):
+        email, solved = address(), {"captcha_token": "10000000-aaaa-bbbb-cccc-000000000001"}
+        assert refusal(sign_up(raw, email)) == (400, "captcha_failed")
+        session = sign_up(raw, email, gotrue_meta_security=solved).json()
+        who = {"email": email, "password": PASSWORD}
+        assert refusal(token(raw, "password", **who)) == (400, "captcha_failed")
+        as_service = {"authorization": f"Bearer {gateway.keys.service_role_key}"}
+        known = raw.post(f"{AUTH}/token?grant_type=password", json=who, headers=as_service)
+        assert (known.status_code, known.json()["user"]["id"]) == (200, session["user"]["id"])
+        assert token(raw, "refresh_token", refresh_token=session["refresh_token"]).status_code == 200
 
 
 def test_what_is_left_out_says_so(raw: httpx.Client) -> None:
