@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from stack.supabase.gauges import Gauges
 from stack.supabase.pipeline import Pipeline, Statement
-from stack.supabase.pool import Pool
 from stack.supabase.tokens import Caller
 
 ACQUIRE_TIMEOUT_S = 10.0
@@ -24,14 +24,21 @@ class Unavailable(Exception):
 
 
 class Database:
-    """One pool of connections; with ``role``, which a connection of an administrator's DSN takes on."""
+    """Up to ``size`` connections, made when first needed; the one used last is used next, its caches being warm.
+
+    With ``role`` each takes on that role, the DSN being an administrator's.
+
+    A library's pool starts tasks and makes a proxy for each use, a tenth of what a request costs here.
+    """
 
     def __init__(
         self, dsn: str, gauges: Gauges, size: int, role: str | None = None, search_path: str = ""
     ) -> None:
         self._dsn, self._gauges, self._name = dsn, gauges, f"supabase-{role or 'rest'}"
         self._settings = {"role": role, "search_path": search_path, "timezone": "UTC"} if role else {}
-        self._pool = Pool(self.connect, size)
+        self._room = asyncio.Semaphore(size)
+        self._idle: list[Pipeline] = []
+        self._taken: set[Pipeline] = set()
 
     async def connect(self, woken: Callable[[], None] | None = None) -> Pipeline:
         """A connection of its own, outside the pool; ``woken`` is told of its notifications and of its end."""
@@ -39,14 +46,32 @@ class Database:
 
     def close(self) -> None:
         """Cut every connection."""
-        self._pool.close()
+        for connection in (*self._idle, *self._taken):
+            connection.terminate()
+
+    async def _take(self) -> Pipeline:
+        """A live connection. Raises what connecting raises, or TimeoutError."""
+        if self._room.locked():
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+                await self._room.acquire()
+        else:
+            await self._room.acquire()
+        try:
+            while self._idle and self._idle[-1].is_closed():
+                self._idle.pop()
+            connection = self._idle.pop() if self._idle else await self.connect()
+        except BaseException:
+            self._room.release()
+            raise
+        self._taken.add(connection)
+        return connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Pipeline]:
         """A connection outside any transaction. Raises Unavailable."""
         began = time.monotonic()
         try:
-            connection = await self._pool.take(ACQUIRE_TIMEOUT_S)
+            connection = await self._take()
         except (OSError, TimeoutError) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
         self._gauges.pool_wait(time.monotonic() - began)
@@ -58,7 +83,10 @@ class Database:
         finally:
             if not connection.is_closed() and connection.is_in_transaction():
                 connection.terminate()  # cancelled between two statements: what it would answer is unknown
-            self._pool.give(connection)
+            self._taken.discard(connection)
+            if not connection.is_closed():
+                self._idle.append(connection)
+            self._room.release()
 
     @asynccontextmanager
     async def transaction(self, *first: Statement, keep: bool = True) -> AsyncIterator[Pipeline]:

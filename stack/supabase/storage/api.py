@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from stack.supabase.config import Config
 from stack.supabase.database import Database, Unavailable
-from stack.supabase.http import JSON, Handler, Request, Response, Routes, json_response
+from stack.supabase.http import JSON, Request, Response, Routes, json_response
 from stack.supabase.pipeline import SqlError
 from stack.supabase.storage import body, buckets, listing, serve
 from stack.supabase.storage.call import Call
@@ -58,9 +58,8 @@ async def _receive(call: Call, new: New, operation: str) -> dict[str, Any]:
 
     with objects.store.desk() as folder:
         types, limit = body.rules(new.name, bucket["allowed_mime_types"], call.limit_of(bucket))
-        given = await body.receive(call.request, Path(folder), types, limit, admit)
-        about = replace(given.about, user_metadata=given.about.user_metadata or {})
-        return await objects.write(new, given.path, about)
+        path, about = await body.receive(call.request, Path(folder), types, limit, admit)
+        return await objects.write(new, path, replace(about, user_metadata=about.user_metadata or {}))
 
 
 def _announced(call: Call, mime: str | None) -> dict[str, Any]:
@@ -90,30 +89,35 @@ async def upload_signed(call: Call, bucket_id: str, name: str) -> dict[str, Any]
     return {"Key": f"{bucket_id}/{name}"}
 
 
-async def _seen(call: Call, bucket_id: str, name: str, operation: str) -> dict[str, Any]:
-    """The object, if its bucket is public or the caller may see it. Raises StorageError."""
+async def _seen(call: Call, door: str | None, bucket_id: str, name: str, operation: str) -> dict[str, Any]:
+    """The object, if its bucket is public or the caller may see it. At the door ``public/`` the bucket must be, at
+    ``authenticated/`` the caller must have a good token. Raises StorageError.
+    """
+    if door == "authenticated/":
+        _ = call.who
     bucket = await call.objects.bucket(bucket_id)
-    who = None if bucket["public"] else call.anyone
+    who = None if bucket["public"] or door == "public/" else call.anyone
     if who is None and not bucket["public"]:
         raise StorageError("NoSuchBucket")
     check_key(name)
     return await call.objects.find(who, bucket_id, name, operation)
 
 
-async def get(call: Call, bucket_id: str, name: str) -> Response:
-    """GET /object/{bucket}/{name}."""
-    row = await _seen(call, bucket_id, name, "storage.object.get_authenticated")
+async def get(call: Call, door: str | None, bucket_id: str, name: str) -> Response:
+    """GET /object/[public/|authenticated/]{bucket}/{name}."""
+    row = await _seen(call, door, bucket_id, name, "storage.object.get_authenticated")
     return serve.asset(call.request, call.objects.store, row, call.query)
 
 
-async def head(call: Call, bucket_id: str, name: str) -> Response:
-    """HEAD /object/{bucket}/{name}."""
-    return serve.head(call.request, await _seen(call, bucket_id, name, "object.head_authenticated_info"))
+async def head(call: Call, door: str | None, bucket_id: str, name: str) -> Response:
+    """HEAD /object/[public/|authenticated/]{bucket}/{name}."""
+    row = await _seen(call, door, bucket_id, name, "object.head_authenticated_info")
+    return serve.head(call.request, row)
 
 
-async def info(call: Call, bucket_id: str, name: str) -> Response:
-    """GET /object/info/{bucket}/{name}."""
-    row = await _seen(call, bucket_id, name, "object.get_authenticated_info")
+async def info(call: Call, door: str | None, bucket_id: str, name: str) -> Response:
+    """GET /object/info/[public/|authenticated/]{bucket}/{name}."""
+    row = await _seen(call, door, bucket_id, name, "object.get_authenticated_info")
     metadata = row["metadata"] or {}
     modified = str(metadata.get("lastModified") or stamp(row["updated_at"]))
     headers = {"etag": metadata.get("eTag", ""), "last-modified": serve.http_date(modified),
@@ -124,27 +128,6 @@ async def info(call: Call, bucket_id: str, name: str) -> Response:
         "cache_control": metadata.get("cacheControl"), "etag": metadata.get("eTag"), "metadata": row["user_metadata"],
         "last_modified": stamp(row["updated_at"]), "created_at": stamp(row["created_at"]),
     }, headers=headers)  # fmt: skip
-
-
-def _public(handler: Handler) -> Handler:
-    """The same for objects of public buckets alone."""
-
-    async def answer(call: Call, bucket_id: str, name: str) -> Any:
-        if not (await call.objects.bucket(bucket_id))["public"]:
-            raise StorageError("NoSuchBucket")
-        return await handler(call, bucket_id, name)
-
-    return answer
-
-
-def _authenticated(handler: Handler) -> Handler:
-    """The same for people with a good token alone."""
-
-    async def answer(call: Call, bucket_id: str, name: str) -> Any:
-        _ = call.who
-        return await handler(call, bucket_id, name)
-
-    return answer
 
 
 async def get_signed(call: Call, bucket_id: str, name: str) -> Response:
@@ -269,15 +252,9 @@ ROUTES = Routes({
     "POST object/sign/*": sign_many,
     "POST object/upload/sign/*/**": sign_upload,
     "PUT object/upload/sign/*/**": upload_signed,
-    "GET object/info/public/*/**": _public(info),
-    "GET object/info/authenticated/*/**": _authenticated(info),
-    "GET object/info/*/**": info,
-    "GET object/public/*/**": _public(get),
-    "GET object/authenticated/*/**": _authenticated(get),
-    "GET object/*/**": get,
-    "HEAD object/public/*/**": _public(head),
-    "HEAD object/authenticated/*/**": _authenticated(head),
-    "HEAD object/*/**": head,
+    "GET object/info/(public/|authenticated/)?*/**": info,
+    "GET object/(public/|authenticated/)?*/**": get,
+    "HEAD object/(public/|authenticated/)?*/**": head,
     "POST|PUT object/*/**": upload,
     "DELETE object/*/**": remove_one,
     "DELETE object/*": remove,

@@ -29,14 +29,7 @@ class About:
     user_metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Incoming:
-    """A file that arrived whole, and where it lies for now."""
-
-    path: Path
-    about: About
-
-
+Incoming = tuple[Path, About]  # a file that arrived whole: where it lies for now
 Admit = Callable[[About], Awaitable[None]]
 
 
@@ -61,10 +54,10 @@ async def receive(
     """
     kind, declared = request.headers.get("content-type", ""), request.headers.get("content-length", "")
     if kind.startswith("multipart/form-data"):
-        found = await _form(request, kind, folder, limit)
-        check_mime(found.about.mime, allowed)
-        await admit(found.about)
-        return found
+        path, about = await _form(request, kind, folder, limit)
+        check_mime(about.mime, allowed)
+        await admit(about)
+        return path, about
     check_mime(kind or BINARY, allowed)
     if declared.isdigit() and int(declared) > limit:
         raise StorageError("EntityTooLarge")
@@ -74,7 +67,7 @@ async def receive(
     with (folder / "bare").open("wb", buffering=0) as file:
         async for chunk in _limited(request, limit):
             file.write(chunk)
-    return Incoming(folder / "bare", about)
+    return folder / "bare", about
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -113,7 +106,7 @@ async def _form(request: Request, kind: str, folder: Path, limit: int) -> Incomi
     cache = f"max-age={given[b'cacheControl']}" if given.get(b"cacheControl") else "no-cache"
     metadata = json_object(given.get(b"metadata") or given.get(b"userMetadata") or "")
     about = About(given.get(b"contentType") or file.content_type or BINARY, cache, metadata)
-    return Incoming(Path((file.actual_file_name or b"").decode()), about)
+    return Path((file.actual_file_name or b"").decode()), about
 
 
 def base64_text(text: str) -> str:

@@ -17,7 +17,6 @@ from stack.supabase.storage.body import BINARY, About, base64_text, check_mime, 
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, left_out
 from stack.supabase.storage.objects import New, Objects, check_key
-from stack.supabase.tokens import Caller
 
 HEADERS = (
     "Authorization, Content-Type, Location, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, "
@@ -29,6 +28,7 @@ COMMON = {
 }  # fmt: skip
 PLAIN = {"content-type": "text/plain;charset=UTF-8"}
 PART = "application/offset+octet-stream"
+NUMBER = r"0|[1-9]\d*"
 MAX_METADATA = 64 * 1024
 NOT_FOUND = "The file for this url was not found"
 
@@ -51,9 +51,9 @@ class Upload(BaseModel):
         whole = f"{self.bucket}/{self.name}/{self.version}".encode()
         return base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
-    def new(self, call: Call, who: Caller) -> New:
-        """The object that it is to become; each request says anew whether it may overwrite."""
-        return New(self.bucket, self.name, who, call.upsert)
+    def new(self, call: Call) -> New:
+        """The object that it is to become; each request says anew whose it is, and whether it may overwrite."""
+        return New(self.bucket, self.name, call.verified, call.upsert)
 
 
 def _error(status: int, message: str, code: str = "TusError") -> StorageError:
@@ -69,24 +69,23 @@ class Tus:
         self._busy: set[str] = set()
 
     async def handle(self, call: Call, upload_id: str) -> Response:
-        """Answer one request. Raises StorageError."""
+        """Answer one request, whose caller is known unless it only asks how far an upload is. Raises StorageError."""
         request, method = call.request, call.request.method
         if method == "OPTIONS":
             return self._options(call)
         if re.match("sign(/|$)", upload_id) or "upload-defer-length" in request.headers:
             raise left_out("a signed or unmeasured resumable upload")
-        who = None if method == "HEAD" else call.verified
         if request.headers.get("tus-resumable") != "1.0.0":
             raise _error(412, "Tus-Resumable Required")
         _check_headers(request)
-        if who is None and upload_id:
+        if method == "POST" and not upload_id:
+            return await self._create(call)
+        if method == "HEAD" and upload_id:
             return self._head(self._find(upload_id))
-        if who is not None and method == "POST" and not upload_id:
-            return await self._create(call, who)
-        if who is not None and method == "PATCH" and upload_id:
-            return await self._patch(call, upload_id, who)
-        if who is not None and method == "DELETE" and upload_id:
-            return await self._terminate(self._find(upload_id), call, who)
+        if method == "PATCH" and upload_id:
+            return await self._patch(call, upload_id)
+        if method == "DELETE" and upload_id:
+            return await self._terminate(call, self._find(upload_id))
         raise _error(404, NOT_FOUND)
 
     def refused(self, error: StorageError) -> Response:
@@ -108,7 +107,7 @@ class Tus:
             "access-control-allow-methods": "POST, HEAD, PATCH, OPTIONS, DELETE", "access-control-max-age": "86400",
         })  # fmt: skip
 
-    async def _create(self, call: Call, who: Caller) -> Response:
+    async def _create(self, call: Call) -> Response:
         """POST: begin an upload, perhaps with its first bytes."""
         headers = call.request.headers
         if "upload-length" not in headers:
@@ -129,7 +128,7 @@ class Tus:
             about=About(mime or BINARY, cache, json_object(given.get("metadata", ""))),
             expires=time.time() + self._kept_s,
         )  # fmt: skip
-        await self._check(upload, call, who, "create")
+        await self._check(call, upload, "create")
         if mime:
             check_mime(mime, bucket["allowed_mime_types"])
         self._path(upload).touch()
@@ -137,18 +136,16 @@ class Tus:
         expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(upload.expires))
         answer = {**COMMON, **PLAIN, "location": f"{self._url}/{upload.id}", "upload-expires": expires}
         if headers.get("content-type") == PART:
-            answer |= await self._append(call, upload, who)
+            answer |= await self._append(call, upload)
         elif upload.size == 0:
-            answer |= await self._finish(call, upload, who)
+            answer |= await self._finish(call, upload)
         return Response(201, b"", answer)
 
-    async def _check(self, upload: Upload, call: Call, who: Caller, operation: str) -> None:
-        """Raise unless ``who`` may upload this now."""
-        announced = {"mimetype": upload.about.mime, "contentLength": upload.size}
-        custom = upload.about.user_metadata
-        await self._objects.check_upload(
-            upload.new(call, who), f"storage.tus.upload.{operation}", announced, custom
-        )
+    async def _check(self, call: Call, upload: Upload, operation: str) -> None:
+        """Raise unless the caller may upload this now."""
+        about, doing = upload.about, f"storage.tus.upload.{operation}"
+        announced = {"mimetype": about.mime, "contentLength": upload.size}
+        await self._objects.check_upload(upload.new(call), doing, announced, about.user_metadata)
 
     def _head(self, upload: Upload) -> Response:
         """HEAD: how far it is."""
@@ -157,7 +154,7 @@ class Tus:
             "upload-length": str(upload.size), "upload-offset": str(self._offset(upload)),
         })  # fmt: skip
 
-    async def _patch(self, call: Call, upload_id: str, who: Caller) -> Response:
+    async def _patch(self, call: Call, upload_id: str) -> Response:
         """PATCH: more bytes, at the offset where the server stands."""
         headers = call.request.headers
         if "upload-offset" not in headers:
@@ -165,14 +162,14 @@ class Tus:
         if "content-type" not in headers:
             raise _error(403, "Content-Type header required")
         upload = self._find(upload_id)
-        await self._check(upload, call, who, "part")
+        await self._check(call, upload, "part")
         if upload.id in self._busy:
             raise _error(423, "Upload is locked by another request", "ResourceLocked")
         if int(headers["upload-offset"]) != self._offset(upload):
             raise _error(409, "Upload-Offset conflict")
-        return Response(204, b"", COMMON | await self._append(call, upload, who))
+        return Response(204, b"", COMMON | await self._append(call, upload))
 
-    async def _append(self, call: Call, upload: Upload, who: Caller) -> dict[str, str]:
+    async def _append(self, call: Call, upload: Upload) -> dict[str, str]:
         """Write what comes. A client that leaves keeps what arrived: that is the protocol's purpose."""
         offset, announced = self._offset(upload), call.request.headers.get("content-length", "0")
         if offset + int(announced) > upload.size:
@@ -189,22 +186,22 @@ class Tus:
                 offset = file.tell()
         finally:
             self._busy.discard(upload.id)
-        done = await self._finish(call, upload, who) if offset == upload.size else {}
+        done = await self._finish(call, upload) if offset == upload.size else {}
         return {"upload-offset": str(offset), **done}
 
-    async def _finish(self, call: Call, upload: Upload, who: Caller) -> dict[str, str]:
+    async def _finish(self, call: Call, upload: Upload) -> dict[str, str]:
         """Make the object. The upload's address goes on telling that it is whole, until it expires."""
         try:
-            await self._objects.write(upload.new(call, who), self._path(upload), upload.about)
+            await self._objects.write(upload.new(call), self._path(upload), upload.about)
         except BaseException:
             self._forget(upload.version)
             raise
         self._keep(upload.model_copy(update={"done": True}))
         return {"tus-complete": "1"}
 
-    async def _terminate(self, upload: Upload, call: Call, who: Caller) -> Response:
+    async def _terminate(self, call: Call, upload: Upload) -> Response:
         """DELETE: give an unfinished upload up."""
-        await self._check(upload, call, who, "delete")
+        await self._check(call, upload, "delete")
         if upload.done:
             raise _error(400, "Cannot terminate an already completed upload")
         self._forget(upload.version)
@@ -240,10 +237,10 @@ class Tus:
 
 def _check_headers(request: Request) -> None:
     """Raise for a header that the protocol does not know so; only a part's content type counts."""
-    rules = {"upload-offset": r"0|[1-9]\d*", "upload-length": r"0|[1-9]\d*"}
+    rules = {"upload-offset": NUMBER, "upload-length": NUMBER}
     rules |= {"content-type": re.escape(PART)} if request.method == "PATCH" else {}
-    bad = [name for name, rule in rules.items() if not re.fullmatch(rule, request.headers.get(name, ""))]
-    if wrong := [name for name in bad if name in request.headers]:
+    given = {name: request.headers[name] for name in rules if name in request.headers}
+    if wrong := [name for name, value in given.items() if not re.fullmatch(rules[name], value)]:
         raise _error(400, f"Invalid {' '.join(wrong)}")
 
 
