@@ -117,6 +117,12 @@ def known_keys(model: type[BaseModel], location: Location) -> list[str]:
     return sorted(found)
 
 
+def takes(model: type[BaseModel], location: Location) -> bool:
+    """Whether a model knows what may stand at a location, be it a key of its own or one that its user names."""
+    root = model.model_json_schema(by_alias=True, mode="validation")
+    return any(True for _ in _schemas_at(root, root, location))
+
+
 def shown(path: Path) -> str:
     """A path as the caller would type it."""
     try:

@@ -18,7 +18,10 @@ class Verdict(StrEnum):
 
 
 NOT_COVERED = "not_covered"
-"""A check that did not run: a state of coverage, not a verdict."""
+"""A check that did not run although the target has what it needs: a state of coverage, not a verdict. Closes."""
+NOT_APPLICABLE = "not_applicable"
+"""A check of something that the target does not have: shown and counted, and it closes nothing."""
+DID_NOT_RUN = (NOT_COVERED, NOT_APPLICABLE)
 
 
 class SampleOutcome(IntEnum):

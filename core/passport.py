@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from core.config import nearest
 from core.errors import ConfigError
 from core.permit import Action
+from core.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 ATTRIBUTE = "__passport__"
@@ -22,8 +24,10 @@ class Passport:
     """A check's passport.
 
     `id` is stable and never shown alone; `title` is for people. `requirement` holds identifiers of the
-    seed's requirements. `capability` is what the target must declare, else the check is not covered.
-    `actions` are the permits it needs; a target that does not give one leaves the check not covered.
+    seed's requirements. `needs` names everything that it uses: capabilities, and keys that a project
+    describes; where the target lacks one, the check is not applicable.
+    `actions` are the permits it needs; a permit that does not give one leaves the check not
+    covered, but for an outage, which only the embedded target knows.
     `gate` False makes it report-only. `timeout` is in seconds; over 20 s needs `why_slow`. `exclusive`
     checks run afterwards, serially, on a stack of their own.
     """
@@ -33,7 +37,7 @@ class Passport:
     owner: str
     requirement: tuple[str, ...]
     service: str
-    capability: str
+    needs: tuple[str, ...]
     actions: tuple[Action, ...] = (Action.READ, Action.WRITE, Action.ADMIN)
     gate: bool = True
     timeout: float = 20.0
@@ -45,9 +49,11 @@ class Passport:
             raise ConfigError(
                 f"check id '{self.id}' must be lower-case words joined by dots, dashes or underscores."
             )
-        for text in ("title", "owner", "service", "capability"):
+        for text in ("title", "owner", "service"):
             if not getattr(self, text):
                 raise ConfigError(f"check '{self.id}' has no {text}; every check carries a whole passport.")
+        if not self.needs or not all(self.needs):
+            raise ConfigError(f"check '{self.id}' says no needs; name each capability that it uses.")
         if not self.requirement:
             raise ConfigError(f"check '{self.id}' names no requirement of the seed.")
         for requirement in self.requirement:
@@ -57,6 +63,22 @@ class Passport:
                 )
         if self.timeout > SLOW and not self.why_slow:
             raise ConfigError(f"check '{self.id}' may take over {SLOW:g} s; say why in why_slow.")
+
+    def inapplicable(self, target: Target) -> str:
+        """Why the check says nothing about this target, in words; empty when it does.
+
+        Raises ConfigError for a need that nobody knows: misspelt, it would never apply and close nothing.
+        """
+        if unknown := [name for name in self.needs if not target.knows(name)]:
+            raise ConfigError(
+                f"check '{self.id}' needs '{unknown[0]}', which is neither a capability nor a key of target.toml; "
+                f"{nearest(unknown[0], target.capabilities)}"
+            )
+        if absent := [name for name in self.needs if not target.has(name)]:
+            return f"the target has no {', '.join(absent)}"
+        if Action.OUTAGE in self.actions and not target.embedded:
+            return "taking a service away is proved on the embedded target alone"
+        return ""
 
     @property
     def production_safe(self) -> bool:
@@ -74,7 +96,7 @@ def check(
     *,
     requirement: str | Iterable[str],
     service: str,
-    capability: str,
+    needs: str | Iterable[str],
     owner: str = "platform",
     actions: Iterable[Action] = (Action.READ, Action.WRITE, Action.ADMIN),
     gate: bool = True,
@@ -89,7 +111,7 @@ def check(
         owner=owner,
         requirement=(requirement,) if isinstance(requirement, str) else tuple(requirement),
         service=service,
-        capability=capability,
+        needs=(needs,) if isinstance(needs, str) else tuple(needs),
         actions=tuple(actions),
         gate=gate,
         timeout=timeout,

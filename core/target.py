@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from core.config import takes
 from core.description import Description, read_description
 from core.errors import ConfigError
 from core.permit import EVERYTHING, PRODUCTION_SAFE, Action, Origin, Permit, host_of, is_loopback
@@ -57,6 +58,10 @@ class Target:
         if name in self.capabilities:
             return self.capabilities[name] == "required"
         return self.description.has(name)
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is a capability, or a key that a description may hold: what it means to lack it is clear."""
+        return name in self.capabilities or takes(Description, tuple(name.split(".")))
 
     def get(self, name: str) -> str:
         """A variable's value. Raises ConfigError with its name when it is not set."""

@@ -101,18 +101,22 @@ def _probes_of(module: ModuleType, run: Run) -> Mapping[str, Probe]:
 def _coverage(target: Target, required: list[str], plan: str) -> None:
     known = passports()
     left: dict[str, list[str]] = {}
+    count = 0
     for identifier in required:
         passport = known.get(identifier)
         if passport is None:
-            left.setdefault("there is no such check", []).append(identifier)
-        elif not target.has(passport.capability):
-            left.setdefault(f"{passport.capability} is absent", []).append(identifier)
+            left.setdefault("not covered, there is no such check", []).append(identifier)
+        elif why := passport.inapplicable(target):
+            left.setdefault(f"not applicable, {why}", []).append(identifier)
         elif refused := [a for a in passport.actions if not target.permit.allows(a)]:
-            left.setdefault(f"the permit does not give {', '.join(refused)}", []).append(identifier)
-    count = sum(map(len, left.values()))
-    out.print(f"\nplan {plan}: {len(required) - count} of {len(required)} checks would be covered")
+            left.setdefault(f"not covered, the permit does not give {', '.join(refused)}", []).append(
+                identifier
+            )
+        else:
+            count += 1
+    out.print(f"\nplan {plan}: {count} of {len(required)} checks would be covered")
     for why, identifiers in left.items():
-        out.print(f"  not covered, {why}: {', '.join(identifiers)}", markup=False)
+        out.print(f"  {why}: {', '.join(identifiers)}", markup=False)
 
 
 def passports() -> dict[str, Passport]:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.objective import Objective
+from core.outcome import DID_NOT_RUN
 from reports.history.regression import BASE, RECENT, change_point, compare
 from reports.history.schema import RUNS, VALUES, epoch, target_of
 from reports.judging.model import LastDecided, ObjectiveResult, RunVerdict
@@ -122,7 +123,7 @@ def _tell_checks(db: sa.Connection, verdict: RunVerdict) -> None:
     before: dict[str, list[Any]] = json.loads(zlib.decompress(row.checks))
     now = {c.id: c for c in verdict.checks}
     for check in verdict.checks:
-        check.new = check.state not in ("met", "not_covered") and before.get(check.id, ["met"])[0] == "met"
+        check.new = check.state not in ("met", *DID_NOT_RUN) and before.get(check.id, ["met"])[0] == "met"
     slower = [
         {"check": c.id, "seconds": c.seconds, "before": before[c.id][1]}
         for c in verdict.checks
@@ -138,7 +139,7 @@ def _tell_checks(db: sa.Connection, verdict: RunVerdict) -> None:
         "recovered": [
             i
             for i, v in before.items()
-            if v[0] not in ("met", "not_covered") and i in now and now[i].state == "met"
+            if v[0] not in ("met", *DID_NOT_RUN) and i in now and now[i].state == "met"
         ],
         "added": sorted(now.keys() - before.keys()),
         "gone": sorted(before.keys() - now.keys()),

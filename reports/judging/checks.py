@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import RootModel
 
 from core.config import load_toml
-from core.outcome import NOT_COVERED, Verdict
+from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED, Verdict
 from reports.judging.model import (
     CheckResult,
     ObjectiveResult,
@@ -19,7 +19,7 @@ from reports.judging.model import (
 from reports.judging.run_record import CheckRecord, RunRecord
 from reports.judging.verdict_table import NOT_IN_PLAN, worst
 
-_VERDICTS = {str(v) for v in Verdict} | {NOT_COVERED}
+_VERDICTS = {*map(str, Verdict), *DID_NOT_RUN}
 _ENDINGS = {"broken": "broken", "interrupted": "broken", "failed": "broken", "stopped": "unknown"}
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
@@ -50,7 +50,7 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
         owner=str(passport.get("owner") or "platform"),
         requirement=[str(r) for r in passport.get("requirement") or []],
         service=str(last.get("service") or passport.get("service") or ""),
-        capability=str(passport.get("capability") or ""),
+        needs=[str(n) for n in passport.get("needs") or []],
         gate=bool(passport.get("gate", True)),
         required=required,
         message=message,
@@ -103,12 +103,11 @@ def judge_services(run: RunRecord, checks: list[CheckResult]) -> list[ServiceRes
         service.counts[check.state] = service.counts.get(check.state, 0) + 1
         service.witnesses += len(check.witnesses)
     for service in found.values():
-        ran = [s for s in service.counts if s != NOT_COVERED]
+        ran = [s for s in service.counts if s not in DID_NOT_RUN]
         if ran:
             service.state = worst(ran)
-        if service.state == "absent":
-            service.state = NOT_COVERED
-            service.name = service.name or "declared absent"
+        elif service.state == "absent" or set(service.counts) == {NOT_APPLICABLE}:
+            service.state = NOT_APPLICABLE
     return list(found.values())
 
 
@@ -147,14 +146,17 @@ def judge_requirements(
             numbers = [o for o in objectives if identifier in (o.requirement, o.id)]
             if identifier == LOAD:
                 numbers = [o for o in objectives if o.decides and o.profile != "checks"]
-            states = [c.state for c in about if c.state != NOT_COVERED]
-            states += [o.state for o in numbers if o.state not in (NOT_IN_PLAN, NOT_COVERED)]
+            states = [c.state for c in about if c.state not in DID_NOT_RUN]
+            states += [o.state for o in numbers if o.state not in (NOT_IN_PLAN, *DID_NOT_RUN)]
+            silent = (
+                NOT_APPLICABLE if about and all(c.state == NOT_APPLICABLE for c in about) else NOT_COVERED
+            )
             rows.append(
                 RequirementResult(
                     identifier,
                     title,
                     group,
-                    worst(states) if states else NOT_COVERED,
+                    worst(states) if states else silent,
                     [c.id for c in about],
                     [o.id for o in numbers],
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from core.outcome import NOT_COVERED
+from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED
 from reports.judging.model import Cause, RunVerdict
 from reports.judging.verdict_table import STATES, USAGE
 from reports.rendering.formatting import count
@@ -13,9 +13,9 @@ EMBEDDED = "harness proved; no statement about a release"
 
 
 def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
-    """What is required, ran, was not covered, was waived; then the verdict. Text and exit code."""
+    """What is required, ran, was not covered or not applicable, was waived; then the verdict. Text and exit code."""
     required = [c for c in verdict.checks if c.required]
-    ran = [c for c in required if c.state != NOT_COVERED]
+    ran = [c for c in required if c.state not in DID_NOT_RUN]
     missing = [c for c in required if c.state == NOT_COVERED]
     deciding = [o for o in verdict.objectives if o.decides]
     loads = [p for p in verdict.profiles if p.required]
@@ -25,6 +25,7 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
         f"ran          {count(len(ran), 'check')}, {count(sum(p.state != NOT_COVERED for p in loads), 'load')}, "
         f"{count(sum(o.samples > 0 for o in deciding), 'objective')} measured",
         f"not covered  {_named([c.id for c in missing] + [p.name for p in loads if p.state == NOT_COVERED])}",
+        f"inapplicable {_named([c.id for c in required if c.state == NOT_APPLICABLE])}",
         f"waived       {_waived(verdict)}",
         "",
     ]

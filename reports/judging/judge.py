@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.evidence import Evidence
 from core.objective import Objective, load_objectives
-from core.outcome import NOT_COVERED
+from core.outcome import DID_NOT_RUN
 from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
 from reports.judging.measurements import measure
 from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
@@ -180,7 +180,7 @@ def _run_faults(verdict: RunVerdict, run: RunRecord) -> list[tuple[str, str]]:
         faults.append(("plan", "no plan was recorded, so nobody can say what should have run"))
     faults += [("run", text) for text in run.faults]
     faults += [("journal", f"evidence is damaged: {what}") for what in run.damage]
-    if not faults and not verdict.samples and all(c.state == NOT_COVERED for c in verdict.checks):
+    if not faults and not verdict.samples and all(c.state in DID_NOT_RUN for c in verdict.checks):
         faults.append(("run", "nothing ran: no check finished and no sample was taken"))
     return faults
 

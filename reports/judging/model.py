@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, Verdict
+
 SCHEMA = 1
 
 
@@ -22,7 +24,7 @@ class Waiver:
 
 @dataclass
 class CheckResult:
-    """One check: its passport, and what became of it. `state` is a verdict or `not_covered`."""
+    """One check: its passport, and what became of it. `state` is a verdict, `not_covered` or `not_applicable`."""
 
     id: str
     state: str
@@ -30,7 +32,7 @@ class CheckResult:
     owner: str = "platform"
     requirement: list[str] = field(default_factory=list)
     service: str = ""
-    capability: str = ""
+    needs: list[str] = field(default_factory=list)
     gate: bool = True
     required: bool = False
     message: str = ""
@@ -49,11 +51,12 @@ class CheckResult:
     @property
     def closes(self) -> bool:
         """True when this check keeps the gate closed."""
-        return self.state != "met" and self.waiver is None and (self.required or self._ran_and_gates)
+        silent = self.state in ("met", NOT_APPLICABLE) or self.waiver is not None
+        return not silent and (self.required or self._ran_and_gates)
 
     @property
     def _ran_and_gates(self) -> bool:
-        return self.gate and self.state not in ("met", "not_covered")
+        return self.gate and self.state not in ("met", *DID_NOT_RUN)
 
 
 @dataclass
@@ -269,7 +272,7 @@ class RunVerdict:
 
     def counts(self) -> dict[str, int]:
         """Checks by state."""
-        found = dict.fromkeys(("met", "missed", "broken", "unknown", "not_covered"), 0)
+        found = dict.fromkeys((*map(str, Verdict), *DID_NOT_RUN), 0)
         for check in self.checks:
             found[check.state] += 1
         return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.outcome import NOT_COVERED, Verdict
+from core.outcome import NOT_APPLICABLE, NOT_COVERED, Verdict
 
 OPEN, CLOSED, USAGE, BROKEN = 0, 1, 2, 3
 """Exit codes: gate open, gate closed, usage or configuration, broken."""
@@ -53,6 +53,9 @@ _ROWS = (
     ),
     State(
         NOT_COVERED, "not covered", "○", "did not run", "skipped", "error", "warning", CLOSED, 1, "bright_black"
+    ),
+    State(
+        NOT_APPLICABLE, "not applicable", "·", "the target has no such thing", "skipped", "", "notice", OPEN, 0, "dim"
     ),
     State(NOT_IN_PLAN, "not in this plan", "-", "this plan does not decide it", "skipped", "", "notice", OPEN, 0, "dim"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from core.outcome import NOT_COVERED
+from core.outcome import DID_NOT_RUN, Verdict
 from reports.judging.gate import EMBEDDED
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
@@ -69,11 +69,7 @@ def _causes(verdict: RunVerdict) -> Table:
 
 def _last(verdict: RunVerdict) -> Text:
     counts = verdict.counts()
-    parts = [
-        f"{counts[s]} {STATES[s].word}"
-        for s in ("met", "missed", "broken", "unknown", NOT_COVERED)
-        if counts[s]
-    ]
+    parts = [f"{counts[s]} {STATES[s].word}" for s in (*map(str, Verdict), *DID_NOT_RUN) if counts[s]]
     text = Text("\n")
     text.append(verdict.headline, style=f"bold {'green' if verdict.open else STATES[verdict.state].style}")
     text.append(

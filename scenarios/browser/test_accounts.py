@@ -21,7 +21,7 @@ SLOW = "several pages and mails in a real browser"
     "A person stays logged in over a reload and in a second tab, and is logged out in both at once",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    capability="platform.web",
+    needs=("platform.web", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -54,7 +54,7 @@ def test_session_restored(services: Services, member: NewMember, tab: NewTab, wi
     "A person who logs out is signed out, in the page and at Supabase Auth, and stays so",
     requirement=("P6.1", "P1.2", "P6.3"),
     service=AUTH,
-    capability="platform.web",
+    needs=("platform.web", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -82,7 +82,7 @@ def test_log_out(services: Services, member: NewMember, witness: Witness) -> Non
     "A person who forgot their password chooses a new one by the mailed link",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    capability="auth.mail",
+    needs=("auth.mail", "platform.web", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -115,7 +115,7 @@ def test_recover(
     "A person logs in through an OAuth provider",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    capability="auth.oauth",
+    needs=("auth.oauth", "platform.web", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )

@@ -38,7 +38,7 @@ def _transactions(services: Services, trace: str) -> list[dict[str, Any]]:
     "An error thrown in the page is found at Sentry with its original file and line",
     requirement=("P6.1", "P4.1"),
     service="sentry",
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api", "platform.web"),
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after processing",
 )

@@ -22,7 +22,7 @@ RELOADED = 64 * MIB
     "A 100 MB file goes up in parts, survives a cut network, and lies in R2 byte for byte",
     requirement=("P6.1", "P2.1", "P2.2"),
     service="r2",
-    capability="storage.r2",
+    needs=("storage.r2", "platform.web", "auth.email", "database.rest"),
     timeout=120,
     why_slow="100 MB through a browser, with the network away in the middle",
 )
@@ -54,7 +54,7 @@ def test_large_upload(services: Services, member: NewMember, on_disk: OnDisk, wi
     "A person uploads a new version, restores the old one, searches, and deletes several files at once",
     requirement=("P6.1", "P2.3"),
     service="platform",
-    capability="storage.supabase",
+    needs=("storage.supabase", "platform.web", "auth.email", "database.rest"),
     timeout=60,
     why_slow="five uploads and four actions in a real browser",
 )
@@ -100,7 +100,7 @@ def test_file_manager(run: Run, services: Services, member: NewMember, witness: 
     "An upload that a reload interrupts goes on where it was when the same file is chosen again",
     requirement=("P6.1", "P2.1", "P2.2"),
     service="r2",
-    capability="storage.r2",
+    needs=("storage.r2", "platform.web", "auth.email", "database.rest"),
     timeout=100,
     why_slow="an upload in parts, interrupted by a reload, in a real browser",
 )

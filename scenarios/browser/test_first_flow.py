@@ -21,7 +21,15 @@ SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
     "A person registers, confirms by mail, uploads to both stores and chats with another",
     requirement=("P6.1", "P1.2", "P2.2", "P5.2"),
     service="platform",
-    capability="platform.web",
+    needs=(
+        "platform.web",
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "rooms.websocket",
+    ),
     timeout=90,
     why_slow="three real browser contexts through registration, two uploads and a room",
 )

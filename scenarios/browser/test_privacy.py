@@ -64,7 +64,7 @@ def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
     "Nothing is counted before consent or after declining it; with consent the visit arrives at the vendor",
     requirement=("P6.1", "P4.3", "P6.3", "prod.compliance"),
     service="mixpanel",
-    capability="telemetry.mixpanel",
+    needs=("telemetry.mixpanel", "platform.web", "auth.email", "database.rest"),
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after indexing",
 )
@@ -139,7 +139,15 @@ def test_consent(
     "A person exports everything, deletes the account, and nothing of theirs is found afterwards",
     requirement=("P6.1", "P6.3", "prod.compliance"),
     service="platform",
-    capability="platform.web",
+    needs=(
+        "platform.web",
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "rooms.websocket",
+    ),
     timeout=90,
     why_slow="an export and an erasure across every service",
 )

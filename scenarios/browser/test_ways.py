@@ -47,7 +47,7 @@ def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
     "A person writes and publishes a post with the keyboard alone",
     requirement="P6.1",
     service="platform",
-    capability="platform.web",
+    needs=("platform.web", "auth.email", "database.rest"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -77,7 +77,7 @@ def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witn
     "On a phone nothing is cut off and a person can upload and talk",
     requirement="P6.1",
     service="platform",
-    capability="platform.web",
+    needs=("platform.web", "auth.email", "database.rest", "storage.supabase"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -101,7 +101,7 @@ def test_phone(run: Run, stage: Stage, services: Services, member: NewMember, wi
     "Over a slow network a post is saved once, however often the person clicks",
     requirement="P6.1",
     service="supabase.database",
-    capability="platform.web",
+    needs=("platform.web", "auth.email", "database.rest"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -152,7 +152,7 @@ def test_slow_network(
     "Back, forward and reload keep a person where they were, with nothing lost or doubled",
     requirement="P6.1",
     service="platform",
-    capability="platform.web",
+    needs=("platform.web", "platform.api", "auth.email", "database.rest", "rooms.websocket"),
     timeout=60,
     why_slow=SLOW,
 )

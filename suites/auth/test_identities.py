@@ -64,7 +64,7 @@ def follow_to_page(services: Services, url: str) -> WireAnswer:
     "A person logs in through an OAuth provider, with PKCE, and comes back only to an allowed address",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.oauth",
+    needs=("auth.oauth", "auth.email"),
 )
 def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
     """The code is worthless without the verifier; an address that is not allowed becomes the site's own."""
@@ -132,7 +132,7 @@ def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -
     "Somebody anonymous becomes permanent and keeps what is theirs",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.anonymous",
+    needs=("auth.anonymous", "auth.email", "database.rest"),
 )
 def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
     """A post written anonymously is still theirs after they confirmed an address; the id stays."""
@@ -184,7 +184,7 @@ def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness
     "A TOTP factor is enrolled, asked for, and raises the session's level only with the right code",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.mfa",
+    needs=("auth.mfa", "auth.email"),
 )
 def test_second_factor(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """A wrong code is refused and leaves the level at aal1; the right one lifts it to aal2 (positive control)."""
@@ -236,7 +236,7 @@ def test_second_factor(run: Run, services: Services, actor: NewActor, witness: W
     "The admin API manages people, for the secret key alone",
     requirement=("P1.1", "P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email", "database.rest"),
 )
 def test_admin(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
     """Made, read, changed, banned, deleted, each seen in auth.users; a person and a visitor are refused it all."""

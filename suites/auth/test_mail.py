@@ -20,7 +20,7 @@ AUTH = "supabase.auth"
     "Who forgot their password sets a new one by the mailed link, once",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.mail",
+    needs=("auth.mail", "auth.email"),
 )
 def test_recovery(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The link comes to the person's mailbox, gives a session to who asked (PKCE), and works once."""
@@ -64,7 +64,7 @@ def test_recovery(run: Run, services: Services, actor: NewActor, witness: Witnes
     "An address changes only when its links are followed, and then it is the one that logs in",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.mail",
+    needs=("auth.mail", "auth.email"),
 )
 def test_email_change(
     run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness
@@ -102,7 +102,7 @@ def test_email_change(
     "Asking for a recovery mail tells nobody whether the person exists",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.mail",
+    needs=("auth.mail", "auth.email"),
 )
 def test_mail_tells_nothing(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The same answer for somebody and nobody; the mail comes to somebody (positive control) and not to nobody."""

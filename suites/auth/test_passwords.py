@@ -20,7 +20,7 @@ AUTH = "supabase.auth"
     "A wrong password opens nothing, and does not tell whether the person exists",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email",),
 )
 def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Wrong, empty of case, and for nobody: the same refusal; the right one works (positive control)."""
@@ -67,7 +67,7 @@ def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: 
     "A weak password, a bad address and a taken address make no new person",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email",),
 )
 def test_registration_refused(
     run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness
@@ -104,7 +104,7 @@ def test_registration_refused(
     "A changed password is the only one that works",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email",),
 )
 def test_password_changed(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The same password again is refused; a new one replaces the old one, in auth.users too."""

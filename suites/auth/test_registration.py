@@ -21,7 +21,7 @@ AUTH = "supabase.auth"
     "A person registers, confirms, logs in and reads themselves",
     requirement=("P1.1", "P1.2", "done.nomocks"),
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email", "database.rest"),
 )
 def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
     """Log-in is refused before confirmation and works after it; PostgreSQL and the trigger's profile agree."""

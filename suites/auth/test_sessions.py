@@ -65,7 +65,7 @@ def age(services: Services, user: str) -> int:
     "A refresh token is spent by its use; an old one used again ends the session",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    capability="database.sql",
+    needs=("database.sql", "auth.email"),
 )
 def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The spent token is aged in auth.refresh_tokens past the reuse interval, so that nobody has to wait for it."""
@@ -121,7 +121,7 @@ def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness
     "Logging out ends this session, the others, or all, as asked",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email",),
 )
 def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Three sessions; after each scope both their tokens are tried: access and refresh."""
@@ -166,7 +166,7 @@ def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: 
     "A session survives a reload, and is refreshed when it comes back",
     requirement="P1.2",
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email", "platform.api"),
 )
 def test_session_restored(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """A new client is handed the stored pair of tokens, as the web app does it; a damaged pair is refused."""
@@ -211,7 +211,7 @@ def test_session_restored(run: Run, services: Services, actor: NewActor, witness
     "A token says who, what and until when, and its signature holds against the published keys",
     requirement=("P1.2", "P6.3", "prod.security"),
     service=AUTH,
-    capability="auth.email",
+    needs=("auth.email", "platform.api", "database.rest"),
 )
 def test_token_contents(services: Services, actor: NewActor, witness: Witness) -> None:
     """Verified by the keys at /.well-known/jwks.json alone; changed, unsigned and key-swapped tokens are refused."""

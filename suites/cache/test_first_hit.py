@@ -23,7 +23,7 @@ KV = "kv"
     "A page is a miss, then a hit out of KV, and a miss once KV forgets it",
     requirement=("KV", "done.nomocks"),
     service=KV,
-    capability="cache.kv",
+    needs=("cache.kv", "platform.api", "content.api"),
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a removal",
 )

@@ -27,7 +27,7 @@ SLOW = "KV on Cloudflare needs up to a minute until every location sees a change
     "A kept page past its time is asked for again; a fresh one is not",
     requirement="KV",
     service=KV,
-    capability="cache.kv",
+    needs=("cache.kv", "platform.api", "content.api"),
     timeout=150,
     why_slow=SLOW,
 )
@@ -75,7 +75,7 @@ def test_expiry(run: Run, services: Services, ledger: Ledger, adapter: Adapter, 
     "Hits and misses answer alike, say which they are, and their times are on record",
     requirement=("KV", "perf.content"),
     service=KV,
-    capability="cache.kv",
+    needs=("cache.kv", "platform.api", "content.api"),
     timeout=100,
     why_slow=SLOW,
 )

@@ -22,7 +22,7 @@ BUILDER = "builder"
     "A Builder.io page is served, changed, and seen changed",
     requirement=("P3.1", "P3.2", "done.nomocks"),
     service=BUILDER,
-    capability="content.webhook",
+    needs=("content.webhook", "platform.api", "content.api"),
     timeout=60,
     why_slow="Builder.io's webhook and edge cache may take half a minute on a live target",
 )

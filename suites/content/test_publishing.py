@@ -25,7 +25,7 @@ SLOW = "Builder.io's webhook and edge cache may take half a minute on a live tar
     "Builder.io takes changes with the private key alone, and the page model is there",
     requirement="P3.1",
     service=BUILDER,
-    capability="content.api",
+    needs=("content.api",),
     timeout=60,
     why_slow=SLOW,
 )
@@ -62,7 +62,7 @@ def test_keys(run: Run, services: Services, ledger: Ledger, adapter: Adapter, wi
     "A draft is served to nobody; what is unpublished is served no longer",
     requirement=("P3.1", "P3.2"),
     service=BUILDER,
-    capability="content.webhook",
+    needs=("content.webhook", "content.api"),
     timeout=100,
     why_slow=SLOW,
 )
@@ -113,7 +113,7 @@ def test_drafts(run: Run, services: Services, ledger: Ledger, adapter: Adapter, 
     "A page for one audience is served to it, the general one to all others, each cached apart",
     requirement=("P3.1", "P3.2"),
     service=BUILDER,
-    capability="content.api",
+    needs=("content.api",),
     timeout=60,
     why_slow=SLOW,
 )
@@ -159,7 +159,7 @@ def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapte
     "A page's blocks are rendered, and nothing in them runs",
     requirement=("P3.2", "P6.3"),
     service=PLATFORM,
-    capability="content.api",
+    needs=("content.api",),
     timeout=60,
     why_slow=SLOW,
 )

@@ -51,7 +51,7 @@ def stale_page(
     "A signed webhook refreshes the page, in both of its forms",
     requirement=("P3.1", "P3.2"),
     service=BUILDER,
-    capability="content.webhook",
+    needs=("content.webhook", "platform.api", "cache.kv", "content.api"),
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
@@ -114,7 +114,7 @@ def test_believed(run: Run, services: Services, ledger: Ledger, adapter: Adapter
     "A webhook unsigned, wrongly signed, late or repeated is refused and refreshes nothing",
     requirement=("P3.1", "P6.3"),
     service=BUILDER,
-    capability="content.webhook",
+    needs=("content.webhook", "platform.api", "cache.kv", "content.api"),
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
@@ -172,7 +172,7 @@ def test_refused(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     "Ten changes in a burst end with the last one served, even if their webhooks come out of order",
     requirement=("P3.1", "P3.2"),
     service=BUILDER,
-    capability="content.webhook",
+    needs=("content.webhook", "content.api"),
     timeout=100,
     why_slow="Builder.io's webhooks and edge cache may take half a minute on a live target",
 )

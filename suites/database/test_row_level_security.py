@@ -22,7 +22,7 @@ DATABASE = "supabase.database"
     "Every public table has row-level security on and exactly the policies that were decided, and nothing goes round it",
     requirement=("P1.1", "P1.3", "P6.3"),
     service=DATABASE,
-    capability="database.sql",
+    needs=("database.sql", "auth.email", "database.rest"),
 )
 def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
     """Read from PostgreSQL's catalog; a table, view, function, policy or privilege that nobody decided on fails.
@@ -125,7 +125,7 @@ def _nothing_round_it(sql: Sql) -> None:
     "Every table grants every role exactly the verbs that were decided",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    capability="database.rest",
+    needs=("database.rest", "platform.api", "auth.email", "storage.r2", "storage.supabase"),
 )
 def test_matrix(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Each allowed verb really works (positive control), each other one changes nothing, by the witness."""
@@ -158,7 +158,7 @@ def test_matrix(run: Run, services: Services, adapter: Adapter, actor: NewActor,
     "The Worker's database functions are closed to people",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    capability="database.rest",
+    needs=("database.rest", "auth.email"),
 )
 def test_service_functions(services: Services, actor: NewActor, witness: Witness) -> None:
     """A person and a visitor are refused each of them; the functions meant for people answer."""

@@ -40,20 +40,24 @@ def reads(run: Run, services: Services) -> Iterator[tuple[str, Call, dict[str, s
 
     yield "supabase.auth", of(services.auth.port, "/settings"), supabase
     yield "supabase.auth", admin(services.auth.port, "/admin/users?page=1&per_page=1"), supabase
-    yield "supabase.database", of(services.database.port, "/posts?select=id&limit=1"), supabase
-    yield "supabase.storage", admin(services.storage.port, "/bucket/files"), supabase
-    yield "kv", of(services.kv.port, "/keys?limit=10"), bearer
-    if run.target.find("SENTRY_AUTH_TOKEN"):
+    has, find = run.target.has, run.target.find
+    if has("database.rest"):
+        yield "supabase.database", of(services.database.port, "/posts?select=id&limit=1"), supabase
+    if has("storage.supabase"):
+        yield "supabase.storage", admin(services.storage.port, "/bucket/files"), supabase
+    if has("cache.kv"):
+        yield "kv", of(services.kv.port, "/keys?limit=10"), bearer
+    if has("telemetry.sentry") and find("SENTRY_AUTH_TOKEN"):
         yield "sentry", of(services.sentry.api, f"{services.sentry.project_path}/events/"), bearer
-    if run.target.find("DATADOG_APP_KEY"):
+    if has("telemetry.datadog") and find("DATADOG_APP_KEY"):
         query = {"filter": {"query": f"@session.id:{nobody}", "from": "now-1m", "to": "now"}}
         keys = {"DD-API-KEY": WRONG, "DD-APPLICATION-KEY": WRONG}
         yield "datadog", of(services.datadog.api, "/api/v2/rum/events/search", "POST", body=query), keys
-    if run.target.find("GA4_ACCESS_TOKEN"):
+    if has("telemetry.ga4") and find("GA4_ACCESS_TOKEN"):
         path = f"/v1beta/properties/{run.target.get('GA4_PROPERTY_ID')}:runRealtimeReport"
         count = {"metrics": [{"name": "activeUsers"}]}
         yield "ga4", of(services.ga4.data, path, "POST", body=count), bearer
-    if run.target.find("MIXPANEL_API_SECRET"):
+    if has("telemetry.mixpanel") and find("MIXPANEL_API_SECRET"):
         days = {"from_date": "2020-01-01", "to_date": "2020-01-01"}
         basic = {"Authorization": "Basic d3Jvbmc6"}
         yield "mixpanel", of(services.mixpanel.data, "/api/2.0/export", params=days), basic
@@ -75,7 +79,7 @@ def stranger_to_r2(run: Run) -> Iterator[S3]:
     "Every service answers its right key and refuses a wrong one",
     requirement=("done.nomocks", "P6.3", "P2.1", "P1.1"),
     service="platform",
-    capability="platform.api",
+    needs=("platform.api", "auth.email"),
 )
 def test_keys(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The same read with both keys, so that the refusal is the key's; the platform itself by a person's token."""

@@ -88,7 +88,7 @@ def by_id(rows: list[dict[str, Any]]) -> dict[str, Any]:
     "The export holds everything that the platform has of a person, and nothing of anybody else",
     requirement=("P6.3", "prod.compliance"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "rooms.websocket"),
 )
 def test_export(
     run: Run,
@@ -203,7 +203,14 @@ def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> 
     "A deleted account leaves nothing of the person, in any store and at any service, and cannot be used",
     requirement=("P6.3", "prod.compliance"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "rooms.websocket",
+    ),
     timeout=150,
     why_slow="a visit is readable at the analytics services only after indexing, before it can be seen to go",
 )
@@ -304,7 +311,7 @@ def test_erase(
     "Who is signed in is counted only as their account says, whatever the request claims",
     requirement=("P4.3", "P6.3", "prod.compliance"),
     service="ga4",
-    capability="telemetry.ga4",
+    needs=("telemetry.ga4", "platform.api", "auth.email", "database.rest"),
     timeout=90,
     why_slow="an accepted event is readable only after indexing",
 )

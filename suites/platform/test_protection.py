@@ -61,7 +61,7 @@ def expect_common(answer: WireAnswer) -> None:
     "Every page and answer tells browsers to run nothing foreign, guess no types and keep to TLS",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    capability="platform.web",
+    needs=("platform.web", "platform.api", "auth.email"),
 )
 def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
     """Pages by their content security policy, the API by what may be kept of it; errors no less than answers."""
@@ -112,7 +112,7 @@ def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
     "A page of another site reads nothing of the API, not even with a person's token",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=("platform.api", "auth.email"),
 )
 def test_other_origins(services: Services, actor: NewActor, witness: Witness) -> None:
     """Judged as a browser would: by Access-Control-Allow-Origin in answers and in those to preflights."""
@@ -175,7 +175,7 @@ def public_texts(services: Services) -> Iterable[tuple[str, str]]:
     "Nothing that anybody may read holds a secret, a source map, or the inside of an error",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    capability="platform.web",
+    needs=("platform.web", "platform.api", "auth.email"),
 )
 def test_nothing_secret(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Every secret of the target is looked for in the configuration, the first page and every script behind it."""

@@ -28,7 +28,7 @@ PLATFORM = "platform"
     "Supabase Auth is real: what PostgreSQL and the admin API change there, people and platform see",
     requirement=("done.nomocks", "P1.2"),
     service="supabase.auth",
-    capability="auth.email",
+    needs=("auth.email", "platform.api"),
 )
 def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """A name set by the admin API is read by the person; the platform knows them; deleted, they log in no more."""
@@ -67,7 +67,7 @@ def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -
     "The database is real: a row changed in PostgreSQL is what people read",
     requirement=("done.nomocks", "P1.3"),
     service="supabase.database",
-    capability="database.sql",
+    needs=("database.sql", "auth.email", "database.rest"),
 )
 def test_database(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Inserted, changed and deleted by SQL, read by a person through the REST API each time."""
@@ -100,7 +100,7 @@ def test_database(run: Run, services: Services, actor: NewActor, witness: Witnes
     "Supabase Storage is real: an object replaced there is what the platform hands out",
     requirement=("done.nomocks", "P2.2"),
     service="supabase.storage",
-    capability="storage.supabase",
+    needs=("storage.supabase", "platform.api", "auth.email"),
 )
 def test_storage(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -128,7 +128,7 @@ def test_storage(
     "R2 is real: an object replaced or removed there is what the platform finds",
     requirement=("done.nomocks", "P2.1"),
     service="r2",
-    capability="storage.r2",
+    needs=("storage.r2", "platform.api", "auth.email"),
 )
 def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness) -> None:
     """Through R2's S3 API other bytes go under the file's key, then none."""
@@ -162,7 +162,7 @@ def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile
     "Builder.io and KV are real: the platform serves what each of them holds, and nothing made up",
     requirement=("done.nomocks", "P3.2", "KV"),
     service="builder",
-    capability="content.api",
+    needs=("content.api",),
     timeout=60,
     why_slow="Builder.io's edge cache may take half a minute on a live target",
 )
@@ -187,7 +187,7 @@ def test_content(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     "The platform's health page probes every service for real",
     requirement=("done.nomocks", "prod.uptime"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=("platform.api", "auth.email"),
 )
 def test_health(services: Services, actor: NewActor, witness: Witness) -> None:
     """Each of the eleven is named and well, by a platform that knows whom Supabase knows and nobody else."""

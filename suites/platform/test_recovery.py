@@ -22,7 +22,7 @@ from suites.types import NewActor, NewFile, Witness
     "The platform killed and started again has lost nothing that it acknowledged",
     requirement=("risk.fallback", "P5.1", "P5.2", "done.nomocks"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=("platform.api", "auth.email", "storage.r2", "rooms.websocket", "content.api"),
     actions=ACTIONS,
     timeout=TIMEOUT,
     why_slow=WHY,
@@ -75,7 +75,7 @@ def test_restart(
     "A room that slept wakes with its members and its messages",
     requirement=("risk.fallback", "P5.1"),
     service="rooms",
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
     timeout=60,
     why_slow="a Durable Object hibernates only after some ten idle seconds",
 )

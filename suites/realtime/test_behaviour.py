@@ -26,7 +26,7 @@ FLOOD = 100
     "Only a good token opens a room, given either way",
     requirement=("P5.1", "P6.3"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """None, nonsense, the public key, a changed signature and a bad room name are refused; a good token is not."""
@@ -67,7 +67,7 @@ def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -
     "Bad frames are answered with their error and cost nobody the connection",
     requirement=("P5.1", "P6.3"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_bad_frames(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """After each bad frame a good one still works (positive control), and nothing bad is kept."""
@@ -133,7 +133,7 @@ def test_bad_frames(actor: NewActor, new_room: NewRoom, witness: Witness) -> Non
     "A flood from one connection is slowed by name, and hurts nobody else",
     requirement=("P5.1", "P6.3"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """A hundred at once: some are refused with a time to wait; every other is kept; the second member talks on."""
@@ -180,7 +180,7 @@ def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> Non
     "Members see who is there, in what status, who types, and who has gone",
     requirement="P5.2",
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """A second screen of the same person is no second person; they have gone only with their last screen."""
@@ -225,7 +225,7 @@ def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     "A member hands in a fresh token; another person's token is refused",
     requirement=("P5.1", "P6.3"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The same person's new token is taken (positive control); with a stranger's they do not become the stranger."""

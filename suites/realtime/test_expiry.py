@@ -41,7 +41,7 @@ def session_of(run: Run, services: Services, person: Actor, *, refresh: str = ""
     "A token that expires in mid-session ends the connection; a fresh one keeps it, or brings its holder back",
     requirement=("P5.1", "P5.2", "P6.3", "P1.2"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
     actions=(Action.READ, Action.WRITE, Action.ADMIN, Action.OUTAGE),
     timeout=60,
     why_slow="a token's life of eight seconds is waited for",

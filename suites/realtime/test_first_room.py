@@ -16,7 +16,7 @@ ROOMS = "rooms"
     "Two people in a room: one loses the connection and gets what was missed",
     requirement=("P5.1", "P5.2", "perf.rooms", "done.nomocks"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_two_people_reconnect(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """The history over HTTP, which no socket uses, holds every message once and in one order."""

@@ -20,7 +20,7 @@ ROOMS = "rooms"
     "Six people join at once and all talk at once; everybody sees the same",
     requirement=("P5.1", "P5.2"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_burst(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     """Ninety messages in one burst; the history over HTTP and all six records must agree."""
@@ -40,7 +40,7 @@ def test_burst(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     "Who is cut off while sending comes back, sends again, and nothing is lost or doubled",
     requirement=("P5.1", "P5.2"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_cut_mid_send(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The socket is reset with messages on the way, three times; the other member stays and sees each once."""
@@ -75,7 +75,7 @@ def test_cut_mid_send(actor: NewActor, new_room: NewRoom, witness: Witness) -> N
     "A message sent again with its client id is one message",
     requirement="P5.2",
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_same_message_again(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The second acknowledgement has the first id and says so; another person's same client id is another message."""
@@ -111,7 +111,7 @@ def test_same_message_again(actor: NewActor, new_room: NewRoom, witness: Witness
     "A newcomer gets the last fifty, and can ask for all that came before",
     requirement="P5.2",
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_replay(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     """Sixty messages by four people; replays by limit and from any point are exact and in order."""
@@ -150,7 +150,7 @@ def test_replay(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     "A hundred people meet in one room; each sees all the others, and what each of them says",
     requirement=("P5.1", "P5.2"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
     timeout=60,
     why_slow="a hundred people sign in, join and leave; hosted log-ins are limited to one in two seconds",
 )
@@ -189,7 +189,7 @@ def test_hundred_people(
     "What is said in one room is heard in no other, nor after leaving",
     requirement=("P5.1", "P5.2"),
     service=ROOMS,
-    capability="rooms.websocket",
+    needs=("rooms.websocket", "platform.api", "auth.email"),
 )
 def test_rooms_apart(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The listener elsewhere hears their own room (positive control) and nothing of the other."""

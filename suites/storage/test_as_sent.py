@@ -41,7 +41,7 @@ def type_in_store(services: Services, store: str, key: str) -> str | None:
     "A file keeps its type and its name, in either store, and is handed out so that a browser runs nothing of it",
     requirement=("P2.1", "P2.3", "P6.3"),
     service=PLATFORM,
-    capability="platform.api",
+    needs=("platform.api", "auth.email", "database.rest", "storage.r2", "storage.supabase"),
 )
 def test_kept_as_sent(
     run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
@@ -110,7 +110,7 @@ def test_kept_as_sent(
     "No link lives for ever: the longest asked for is refused, and R2's own ends within the hour",
     requirement=("P2.1", "P6.3"),
     service=PLATFORM,
-    capability="storage.r2",
+    needs=("storage.r2", "platform.api", "auth.email"),
 )
 def test_links_end(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """A week is taken (positive control); a second more, none, and less than none are not."""
@@ -170,7 +170,7 @@ def cut_upload(
     "An upload that is cut off, or that nobody goes on with, leaves neither bytes nor rows",
     requirement=("P2.1", "P2.2", "risk.cost"),
     service=PLATFORM,
-    capability="storage.r2",
+    needs=("storage.r2", "platform.api", "auth.email", "database.rest", "storage.supabase"),
     timeout=200,
     why_slow="the sweeper, which comes once a minute on a live target, is waited for",
 )

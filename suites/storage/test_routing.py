@@ -22,7 +22,7 @@ R2 = "r2"
     "Up to 5 MiB exactly a file goes to Supabase Storage, with one byte more to R2",
     requirement="P2.2",
     service=R2,
-    capability="storage.r2",
+    needs=("storage.r2", "platform.api", "auth.email", "storage.supabase"),
 )
 def test_threshold(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -63,7 +63,7 @@ def test_threshold(
     "A file of 100 MB arrives whole in R2",
     requirement=("P2.1", "perf.upload"),
     service=R2,
-    capability="storage.r2",
+    needs=("storage.r2", "platform.api", "auth.email"),
     timeout=120,
     why_slow="100 MB go up once and come down once for the witness's hash",
 )
@@ -101,7 +101,7 @@ def test_hundred_megabytes(
     "What may not be uploaded is refused, and nothing of it stays",
     requirement=("P2.2", "P6.3"),
     service="platform",
-    capability="platform.api",
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
 )
 def test_refused_uploads(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -166,7 +166,7 @@ def test_refused_uploads(
     "A file over the limit is refused before its bytes are stored",
     requirement=("P2.2", "P6.3"),
     service="platform",
-    capability="platform.api",
+    needs=("platform.api", "auth.email", "storage.r2"),
 )
 def test_too_large(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Over 512 MiB in parts, or the rule of parts broken; a fitting start works (positive control)."""

@@ -90,10 +90,11 @@ class Holdings:
 
 
 def holdings(services: Services, owner: str) -> Holdings:
-    """What both stores' own APIs list for a person."""
+    """What the stores' own APIs list for a person; nothing for a store that the target does not have."""
+    has = services.run.target.has
     return Holdings(
-        tuple(sorted(services.storage.keys(owner))),
-        tuple(sorted(services.r2.s3.keys(f"{owner}/"))),
+        tuple(sorted(services.storage.keys(owner))) if has("storage.supabase") else (),
+        tuple(sorted(services.r2.s3.keys(f"{owner}/"))) if has("storage.r2") else (),
     )
 
 

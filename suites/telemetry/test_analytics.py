@@ -24,7 +24,7 @@ PLATFORM = "platform"
     "Actions, errors and resources of a view are readable at DataDog with their contents",
     requirement="P4.2",
     service="datadog",
-    capability="telemetry.datadog",
+    needs=("telemetry.datadog", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -88,7 +88,7 @@ def test_datadog_kinds(run: Run, services: Services, witness: Witness) -> None:
     "RUM events under a wrong client token go nowhere, and the relay serves RUM alone",
     requirement=("P4.2", "P6.3"),
     service="datadog",
-    capability="telemetry.datadog",
+    needs=("telemetry.datadog", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -142,7 +142,7 @@ def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> 
     "The Worker's own metrics arrive at DataDog with their tags",
     requirement=("P4.2", "D11"),
     service="datadog",
-    capability="telemetry.metrics",
+    needs=("telemetry.metrics", "platform.api", "auth.email", "storage.supabase", "telemetry.datadog"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -175,7 +175,7 @@ def test_custom_metric(
     "What the platform sends is valid to GA4, and a wrong secret is noticed by its silence",
     requirement=("P4.3", "P6.3"),
     service="ga4",
-    capability="telemetry.ga4",
+    needs=("telemetry.ga4", "platform.api", "auth.email", "database.rest"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -227,7 +227,7 @@ def test_ga4_valid(run: Run, services: Services, actor: NewActor, witness: Witne
     "Mixpanel counts an event once, however often it is sent, and takes none of another project",
     requirement=("P4.3", "P6.3"),
     service="mixpanel",
-    capability="telemetry.mixpanel",
+    needs=("telemetry.mixpanel", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )

@@ -91,7 +91,14 @@ def experience(dd: Client, session: str, tag: str) -> list[dict[str, Any]]:
     "The dashboard at DataDog asks for what this platform sends, and each of its widgets gets it",
     requirement=("P4.2", "D11"),
     service=DATADOG,
-    capability="telemetry.dashboards",
+    needs=(
+        "telemetry.dashboards",
+        "platform.api",
+        "auth.email",
+        "storage.supabase",
+        "rooms.websocket",
+        "telemetry.datadog",
+    ),
     timeout=2 * TIMEOUT,
     why_slow=WHY_SLOW,
 )

@@ -19,7 +19,7 @@ from suites.types import NewActor, Witness
     "An exception in the Worker is readable at Sentry",
     requirement=("P4.1", "done.nomocks"),
     service="sentry",
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api", "auth.email"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -76,7 +76,7 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
     "A view sent from the browser's side is readable at DataDog",
     requirement=("P4.2", "done.nomocks"),
     service="datadog",
-    capability="telemetry.datadog",
+    needs=("telemetry.datadog", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -117,7 +117,7 @@ def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
     "A consented page view arrives at Google Analytics, one without consent does not",
     requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="ga4",
-    capability="telemetry.ga4",
+    needs=("telemetry.ga4", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -168,7 +168,7 @@ def test_ga4_event(run: Run, services: Services, witness: Witness) -> None:
     "A consented event arrives at Mixpanel, one without consent does not",
     requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="mixpanel",
-    capability="telemetry.mixpanel",
+    needs=("telemetry.mixpanel", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )

@@ -22,7 +22,7 @@ DATADOG = "datadog"
     "A monitor alerts when an error reaches DataDog through the platform, and on no other",
     requirement=("P4.2", "prod.alerting"),
     service=DATADOG,
-    capability="telemetry.monitors",
+    needs=("telemetry.monitors", "platform.api", "telemetry.datadog"),
     timeout=2 * TIMEOUT,
     why_slow="DataDog judges its monitors about once a minute",
 )

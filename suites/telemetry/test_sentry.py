@@ -69,7 +69,7 @@ def version_of(services: Services) -> str:
     "An error from the browser's side passes the platform's tunnel and is readable at Sentry",
     requirement=("P4.1", "perf.telemetry"),
     service=SENTRY,
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api", "auth.email"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -112,7 +112,7 @@ def test_browser_error(run: Run, services: Services, actor: NewActor, witness: W
     "Errors under a wrong key, or for another project, go nowhere, and one notices",
     requirement=("P4.1", "P6.3"),
     service=SENTRY,
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -155,7 +155,7 @@ def test_wrong_key(run: Run, services: Services, witness: Witness) -> None:
     "The Worker's own work is a transaction at Sentry, found by the trace that the answer names",
     requirement="P4.1",
     service=SENTRY,
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api", "auth.email"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -198,7 +198,7 @@ def test_transaction(run: Run, services: Services, actor: NewActor, witness: Wit
     "A browser's session is counted under its release",
     requirement="P4.1",
     service=SENTRY,
-    capability="telemetry.sentry",
+    needs=("telemetry.sentry", "platform.api"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -261,7 +261,7 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
     "An alert rule tells a receiver of a new error, and of no other",
     requirement=("P4.1", "prod.alerting"),
     service=SENTRY,
-    capability="telemetry.sentry_alerts",
+    needs=("telemetry.sentry_alerts", "platform.api", "telemetry.sentry"),
     timeout=TIMEOUT,
     why_slow="Sentry tells its receivers within a minute",
 )

@@ -1,5 +1,7 @@
 """What is created is journaled before the call, undone afterwards, and found again by the sweeper."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.errors import BrokenError, ConfigError
@@ -7,7 +9,9 @@ from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import Ledger, left_over
 from core.passport import Passport, check
+from core.permit import Action, Permit
 from core.secret import Redactor
+from core.target import Target
 
 
 def test_undone_newest_first_and_each_is_tried(tmp_path):
@@ -53,7 +57,7 @@ def test_nothing_is_created_that_nobody_can_undo(tmp_path):
         ("requirement", (), "names no requirement"),
         ("requirement", ("X9",), "not an identifier"),
         ("timeout", 60.0, "say why in why_slow"),
-        ("capability", "", "has no capability"),
+        ("needs", (), "says no needs"),
     ],
 )
 def test_a_passport_is_whole(field, value, says):
@@ -63,7 +67,7 @@ def test_a_passport_is_whole(field, value, says):
         "owner": "o",
         "requirement": ("P1.1",),
         "service": "s",
-        "capability": "c",
+        "needs": ("c",),
     }
     Passport(**good)
     with pytest.raises(ConfigError, match=says):
@@ -71,9 +75,36 @@ def test_a_passport_is_whole(field, value, says):
 
 
 def test_a_check_is_a_function_with_a_passport():
-    @check("a.b", "title", requirement="KV", service="kv", capability="cache.kv")
+    @check("a.b", "title", requirement="KV", service="kv", needs="cache.kv")
     def function():
         return 1
 
     assert function() == 1
     assert function.__passport__.requirement == ("KV",)
+
+
+def target(kind, **capabilities):
+    permit = Permit(frozenset({Action.READ}), frozenset())
+    return Target(kind=kind, name="t", capabilities=capabilities, permit=permit, services=(), engines={})
+
+
+def test_what_a_target_lacks_leaves_a_check_not_applicable():
+    passport = Passport(
+        "a.b",
+        "t",
+        "o",
+        ("KV",),
+        "kv",
+        ("cache.kv", "storage.r2", "database.tables.notes"),
+        actions=(Action.OUTAGE,),
+    )
+    both = {"cache.kv": "required", "storage.r2": "absent"}
+    assert (
+        passport.inapplicable(target("live", **both)) == "the target has no storage.r2, database.tables.notes"
+    )
+    alone = replace(passport, needs=("cache.kv",))
+    assert alone.inapplicable(target("embedded", **both)) == ""
+    said = "taking a service away is proved on the embedded target alone"
+    assert alone.inapplicable(target("live", **both)) == said
+    with pytest.raises(ConfigError, match=r"'cache\.vk', which is neither .* did you mean 'cache\.kv'"):
+        replace(passport, needs=("cache.vk",)).inapplicable(target("live", **both))

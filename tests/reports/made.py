@@ -160,7 +160,7 @@ class Made:
         main.event(
             "check.collected", check=identifier,
             passport={"id": identifier, "title": title, "owner": "platform", "requirement": needs, "service": service,
-                      "capability": service, "gate": True, "timeout": 20.0, "production_safe": True, "exclusive": False},
+                      "needs": [service], "gate": True, "timeout": 20.0, "production_safe": True, "exclusive": False},
         )  # fmt: skip
         main.event("check.started", check=identifier, attempt=1)
         fields = {

@@ -102,6 +102,18 @@ def test_every_outcome_but_met_closes_the_gate(judged: Judged, outcome: str) -> 
     assert verdict.counts()[outcome] == 1
 
 
+def test_what_is_not_applicable_closes_nothing_and_is_counted(judged: Judged) -> None:
+    """Every check of a service that the platform does not have: the service, its requirement and the gate say so."""
+    silent = {"outcome": "not_applicable", "message": "not applicable: the target has no cache.kv"}
+    kv = [c[0] for c in CHECKS if c[2] == "kv"]
+    verdict = judged(outcomes=dict.fromkeys(kv, silent))
+    assert (verdict.exit, verdict.counts()["not_applicable"]) == (0, len(kv))
+    assert next(s for s in verdict.services if s.id == "kv").state == "not_applicable"
+    assert next(r for r in verdict.requirements if r.id == "KV").state == "not_applicable"
+    assert f"inapplicable {kv[0]}" in gate(verdict)[0]
+    assert "required check met" in verdict.headline or "required checks met" in verdict.headline
+
+
 def test_an_outcome_that_nobody_knows_is_broken(judged: Judged) -> None:
     assert judged(outcomes={"kv.hit-and-miss": {"outcome": "passed"}}).exit == 3
 

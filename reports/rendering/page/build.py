@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-from core.outcome import NOT_COVERED
+from core.outcome import DID_NOT_RUN, NOT_COVERED
 from reports.judging.model import CheckResult, ObjectiveResult, RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.formatting import duration, quantity
@@ -67,7 +67,7 @@ def _allure_links(folder: Path) -> dict[str, str]:
 
 def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     title, _, what = verdict.headline.partition(": ")
-    failing = [c for c in verdict.checks if c.state not in ("met", NOT_COVERED)]
+    failing = [c for c in verdict.checks if c.state not in ("met", *DID_NOT_RUN)]
     failing.sort(key=lambda c: (not c.closes, -STATES[c.state].rank, c.id))
     rows = [_row(o) for o in verdict.objectives]
     since = verdict.since_last
