@@ -13,14 +13,19 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psycopg
+
 from stack.postgres import folder
 from stack.postgres.cluster import Cluster, fill
+from stack.postgres.hosted import STAND_IN, prepare
 from stack.postgres.server import Account, NoServer, find
+from stack.supabase.project import Project, ProjectError
 from stack.supabase.provision import MigrationFailed, provision
 from stack.supervisor.component import read_config
 from stack.supervisor.paths import ROOT
 
-MIGRATIONS = ROOT / "stack" / "platform" / "supabase" / "migrations"
+REFERENCE = {"migrations": ROOT / "stack" / "platform" / "supabase" / "migrations"}
+"""The project that is served unless ``options.project`` names another."""
 
 
 class Ended(Exception):
@@ -42,28 +47,41 @@ def passwords(config: dict[str, object]) -> dict[str, str]:
     return {str(u.username): unquote(str(u.password)) for u in map(urlsplit, addresses)}
 
 
+def stand_ins_in_use(dsn: str) -> list[str]:
+    """The extensions of the database that stand-ins answer for."""
+    with psycopg.connect(dsn) as db:
+        found = db.execute("select extname from pg_extension where extversion = %s order by 1", (STAND_IN,))
+        return [row[0] for row in found.fetchall()]
+
+
 def serve(path: str) -> int:
     """Run PostgreSQL until SIGTERM or its own end. Returns its exit code."""
     config = read_config(path)
+    project = Project.read(config["options"].get("project") or REFERENCE)
     state = Path(config["state"]).parent
     account = Account.choose()
     private = folder.make(ROOT, account)
-    server = find(ROOT, private, account)
+    server = prepare(find(ROOT, private, account), private, account)
     cluster = Cluster(server, account, folder.make_stack(ROOT, state, account), config["ports"]["postgres"])
     began = time.monotonic()
-    how = "kept" if (cluster.data / "PG_VERSION").exists() else fill(cluster, ROOT, MIGRATIONS)
+    how = "kept" if (cluster.data / "PG_VERSION").exists() else fill(cluster, ROOT, project)
     cluster.start(listen=True)
     try:
-        provision(cluster.dsn_admin, MIGRATIONS)
+        provision(cluster.dsn_admin, project=project)
         cluster.set_passwords(passwords(config))
         print(
             f"{server.name} as {account.name}, data {how}, {time.monotonic() - began:.2f} s", file=sys.stderr
         )
-        engine = {"kind": "engine", "name": server.name}
+        engines: dict[str, object] = {"supabase.database": {"kind": "engine", "name": server.name}}
+        for name in stand_ins_in_use(cluster.dsn_admin):
+            engines[f"supabase.extension.{name}"] = {
+                "kind": "stand-in",
+                "name": f"stack/postgres/extensions/{name}",
+            }
         ready = {
             "name": "postgres",
             "url": f"127.0.0.1:{cluster.port}",
-            "engines": {"supabase.database": engine},
+            "engines": engines,
         }
         print("READY", json.dumps(ready), flush=True)
         assert cluster.process is not None
@@ -83,7 +101,7 @@ def main() -> int:
         return serve(sys.argv[1])
     except Ended:
         return 0
-    except (NoServer, MigrationFailed) as error:
+    except (NoServer, MigrationFailed, ProjectError) as error:
         print(error, file=sys.stderr)
         return 3
 

@@ -6,6 +6,8 @@ second. `fsync` and `synchronous_commit` stay on, as on hosted projects: what wa
 after `kill -9`, and a measured query has waited for the same disk as in production. Only the making of a
 template goes without.
 
+TLS is offered with a certificate of its own, as on hosted: the Supabase CLI connects in no other way.
+
 Who may enter: `supabase_admin`, the superuser, by the socket and as our own operating system user only
 (peer); every other role by password (SCRAM), on the socket or on 127.0.0.1.
 """
@@ -28,15 +30,17 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from stack.postgres import folder
+from stack.postgres import folder, hosted
+from stack.postgres.certificate import write_certificate
 from stack.postgres.server import Account, NoServer, Server
+from stack.supabase.project import Project
 from stack.supabase.provision import BOOTSTRAP, provision
 from stack.supervisor import strays
 
 ADMIN = "supabase_admin"
 START_S = 30.0
 STOP_S = 10.0
-FORMAT = 1
+FORMAT = 2
 """Raised when this module makes templates differently."""
 SETTINGS = {
     "fsync": "on",
@@ -54,6 +58,7 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_min_error_statement": "panic",
     "jit": "off",
+    "ssl": "on",
     "lc_messages": "C",
     "unix_socket_permissions": "0700",
 }
@@ -99,6 +104,8 @@ class Cluster:
         }
         for name, text in texts.items():
             (self.data / name).write_text(text)
+        for file in write_certificate(self.data):
+            self.account.own(file)
 
     def start(self, *, listen: bool, settings: dict[str, str] | None = None) -> None:
         """Start the server and return when it answers. Raises NoServer when it ends or does not answer."""
@@ -177,28 +184,36 @@ def _die_with_us() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
-def template_key(server: Server, account: Account, migrations: Path) -> str:
+def template_key(server: Server, account: Account, project: Project) -> str:
     """A digest of all that a template depends on."""
-    text = hashlib.sha256(repr((FORMAT, server.version, account.name, os.getuid(), ADMIN)).encode())
+    settings = (
+        sorted(project.skip_extensions),
+        project.default_grants,
+        str(project.migrations),
+        project.seed,
+    )
+    known = (FORMAT, str(server.bin), server.version, account.name, os.getuid(), ADMIN, settings)
+    text = hashlib.sha256(repr(known).encode())
     for file in [
         *sorted(BOOTSTRAP.glob("*.sql")),
         BOOTSTRAP.parent / "provision.py",
-        *sorted(migrations.glob("*.sql")),
+        *sorted(hosted.STAND_INS.iterdir()),
+        *project.files(),
     ]:
         text.update(f"\0{file.name}\0".encode() + file.read_bytes())
     return text.hexdigest()[:16]
 
 
-def fill(cluster: Cluster, root: Path, migrations: Path) -> str:
+def fill(cluster: Cluster, root: Path, project: Project) -> str:
     """Give a new cluster its data: a copy of the template, which is made first if there is none.
 
     Returns `template` or `made`. Raises NoServer, and provision's MigrationFailed.
     """
     private = folder.base(root)
-    template = private / f"template-{template_key(cluster.server, cluster.account, migrations)}"
+    template = private / f"template-{template_key(cluster.server, cluster.account, project)}"
     found = template.exists()
     if not found:
-        make_template(cluster, template, migrations)
+        make_template(cluster, template, project)
     os.utime(template)
     reflink = ["--reflink=auto"] if sys.platform == "linux" else []
     cluster.account.run(["cp", "-a", *reflink, str(template), str(cluster.data)], private)
@@ -206,7 +221,7 @@ def fill(cluster: Cluster, root: Path, migrations: Path) -> str:
     return "template" if found else "made"
 
 
-def make_template(like: Cluster, template: Path, migrations: Path) -> None:
+def make_template(like: Cluster, template: Path, project: Project) -> None:
     """Make a finished cluster at `template`, whole or not at all."""
     making = template.with_name(f".making-{os.getpid()}")
     shutil.rmtree(making, ignore_errors=True)
@@ -218,7 +233,7 @@ def make_template(like: Cluster, template: Path, migrations: Path) -> None:
         cluster.admit()
         cluster.start(listen=False, settings={"fsync": "off", "full_page_writes": "off"})
         try:
-            provision(cluster.dsn_admin, migrations)
+            provision(cluster.dsn_admin, project=project)
         finally:
             cluster.stop()
         cluster.account.run([str(like.server.bin / "initdb"), "--sync-only", "-D", str(cluster.data)], making)

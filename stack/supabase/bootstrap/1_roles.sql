@@ -53,11 +53,8 @@ alter role supabase_auth_admin set search_path = auth;
 alter role supabase_storage_admin set search_path = storage;
 
 create schema if not exists extensions;
-create extension if not exists "uuid-ossp" with schema extensions;
-create extension if not exists pgcrypto with schema extensions;
-create extension if not exists pg_stat_statements with schema extensions;
-grant usage on schema extensions to postgres, anon, authenticated, service_role;
-grant all on schema extensions to postgres;
+grant all on schema extensions to postgres with grant option;
+grant usage on schema extensions to anon, authenticated, service_role;
 
 do $$ begin
   execute format('grant all on database %I to postgres', current_database());
@@ -68,7 +65,8 @@ end $$;
 -- Since 2026-10-30 new tables, functions and sequences in `public` reach no API role without an explicit grant:
 -- schema usage is given, default privileges are not.
 grant usage on schema public to postgres, anon, authenticated, service_role;
-grant create on schema public to postgres;
+grant all on schema public to postgres with grant option;
+alter schema public owner to postgres;
 
 do $$ begin
   if not exists (select from pg_publication where pubname = 'supabase_realtime') then

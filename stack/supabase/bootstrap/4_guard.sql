@@ -1,4 +1,4 @@
--- Hosted projects own `auth` and `storage`: a migration may add policies and triggers there, but nothing else.
+-- Hosted projects own `auth`, `storage` and `realtime`: a migration may add policies and triggers there, but nothing else.
 -- (supautils.policy_grants and Supabase's notice "Restricting SQL access in auth, storage and realtime schemas".)
 -- Without this, a migration that fails on a hosted project would pass here.
 
@@ -7,7 +7,7 @@ declare touched record;
 begin
   if session_user <> 'postgres' then return; end if;
   for touched in select * from pg_event_trigger_ddl_commands() loop
-    if touched.schema_name in ('auth', 'storage') and touched.command_tag in
+    if touched.schema_name in ('auth', 'storage', 'realtime') and touched.command_tag in
        ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE VIEW', 'CREATE TYPE',
         'CREATE SEQUENCE', 'CREATE INDEX') then
       raise exception 'must be owner of schema %: "%" on % is refused on hosted projects',

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from stack.postgres.hosted import prepare
 from stack.postgres.server import Account, find
 from stack.supabase.keys import Keys, mint
 from stack.supabase.provision import provision
@@ -44,7 +45,8 @@ def postgres_bin() -> Path:
     private = Path(tempfile.mkdtemp(prefix="assay-server-", dir="/tmp"))
     private.chmod(0o755)
     atexit.register(shutil.rmtree, private, ignore_errors=True)
-    return find(ROOT, private, Account.choose()).bin
+    account = Account.choose()
+    return prepare(find(ROOT, private, account), private, account).bin
 
 
 @dataclass
