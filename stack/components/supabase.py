@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 from stack.supabase.keys import mint as new_keys
+from stack.supabase.project import Project, ProjectError
 from stack.supervisor.component import Component, Engine, Minted, Site
+from stack.supervisor.errors import USAGE, StackError
 
 
 def mint(site: Site, minted: Minted) -> None:
@@ -21,11 +23,16 @@ def mint(site: Site, minted: Minted) -> None:
             "OAUTH_TEST_PROVIDER": "github",
         }
     )
-    minted.options["supabase"] = {
-        "rate_limits": False,
-        "bcrypt_cost": 6,
-        "redirect_urls": [f"http://127.0.0.1:{site.ports['platform']}/**"],
-    }
+    minted.options["supabase"] = {"rate_limits": False, "bcrypt_cost": 6}
+    if "platform" in site.ports:
+        minted.options["supabase"]["redirect_urls"] = [f"http://127.0.0.1:{site.ports['platform']}/**"]
+    try:
+        cli = Project.read(minted.options.get("project") or {}).cli
+    except ProjectError as error:
+        raise StackError(str(error), USAGE) from error
+    minted.options["supabase"] |= cli.options
+    if cli.unknown:
+        minted.notes.append(f"config.toml: {', '.join(cli.unknown)} changes nothing here")
 
 
 COMPONENT = Component(

@@ -102,7 +102,8 @@ def main() -> int:
     except Ended:
         return 0
     except (NoServer, MigrationFailed, ProjectError) as error:
-        print(error, file=sys.stderr)
+        # One line, and one that speaks of an error: the supervisor passes on the last such line of the log.
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
 
 

@@ -49,6 +49,23 @@ def arguments() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", parents=[common], help="start the stack, or attach to it")
     up.add_argument("--hold", action="store_true", help="keep it only as long as this command lives")
     up.add_argument(
+        "--only", action="append", default=[], metavar="COMPONENT", help="start this one and what it needs"
+    )
+    project = up.add_argument_group("a project of one's own, instead of the reference platform's database")
+    project.add_argument("--migrations", type=Path, metavar="DIR", help="the folder of its migrations")
+    project.add_argument(
+        "--seed", type=Path, action="append", default=[], metavar="FILE", help="SQL to run after them"
+    )
+    project.add_argument("--config", type=Path, metavar="FILE", help="the Supabase CLI's config.toml")
+    project.add_argument(
+        "--skip-extension", action="append", default=[], metavar="NAME", help="go on without it"
+    )
+    project.add_argument(
+        "--default-grants",
+        action="store_true",
+        help="as before 2026-10-30: open what is made in `public` to the API",
+    )
+    up.add_argument(
         "--port", type=port, action="append", default=[], metavar="NAME=NUMBER", help="a fixed port"
     )
     up.add_argument(
@@ -62,6 +79,7 @@ def arguments() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", parents=[common])
     serve.add_argument("--port", type=port, action="append", default=[])
     serve.add_argument("--option", type=option, action="append", default=[])
+    serve.add_argument("--only", action="append", default=[])
     return parser
 
 
@@ -82,15 +100,30 @@ def up(client: Client, hold: bool, as_json: bool) -> int:
         client.release()
 
 
+def project_of(options: argparse.Namespace) -> dict[str, Any]:
+    """``options.project`` of CONFIG.json from the command line; paths are the caller's."""
+    given: dict[str, Any] = {
+        "migrations": options.migrations and str(options.migrations.resolve()),
+        "seed": [str(file.resolve()) for file in options.seed],
+        "config": options.config and str(options.config.resolve()),
+        "skip_extensions": options.skip_extension,
+        "default_grants": options.default_grants,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says."""
     paths = Paths(options.state)
     if options.verb == "serve":
         from stack.supervisor.serve import serve
 
-        return serve(paths, options.components, dict(options.port), dict(options.option))
+        return serve(paths, options.components, dict(options.port), dict(options.option), options.only)
     ports, settings = dict(getattr(options, "port", [])), dict(getattr(options, "option", []))
-    client = Client(paths, options.components.resolve(), ports, settings)
+    if options.verb == "up" and (own := project_of(options)):
+        settings["project"] = {**settings.get("project", {}), **own}
+    only = getattr(options, "only", [])
+    client = Client(paths, options.components.resolve(), ports, settings, only)
     match options.verb:
         case "up":
             with stopping_signals():

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,15 @@ class Client:
     """One command's view of the stack at `paths`."""
 
     def __init__(
-        self, paths: Paths, components: Path, ports: Mapping[str, int], options: Mapping[str, Any]
-    ) -> None:
+        self, paths: Paths, components: Path, ports: Mapping[str, int], options: Mapping[str, Any],
+        only: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.paths = paths
         self.components = components
         self.wanted = [f"--port={name}={number}" for name, number in ports.items()]
         self.wanted += [f"--option={name}={json.dumps(value)}" for name, value in options.items()]
+        self.wanted += [f"--only={name}" for name in only]
+        self.serves = {"only": sorted(only), "project": options.get("project")}
         self.lease: Lock | None = None
 
     # -- up ------------------------------------------------------------------------------------------------
@@ -125,6 +128,12 @@ class Client:
     def _follow(self, supervisor: dict[str, Any]) -> dict[str, Any]:
         """Tell the progress of a starting stack until it is ready. Raises StackError when it fails."""
         if supervisor["phase"] == "ready":
+            other = {name: supervisor.get(name) for name in self.serves}
+            if any(self.serves.values()) and other != self.serves:
+                raise StackError(
+                    f"The stack at {self.paths.state} serves something else: end it with `down`, or give another --state.",
+                    USAGE,
+                )
             self._all_well()
             say("attached to the stack that is up")
             if supervisor.get("sources") != sources():
@@ -155,6 +164,8 @@ class Client:
         stack = read_json(self.paths.stack)
         if stack is None or not {"variables", "control", "engines"} <= set(stack):
             raise StackError(f"{self.paths.stack} is missing or damaged: end this stack with `assay down`.")
+        for note in stack.get("notes", []):
+            say(note)
         return stack
 
     def _all_well(self) -> None:

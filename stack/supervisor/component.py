@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,12 +45,14 @@ class Site:
 class Minted:
     """What CONFIG.json holds for all components, filled component by component before any starts.
 
-    `variables` are exported as a live target would set them; `secrets` are internal.
+    `variables` are exported as a live target would set them; `secrets` are internal; `options` hold the command line's
+    from the start; `notes` are sentences for whoever starts the stack.
     """
 
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def _nothing(site: Site) -> None:
@@ -102,6 +104,16 @@ def load(folder: Path) -> dict[str, Component]:
     if not found:
         raise StackError(f"{folder} holds no component.", USAGE)
     return _ordered(found)
+
+
+def chosen(components: dict[str, Component], names: Sequence[str]) -> dict[str, Component]:
+    """The named components and those that they need; all, if none is named. Raises StackError for an unknown name."""
+    wanted = list(names)
+    for name in wanted:  # grows as needs are met
+        if name not in components:
+            raise StackError(f"There is no component {name!r}: there are {', '.join(components)}.", USAGE)
+        wanted += [need for need in components[name].needs if need not in wanted]
+    return {name: c for name, c in components.items() if not names or name in wanted}
 
 
 def _ordered(components: dict[str, Component]) -> dict[str, Component]:

@@ -18,14 +18,14 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stack.supervisor import strays
-from stack.supervisor.component import Component, Minted, Site, load
+from stack.supervisor.component import Component, Minted, Site, chosen, load
 from stack.supervisor.control import Control
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
@@ -43,7 +43,12 @@ class Supervisor:
     """One stack's life."""
 
     def __init__(
-        self, paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any]
+        self,
+        paths: Paths,
+        components: Path,
+        wanted: Mapping[str, int],
+        options: Mapping[str, Any],
+        only: Sequence[str],
     ) -> None:
         self.paths = paths
         self.options = options
@@ -51,7 +56,8 @@ class Supervisor:
         self.instance = uuid.uuid4().hex
         self.pinned = False
         self.events = Events(paths.events)
-        self.components: dict[str, Component] = load(components)
+        self.only = sorted(only)
+        self.components: dict[str, Component] = chosen(load(components), only)
         names = ["control", *(port for c in self.components.values() for port in c.ports)]
         self.ports = Ports(names, wanted)
         self.site = Site(
@@ -74,6 +80,8 @@ class Supervisor:
                 "pid": os.getpid(),
                 "phase": phase,
                 "sources": self.sources,
+                "only": self.only,
+                "project": self.options.get("project"),
                 "control": f"http://127.0.0.1:{self.ports.numbers['control']}",
                 "error": str(error) if error else None,
                 "code": error.code if error else None,
@@ -82,7 +90,12 @@ class Supervisor:
 
     def configure(self) -> Minted:
         """Mint every key and write CONFIG.json. Returns what was minted."""
-        minted = Minted(secrets={"control_token": self.token}, options={"cache": str(self.site.cache)})
+        options = {
+            "cache": str(self.site.cache),
+            **{k: v for k, v in self.options.items() if not isinstance(v, dict)},
+        }
+        options["project"] = self.options.get("project")
+        minted = Minted(secrets={"control_token": self.token}, options=options)
         for component in self.components.values():
             component.mint(self.site, minted)
         for name, value in self.options.items():
@@ -137,6 +150,7 @@ class Supervisor:
                 },
                 "state": str(self.paths.state),
                 "engines": engines,
+                "notes": minted.notes,
             },
         )
 
@@ -270,7 +284,9 @@ def raise_limits() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def serve(paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any]) -> int:
+def serve(
+    paths: Paths, components: Path, wanted: Mapping[str, int], options: Mapping[str, Any], only: Sequence[str]
+) -> int:
     """Be the supervisor of the stack at `paths`. Errors before the first phase go to standard error."""
     alive = Lock(paths.alive)
     if not alive.take_within(2.0):
@@ -284,6 +300,6 @@ def serve(paths: Paths, components: Path, wanted: Mapping[str, int], options: Ma
     os.dup2(log, 1)
 
     async def life() -> int:
-        return await Supervisor(paths, components, wanted, options).run()
+        return await Supervisor(paths, components, wanted, options, only).run()
 
     return asyncio.run(life())

@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 import pytest
 
-from stack.postgres import cluster, folder, server
+from stack.postgres import cluster, folder, hosted, server
+from stack.supabase.project import Project
 from stack.supervisor.paths import ROOT
 from tests.stack.supervisor.harness import Stack, eventually
 
@@ -55,6 +56,15 @@ def test_it_is_what_a_fresh_hosted_project_is(stack):
     holder.stdin.close()
     holder.wait(30)
     assert not private.exists(), "nothing stays outside the stack's own folder"
+
+
+def test_tls_is_offered_as_on_hosted(stack):
+    _, answer = stack.held()
+    address = answer["variables"]["SUPABASE_DB_URL"]
+    for mode, expected in (("require", True), ("disable", False)):
+        with psycopg.connect(f"{address}?sslmode={mode}") as db:
+            own = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+            assert db.execute(own).fetchone() == (expected,)
 
 
 def test_nobody_enters_without_the_password(stack):
@@ -155,9 +165,9 @@ def test_without_a_system_server_the_one_from_npm_serves(elsewhere, monkeypatch)
     assert found.version.startswith("17.")
     assert server.find(ROOT, private, account) == found, "unpacked once"
     home = folder.make_stack(root, Path("/nowhere"), account)
-    one = cluster.Cluster(found, account, home, 5432)
+    one = cluster.Cluster(hosted.prepare(found, private, account), account, home, 5432)
     migrations = ROOT / "stack" / "platform" / "supabase" / "migrations"
-    assert cluster.fill(one, root, migrations) == "made"
+    assert cluster.fill(one, root, Project(migrations=migrations)) == "made"
     one.start(listen=False)
     try:
         with psycopg.connect(one.dsn_admin) as db:
@@ -212,10 +222,9 @@ def test_a_migration_that_fails_is_quoted(elsewhere, tmp_path):
 
     root, private, account = elsewhere
     (tmp_path / "20260101000000_wrong.sql").write_text("create table public.a ();\nselect nonsense;\n")
-    one = cluster.Cluster(
-        server.find(ROOT, private, account), account, folder.make_stack(root, Path("/nowhere"), account), 5433
-    )
+    found = hosted.prepare(server.find(ROOT, private, account), private, account)
+    one = cluster.Cluster(found, account, folder.make_stack(root, Path("/nowhere"), account), 5433)
     with pytest.raises(MigrationFailed, match=r"20260101000000_wrong.sql, line 2: .*nonsense"):
-        cluster.fill(one, root, tmp_path)
+        cluster.fill(one, root, Project(migrations=tmp_path))
     assert not list(private.glob("template-*")), "half a template is none"
     assert not list(private.glob(".making*"))
