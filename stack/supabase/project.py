@@ -58,6 +58,12 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "auth.enable_manual_linking": ("manual_linking", _same),
     "auth.minimum_password_length": ("password_min_length", _same),
     "auth.refresh_token_reuse_interval": ("refresh_reuse_interval", _same),
+    "auth.enable_refresh_token_rotation": ("refresh_token_rotation", _same),
+    "auth.password_requirements": ("password_requirements", _same),
+    "auth.sessions.timebox": ("session_timebox", _duration),
+    "auth.sessions.inactivity_timeout": ("session_inactivity", _duration),
+    "auth.captcha.enabled": ("captcha", _same),
+    "auth.email.enable_signup": ("email_provider", _same),
     "auth.email.enable_confirmations": ("autoconfirm", _not),
     "auth.email.double_confirm_changes": ("secure_email_change", _same),
     "auth.email.max_frequency": ("max_mail_frequency", _duration),
@@ -69,7 +75,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
 PASSED_OVER = re.compile(
     r"project_id|(?:db|studio|inbucket|local_smtp|edge_runtime|functions|analytics|realtime|experimental|remotes)(?:\..*)?|"
     r"(?:api|auth|storage)\.(?:enabled|port|tls\..*)|storage\.buckets\..*|auth\.email\.(?:template|smtp)\..*|auth\.external\..*|"
-    r"auth\.sms\..*|auth\.third_party\..*"
+    r"auth\.(?:sms|third_party|rate_limit|hook|mfa|web3|oauth_server|captcha|passkey|webauthn)\..*"
 )
 
 
