@@ -254,7 +254,13 @@ def self_test(
 
 
 def _supervisor(*words: str, state: Path | None) -> int:
-    command = [sys.executable, "-m", "stack.supervisor", *words, *(["--state", str(state)] if state else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "stack.supervisor",
+        *words,
+        *(["--state", str(state.absolute())] if state else []),
+    ]
     return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
 
 

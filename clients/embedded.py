@@ -69,7 +69,7 @@ def attach(*, state: Path | None = None, progress: IO[str] | int | None = None) 
     a subprocess constant). Raises ConfigError or BrokenError with the supervisor's own sentence.
     """
     named = setting("ASSAY_STATE")
-    folder = state or (Path(named) if named else None)
+    folder = state or (Path(named).absolute() if named else None)
     command = [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json"]
     if folder:
         command += ["--state", str(folder)]

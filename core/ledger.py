@@ -14,6 +14,7 @@ from typing import Any
 
 from core.errors import BrokenError
 from core.journal import Journal
+from core.permit import Action, Permit
 
 Undo = Callable[[Mapping[str, Any]], None]
 """Takes the entry's key (what identifies the created thing) and removes the thing; quiet when it is gone."""
@@ -42,15 +43,22 @@ class Ledger:
     that nobody knows how to remove.
     """
 
-    def __init__(self, journal: Journal, undoers: Mapping[str, Undo], *, check: str = "") -> None:
+    def __init__(
+        self, journal: Journal, undoers: Mapping[str, Undo], permit: Permit, *, check: str = ""
+    ) -> None:
         self.journal = journal
+        self._permit = permit
         self._undoers = undoers
         self._check = check
         self._entries: list[Entry] = []
         self._numbers = itertools.count(1)
 
     def plan(self, kind: str, **key: Any) -> Entry:
-        """Journals that a thing of this kind is about to be created; call before the creating call."""
+        """Journals that a thing of this kind is about to be created; call before the creating call.
+
+        Raises PermitError where the target does not permit writing, BrokenError for a kind without an undo.
+        """
+        self._permit.demand(Action.WRITE, f"creating '{kind}'")
         if kind not in self._undoers:
             raise BrokenError(
                 f"nothing knows how to undo '{kind}'; add it to UNDO of its module in clients/services."

@@ -32,7 +32,7 @@ Every other command makes what is missing first.
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Set up what is stale, then become `python -m cli ARGUMENTS`; or exit with 2 or 3 and one sentence."""
+    """Set up what is stale, then become `python cli.py ARGUMENTS` where the caller stands; or exit in one sentence."""
     project = Project(Path(__file__).resolve().parents[1])
     try:
         if arguments[:1] == ["setup"]:
@@ -63,8 +63,7 @@ def _setup(project: Project, options: list[str]) -> None:
 
 
 def _hand_over(project: Project, env: dict[str, str], arguments: list[str]) -> NoReturn:
-    os.chdir(project.root)
-    argv = [str(project.python), "-m", "cli", *arguments]
+    argv = [str(project.python), str(project.root / "cli.py"), *arguments]  # paths are the caller's
     for last in (False, True):
         try:
             sys.stdout.flush()

@@ -41,6 +41,10 @@ class Process:
             gevent.spawn(self._run, self.pulse, PULSE),
         ]
 
+    def mask(self, text: str) -> str:
+        """`text` without secrets, for the terminal."""
+        return self._journal.redactor.text(text) if self._journal else text
+
     def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
         """Writes an event."""
         self._try(lambda journal: journal.event(type, durable=durable, **fields))

@@ -22,7 +22,7 @@ from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
-from core.errors import AssayError, BrokenError, ConfigError, Missed
+from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.journal import Journal
 from core.objective import Objective, load_objectives
 from core.permit import Action
@@ -38,6 +38,8 @@ from runner.processes import Part, run_parts
 
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
+STACK = "stack-"
+"""How the folder of a stack for exclusive checks begins; the run's identifier follows."""
 LOG_KEPT = 4 * 1024 * 1024
 PROFILE_SETTINGS = ("ASSAY_UPLOAD_MB", "ASSAY_ROOMS_STORM")
 """What a user may set of profiles; a plan may, too, and then does."""
@@ -215,16 +217,17 @@ class RunSession:
 @contextmanager
 def _state_of_its_own(directory: Path) -> Iterator[Path]:
     """A folder for a second stack, so that exclusive checks disturb nobody."""
-    state = ROOT / ".assay" / f"stack-{directory.name}"
+    state = ROOT / ".assay" / f"{STACK}{directory.name}"
     try:
         yield state
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(state)],
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-        )
+        remove_stack(state)
+
+
+def remove_stack(state: Path) -> None:
+    """Ends the stack of this folder, if it runs, and removes the folder."""
+    command = [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(state)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
 
 
 def _last_line(log: Path) -> str:
@@ -293,13 +296,16 @@ def record(
 ) -> Path:
     """Records one run around `parts`; everything that happens, an interrupt included, is in its journal.
 
-    `run.finished` says how the run ended; a run without it was killed. Raises ConfigError, or PermitError where the
-    target does not permit what is `demanded` (and for what), before anything was recorded.
+    `run.finished` says how the run ended; a run without it was killed. Raises ConfigError before anything was recorded,
+    also where the target does not permit what is `demanded` (and for what).
     """
     if request.target != "embedded":  # complete before a folder is made
         resolved = live_target(request)
         if demanded:
-            resolved.permit.demand(*demanded)
+            try:
+                resolved.permit.demand(*demanded)
+            except PermitError as error:
+                raise ConfigError(str(error)) from None
     forget_dead()
     directory = request.run_dir or name_directory()
     directory.mkdir(parents=True, exist_ok=True)
@@ -307,7 +313,7 @@ def record(
     _announce(journal, directory, request, plan)
     reason, detail = "broken", ""
     try:
-        with interrupts_raise(), hold_target(request, journal) as (run, state):
+        with interrupts_raise(), hold_target(request, journal) as (run, state), run.handed():
             target = run.target
             one = RunSession(request, plan, objectives, run)
             if request.expect_version:

@@ -11,9 +11,9 @@ from core.errors import ConfigError
 from core.evidence import Evidence
 from core.journal import Journal
 from core.ledger import left_over, undo
-from core.run import Run, runs
+from core.run import ROOT, Run, forget_dead, lives, runs
 from core.secret import Redactor
-from runner.session import Request, hold_target
+from runner.session import STACK, Request, hold_target, remove_stack
 
 out = Console(highlight=False)
 
@@ -23,6 +23,8 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
 
     Returns 0 when nothing is left, 3 when something could not be removed.
     """
+    if not dry:
+        _remove_dead_stacks()
     found: list[tuple[Path, list[dict[str, object]]]] = []
     for directory in sorted((root or runs()).glob("*")):
         try:
@@ -42,6 +44,15 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
     if dry:
         return 0
     return 0 if _undo(found, target, target_file) else 3
+
+
+def _remove_dead_stacks() -> None:
+    """Stacks that exclusive checks had for themselves, of runs that were killed; and those runs' private files."""
+    forget_dead()
+    for state in sorted((ROOT / ".assay").glob(f"{STACK}*")):
+        if not lives(state.name.removeprefix(STACK)):
+            remove_stack(state)
+            out.print(f"removed the stack of a run that was killed: {state.name}")
 
 
 def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target_file: Path) -> bool:

@@ -32,7 +32,7 @@ def person(actor: Callable[[], Actor]) -> Actor:
 @pytest.fixture(scope="session")
 def crowd(run: Run, services: Services) -> Iterator[Crowd]:
     """`crowd.of(n)` are people whom the checks of this process share; undone when it ends."""
-    ledger = Ledger(run.journal, undoers(run))
+    ledger = Ledger(run.journal, undoers(run), run.permit)
     yield Crowd(run, services, ledger)
     if failures := ledger.undo_all():
         raise AssayError("left behind: " + "; ".join(failures))

@@ -109,7 +109,8 @@ class LoadController:
             causes=dict(self.view.causes(20)), durable=True,
         )  # fmt: skip
         if self.broken or self.stopped:
-            print(f"load {'broken' if self.broken else 'stopped'}: {self.broken or self.stopped}", flush=True)
+            why = self._process.mask(self.broken or self.stopped or "")
+            print(f"load {'broken' if self.broken else 'stopped'}: {why}", flush=True)
 
     def _tell_wrong(self) -> None:
         """How many answers were wrong in the whole load, warm-up and drain included: wrong is wrong at any time."""
@@ -196,14 +197,29 @@ class LoadController:
         else:
             runner.stop()
 
+    def _raised(self) -> str:
+        """What the profile's own code raised, in words; each is journaled, where secrets are masked."""
+        raised = _raised_by(self._environment)
+        for text, count in raised:
+            self._process.event("note", level="broken", text=f"a task raised ({count} times): {text}")
+        return "; ".join(f"{text} ({count} times)" for text, count in raised[:3])
+
     def _why_broken(self) -> str | None:
         if self._process.broken:
             return self._process.broken
         if self.lost:
             return f"{len(self.lost)} worker(s) died during the load: {', '.join(self.lost)}"
+        if raised := self._raised():
+            return f"a task of the profile raised {raised}"
         if self.view.count == 0:
             return "nothing was measured; see the errors above"
         return None
+
+
+def _raised_by(environment: Any) -> list[tuple[str, int]]:
+    """What tasks raised on any generating process, and how often each; Locust's workers tell their master."""
+    found = environment.runner.exceptions.values()
+    return [(str(one["msg"]), int(one["count"])) for one in found]
 
 
 def _planned_users(environment: Any) -> int:

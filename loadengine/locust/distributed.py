@@ -34,7 +34,7 @@ REPORT_EVERY = 0.25
 _now = time.monotonic_ns
 _STAMP = struct.Struct("<q")
 _QUESTIONS = 8
-_ORPHANED = 10.0  # seconds that a worker goes on without its master
+_ORPHANED = 0.5  # seconds that a worker goes on without its master
 _HELLO, _WELCOME, _FINISH, _FINISHED = "assay.hello", "assay.welcome", "assay.finish", "assay.finished"
 
 

@@ -29,7 +29,7 @@ _POST = "id,title,body,tags,status,created_at,author:profiles(id,username,displa
 def made(run: Run, people: list[Person], *, pages: int, posts: int) -> Iterator[dict[str, Any]]:
     """What was made, see `loadprofiles.oracles`; it is gone at the end (posts with their authors)."""
     with run.part("material") as run, Services(run) as services:
-        ledger = Ledger(run.journal, undoers(run), check="load")
+        ledger = Ledger(run.journal, undoers(run), run.permit, check="load")
         try:
             found: dict[str, Any] = {"pages": [_page(run, services, ledger) for _ in range(pages)]}
             if posts:

@@ -24,7 +24,7 @@ _now = time.monotonic_ns
 def begin(chat: Chat, metric: str) -> None:
     """Starts counting, in the first generating process alone. `metric` is the gauge's name."""
     if chat.engine.place()[0] == 0:
-        gevent.spawn(_count, chat, Witness(chat.platform), metric)
+        gevent.spawn(_count, chat, Witness(chat.engine.permit, chat.platform), metric)
 
 
 def _count(chat: Chat, witness: Witness, metric: str) -> None:

@@ -21,7 +21,7 @@ def made(run: Run, count: int) -> Iterator[list[Person]]:
     Raises ConfigError for a target that is not configured, BrokenError when Auth does not make them.
     """
     with run.part("people") as run:
-        ledger = Ledger(run.journal, undoers(run), check="load")
+        ledger = Ledger(run.journal, undoers(run), run.permit, check="load")
         try:
             with Services(run) as services:
                 began = time.monotonic()

@@ -8,6 +8,8 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.permit import Permit
+
 TIMEOUT = 10.0
 
 
@@ -18,8 +20,8 @@ class Unreadable(Exception):
 class Witness:
     """One connection to one origin, opened again when the server has closed it."""
 
-    def __init__(self, origin: str) -> None:
-        parts = urlsplit(origin)
+    def __init__(self, permit: Permit, origin: str) -> None:
+        parts = urlsplit(permit.contact(origin))
         if parts.scheme == "https":
             context = ssl.create_default_context()
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(

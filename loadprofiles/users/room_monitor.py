@@ -100,7 +100,7 @@ class Chat:
 
     def judge(self) -> None:
         """Reads every room's history to its end and records one verdict a room, with the promise that broke."""
-        witness = Witness(self.platform)
+        witness = Witness(self.engine.permit, self.platform)
         told = 0
         for room, seats in self.seats.items():
             gevent.sleep(0)
@@ -127,7 +127,7 @@ class Chat:
             gevent.sleep(0.01)
 
     def _keep_reading(self) -> None:
-        witness = Witness(self.platform)
+        witness = Witness(self.engine.permit, self.platform)
         while not self.engine.closing:
             gevent.sleep(_READ_EVERY)
             for room, seats in list(self.seats.items()):

@@ -129,6 +129,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from core.journal import Journal
+from core.secret import Redactor
 journal = Journal(Path(sys.argv[1]), "victim", Redactor())
 series = journal.series("m")
 print("ready", flush=True)
@@ -171,7 +172,7 @@ def test_a_durable_event_survives_kill_9_at_once(tmp_path):
 
 def test_a_forked_child_writes_a_file_of_its_own(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom core.journal import Journal\n"
+        "import os, sys\nfrom pathlib import Path\nfrom core.journal import Journal\nfrom core.secret import Redactor\n"
         "j = Journal(Path(sys.argv[1]), 'fork', Redactor())\ns = j.series('m')\nj.event('before')\n"
         "pid = os.fork()\nj.event('after', child=pid == 0)\nj.sample(s, intended=1, sent=1, done=1)\n"
         "if pid: os.waitpid(pid, 0)\nj.close()\n"
@@ -187,7 +188,7 @@ def test_a_forked_child_writes_a_file_of_its_own(tmp_path):
 def test_a_full_disk_is_one_sentence_and_keeps_what_was_written(tmp_path):
     code = (
         "import resource, signal, sys\nfrom pathlib import Path\nfrom core.errors import JournalError\n"
-        "from core.journal import Journal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from core.journal import Journal\nfrom core.secret import Redactor\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
         "j = Journal(Path(sys.argv[1]), 'full', Redactor(), background=False)\n"
         "try:\n  for n in range(100_000):\n    j.event('filler', n=n, pad='x' * 100)\n    j.flush()\n"

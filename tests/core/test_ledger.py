@@ -13,6 +13,8 @@ from core.permit import Action, Permit
 from core.secret import Redactor
 from core.target import Target
 
+WRITING = Permit(frozenset({Action.WRITE}), frozenset())
+
 
 def test_undone_newest_first_and_each_is_tried(tmp_path):
     order = []
@@ -22,7 +24,7 @@ def test_undone_newest_first_and_each_is_tried(tmp_path):
         if key["name"] == "b":
             raise RuntimeError("the service is away")
 
-    ledger = Ledger(Journal(tmp_path, "test", Redactor()), {"thing": undo})
+    ledger = Ledger(Journal(tmp_path, "test", Redactor()), {"thing": undo}, WRITING)
     for name in "abc":
         ledger.plan("thing", name=name)
     failures = ledger.undo_all()
@@ -34,7 +36,9 @@ def test_undone_newest_first_and_each_is_tried(tmp_path):
 
 
 def test_the_plan_is_on_disk_before_the_call(tmp_path):
-    ledger = Ledger(Journal(tmp_path, "test", Redactor(), background=False), {"thing": lambda key: None})
+    ledger = Ledger(
+        Journal(tmp_path, "test", Redactor(), background=False), {"thing": lambda key: None}, WRITING
+    )
     entry = ledger.plan("thing", name="a")
     [rest] = left_over(Evidence(tmp_path).events())
     assert rest["key"] == {"name": "a"}
@@ -45,7 +49,7 @@ def test_the_plan_is_on_disk_before_the_call(tmp_path):
 
 def test_nothing_is_created_that_nobody_can_undo(tmp_path):
     with pytest.raises(BrokenError, match="nothing knows how to undo 'moon'"):
-        Ledger(Journal(tmp_path, "test", Redactor()), {}).plan("moon")
+        Ledger(Journal(tmp_path, "test", Redactor()), {}, WRITING).plan("moon")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Secrets mask themselves and the redactor finds them in every usual dress."""
 
 import base64
+import html
 import json
 import pickle
 from urllib.parse import quote
@@ -30,11 +31,34 @@ def test_every_dress_of_a_secret_is_masked(value):
         value,
         quote(value, safe=""),
         json.dumps(value)[1:-1],
+        json.dumps(json.dumps(value))[3:-3],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        html.escape(value),
+        html.escape(value, quote=False),
+        value.encode().hex(),
+        repr(value.encode())[2:-1],
         base64.b64encode(value.encode()).decode().rstrip("="),
     ]
     for dress in dresses:
         if dress not in MASK:
             assert dress not in redactor.text(f"before {dress} after")
+
+
+@given(words, st.binary(max_size=9), st.binary(max_size=9))
+def test_a_secret_within_something_encoded_as_base64_is_masked(value, before, after):
+    """`user:secret` of an Authorization header, for one. What stays are the characters that it shares with others."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        whole = encode(before + value.encode() + after).decode()
+        left = Redactor([value]).text(whole).split(MASK)
+        assert len(left) > 1
+        shown = "".join(left)
+        assert len(shown) * 6 / 8 <= len(before) + len(after) + 5
+
+
+@given(words, st.binary(max_size=20), st.binary(max_size=20))
+def test_a_secret_in_bytes_is_masked(value, before, after):
+    masked = Redactor([value]).bytes(before + value.encode() + after)
+    assert value.encode() not in masked.replace(MASK.encode(), b"")
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.none()))

@@ -22,7 +22,7 @@ def test_first_run_makes_the_environment_and_hands_over(checkout: Checkout, inst
     assert answer["argv"] == ["check", "--plan", "smoke"]
     assert answer["tiny"] == "1.0"
     assert answer["prefix"] == str(checkout.venv)
-    assert answer["cwd"] == str(checkout.root)
+    assert answer["cwd"] == str(checkout.root.parent), "paths on the command line are the caller's"
     assert answer["env"]["PATH"].startswith(f"{checkout.venv}/bin:")
     assert answer["env"]["VIRTUAL_ENV"] == str(checkout.venv)
     assert "Python packages" in done.stderr
