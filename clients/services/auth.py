@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -87,6 +89,24 @@ SERVICE = Service(
     guide="docs/live-target.md#supabase",
 )
 ATTRIBUTE = "auth"
+_SECRET = frozenset(
+    {
+        "access_token", "refresh_token", "hashed_token", "provider_token", "provider_refresh_token", "secret",
+        "action_link", "client_secret",
+    }
+)  # fmt: skip
+
+
+def secrets_in(answer: object) -> Iterator[str]:
+    """What of Auth's answer must not be told: tokens, one-time links and second factors' secrets, however deep."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            if name in _SECRET and isinstance(value, str):
+                yield value
+            yield from secrets_in(value)
+    elif isinstance(answer, list):
+        for value in answer:
+            yield from secrets_in(value)
 
 
 class Client:
@@ -107,6 +127,7 @@ class Client:
             transport=SupabaseTransport(target.permit, inner=inner),
             timeout=http.TIMEOUT,
             follow_redirects=False,
+            event_hooks={"response": [self._learn]},
         )
         self.port = self._port(
             httpx.Client(
@@ -121,7 +142,16 @@ class Client:
         self.domain = target.find("MAIL_DOMAIN") or "assay.example"
         """Domain of the test identities' addresses; no mail is sent there unless MAILBOX_URL reads it."""
 
+    def _learn(self, response: httpx.Response) -> None:
+        """Every session and key that Auth hands out becomes known to the redactor as it comes."""
+        if "/auth/v1/" in response.request.url.path and "json" in response.headers.get("content-type", ""):
+            response.read()
+            with suppress(ValueError):
+                self.run.redactor.learn(secrets_in(json.loads(response.content)))
+
     def _port(self, client: httpx.Client | None = None) -> HttpPort:
+        client = client or http.client(SERVICE.id, self.run.target.permit)
+        client.event_hooks["response"].append(self._learn)
         return HttpPort(
             SERVICE.id,
             self.run.target.permit,
