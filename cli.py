@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+from typer.exceptions import TyperException
 
 from core.errors import AssayError, ConfigError
+from core.text import for_log, safe
 
 USAGE, BROKEN = 2, 3
 app = typer.Typer(
@@ -307,23 +313,39 @@ def _project_first(words: Sequence[str]) -> list[str]:
 
 
 def main() -> int:
-    """Runs the command; every error that Assay knows is one sentence and an exit code."""
+    """Runs the command. Every error is one sentence and one of the four exit codes, also one that nobody foresaw."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
     try:
-        app(_project_first(sys.argv[1:]), prog_name="assay", standalone_mode=True)
-    except ConfigError as error:
-        err.print(f"assay: {error}", style="red", markup=False)
+        code = app(prog_name="assay", standalone_mode=False)
+    except NoArgsIsHelpError as error:
+        print(error.format_message())
         return USAGE
+    except TyperException as error:
+        said = error.format_message() if isinstance(error, ClickException) else str(error)
+        return _say(f"{said} (`assay --help` shows what there is)", USAGE)
+    except SystemExit:  # Typer's own end when nobody reads its output any more
+        return BROKEN
+    except ConfigError as error:
+        return _say(f"{error}", USAGE)
     except AssayError as error:
-        err.print(f"assay: broken: {error}", style="red", markup=False)
-        return BROKEN
-    except KeyboardInterrupt:
-        err.print("assay: stopped by the user; what was recorded is kept", markup=False)
-        return BROKEN
+        return _say(f"broken: {error}", BROKEN)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("stopped by the user; what was recorded is kept, and `assay report` judges it", BROKEN)
     except OSError as error:
         named = f" ({error.filename})" if error.filename else ""
-        err.print(f"assay: broken: {error.strerror or error}{named}", style="red", markup=False)
-        return BROKEN
-    return 0
+        return _say(f"broken: {error.strerror or error}{named}", BROKEN)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return _say(f"broken: a fault of Assay itself, {type(error).__name__} at {where}: {error}", BROKEN)
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str, code: int) -> int:
+    err.print(Text(f"assay: {for_log(safe(text, 4000))}", style="red"))
+    return code
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from launcher import locks
-from launcher.console import USAGE, SetupError, from_os, say, step
+from launcher.console import BROKEN, USAGE, SetupError, from_os, say, step
 from launcher.project import Project, locked, surroundings
 from launcher.stamps import MADE, WORKING, Stamp, load, save
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> NoReturn:
         sys.exit(error.code)
     except KeyboardInterrupt:
         say("interrupted; the next run finishes the setup.")
-        sys.exit(130)
+        sys.exit(BROKEN)
 
 
 def _setup(project: Project, options: list[str]) -> None:
@@ -107,7 +107,7 @@ def prepare(
 
 def _terminated(number: int, frame: object) -> NoReturn:
     say("ended by a signal; the next run finishes the setup.")
-    sys.exit(128 + number)
+    sys.exit(BROKEN)
 
 
 # What belongs to this checkout. A part is wanted when the files that pin or use it exist.

@@ -6,18 +6,21 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from core.lifeline import ends_with_us
 from core.run import ROOT
+from core.stream import SafeStream
 from core.user_settings import for_child
 
 GRACE = 20.0
 
 
 class Part:
-    """One subprocess in a process group of its own, which ends when we do. `log` keeps a copy of what it printed.
+    """One subprocess in a process group of its own, which ends when we do. `log` keeps a copy of what it printed, masked
+    by `mask` and made safe for terminals and CI logs.
 
     `environment` is all that it gets beside the user's own; variables of the target, which it learns by joining the
     run, are `withheld`.
@@ -31,6 +34,7 @@ class Part:
         *,
         log: Path,
         quiet: bool,
+        mask: Callable[[str], str],
         withheld: Collection[str] = (),
     ) -> None:
         self.name = name
@@ -47,6 +51,7 @@ class Part:
             preexec_fn=ends_with_us(signal.SIGINT),
         )
         self._quiet = quiet
+        self._stream = SafeStream(mask)
         self._copier = threading.Thread(target=self._copy, name=f"output of {name}", daemon=True)
         self._copier.start()
 
@@ -54,10 +59,15 @@ class Part:
         assert self._process.stdout is not None
         with self.log.open("ab") as file:
             while chunk := self._process.stdout.read1(65536):  # type: ignore[attr-defined]
-                file.write(chunk)
-                file.flush()
-                if not self._quiet:
-                    os.write(2, chunk)
+                self._pass_on(self._stream.take(chunk), file)
+            self._pass_on(self._stream.take(b"", last=True), file)
+
+    def _pass_on(self, text: str, file: BinaryIO) -> None:
+        data = text.encode()
+        file.write(data)
+        file.flush()
+        if not self._quiet:
+            os.write(2, data)
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code; negative for a signal. Raises subprocess.TimeoutExpired."""

@@ -190,7 +190,8 @@ class RunSession:
 
     def _part(self, name: str, command: Sequence[str], joining: Mapping[str, str], log: Path) -> Part:
         withheld = {n for s in self.target.services for v in s.variables for n in v.names}
-        return Part(name, command, joining, log=log, quiet=self.request.quiet, withheld=withheld)
+        mask = self.journal.redactor.text
+        return Part(name, command, joining, log=log, quiet=self.request.quiet, mask=mask, withheld=withheld)
 
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from core.errors import ConfigError
+from core.errors import AssayError, ConfigError
 from core.run import runs
 from core.user_settings import setting
 from reports import History, compare, gate, judge, show, write
+from reports.judging.fallback import could_not_judge
 
 HISTORY = "ASSAY_HISTORY"
 USAGE = 2
@@ -21,9 +23,13 @@ def judge_and_write(
 
     `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
     """
-    history = _history()
-    try:
-        verdict = judge(directory, objectives=objectives, history=history)
+    with closing(_history()) as history:
+        try:
+            verdict = judge(directory, objectives=objectives, history=history)
+        except AssayError:
+            raise
+        except Exception as error:  # the report is written whatever the evidence did to the judge
+            verdict, keep = could_not_judge(directory, error), False
         text, code = gate(verdict, release=release)
         print(text.partition("\n\n")[0], end="\n\n")
         show(verdict)
@@ -31,18 +37,14 @@ def judge_and_write(
             print(text.splitlines()[-1])
         write(verdict, directory, history=history if keep else None)
         print(f"report       {_near(directory / 'report' / 'index.html')}")
-    finally:
-        history.close()
     return code
 
 
 def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
-    directory, history = find(named), _history()
-    try:
+    directory = find(named)
+    with closing(_history()) as history:
         text, code = gate(judge(directory, history=history), release=release)
-    finally:
-        history.close()
     print(text)
     return code
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.outcome import DID_NOT_RUN, Verdict
+from core.text import for_log, safe
 from reports.judging.gate import EMBEDDED
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
@@ -37,7 +38,9 @@ def _objectives(verdict: RunVerdict) -> Table:
         if not quantiles and o.value is not None:
             shown[0] = quantity(o.value, o.unit).split(" ")[0]
         interval = f"{number(o.low)} … {number(o.high)}" if o.low is not None or o.high is not None else "-"
-        table.add_row(_mark(o.state), o.title, o.statement, *shown, interval, f"{o.samples:,}")
+        table.add_row(
+            _mark(o.state), _outside(o.title), _outside(o.statement), *shown, interval, f"{o.samples:,}"
+        )
     return table
 
 
@@ -52,7 +55,8 @@ def _services(verdict: RunVerdict) -> Table:
     ):
         table.add_column(name, no_wrap=True, min_width=least)
     for s in verdict.services:
-        table.add_row(_mark(s.state), s.title, f"{s.kind} {s.name}".strip(), str(s.checks), str(s.witnesses))
+        answered_by = _outside(f"{s.kind} {s.name}".strip())
+        table.add_row(_mark(s.state), _outside(s.title), answered_by, str(s.checks), str(s.witnesses))
     return table
 
 
@@ -61,7 +65,7 @@ def _causes(verdict: RunVerdict) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for cause in verdict.causes[:10]:
-        table.add_row(_mark(cause.state), cause.text)
+        table.add_row(_mark(cause.state), _outside(cause.text))
     if len(verdict.causes) > 10:
         table.add_row("", f"and {len(verdict.causes) - 10} more in the report")
     return table
@@ -71,13 +75,21 @@ def _last(verdict: RunVerdict) -> Text:
     counts = verdict.counts()
     parts = [f"{counts[s]} {STATES[s].word}" for s in (*map(str, Verdict), *DID_NOT_RUN) if counts[s]]
     text = Text("\n")
-    text.append(verdict.headline, style=f"bold {'green' if verdict.open else STATES[verdict.state].style}")
+    text.append(
+        for_log(safe(verdict.headline)),
+        style=f"bold {'green' if verdict.open else STATES[verdict.state].style}",
+    )
     text.append(
         f"\n{count(len(verdict.checks), 'check')}: {', '.join(parts) or 'none'}; {duration(verdict.seconds)}"
     )
     if verdict.embedded:
         text.append(f"\nembedded target: {EMBEDDED}")
     return text
+
+
+def _outside(text: str) -> Text:
+    """Words that may come from a service: no markup, no escape sequences, no commands to a CI runner."""
+    return Text(for_log(safe(text)))
 
 
 def _mark(state: str) -> Text:
