@@ -24,19 +24,13 @@ async def _user(ctx: Context) -> users.Row:
 
 
 async def list_users(ctx: Context) -> Response:
-    """GET /admin/users?page=&per_page=&filter=&sort=, newest first; without identities and factors."""
+    """GET /admin/users?page=&per_page=&filter=, newest first; without identities and factors."""
     ctx.require_admin()
-    field, _, direction = (ctx.query.get("sort") or "created_at desc").partition(" ")
-    if field != "created_at":
-        raise invalid(f"Bad Sort Parameters: bad field for sort '{field}'")
-    if (direction := direction or "desc").lower() not in ("asc", "desc"):
-        words = "only 'asc' and 'desc' allowed"
-        raise invalid(f"Bad Sort Parameters: bad direction for sort '{direction}', {words}")
     page, where, values = pages.asked(ctx), "aud = 'authenticated'", []
     if ctx.query.get("filter"):
         where += " and (email like $1 or raw_user_meta_data->>'full_name' ilike $1)"
         values = [f"%{ctx.query['filter']}%"]
-    found = await page.select(ctx, f"auth.users where {where}", f"created_at {direction}, id", *values)
+    found = await page.select(ctx, f"auth.users where {where}", "created_at desc, id", *values)
     return page.response({"users": [users.public(dict(row)) for row in found], "aud": "authenticated"})
 
 
@@ -57,9 +51,8 @@ async def create_user(ctx: Context) -> Json:
     if body.get("password") is not None and body.get("password_hash"):
         raise invalid("Only a password or a password hash should be provided")
     hashed, user_id, banned = await _hash(ctx), _id(body.get("id")), _ban(body)
-    created = await users.create(
-        ctx.db, email=email, password=hashed, data=body.get("user_metadata"), user_id=user_id
-    )
+    data = body.get("user_metadata")
+    created = await users.create(ctx.db, email=email, password=hashed, data=data, user_id=user_id)
     await audit.about(ctx, created, "user_signedup", provider="email")
     user = await users.update(ctx.db, created, role=body.get("role") or "authenticated", **banned)
     user = await users.amend(ctx.db, user, None, body.get("app_metadata"))
@@ -71,11 +64,8 @@ async def _hash(ctx: Context) -> str:
         if not BCRYPT.fullmatch(given):
             raise AuthError("unexpected_failure", "Error creating user")
         return str(given)
-    return (
-        await passwords.hashed(ctx, ctx.body["password"])
-        if ctx.body.get("password")
-        else passwords.unknown_to_all()
-    )
+    given = ctx.body.get("password")
+    return await passwords.hashed(ctx, given) if given else passwords.unknown_to_all()
 
 
 def _id(given: str | None) -> str | None:

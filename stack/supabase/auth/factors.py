@@ -19,9 +19,8 @@ Json = dict[str, Any]
 MAX_FACTORS = 10
 CHALLENGE_S = 300
 UNVERIFIED_S = 300  # that a factor may stay unverified
-CHALLENGE = (
-    "insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, now(), $3)"
-)
+CHALLENGE = "insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, now(), $3)"  # fmt: skip
+EXPIRED = "delete from auth.mfa_factors where status = 'unverified' and created_at + make_interval(secs => $1) < now()"
 
 
 async def _person(ctx: Context) -> tuple[users.Row, str]:
@@ -40,17 +39,10 @@ async def enroll(ctx: Context) -> Json:
     kind, name = ctx.body.get("factor_type"), ctx.body.get("friendly_name") or ""
     if kind in ("phone", "webauthn"):
         word = {"phone": "Phone", "webauthn": "WebAuthn"}[kind]
-        raise AuthError(
-            f"mfa_{'web_authn' if kind == 'webauthn' else kind}_enroll_not_enabled",
-            f"MFA enroll is disabled for {word}",
-            422,
-        )
+        raise AuthError(f"mfa_{kind}_enroll_not_enabled", f"MFA enroll is disabled for {word}", 422)
     if kind != "totp":
         raise invalid("factor_type needs to be totp, phone, or webauthn")
-    await ctx.db.execute(
-        "delete from auth.mfa_factors where status = 'unverified' and created_at + make_interval(secs => $1) < now()",
-        UNVERIFIED_S,
-    )
+    await ctx.db.execute(EXPIRED, UNVERIFIED_S)
     factors = (await users.find(ctx.db, user["id"]))["factors"]
     if name in [f["friendly_name"] for f in factors]:
         message = f'A factor with the friendly name "{name}" for this user already exists'
@@ -120,9 +112,8 @@ async def _challenge(ctx: Context, factor: Any) -> Any:
     try:
         challenge_id = users.uuid_of(ctx.body.get("challenge_id") or users.NOBODY)
     except AuthError as error:
-        raise AuthError(
-            "bad_json", "Could not parse request body as JSON: challenge_id is no UUID"
-        ) from error
+        message = "Could not parse request body as JSON: challenge_id is no UUID"
+        raise AuthError("bad_json", message) from error
     row = await rows.locked(ctx.db, "mfa_challenges", id=challenge_id, factor_id=factor["id"])
     if row is None:
         message = "MFA factor with the provided challenge ID not found"

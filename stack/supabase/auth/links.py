@@ -163,10 +163,8 @@ async def redeem(ctx: Context, code: str, verifier: str) -> Any:
     flow = await rows.locked(ctx.db, "flow_state", auth_code=code)
     if flow is None or flow["user_id"] is None:
         raise AuthError("flow_state_not_found")
-    began = (
-        flow["auth_code_issued_at"] if flow["authentication_method"] == "magiclink" else flow["created_at"]
-    )
-    if began + timedelta(seconds=FLOW_S) < users.now():
+    since = "auth_code_issued_at" if flow["authentication_method"] == "magiclink" else "created_at"
+    if flow[since] + timedelta(seconds=FLOW_S) < users.now():
         raise AuthError("flow_state_expired", "invalid flow state, flow state has expired", 422)
     shown = verifier
     if flow["code_challenge_method"] == "s256":

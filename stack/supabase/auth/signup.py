@@ -10,13 +10,7 @@ from stack.supabase.auth.context import Context
 from stack.supabase.auth.errors import AuthError, invalid
 
 Json = dict[str, Any]
-HIDDEN = (
-    "last_sign_in_at",
-    "confirmed_at",
-    "email_change_sent_at",
-    "email_confirmed_at",
-    "phone_confirmed_at",
-)
+HIDDEN = ("last_sign_in_at", "confirmed_at", "email_change_sent_at", "email_confirmed_at")
 
 
 async def sign_up(ctx: Context) -> Json:
@@ -82,8 +76,7 @@ def _disguised(user: users.Row, data: Json) -> Json:
     return users.public({
         **user, "id": str(uuid.uuid4()), "role": "", "email_change": "", "phone": "", "created_at": at, "updated_at": at,
         "confirmation_sent_at": at, "raw_app_meta_data": {"provider": "email", "providers": ["email"]},
-        "raw_user_meta_data": data, "identities": [],
-        **dict.fromkeys(HIDDEN),
+        "raw_user_meta_data": data, "identities": [], **dict.fromkeys(HIDDEN),
     })  # fmt: skip
 
 
@@ -164,10 +157,6 @@ async def resend(ctx: Context) -> Json:
         raise invalid("Missing one of these types: signup, email_change, sms, phone_change")
     if not email and kind == "signup":
         raise invalid("Type provided requires an email address")
-    if not body.get("phone") and kind == "sms":
-        raise invalid("Type provided requires a phone number")
-    if email and body.get("phone"):
-        raise invalid("Only an email address or phone number should be provided.")
     if body.get("phone"):
         raise AuthError("phone_provider_disabled", status=400)
     if not email:

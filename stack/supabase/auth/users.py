@@ -98,10 +98,8 @@ def identity(row: Row) -> Row:
 def factor(row: Row) -> Row:
     """A factor as clients see it."""
     at = row["last_challenged_at"]
-    return _shown(row, FACTOR) | {
-        "phone": row["phone"] or "",
-        "last_challenged_at": moment(at) if at else None,
-    }
+    challenged = {"last_challenged_at": moment(at) if at else None}
+    return _shown(row, FACTOR) | challenged | {"phone": row["phone"] or ""}
 
 
 def email_of(value: Any) -> str:
@@ -150,10 +148,8 @@ async def create(
     """Insert a user, unconfirmed; ``password`` is a hash. Who has an address has an identity of ``provider`` e-mail, and who
     ``signs_up`` with it has the identity's data as metadata. Raises AuthError 422 if the address or id is taken.
     """
-    user_id, app = (
-        user_id or str(uuid.uuid4()),
-        {"provider": provider, "providers": [provider]} if email else {},
-    )
+    user_id = user_id or str(uuid.uuid4())
+    app = {"provider": provider, "providers": [provider]} if email else {}
     try:
         await rows.insert(
             db, "users", instance_id=NOBODY, id=user_id, aud="authenticated", role="authenticated", email=email,
@@ -238,9 +234,8 @@ async def set_email(db: Any, user: Row, email: str, refused: str, **changes: Any
 
 async def set_password(db: Any, user: Row, hashed: str, keep_session: str | None) -> Row:
     """A new password ends every session but ``keep_session``, and every link and code that was sent."""
-    await db.execute(
-        "delete from auth.sessions where user_id = $1 and id is distinct from $2", user["id"], keep_session
-    )
+    ended = "delete from auth.sessions where user_id = $1 and id is distinct from $2"
+    await db.execute(ended, user["id"], keep_session)
     await forget_tokens(db, user, columns=True)
     return await update(db, user, encrypted_password=hashed)
 
