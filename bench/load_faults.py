@@ -18,13 +18,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load_peers import ROOT, locust
 from bench.load_truth import free_port, start_server
 from core.evidence import Evidence
+from core.load_events import LoadDrain, LoadFinished, WorkerLost
 
 USERS = 20
 FAIL, CRAWL = signal.SIGUSR1, signal.SIGUSR2
@@ -73,14 +73,14 @@ def stopped_after(rate: float, workers: int, fault: signal.Signals) -> tuple[flo
             began = time.monotonic_ns()
             server.send_signal(fault)
             process.wait(60)
-            events = Evidence(folder).events()
+            evidence = Evidence(folder)
+            drained, finished = evidence.events(LoadDrain), evidence.events(LoadFinished)
         finally:
             _kill(process)
             server.kill()
             server.wait()
-    ended = max(e["steady_to"] for e in events if e["type"] == "load.drain")
-    finished: dict[str, Any] = next(e for e in events if e["type"] == "load.finished")
-    return (ended - began) / 1e9, finished["reason"]
+    ended = max(e.steady_to for e in drained)
+    return (ended - began) / 1e9, finished[0].reason
 
 
 def killed(rate: float) -> str:
@@ -99,20 +99,18 @@ def killed(rate: float) -> str:
             server.terminate()
             out, _ = server.communicate(timeout=20)
             evidence = Evidence(folder)
-            events = evidence.events()
+            lost, finished = evidence.recorded(WorkerLost)[0], evidence.events(LoadFinished)[0]
             kept = sum(len(block) for _, _, block in evidence.blocks())
         finally:
             _kill(process)
             server.kill()
             server.wait()
     saw = int(out.split()[-1])
-    lost = next(e for e in events if e["type"] == "worker.lost")
-    finished = next(e for e in events if e["type"] == "load.finished")
     return json.dumps(
         {
-            "noticed_after_ms": round((lost["t"] - at) / 1e6, 1),
+            "noticed_after_ms": round((lost.t - at) / 1e6, 1),
             "server_saw": saw, "in_the_journals": kept, "lost_percent": round((saw - kept) / saw * 100, 3),
-            "outcome": finished["outcome"], "exit": code,
+            "outcome": finished.outcome, "exit": code,
         }
     )  # fmt: skip
 

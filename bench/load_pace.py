@@ -41,14 +41,14 @@ def pace(port: int, rate: int, seconds: int) -> None:
         lines = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in lines]
     steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")
-    health = [e for e in events if e["type"] == "generator.health" and e["from"] > steady]
+    health = [e for e in events if e["type"] == "generator.health" and e["start"] > steady]
     found = next(e for e in events if e["type"] == "load.finished")["series"]
     series = next(s for s in found if s["metric"] == "http")
-    if "lag" not in series:
+    if "lag" not in series["percentiles"]:
         print(f"{rate:>7}/s  this machine cannot, now: nothing was measured in the steady window", flush=True)
         return
-    lag, counts = series["lag"], series["counts"]["steady"]
-    cpu, unfit = statistics.median(h["cpu"] for h in health), sum(not h["ok"] for h in health)
+    lag, counts = series["percentiles"]["lag"], series["counts"]["steady"]
+    cpu, unfit = statistics.median(h["cpu"] for h in health), sum(bool(h["reason"]) for h in health)
     print(
         f"{rate:>7}/s  lag p50 {lag['50']:7.3f}  p99 {lag['99']:8.3f}  p99.9 {lag['99.9']:8.3f} ms   CPU {cpu:6.1%}   "
         f"ok {counts['ok']}  other {sum(counts.values()) - counts['ok']}   unfit {unfit} of {len(health)} s",

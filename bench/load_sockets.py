@@ -118,12 +118,13 @@ def hold(port: int, sockets: int, seconds: int) -> None:
         journal = next(Path(name, "journal").glob("*.jsonl")).read_text().splitlines()
     events = [json.loads(line) for line in journal]
     steady = next(e["steady_from"] for e in events if e["type"] == "load.steady")
-    health = [e for e in events if e["type"] == "generator.health" and e["from"] > steady]
+    health = [e for e in events if e["type"] == "generator.health" and e["start"] > steady]
     series = next(e for e in events if e["type"] == "load.finished")["series"][0]
+    lag, service = series["percentiles"]["lag"], series["percentiles"]["service"]
     print(f"\n{sockets} sockets, a message each 10 s, one process (exit {done.returncode})")
     print(f"  messages        {series['counts']['steady']}")
-    print(f"  lag of sends    p50 {series['lag']['50']:.2f}  p99 {series['lag']['99']:.2f} ms")
-    print(f"  echo (service)  p50 {series['service']['50']:.2f}  p99 {series['service']['99']:.2f} ms")
+    print(f"  lag of sends    p50 {lag['50']:.2f}  p99 {lag['99']:.2f} ms")
+    print(f"  echo (service)  p50 {service['50']:.2f}  p99 {service['99']:.2f} ms")
     print(f"  CPU             {statistics.median(h['cpu'] for h in health):.1%} of a core")
     print(
         f"  memory          {max(h['memory_mb'] for h in health):.0f} MB; files {max(h['files'] for h in health)}"

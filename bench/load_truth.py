@@ -79,8 +79,8 @@ def run_assay(port: int, rate: float, seconds: int, folder: Path) -> tuple[Row, 
         "steady_to": events["load.drain"]["steady_to"],
     }
     series = finished["series"][0]
-    lag = series["lag"]
-    row = {str(p): series["response"][f"{p:g}"] for p in PERCENTS}
+    lag = series["percentiles"]["lag"]
+    row = {str(p): series["percentiles"]["response"][f"{p:g}"] for p in PERCENTS}
     return row | {"n": series["counts"]["steady"]["ok"], "lag_p99": lag["99"]}, finished
 
 

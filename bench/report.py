@@ -41,6 +41,7 @@ def make(folder: Path, checks: int, samples: int) -> None:
 
     from core.clock import now_ns
     from core.journal import Journal
+    from core.outcome import CheckOutcome
     from core.secret import Redactor
     from tests.reports.made import Made, made_samples
 
@@ -49,14 +50,15 @@ def make(folder: Path, checks: int, samples: int) -> None:
         for i in range(checks)
     ]
     outcomes = {
-        many[i][0]: {"outcome": "missed", "message": "a row was not there"} for i in range(0, checks, 997)
+        many[i][0]: {"outcome": CheckOutcome.MISSED, "message": "a row was not there"}
+        for i in range(0, checks, 997)
     }
     made = Made(folder, checks=many, outcomes=outcomes, latency={}, loads={"database": 600}, live=True)
     made.objectives = made.objectives[:1]
     made.write()
     rng, start, share = np.random.default_rng(1), now_ns(), max(1, samples // 24)
-    for worker in range(4):
-        journal = Journal(folder, f"worker{worker}", Redactor(), background=False)
+    for _ in range(4):
+        journal = Journal(folder, "worker", Redactor(), background=False)
         for kind in ("posts", "profile", "insert"):
             series = journal.series("perf.database", {"kind": kind}, "ms")
             for part in range(2):

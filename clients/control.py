@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from core.errors import BrokenError
+from core.events import OutageEnded, OutageKind, OutagePlanned
 from core.permit import Action
 from core.run import Run
 from core.target import Target
@@ -75,23 +76,23 @@ def outage(run: Run, component: str, *, how: str = "stop") -> Iterator[None]:
     `how` is `stop` (SIGTERM) or `kill` (SIGKILL). Raises PermitError where outages are not allowed.
     """
     run.target.permit.demand(Action.OUTAGE, f"taking {component} away")
-    run.journal.event("outage.planned", component=component, how=how, durable=True)
+    run.journal.write(OutagePlanned(component, OutageKind(how)), durable=True)
     try:
         call(run.target, "POST", f"/components/{component}/{how}")
         yield
     finally:
         call(run.target, "POST", f"/components/{component}/start")
-        run.journal.event("outage.ended", component=component, durable=True)
+        run.journal.write(OutageEnded(component), durable=True)
 
 
 @contextmanager
 def fault(run: Run, component: str, **settings: Any) -> Iterator[None]:
     """Switches a component's fault on (delays, errors: its own words) and off again."""
     run.target.permit.demand(Action.OUTAGE, f"faults at {component}")
-    run.journal.event("outage.planned", component=component, how="fault", settings=settings, durable=True)
+    run.journal.write(OutagePlanned(component, OutageKind.FAULT, settings), durable=True)
     try:
         call(run.target, "POST", f"/faults/{component}", settings)
         yield
     finally:
         call(run.target, "POST", f"/faults/{component}", {"rules": []} if "rules" in settings else [])
-        run.journal.event("outage.ended", component=component, durable=True)
+        run.journal.write(OutageEnded(component), durable=True)

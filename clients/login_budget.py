@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from core.errors import ConfigError
+from core.events import Note, NoteLevel
 from core.run import Run
 
 HOURLY = {"token": 1800, "verify": 360}
@@ -121,7 +122,7 @@ def paced(run: Run, inner: httpx.BaseTransport) -> Paced:
     return Paced(
         inner,
         budgets(run),
-        lambda wait, why: run.journal.event("note", level="waited", text=f"{wait:.1f} s: {why}"),
+        lambda wait, why: run.journal.write(Note(NoteLevel.INFO, f"waited {wait:.1f} s: {why}")),
     )
 
 

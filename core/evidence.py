@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from core.errors import ConfigError
+from core.event import Event
+from core.event_lines import ForeignFormat, Recorded, from_line
+from core.events import JournalClosed, JournalOpened
 from core.journal import FRAME, KIND_SAMPLES, KIND_SERIES, MAGIC, SAMPLE
 
-Event = dict[str, Any]
+E = TypeVar("E", bound=Event)
 Samples = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -44,13 +47,12 @@ class JournalFile:
     closed: bool = False
 
     @cached_property
-    def header(self) -> Event:
-        """The first line: role, pid, host, boot and the tie between monotonic and wall clock ({} if lost)."""
-        for event in self.events():
-            return event if event.get("type") == "journal.opened" else {}
-        return {}
+    def header(self) -> JournalOpened | None:
+        """The first line: role, pid, host, boot and the tie between monotonic and wall clock; None if lost."""
+        first = next(self.events(), None)
+        return first.event if first is not None and isinstance(first.event, JournalOpened) else None
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Recorded[Event]]:
         """Every whole line, oldest first. A cut last line is what a killed process leaves: not damage."""
         self.closed = False
         with self.path.open("rb") as file:
@@ -58,15 +60,15 @@ class JournalFile:
                 if not raw.endswith(b"\n"):
                     return
                 try:
-                    event = json.loads(raw)
-                    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-                        raise ValueError
-                except ValueError:
-                    self._damage(f"{self.path.name} line {number} is not an event")
+                    recorded = from_line(raw, self.path.stem)
+                except ForeignFormat as error:
+                    self._damage(f"{self.path.name} {error}")
+                    return
+                except ValueError as error:
+                    self._damage(f"{self.path.name} line {number} {error}")
                     continue
-                if event["type"] == "journal.closed":
-                    self.closed = True
-                yield event
+                self.closed = isinstance(recorded.event, JournalClosed)
+                yield recorded
 
     def blocks(self) -> Iterator[tuple[dict[int, Series], Samples]]:
         """Sample blocks in the order written, each with the names known so far (one shared dict)."""
@@ -105,10 +107,10 @@ class JournalFile:
         if what not in self.damaged:
             self.damaged.append(what)
 
-    def to_wall(self, monotonic_ns: int) -> int:
-        """A monotonic time of this file's host as wall-clock nanoseconds since the epoch."""
-        header = self.header
-        return int(monotonic_ns - header["monotonic_ns"] + header["wall_ns"])
+    @property
+    def offset_ns(self) -> int:
+        """What to add to a monotonic time of this file for nanoseconds since the epoch; 0 if its header is lost."""
+        return self.header.wall_ns - self.header.monotonic_ns if self.header else 0
 
 
 class Evidence:
@@ -123,16 +125,25 @@ class Evidence:
             )
         self.files = [JournalFile(path) for path in sorted(folder.glob("*.jsonl"))]
 
-    def events(self, *types: str) -> list[Event]:
-        """Events of these types (all when none is named), ordered by time; `source` is the file's stem."""
-        found: list[Event] = []
-        for file in self.files:
-            for event in file.events():
-                if not types or event["type"] in types:
-                    event["source"] = file.path.stem
-                    found.append(event)
-        found.sort(key=lambda event: event.get("t") or 0)
+    @overload
+    def recorded(self) -> list[Recorded[Event]]: ...
+    @overload
+    def recorded(self, *kinds: type[E]) -> list[Recorded[E]]: ...
+    def recorded(self, *kinds: type[Any]) -> list[Recorded[Any]]:
+        """Events of these kinds (all when none is named) with time and source, ordered by time."""
+        found = [
+            one for file in self.files for one in file.events() if not kinds or isinstance(one.event, kinds)
+        ]
+        found.sort(key=lambda one: one.t)
         return found
+
+    @overload
+    def events(self) -> list[Event]: ...
+    @overload
+    def events(self, *kinds: type[E]) -> list[E]: ...
+    def events(self, *kinds: type[Any]) -> list[Any]:
+        """Events of these kinds (all when none is named), ordered by time."""
+        return [one.event for one in self.recorded(*kinds)]
 
     @property
     def damaged(self) -> list[str]:

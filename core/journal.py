@@ -28,10 +28,12 @@ import numpy as np
 
 from core.clock import now_ns
 from core.errors import JournalError
+from core.event import Event
+from core.event_lines import FORMAT, to_line
+from core.events import JournalClosed, JournalOpened
 from core.outcome import Phase, SampleOutcome
-from core.secret import Redactor, Secret
+from core.secret import Redactor
 
-FORMAT = 1
 FLUSH_EVERY = 0.25
 MAGIC = b"ASF1"
 FRAME = struct.Struct("<4sB3xII")
@@ -74,12 +76,11 @@ class Journal:
 
     # -- recording -----------------------------------------------------------------------------------------
 
-    def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
+    def write(self, event: Event, *, durable: bool = False) -> None:
         """Records one event. `durable` hands it to the kernel before returning."""
-        told = self.redactor.value(fields)
         with self._lock:
             self._open()
-            self._lines.append(_line({"type": type, "t": now_ns(), **told}).encode())
+            self._lines.append(to_line(event, now_ns(), self.redactor))
             if durable:
                 self._flush()
 
@@ -137,7 +138,7 @@ class Journal:
             if self._closed or self._pid != os.getpid():
                 return
             try:
-                self._lines.append(_line({"type": "journal.closed", "t": now_ns()}).encode())
+                self._lines.append(to_line(JournalClosed(), now_ns(), self.redactor))
                 self._flush()
             except JournalError:
                 pass  # reported at the write that failed first
@@ -176,7 +177,7 @@ class Journal:
             )
             raise JournalError(self._failed) from error
         self._pid = pid
-        self._lines.append(_line(_header(self.role)).encode())
+        self._lines.append(to_line(_header(self.role), now_ns(), self.redactor))
         self._flush()
         if self._background:
             threading.Thread(
@@ -243,41 +244,17 @@ def _frame(kind: int, payload: bytes) -> bytes:
     return FRAME.pack(MAGIC, kind, len(payload), zlib.crc32(payload)) + payload
 
 
-def _line(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False, default=_plain) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return str(value)
-    if isinstance(value, set | frozenset | tuple):
-        return sorted(value, key=str)
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)
-
-
 def _series_entry(key: str) -> dict[str, Any]:
     metric, labels, unit = json.loads(key)
     return {"metric": metric, "labels": labels, "unit": unit}
 
 
-def _header(role: str) -> dict[str, Any]:
+def _header(role: str) -> JournalOpened:
     """The first line: ties this process's monotonic clock to the wall clock and names host and boot."""
     before = time.monotonic_ns()
     wall = time.time_ns()
     after = time.monotonic_ns()
-    return {
-        "type": "journal.opened",
-        "t": after,
-        "format": FORMAT,
-        "role": role,
-        "pid": os.getpid(),
-        "host": platform.node(),
-        "boot": _boot_id(),
-        "monotonic_ns": (before + after) // 2,
-        "wall_ns": wall,
-    }
+    return JournalOpened(FORMAT, role, os.getpid(), platform.node(), _boot_id(), (before + after) // 2, wall)
 
 
 def _boot_id() -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import BrokenError
+from core.event import Event
+from core.events import LedgerConfirmed, LedgerFailed, LedgerPlanned, LedgerUndone
 from core.journal import Journal
 from core.permit import Action, Permit
 
@@ -33,7 +35,7 @@ class Entry:
     def confirm(self, **more: Any) -> None:
         """Journals what only the service could tell, e.g. the new identifier."""
         self.key.update(more)
-        self._ledger.journal.event("ledger.confirmed", entry=self.number, key=self.key, durable=True)
+        self._ledger.journal.write(LedgerConfirmed(self.number, dict(self.key)), durable=True)
 
 
 class Ledger:
@@ -65,9 +67,7 @@ class Ledger:
             )
         number = next(self._numbers)
         entry = Entry(f"{os.getpid()}-{id(self):x}-{number}", kind, dict(key), number, self)
-        self.journal.event(
-            "ledger.planned", entry=entry.number, kind=kind, key=entry.key, check=self._check, durable=True
-        )
+        self.journal.write(LedgerPlanned(entry.number, kind, dict(key), self._check), durable=True)
         self._entries.append(entry)
         return entry
 
@@ -89,27 +89,30 @@ def undo(
     try:
         undoers[kind](key)
     except Exception as error:  # one failed undo must not keep the others from being tried
-        journal.event(
-            "ledger.failed", entry=number, kind=kind, error=f"{type(error).__name__}: {error}", durable=True
-        )
+        journal.write(LedgerFailed(number, kind, f"{type(error).__name__}: {error}"), durable=True)
         return f"{kind} could not be undone: {type(error).__name__}: {error}"
-    journal.event("ledger.undone", entry=number, kind=kind)
+    journal.write(LedgerUndone(number, kind))
     return None
 
 
-def left_over(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Left:
+    """A created thing that was planned and never undone."""
+
+    entry: str
+    kind: str
+    key: dict[str, Any]
+
+
+def left_over(events: Iterable[Event]) -> list[Left]:
     """Entries of a journal that were planned and not undone, newest first: what the sweeper has to do."""
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[str, Left] = {}
     for event in events:
-        match event["type"]:
-            case "ledger.planned":
-                entries[event["entry"]] = {
-                    "entry": event["entry"],
-                    "kind": event["kind"],
-                    "key": dict(event["key"]),
-                }
-            case "ledger.confirmed" if event["entry"] in entries:
-                entries[event["entry"]]["key"].update(event["key"])
-            case "ledger.undone":
-                entries.pop(event["entry"], None)
+        match event:
+            case LedgerPlanned():
+                entries[event.entry] = Left(event.entry, event.kind, dict(event.key))
+            case LedgerConfirmed() if event.entry in entries:
+                entries[event.entry].key.update(event.key)
+            case LedgerUndone():
+                entries.pop(event.entry, None)
     return list(reversed(entries.values()))

@@ -17,11 +17,41 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-NOT_COVERED = "not_covered"
+class CheckOutcome(StrEnum):
+    """What became of a check that was looked at: a verdict, or why it did not run here."""
+
+    MET = "met"
+    MISSED = "missed"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    NOT_COVERED = "not_covered"
+    NOT_APPLICABLE = "not_applicable"
+
+
+NOT_COVERED = CheckOutcome.NOT_COVERED
 """A check that did not run although the target has what it needs: a state of coverage, not a verdict. Closes."""
-NOT_APPLICABLE = "not_applicable"
+NOT_APPLICABLE = CheckOutcome.NOT_APPLICABLE
 """A check of something that the target does not have: shown and counted, and it closes nothing."""
 DID_NOT_RUN = (NOT_COVERED, NOT_APPLICABLE)
+
+GRAVITY = ("met", "not_applicable", "not_covered", "unknown", "missed", "broken")
+"""The states of a check or objective, the gravest last. The only such order."""
+
+
+class LoadOutcome(StrEnum):
+    """How a load ended: as planned; by its own rules, since the target failed; or worth nothing."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    BROKEN = "broken"
+
+
+class RunOutcome(StrEnum):
+    """How the runner ended: with everything that it had to start, without, or by an interrupt."""
+
+    COMPLETED = "completed"
+    BROKEN = "broken"
+    INTERRUPTED = "interrupted"
 
 
 class SampleOutcome(IntEnum):

@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from core import events
 from core.clock import seconds
 from core.config import Document, Settings, nearest, read_toml
 from core.errors import ConfigError
@@ -105,32 +106,21 @@ class Plan:
         """Whether the plan runs this check."""
         return self.checks == "all" or check in self.checks
 
-    def manifest(self, collected: tuple[str, ...] = ()) -> dict[str, Any]:
+    def manifest(self, collected: tuple[str, ...] = ()) -> events.Manifest:
         """What must have run, for the journal. `collected`: every gating check that the suites hold."""
-        return {
-            "checks": sorted(collected if self.checks == "all" else self.checks),
-            "profiles": [
-                {
-                    "name": p.name,
-                    "users": p.users,
-                    "rate": p.rate,
-                    "duration": p.duration,
-                    "warm_up": p.warm_up,
-                    "shape": p.shape,
-                }
+        return events.Manifest(
+            checks=tuple(sorted(collected if self.checks == "all" else self.checks)),
+            profiles=tuple(
+                events.PlannedLoad(p.name, p.users, p.rate, p.duration, p.warm_up, p.shape)
                 for p in self.profiles
-            ],
-            "objectives": [
-                {
-                    "id": o.id,
-                    "percentile": o.objective.percentile,
-                    "min_samples": o.objective.samples,
-                    "profile": o.source,
-                    "decides": o.objective.blocks,
-                }
+            ),
+            objectives=tuple(
+                events.PlannedObjective(
+                    o.id, o.objective.percentile, o.objective.samples, o.source, o.objective.blocks
+                )
                 for o in self.objectives
-            ],
-        }
+            ),
+        )
 
 
 def load_plan(name: str, folder: Path, objectives: Mapping[str, Objective]) -> Plan:

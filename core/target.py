@@ -101,27 +101,10 @@ class Target:
             v.url and is_loopback(self._values.get(v.name, "")) for s in self.services for v in s.variables
         )
 
-    def describe(self) -> dict[str, Any]:
-        """What the journal keeps of the target: names and hosts, never values of secrets."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "loopback": self.loopback,
-            "variables": list(self.variables),
-            "capabilities": dict(self.capabilities),
-            "services": {
-                s.id: {
-                    "title": s.title,
-                    "kind": self.engines[s.id].kind if s.id in self.engines else "vendor",
-                    "name": self.engines[s.id].name if s.id in self.engines else s.title,
-                    "hosts": sorted(
-                        {host_of(self._values.get(v.name, "")) for v in s.variables if v.url} - {""}
-                    ),
-                    "covered": any(self.has(c) for c in s.capabilities),
-                }
-                for s in self.services
-            },
-        }
+    def hosts_of(self, service: Service) -> tuple[str, ...]:
+        """The hosts at which this target's service answers."""
+        found = {host_of(self._values.get(v.name, "")) for v in service.variables if v.url}
+        return tuple(sorted(found - {""}))
 
 
 def resolve(

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 
 from core.errors import JournalError
+from core.event import Event
 from core.journal import Journal
 from loadengine.settings import Settings
 
@@ -45,9 +46,9 @@ class Process:
         """`text` without secrets, for the terminal."""
         return self._journal.redactor.text(text) if self._journal else text
 
-    def event(self, type: str, *, durable: bool = False, **fields: Any) -> None:
+    def write(self, event: Event, *, durable: bool = False) -> None:
         """Writes an event."""
-        self._try(lambda journal: journal.event(type, durable=durable, **fields))
+        self._try(lambda journal: journal.write(event, durable=durable))
 
     def samples(self, block: Any) -> None:
         """Writes an array of SAMPLE records."""

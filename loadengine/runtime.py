@@ -24,6 +24,7 @@ from locust.runners import WorkerRunner
 
 from core.errors import ConfigError, PermitError
 from core.journal import Journal
+from core.load_events import GeneratorHealth, LoadDrain, LoadSteady, SampleSlow
 from core.permit import EVERYTHING, THIS_MACHINE, Action, Permit
 from core.run import Run
 from core.secret import Redactor
@@ -195,10 +196,9 @@ class Engine:
         gc.set_threshold(10_000, 50, 1000)  # a collection of so many young objects takes 2 ms
         if self.recorder.steady_from > _now() + 1e18:
             self.recorder.steady_from = _now() + int(self.settings.warm_up * 1e9)
-            self.process.event(
-                "load.steady", profile=self.settings.profile, steady_from=self.recorder.steady_from,
-                trace_prefix=self.tracer.prefix, warm_up=self.settings.warm_up,
-            )  # fmt: skip
+            self.process.write(
+                LoadSteady(self.settings.profile, self.recorder.steady_from, self.tracer.prefix)
+            )
 
     def finish(self) -> None:
         """Stops sending, lets what is under way end, and records what does not."""
@@ -206,7 +206,7 @@ class Engine:
             return
         self.closing = True
         self.recorder.steady_to = _now()
-        self.process.event("load.drain", profile=self.settings.profile, steady_to=self.recorder.steady_to)
+        self.process.write(LoadDrain(self.settings.profile, self.recorder.steady_to))
         self.dispatcher.stop()
         deadline = _now() + int(self.settings.drain * 1e9)
         while self.under_way() and _now() < deadline:
@@ -223,7 +223,7 @@ class Engine:
         self.recorder.flush(whole=True)
         self._tell_slowest()  # a worker may be gone before the next beat
 
-    def take(self) -> tuple[list[Delta], dict[str, Any]]:
+    def take(self) -> tuple[list[Delta], GeneratorHealth | None]:
         """What was measured since the last call, in a running load as far as it is digested; and how we do."""
         deltas = self.recorder.take(everything=self.closing)
         self._counted += sum(int(delta.counts.sum()) for delta in deltas)
@@ -251,8 +251,10 @@ class Engine:
             return
         self._told_slowest = now
         for slow in self.tracer.take():
-            series = self.recorder.series[slow.pop("series")]
-            self.process.event("sample.slow", metric=series.metric, labels=series.labels, **slow)
+            series = self.recorder.series[slow.series]
+            trace = self.tracer.trace_id(slow.number)
+            ms = round(slow.duration / 1e6, 3)
+            self.process.write(SampleSlow(series.metric, series.labels, trace, ms, slow.intended))
 
 
 def engine_of(environment: Any) -> Engine:

@@ -49,7 +49,7 @@ def examine(kind: str, file: Path, plan_name: str) -> int:
             well &= good
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
             out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
-        _coverage(target, plan.manifest(declared_checks.gating())["checks"], plan.name)
+        _coverage(target, list(plan.manifest(declared_checks.gating()).checks), plan.name)
     journal.close()
     return 0 if well else 3
 

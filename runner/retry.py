@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.evidence import Event, Evidence
+from core.events import Gauge
+from core.evidence import Evidence
+from core.ledger import left_over
+from core.load_events import (
+    GeneratorHealth,
+    LoadDrain,
+    LoadFinished,
+    LoadSteady,
+    LoadUserFailed,
+    WorkerLost,
+)
 from core.plan import PlannedProfile
-from reports.judging.invalidation import TOLERATED_UNHEALTHY
+from reports.judging.invalidation import unfit
 from reports.judging.measurements import FAILED
+from reports.judging.run_record import Unhealthy
 
 LONGEST = 120.0
 """Seconds of a load up to which it is run again; a longer one is judged as it went."""
@@ -26,39 +37,33 @@ def worth_it(profile: PlannedProfile) -> bool:
     return profile.duration <= LONGEST and profile.shape != "step"
 
 
-def unfit(directory: Path, files: set[str]) -> str:
+def unfit_generator(directory: Path, files: set[str]) -> str:
     """Why the numbers in these journals (by stem) are no evidence, in words; empty when they are, or tell more."""
-    by_type: dict[str, list[Event]] = {}
-    for event in Evidence(directory).events():
-        if event["source"] in files:
-            by_type.setdefault(event["type"], []).append(event)
-    if by_type.get("worker.lost") or not by_type.get("load.finished"):
+    mine = [one for one in Evidence(directory).recorded() if one.source in files]
+    events = [one.event for one in mine]
+    finished = [e for e in events if isinstance(e, LoadFinished)]
+    if not finished or any(isinstance(e, WorkerLost | LoadUserFailed) for e in events) or left_over(events):
         return ""
-    if len(by_type.get("ledger.planned", ())) > len(by_type.get("ledger.undone", ())):
+    if any(isinstance(e, Gauge) and e.metric == "load.wrong" and e.value for e in events):
         return ""
-    if any(e.get("metric") == "load.wrong" and e.get("value") for e in by_type.get("gauge", ())):
+    if any(_failed(event) for event in finished):
         return ""
-    if any(_failed(event) for event in by_type["load.finished"]):
-        return ""
-    starts = [int(e["steady_from"]) for e in by_type.get("load.steady", ())]
-    ends = [int(e["steady_to"]) for e in by_type.get("load.drain", ())]
+    starts = [e.steady_from for e in events if isinstance(e, LoadSteady)]
+    ends = [e.steady_to for e in events if isinstance(e, LoadDrain)]
     if not starts or not ends:
         return ""
-    bad, reason = 0, ""
-    for event in by_type.get("generator.health", ()):
-        overlap = min(int(event["to"]), max(ends)) - max(int(event["from"]), min(starts))
-        if not event["ok"] and overlap > 0:
-            bad, reason = bad + overlap, reason or str(event["reason"])
-    window = max(ends) - min(starts)
-    if bad <= TOLERATED_UNHEALTHY * window:
-        return ""
-    return f"{reason} for {bad / 1e9:.1f} s of {window / 1e9:.0f} s"
+    bad = [
+        Unhealthy(one.event.start, one.event.end, one.event.reason, one.source)
+        for one in mine
+        if isinstance(one.event, GeneratorHealth) and not one.event.ok
+    ]
+    return unfit(bad, [(min(starts), max(ends))])
 
 
-def _failed(finished: Event) -> bool:
+def _failed(finished: LoadFinished) -> bool:
     """Whether any answer of a load was wrong, an error or refused: what the platform did is never put aside."""
-    counts = [phase for series in finished.get("series") or () for phase in series["counts"].values()]
-    return any(phase.get(outcome.name.lower()) for phase in counts for outcome in FAILED)
+    phases = [phase for series in finished.series for phase in series.counts.values()]
+    return any(phase.get(outcome.name.lower()) for phase in phases for outcome in FAILED)
 
 
 def journals(directory: Path) -> set[str]:

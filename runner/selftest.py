@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from core.events import CheckFinished
 from core.evidence import Evidence
 from core.objective import load_objectives
 from core.plan import load_plan
@@ -89,7 +90,7 @@ def _python(words: Sequence[str]) -> int:
 
 def _all_met(directory: Path) -> bool:
     """Whether every check of the smoke plan ran and was met. Its objectives are the machine's affair, not a test's."""
-    outcomes = {e["check"]: e["outcome"] for e in Evidence(directory).events("check.finished")}
+    outcomes = {e.check: e.outcome for e in Evidence(directory).events(CheckFinished)}
     wanted = load_plan("smoke", PLANS, load_objectives(OBJECTIVES)).checks
     for check in wanted:
         if outcomes.get(check) != "met":

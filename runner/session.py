@@ -7,7 +7,6 @@ import platform
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from clients import embedded
 from clients.control import deaths
@@ -23,8 +23,22 @@ from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
+from core.events import (
+    ComponentDied,
+    Note,
+    NoteLevel,
+    PartEnded,
+    PartKind,
+    PlanResolved,
+    PlatformVersion,
+    RunFinished,
+    RunStarted,
+    TargetResolved,
+)
 from core.journal import Journal
+from core.load_events import LoadRepeated
 from core.objective import Objective, load_objectives
+from core.outcome import RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile, load_plan
 from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
@@ -72,8 +86,6 @@ class RunSession:
     objectives: Mapping[str, Objective]
     run: Run
     began: int = field(default_factory=now_ns)
-    failures: list[str] = field(default_factory=list)
-    """Parts that ended as no part should, in words; one is enough to make the run broken."""
 
     @property
     def directory(self) -> Path:
@@ -129,12 +141,13 @@ class RunSession:
         self._say(f"{name}: {len(checks)} checks")
         log = self.directory / "logs" / f"{name}.log"
         with self.run.handed(target=target) as joining:
-            code = run_parts([self._part(name, command, joining, log)])[name]
-        # 0 all met, 1 some failed, 5 none selected (the manifest closes the gate then); the rest never judged
-        if code not in (0, 1, 5):
-            self.journal.event(
-                "note", level="broken", text=f"pytest of {name} ended with {code}; see {log.name}"
-            )
+            part = self._part(name, command, joining, log)
+            self._ended(PartKind.CHECKS, part, run_parts([part])[name])
+
+    def _ended(self, kind: PartKind, part: Part, code: int) -> None:
+        """Journals how a part ended; what that means is judged from there."""
+        log = str(part.log.relative_to(self.directory))
+        self.journal.write(PartEnded(part.name, kind, code, log, _last_line(part.log)), durable=True)
 
     def load(self, extra: Sequence[str] = ()) -> None:
         """Runs the plan's profiles, together or one after the other; `extra` words go to each.
@@ -153,16 +166,11 @@ class RunSession:
             ended = self._load_group(group, extra)
             if all(map(retry.worth_it, group)) and not any(ended.values()):
                 new = retry.journals(self.directory) - before
-                if why := retry.unfit(self.directory, new):
+                if why := retry.unfit_generator(self.directory, new):
                     retry.set_aside(self.directory, new)
-                    told = f"measured again, since the load generator was not fit: {why} (kept in {retry.ASIDE}/)"
-                    self.journal.event("note", level="info", text=f"{', '.join(ended)}: {told}")
-                    self._say(told)
-                    ended = self._load_group(group, extra)
-            for name, code in ended.items():
-                if code:
-                    log = self.directory / "logs" / f"load-{name}.log"
-                    self.failures.append(f"the load '{name}' ended with {code}: {_last_line(log)}")
+                    self.journal.write(LoadRepeated(tuple(ended), why, retry.ASIDE), durable=True)
+                    self._say(f"measured again, since the load generator was not fit: {why}")
+                    self._load_group(group, extra)
 
     def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
         self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
@@ -177,7 +185,10 @@ class RunSession:
                 )
                 joining = doors.enter_context(self.run.handed(load=own))
                 parts.append(self._load_part(profile, extra, joining))
-            return dict(run_parts(parts))
+            codes = dict(run_parts(parts))
+        for part in parts:
+            self._ended(PartKind.LOAD, part, codes[part.name])
+        return codes
 
     def _load_part(self, profile: PlannedProfile, extra: Sequence[str], joining: Mapping[str, str]) -> Part:
         command = [sys.executable, "-m", "loadprofiles.run", profile.name, "--users", str(profile.users)]
@@ -196,10 +207,9 @@ class RunSession:
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
         for death in deaths(self.target, self.began):
-            name, ended = str(death["component"]), str(death["ended"])
-            log = f"logs/stack/{name}.log"
-            self.journal.event("component.died", name=name, exit=ended, log=log, durable=True)
-            self.failures.append(f"{name} died ({ended}; its log: {log})")
+            name = str(death["component"])
+            died = ComponentDied(name, death.get("exit_code"), f"logs/stack/{name}.log")
+            self.journal.write(died, durable=True)
 
     def keep_logs(self, state: Path) -> None:
         """Keeps the end of every component's log beside the evidence, without secrets."""
@@ -211,8 +221,8 @@ class RunSession:
                 (folder / log.name).write_bytes(self.run.redactor.bytes(file.read()))
 
     def _say(self, text: str) -> None:
-        self.journal.event("note", level="progress", text=text)
-        console.print(f"[bold]·[/bold] {text}")
+        self.journal.write(Note(NoteLevel.PROGRESS, text))
+        console.print("[bold]·[/bold]", escape(text))
 
 
 @contextmanager
@@ -312,7 +322,7 @@ def record(
     directory.mkdir(parents=True, exist_ok=True)
     journal = Journal(directory, "assay", Redactor())
     _announce(journal, directory, request, plan)
-    reason, detail = "broken", ""
+    outcome, error = RunOutcome.BROKEN, ""
     try:
         with interrupts_raise(), hold_target(request, journal) as (run, state), run.handed():
             target = run.target
@@ -327,43 +337,33 @@ def record(
                     one.keep_logs(state)
             if request.expect_version:
                 _demand_version(target, request.expect_version, journal, wait=0)
-        reason, detail = ("broken", "; ".join(one.failures)) if one.failures else ("completed", "")
+        outcome = RunOutcome.COMPLETED
     except KeyboardInterrupt:
-        reason, detail = "interrupted", "stopped by the user"
-    except AssayError as error:
-        detail = str(error)
-        console.print(f"[red]broken:[/red] {detail}")
+        outcome = RunOutcome.INTERRUPTED
+    except AssayError as failure:
+        error = str(failure)
+        console.print("[red]broken:[/red]", escape(error))
     finally:
-        journal.event("run.finished", reason=reason, detail=detail, durable=True)
+        journal.write(RunFinished(outcome, error), durable=True)
         journal.close()
     return directory
 
 
 def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -> None:
-    journal.event(
-        "run.started",
+    started = RunStarted(
         run=directory.name,
         assay_version="0.1.0",
         commit=commit(),
         plan=plan.name,
-        target={"kind": request.target, "name": request.target},
+        target=request.target,
         host=platform.node(),
         cpus=os.cpu_count(),
         python=platform.python_version(),
-        argv=sys.argv[1:],
-        started_wall=time.time(),
-        with_checks=request.with_checks,
-        with_load=request.with_load,
-        selected=list(request.checks),
-        durable=True,
+        argv=tuple(sys.argv[1:]),
     )
-    journal.event(
-        "plan.resolved",
-        plan=plan.name,
-        title=plan.title,
-        manifest=plan.manifest(declared_checks.gating()),
-        durable=True,
-    )
+    journal.write(started, durable=True)
+    manifest = plan.manifest(declared_checks.gating())
+    journal.write(PlanResolved(plan.name, plan.title, manifest), durable=True)
 
 
 def live_target(request: Request) -> Target:
@@ -384,7 +384,7 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path 
 
 def _on(target: Target, journal: Journal) -> Run:
     journal.redactor.learn(target.secrets())
-    journal.event("target.resolved", **target.describe(), durable=True)
+    journal.write(TargetResolved.of(target), durable=True)
     return Run(journal.directory, target, journal)
 
 
@@ -403,7 +403,7 @@ def _demand_version(target: Target, expected: str, journal: Journal, *, wait: fl
             raise BrokenError(
                 f"the platform declares version '{version()}', not '{expected}'; nothing can be said of it."
             ) from None
-    journal.event("note", level="version", text=seen)
+    journal.write(PlatformVersion(seen))
 
 
 @contextmanager

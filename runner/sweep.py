@@ -8,9 +8,10 @@ from rich.console import Console
 
 from clients.services import undoers
 from core.errors import ConfigError
+from core.events import RunStarted
 from core.evidence import Evidence
 from core.journal import Journal
-from core.ledger import left_over, undo
+from core.ledger import Left, left_over, undo
 from core.run import ROOT, Run, forget_dead, lives, runs
 from core.secret import Redactor
 from runner.session import STACK, Request, hold_target, remove_stack
@@ -25,13 +26,13 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
     """
     if not dry:
         _remove_dead_stacks()
-    found: list[tuple[Path, list[dict[str, object]]]] = []
+    found: list[tuple[Path, list[Left]]] = []
     for directory in sorted((root or runs()).glob("*")):
         try:
             events = Evidence(directory).events()
         except ConfigError:
             continue
-        about = next((e["target"]["kind"] for e in events if e["type"] == "run.started"), "embedded")
+        about = next((e.target for e in events if isinstance(e, RunStarted)), "embedded")
         rest = left_over(events)
         if rest and about == target:
             found.append((directory, rest))
@@ -40,7 +41,7 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
         return 0
     for directory, rest in found:
         for entry in rest:
-            out.print(f"{directory.name}: {entry['kind']} {entry['key']}")
+            out.print(f"{directory.name}: {entry.kind} {entry.key}")
     if dry:
         return 0
     return 0 if _undo(found, target, target_file) else 3
@@ -55,7 +56,7 @@ def _remove_dead_stacks() -> None:
             out.print(f"removed the stack of a run that was killed: {state.name}")
 
 
-def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target_file: Path) -> bool:
+def _undo(found: list[tuple[Path, list[Left]]], target: str, target_file: Path) -> bool:
     clean = True
     first = Journal(found[0][0], "sweep", Redactor())
     with hold_target(Request(target=target, target_file=target_file), first) as (held, _):
@@ -64,11 +65,10 @@ def _undo(found: list[tuple[Path, list[dict[str, object]]]], target: str, target
             journal = run.journal
             known = undoers(run)
             for entry in rest:
-                kind = str(entry["kind"])
                 failure = (
-                    undo(journal, known, str(entry["entry"]), kind, entry["key"])  # type: ignore[arg-type]
-                    if kind in known
-                    else f"nothing knows how to undo '{kind}'"
+                    undo(journal, known, entry.entry, entry.kind, entry.key)
+                    if entry.kind in known
+                    else f"nothing knows how to undo '{entry.kind}'"
                 )
                 if failure:
                     clean = False

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from core.outcome import SampleOutcome
+from core.events import Gauge
+from core.load_events import (
+    Corrected,
+    GeneratorHealth,
+    LoadFinished,
+    LoadProgress,
+    LoadStarted,
+    LoadUserFailed,
+    WorkerLost,
+)
+from core.outcome import LoadOutcome, SampleOutcome
 from loadengine.locust.abort_rules import Watch
 from loadengine.locust.live_line import progress_line
 from loadengine.locust.live_stats import View
@@ -32,7 +43,7 @@ class LoadController:
 
     def __init__(self, process: Process, environment: Any, ask_to_finish: Callable[[], None]) -> None:
         self.view = View()
-        self.health: dict[str, dict[str, Any]] = {}
+        self.health: dict[str, GeneratorHealth] = {}
         """The last `generator.health` of each generating process."""
         self.lost: list[str] = []
         """Workers that died."""
@@ -51,19 +62,19 @@ class LoadController:
 
     # -- what comes in -------------------------------------------------------------------------------------
 
-    def receive(self, deltas: Iterable[Delta], health: dict[str, Any], worker: str = "local") -> None:
+    def receive(self, deltas: Iterable[Delta], health: GeneratorHealth | None, worker: str = "local") -> None:
         """A generating process tells what it measured since the last time."""
         self.view.add(_now(), deltas, worker)
-        self.health[worker] = health
+        if health is not None:
+            self.health[worker] = health
 
     def worker_lost(self, worker: str, how: str) -> None:
         """A worker died: its share of the load is missing from here on, so nothing can be met."""
         if worker in self.lost or self._over:
             return
         self.lost.append(worker)
-        self._process.event(
-            "worker.lost", worker=worker, how=how, received=self.view.received[worker], durable=True
-        )
+        profile, received = self._process.settings.profile, self.view.received[worker]
+        self._process.write(WorkerLost(profile, worker, how, received), durable=True)
         print(f"worker {worker} was lost ({how}); this run decides nothing any more", flush=True)
 
     # -- Locust's events -----------------------------------------------------------------------------------
@@ -77,12 +88,18 @@ class LoadController:
         self._running, self._over, self._started = True, False, _now()
         self._watch = Watch(self._process.settings)
         settings, runner = self._process.settings, self._environment.runner
-        self._process.event(
-            "load.started",
-            profile=settings.profile, users=_planned_users(self._environment), rate=settings.rate,
-            run_id=settings.run_id, host=self._environment.host, region=settings.region,
-            warm_up=settings.warm_up, workers=getattr(runner, "worker_count", 1), model=_models(self._environment),
-        )  # fmt: skip
+        self._process.write(
+            LoadStarted(
+                profile=settings.profile,
+                users=_planned_users(self._environment),
+                rate=settings.rate,
+                warm_up=settings.warm_up,
+                workers=getattr(runner, "worker_count", 1),
+                models=tuple(_models(self._environment)),
+                host=self._environment.host or "",
+                region=settings.region,
+            )
+        )
 
     def finish(self) -> None:
         """The test is about to stop: everybody ends, and tells what is left to tell."""
@@ -98,29 +115,35 @@ class LoadController:
         self._over = True
         self.broken = self._why_broken()
         self._tell_wrong()
-        self._process.event(
-            "load.finished",
+        finished = LoadFinished(
             profile=self._process.settings.profile,
-            outcome="broken" if self.broken else "stopped" if self.stopped else "ran as planned",
+            outcome=self._outcome(),
             reason=self.broken or self.stopped or "",
-            count=self.view.count, counted_by_workers=self.counted_by_workers,
+            count=self.view.count,
+            counted_by_workers=dict(self.counted_by_workers),
             reconciled=all(self.view.received[w] == n for w, n in self.counted_by_workers.items()),
-            lost=self.lost, series=self.view.summary(), corrected=self._corrected(),
-            causes=dict(self.view.causes(20)), durable=True,
-        )  # fmt: skip
+            lost=tuple(self.lost),
+            series=tuple(self.view.summary()),
+            corrected=tuple(self._corrected()),
+            causes=dict(self.view.causes(20)),
+        )
+        self._process.write(finished, durable=True)
         if self.broken or self.stopped:
             why = self._process.mask(self.broken or self.stopped or "")
             print(f"load {'broken' if self.broken else 'stopped'}: {why}", flush=True)
+
+    def _outcome(self) -> LoadOutcome:
+        if self.broken:
+            return LoadOutcome.BROKEN
+        return LoadOutcome.STOPPED if self.stopped else LoadOutcome.COMPLETED
 
     def _tell_wrong(self) -> None:
         """How many answers were wrong in the whole load, warm-up and drain included: wrong is wrong at any time."""
         counts = sum(delta.counts.sum(axis=0) for delta in self.view.series.values())
         if self.view.count:
-            self._process.event(
-                "gauge", metric="load.wrong", unit="answers", value=int(counts[SampleOutcome.WRONG]),
-                labels={"profile": self._process.settings.profile, "phase": "steady"},
-                of=self.view.count, causes=dict(self.view.causes(5)), durable=True,
-            )  # fmt: skip
+            labels = {"profile": self._process.settings.profile, "phase": "steady"}
+            wrong, causes = int(counts[SampleOutcome.WRONG]), dict(self.view.causes(5))
+            self._process.write(Gauge("load.wrong", wrong, "answers", labels, causes), durable=True)
 
     @property
     def exit_code(self) -> int | None:
@@ -134,7 +157,7 @@ class LoadController:
         if not self._running:
             return
         now = _now()
-        under_way = sum(int(h.get("under_way", 0)) for h in self.health.values())
+        under_way = sum(health.under_way for health in self.health.values())
         reason = self._process.broken or self._watch.reason_to_stop(self.view, now, under_way)
         if reason and not self.stopped:
             self.stopped = reason
@@ -142,9 +165,7 @@ class LoadController:
         yield
         if now - self._told >= 1e9:
             self._told = now
-            self._process.event(
-                "load.progress", profile=self._process.settings.profile, **self._progress(now)
-            )
+            self._process.write(self._progress(now))
             yield
         if self._process.settings.progress and now - self._printed >= _PRINT_EVERY * 1e9:
             if self._printed and _headless(self._environment):
@@ -154,19 +175,23 @@ class LoadController:
                 )
             self._printed = now
 
-    def _progress(self, now: int) -> dict[str, Any]:
+    def _progress(self, now: int) -> LoadProgress:
         recent = self.view.recent(now, 5.0)
-        p50, p95, p99 = recent.response.percentiles(50, 95, 99)
-        return {
-            "users": self._environment.runner.user_count,
-            "count": self.view.count,
-            "per_second": recent.count / recent.seconds,
-            "failed": recent.failed, "refused": recent.refused,
-            "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
-            "generator_ok": all(h.get("ok", True) for h in self.health.values()),
-        }  # fmt: skip
+        percentiles = recent.response.percentiles(50, 95, 99)
+        p50, p95, p99 = (None if isnan(value) else value for value in percentiles)
+        return LoadProgress(
+            profile=self._process.settings.profile,
+            users=self._environment.runner.user_count,
+            count=self.view.count,
+            per_second=recent.count / recent.seconds,
+            failed=recent.failed,
+            refused=recent.refused,
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+        )
 
-    def _corrected(self) -> list[dict[str, Any]]:
+    def _corrected(self) -> list[Corrected]:
         """For closed users alone: percentiles with coordinated omission corrected, beside the raw ones.
 
         The interval at which a user means to act is taken as all users' time divided by all they did.
@@ -183,11 +208,10 @@ class LoadController:
             expected = _planned_users(self._environment) * seconds * 1000 / max(int(delta.counts.sum()), 1)
             corrected = response.corrected(expected)
             found.append(
-                {
-                    "metric": delta.metric, "labels": delta.labels, "expected_interval_ms": expected,
-                    "raw": _percentiles(response), "corrected": _percentiles(corrected),
-                }
-            )  # fmt: skip
+                Corrected(
+                    delta.metric, delta.labels, expected, _percentiles(response), _percentiles(corrected)
+                )
+            )
         return found
 
     def _stop(self) -> None:
@@ -201,7 +225,7 @@ class LoadController:
         """What the profile's own code raised, in words; each is journaled, where secrets are masked."""
         raised = _raised_by(self._environment)
         for text, count in raised:
-            self._process.event("note", level="broken", text=f"a task raised ({count} times): {text}")
+            self._process.write(LoadUserFailed(self._process.settings.profile, text, count))
         return "; ".join(f"{text} ({count} times)" for text, count in raised[:3])
 
     def _why_broken(self) -> str | None:

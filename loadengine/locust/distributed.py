@@ -17,6 +17,7 @@ import struct
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gevent import socket
 from gevent.event import Event
 from gevent.server import StreamServer
 
+from core.load_events import GeneratorHealth, WorkerClock, WorkerJoined
 from loadengine.locust.controller import LoadController
 from loadengine.measure.delta import Delta
 from loadengine.process import Process
@@ -81,14 +83,13 @@ class MasterLink:
         self._joined[msg.node_id] = msg.data
         self._runner.send_message(_WELCOME, {"port": self._server.server_port}, client_id=msg.node_id)
         late = self._runner.state in ("running", "spawning")
-        self._process.event(
-            "note", level="info", text=f"worker {msg.node_id} joined{' late' if late else ''}", **msg.data
-        )
+        self._process.write(WorkerJoined(msg.node_id, msg.data["host"], msg.data["boot"], late))
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
         told = data.get("assay")
         if told and self.controller is not None:
-            self.controller.receive([Delta.unpack(d) for d in told["deltas"]], told["health"], client_id)
+            health = GeneratorHealth(**told["health"]) if told["health"] else None
+            self.controller.receive([Delta.unpack(d) for d in told["deltas"]], health, client_id)
 
     def _worker_finished(self, environment: Any, msg: Any, **_: Any) -> None:
         if self.controller is not None:
@@ -129,7 +130,7 @@ class WorkerLink:
         self,
         process: Process,
         runner: Any,
-        take: Callable[[], tuple[list[Delta], dict[str, Any]]],
+        take: Callable[[], tuple[list[Delta], GeneratorHealth | None]],
         finish: Callable[[], int],
     ) -> None:
         self._process = process
@@ -150,7 +151,10 @@ class WorkerLink:
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
         deltas, health = self._take()
-        data["assay"] = {"deltas": [delta.pack() for delta in deltas], "health": health}
+        data["assay"] = {
+            "deltas": [delta.pack() for delta in deltas],
+            "health": asdict(health) if health else None,
+        }
 
     def _asked_to_finish(self, environment: Any, msg: Any, **_: Any) -> None:
         counted = self._finish()
@@ -165,10 +169,7 @@ class WorkerLink:
             lifeline = socket.create_connection((self._runner.master_host, msg.data["port"]), timeout=10)
             lifeline.sendall(json.dumps({"worker": self._runner.client_id}).encode() + b"\n")
             offset, uncertainty = _ask_clock(lifeline)
-            self._process.event(
-                "note", level="info", text="clock offset to the master's monotonic clock",
-                offset_ns=offset, uncertainty_ns=uncertainty, worker=self._runner.client_id, boot=_boot(),
-            )  # fmt: skip
+            self._process.write(WorkerClock(self._runner.client_id, _boot(), offset, uncertainty))
             lifeline.settimeout(None)
             lifeline.recv(1)  # held until either side ends
             gevent.sleep(_ORPHANED)  # a master that ends well says quit long before

@@ -9,6 +9,7 @@ from gevent import get_hub
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
+from core.load_events import GeneratorHealth
 from loadengine.locust import metrics
 from loadengine.locust.controller import LoadController
 from loadengine.locust.distributed import MasterLink, WorkerLink, report_often
@@ -61,7 +62,7 @@ def _report_to_master(environment: Any, engine: Engine) -> None:
         kept.extend(engine.take()[0])
         return engine.counted
 
-    def take() -> tuple[list[Delta], dict[str, Any]]:
+    def take() -> tuple[list[Delta], GeneratorHealth | None]:
         deltas, health = engine.take()
         found, kept[:] = [*kept, *deltas], []
         return found, health

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
+from core.load_events import GeneratorHealth
 from core.objective import Objective, load_objectives
 from loadengine.locust.live_stats import View
 from loadengine.locust.stats_table import short
@@ -16,7 +17,7 @@ _OBJECTIVES = Path(__file__).resolve().parents[2] / "reports" / "objectives.toml
 WINDOW = 5.0
 
 
-def progress_line(view: View, now: int, runner: Any, health: list[dict[str, Any]]) -> str:
+def progress_line(view: View, now: int, runner: Any, health: list[GeneratorHealth]) -> str:
     """What is going on, over the last seconds; objectives over the steady window so far."""
     recent = view.recent(now, WINDOW)
     p50, p95, p99 = (short(p) if recent.count else "-" for p in recent.response.percentiles(50, 95, 99))
@@ -52,13 +53,13 @@ def objective_states(view: View) -> list[str]:
     return found
 
 
-def generator_state(health: list[dict[str, Any]]) -> str:
+def generator_state(health: list[GeneratorHealth]) -> str:
     """Whether the generator is fit, with its worst figures."""
     if not health:
         return "generator: no report yet"
-    bad = [str(h["reason"]) for h in health if not h.get("ok", True)]
-    cpu = max((float(h.get("cpu", 0.0)) for h in health), default=0.0)
-    lag = max((float(h.get("lag_p99_ms", 0.0)) for h in health), default=0.0)
+    bad = [one.reason for one in health if not one.ok]
+    cpu = max(one.cpu for one in health)
+    lag = max(one.lag_p99_ms for one in health)
     return f"generator {'UNFIT: ' + bad[0] if bad else 'ok'} (cpu {cpu:.0%}, lag p99 {short(lag)} ms)"
 
 

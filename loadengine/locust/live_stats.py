@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from core.load_events import SeriesSummary
 from core.outcome import SampleOutcome
 from loadengine.measure.delta import Delta
 from loadengine.measure.histogram import Histogram
@@ -80,7 +80,7 @@ class View:
             found.update(delta.causes)
         return found.most_common(most)
 
-    def summary(self) -> list[dict[str, Any]]:
+    def summary(self) -> list[SeriesSummary]:
         """Every series, for `load.finished`."""
         return [self.series[key].summary() for key in sorted(self.series)]
 

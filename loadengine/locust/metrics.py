@@ -66,7 +66,7 @@ class LoadCollector:
         ):
             family = GaugeMetricFamily(f"assay_generator_{key}", text, labels=["worker"])
             for worker, told in health:
-                family.add_metric([worker], float(told.get(key, 0)))
+                family.add_metric([worker], float(getattr(told, key)))
             yield family
         yield GaugeMetricFamily("assay_workers_lost", "Workers that died", len(self._controller.lost))
 

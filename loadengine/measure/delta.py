@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from core.load_events import SeriesSummary
 from core.outcome import Phase, SampleOutcome
 from loadengine.measure.histogram import Histogram
 
@@ -69,21 +70,21 @@ class Delta:
             found.histograms[name] = Histogram.from_bytes(packed)
         return found
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SeriesSummary:
         """Counts by phase and outcome, causes, and the steady window's percentiles in ms."""
         outcomes = [outcome.name.lower() for outcome in SampleOutcome]
         percents = (50.0, 95.0, 99.0, 99.9, 100.0)
-        return {
-            "metric": self.metric,
-            "labels": self.labels,
-            "counts": {
+        return SeriesSummary(
+            metric=self.metric,
+            labels=dict(self.labels),
+            counts={
                 phase.name.lower(): dict(zip(outcomes, self.counts[phase].tolist(), strict=True))
                 for phase in Phase
             },
-            "causes": dict(self.causes.most_common(20)),
-            **{
+            causes=dict(self.causes.most_common(20)),
+            percentiles={
                 name: {f"{p:g}": v for p, v in zip(percents, histogram.percentiles(*percents), strict=True)}
                 for name, histogram in self.histograms.items()
                 if histogram.total and name != "live"
             },
-        }
+        )

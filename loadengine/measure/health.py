@@ -11,12 +11,14 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.journal import SAMPLE
+from core.load_events import GeneratorHealth
 from core.outcome import SampleOutcome
 from loadengine.measure.histogram import Histogram
 
@@ -42,13 +44,14 @@ class Health:
         self._pause_from, self._pause = 0, 0
         self.bad_seconds = 0
         self.seconds = 0
-        self.latest: dict[str, Any] = {"ok": True, "reason": ""}
-        """Fields of the last `generator.health` event."""
+        self.latest: GeneratorHealth | None = None
+        """The last verdict of this test; None before the first."""
         gc.callbacks.append(self._collected)
 
     def restart(self) -> None:
         """A new test begins."""
         self.bad_seconds = self.seconds = self._dropped = 0
+        self.latest = None
         self._since, self._cpu = _now(), time.process_time()
 
     def check(self) -> Iterator[None]:
@@ -67,48 +70,45 @@ class Health:
         yield
         dropped = engine.dispatcher.dropped
         sockets = open_files()
-        measured = {
-            "lag_p99_ms": round(lag.percentile(99), 3) if lag.total else 0.0,
-            "late": late,
-            "cpu": round(share, 3),
-            "dropped": dropped - self._dropped,
-            "backlog": len(engine.dispatcher.backlog),
-            "under_way": engine.under_way(),
-            "files": sockets,
-            "memory_mb": round(resident() / 2**20, 1),
-            "gc_pause_ms": round(self._pause / 1e6, 2),
-            "samples": len(samples),
-        }
+        measured = GeneratorHealth(
+            start=self._since,
+            end=now,
+            reason="",
+            lag_p99_ms=round(lag.percentile(99), 3) if lag.total else 0.0,
+            late=late,
+            cpu=round(share, 3),
+            dropped=dropped - self._dropped,
+            backlog=len(engine.dispatcher.backlog),
+            under_way=engine.under_way(),
+            files=sockets,
+            memory_mb=round(resident() / 2**20, 1),
+            gc_pause_ms=round(self._pause / 1e6, 2),
+            samples=len(samples),
+        )
         yield
         reasons = self._reasons(measured)
-        self.latest = {
-            "ok": not reasons,
-            "reason": "; ".join(reasons),
-            "from": self._since,
-            "to": now,
-            **measured,
-        }
-        engine.process.event("generator.health", **self.latest)
+        self.latest = replace(measured, reason="; ".join(reasons))
+        engine.process.write(self.latest)
         self.seconds += 1
         self.bad_seconds += bool(reasons)
         self._since, self._cpu, self._dropped, self._pause = now, cpu, dropped, 0
 
-    def _reasons(self, measured: dict[str, Any]) -> list[str]:
+    def _reasons(self, measured: GeneratorHealth) -> list[str]:
         engine, found = self._engine, []
-        if measured["late"] > max(FEW_LATE, measured["samples"] * LATE_SHARE):
+        if measured.late > max(FEW_LATE, measured.samples * LATE_SHARE):
             found.append(
-                f"{measured['late']} of {measured['samples']} sends lag more than "
+                f"{measured.late} of {measured.samples} sends lag more than "
                 f"{engine.settings.lag_limit_ms:g} ms behind the schedule"
             )
-        if measured["dropped"]:
-            found.append(f"{measured['dropped']} arrivals were dropped")
-        if measured["backlog"]:
-            found.append(f"{measured['backlog']} arrivals wait for a free lane")
-        if measured["cpu"] > FULL_CORE:
+        if measured.dropped:
+            found.append(f"{measured.dropped} arrivals were dropped")
+        if measured.backlog:
+            found.append(f"{measured.backlog} arrivals wait for a free lane")
+        if measured.cpu > FULL_CORE:
             found.append("the process uses a whole core; add workers")
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if measured["files"] > limit * 0.95:
-            found.append(f"{measured['files']} of {limit} file descriptors are open")
+        if measured.files > limit * 0.95:
+            found.append(f"{measured.files} of {limit} file descriptors are open")
         found += [f"the kernel refused: {cause}" for cause in engine.recorder.take_causes(_LOCAL_LIMITS)]
         if engine.process.broken:
             found.append(engine.process.broken)

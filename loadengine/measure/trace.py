@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from typing import Any
+from typing import NamedTuple
 
 RUN_HEADER = "x-assay-run"
+
+
+class Slow(NamedTuple):
+    """A slow request: how long it took in ns, its number, its series, and when it was meant to be sent."""
+
+    duration: int
+    number: int
+    series: int
+    intended: int
 
 
 class Tracer:
@@ -24,7 +33,7 @@ class Tracer:
         self.floor = 0
         """Durations (ns) up to here are not among the slowest; compare before calling `slow`."""
         self._keep = keep
-        self._slowest: list[tuple[int, int, int, int]] = []
+        self._slowest: list[Slow] = []
 
     def trace_id(self, number: int) -> str:
         """The trace id of a request of this process."""
@@ -32,7 +41,7 @@ class Tracer:
 
     def slow(self, duration: int, number: int, series: int, intended: int) -> None:
         """Keeps this request if it is among the slowest."""
-        item = (duration, number, series, intended)
+        item = Slow(duration, number, series, intended)
         if len(self._slowest) < self._keep:
             heapq.heappush(self._slowest, item)
         else:
@@ -40,15 +49,7 @@ class Tracer:
         if len(self._slowest) == self._keep:
             self.floor = self._slowest[0][0]
 
-    def take(self) -> list[dict[str, Any]]:
-        """The slowest since the last call, slowest first, as fields of a `sample.slow` event."""
+    def take(self) -> list[Slow]:
+        """The slowest since the last call, slowest first."""
         found, self._slowest, self.floor = sorted(self._slowest, reverse=True), [], 0
-        return [
-            {
-                "trace_id": self.trace_id(number),
-                "ms": round(duration / 1e6, 3),
-                "series": series,
-                "intended": intended,
-            }
-            for duration, number, series, intended in found
-        ]
+        return found

@@ -14,6 +14,7 @@ import gevent
 
 from clients.services import datadog, ga4, mixpanel, sentry
 from core.errors import AssayError
+from core.events import Note, NoteLevel
 from core.run import Run
 from loadprofiles.oracles.pending import Pending
 
@@ -43,7 +44,7 @@ class Readers:
         self._ga4, self._mixpanel = ga4.Client(run), mixpanel.Client(run)
         self._greenlets: list[Any] = []
         for service in sorted(set(_KEYS) - self.services):
-            self._journal.event("note", level="warning", text=f"{service} cannot be read back: not loaded")
+            self._journal.write(Note(NoteLevel.WARNING, f"{service} cannot be read back: not loaded"))
 
     def start(self) -> None:
         """Begins to read each service, again and again."""
@@ -97,7 +98,7 @@ class Readers:
             try:
                 seen = look(waiting)
             except AssayError as error:  # the deadline judges: one reading that fails says nothing yet
-                self._journal.event("note", level="warning", text=f"{service} cannot be read: {error}")
+                self._journal.write(Note(NoteLevel.WARNING, f"{service} cannot be read: {error}"))
                 continue
             for key in waiting:
                 if key in seen:

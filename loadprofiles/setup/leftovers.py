@@ -13,6 +13,7 @@ from clients.service_clients import Services
 from clients.services.storage import BUCKET
 from core.clock import eventually
 from core.errors import AssayError, Missed
+from core.events import Gauge
 from core.run import Run
 from loadengine.identities import Person
 
@@ -41,10 +42,10 @@ def sweep(run: Run, profile: str, people: list[Person]) -> int:
             print(f"left behind by uploads: {', '.join(left[:5])}", flush=True)
         except AssayError as error:
             left[:] = [str(error)]
-        run.journal.event(
-            "gauge", metric="load.leftovers", unit="objects", value=len(left), labels={"profile": profile},
-            aborted=len(parts), removed=files, what=left[:20], durable=True,
-        )  # fmt: skip
+        named = dict.fromkeys(left[:20], 1)
+        run.journal.write(
+            Gauge("load.leftovers", len(left), "objects", {"profile": profile}, named), durable=True
+        )
         print(
             f"uploads: {len(parts)} cut off and aborted, {files} files removed, {len(left)} left", flush=True
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from core.load_events import GeneratorNetwork
 from core.run import Run
 
 TRIES = 7
@@ -35,7 +36,6 @@ def record(run: Run, profile: str, variables: Iterable[str]) -> None:
     """Journals the round trip to each origin that these variables name, and where the generator says it runs."""
     named = {name: address for name in variables if (address := run.target.find(name))}
     found = {name: round_trip_ms(run.permit.contact(address)) for name, address in named.items()}
-    run.journal.event(
-        "generator.network", profile=profile, region=run.load.settings.get("region", ""),
-        round_trip_ms={name: took for name, took in found.items() if took is not None}, durable=True,
-    )  # fmt: skip
+    known = {name: took for name, took in found.items() if took is not None}
+    region = str(run.load.settings.get("region", ""))
+    run.journal.write(GeneratorNetwork(profile, region, known), durable=True)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.events import ComponentSaturated, Note, NoteLevel
 from core.run import Run
 from loadprofiles.setup import network
 
@@ -48,7 +49,7 @@ class Watch(threading.Thread):
         try:
             told = _ask(self._run)
         except (OSError, ValueError) as error:
-            self._journal.event("note", level="info", text=f"the gateway's state cannot be read: {error}")
+            self._journal.write(Note(NoteLevel.INFO, f"the gateway's state cannot be read: {error}"))
             return
         shift = time.time_ns() - time.monotonic_ns()
         for second in told["seconds"]:
@@ -57,10 +58,10 @@ class Watch(threading.Thread):
             self._since = second["at"] + 1
             if second["saturated"]:
                 start = second["at"] * 1_000_000_000 - shift
-                self._journal.event(
-                    "component.saturated", name=told["component"], profile=self._profile,
-                    reason=_why(second, told["limits"]), **{"from": start, "to": start + 1_000_000_000},
-                )  # fmt: skip
+                over = _over(second, told["limits"])
+                self._journal.write(
+                    ComponentSaturated(told["component"], self._profile, start, start + 1_000_000_000, over)
+                )
 
 
 @contextmanager
@@ -89,11 +90,6 @@ def _ask(run: Run) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def _why(second: dict[str, Any], limits: dict[str, Any]) -> str:
-    words = {
-        "loop_lag_ms": "its event loop lags {} ms",
-        "pool_wait_ms": "{} ms until a connection",
-        "cpu": "CPU {}",
-    }
-    over = [text.format(second[key]) for key, text in words.items() if second[key] > limits[key]]
-    return ", ".join(over) or "at its limit"
+def _over(second: dict[str, Any], limits: dict[str, Any]) -> dict[str, float]:
+    """What was over its limit in a second, by the gateway's names."""
+    return {key: float(second[key]) for key, limit in limits.items() if second[key] > limit}

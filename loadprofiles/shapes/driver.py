@@ -8,6 +8,7 @@ from typing import Any
 
 from locust import LoadTestShape
 
+from core.load_events import LoadKnee
 from loadprofiles import shapes
 from loadprofiles.shapes.knee import CONFIDENCE, Search
 from loadprofiles.shapes.level import CLIMB, Level
@@ -68,17 +69,18 @@ class Steps:
                 self._over()
                 return None
             self._resting_since = 0.0
-            self._level = Level(self._controller, self.search.level, self._each, time.monotonic_ns())
+            profile = self._process.settings.profile
+            self._level = Level(self._controller, profile, self.search.level, self._each, time.monotonic_ns())
             return self.search.level
         told = self._level.judge(time.monotonic_ns())
         if told is None:
             return self._level.users
         level, self._level = self._level, None
-        self._process.event("load.level", profile=self._process.settings.profile, **told)
-        print(f"level {level.users} users: {'holds' if told['holds'] else told['why']}", flush=True)
-        self.search.told(bool(told["holds"]))
+        self._process.write(told)
+        print(f"level {level.users} users: {'holds' if told.holds else told.why}", flush=True)
+        self.search.told(told.holds)
         self._calm = max(self._calm, self.search.held // 2)
-        if not told["holds"]:
+        if not told.holds:
             self._resting_since = at
             return self._calm
         return self.now(at)
@@ -92,9 +94,8 @@ class Steps:
 
     def _over(self) -> None:
         search = self.search
-        self._process.event(
-            "load.knee", profile=self._process.settings.profile, users=search.users, low=search.low,
-            high=search.high, sure=search.sure, peak=search.peak, durable=True,
-        )  # fmt: skip
+        profile = self._process.settings.profile
+        knee = LoadKnee(profile, search.users, search.low, search.high, search.sure, search.peak)
+        self._process.write(knee, durable=True)
         high = "beyond" if search.high is None else search.high
         print(f"knee: {search.users} users hold ({CONFIDENCE:.0%} sure: {search.low} to {high})", flush=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.load_events import LoadLevel
 from core.objective import Objective
 from core.outcome import SampleOutcome
 from loadengine.locust.live_line import objectives
@@ -26,13 +27,13 @@ _GROSS, _GROSS_WINDOW = 3.0, 2.0
 class Level:
     """Begins when it is made; `judge` is asked each second."""
 
-    def __init__(self, controller: Any, users: int, seconds: float, now: int) -> None:
-        self.users = users
+    def __init__(self, controller: Any, profile: str, users: int, seconds: float, now: int) -> None:
+        self.profile, self.users = profile, users
         self._controller = controller
         self._from = now + int(SETTLE * 1e9)
         self._to = now + int(max(seconds, SETTLE + 3) * 1e9)
 
-    def judge(self, now: int) -> dict[str, Any] | None:
+    def judge(self, now: int) -> LoadLevel | None:
         """The level's event once it is decided, None while it lasts."""
         if now < self._to:
             if now - self._from < _GROSS_WINDOW * 1e9:
@@ -41,15 +42,13 @@ class Level:
             return self._told(now, why) if why else None
         return self._told(now, self._unfit() or self._why(now, (now - self._from) / 1e9, 1.0))
 
-    def _told(self, now: int, why: str) -> dict[str, Any]:
+    def _told(self, now: int, why: str) -> LoadLevel:
         recent = self._controller.view.recent(now, max((now - self._from) / 1e9, 1.0))
-        return {
-            "users": self.users, "from": self._from, "to": now, "holds": not why, "why": why,
-            "per_second": recent.count / recent.seconds,
-        }  # fmt: skip
+        pace = recent.count / recent.seconds
+        return LoadLevel(self.profile, self.users, self._from, now, not why, why, pace)
 
     def _unfit(self) -> str:
-        bad = [str(h["reason"]) for h in self._controller.health.values() if not h.get("ok", True)]
+        bad = [health.reason for health in self._controller.health.values() if not health.ok]
         return f"the generator is not fit: {bad[0]}" if bad else ""
 
     def _why(self, now: int, seconds: float, times: float) -> str:

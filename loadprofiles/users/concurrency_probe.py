@@ -12,6 +12,7 @@ import time
 
 import gevent
 
+from core.events import Gauge, Note, NoteLevel
 from loadprofiles.users.platform_witness import Unreadable, Witness
 from loadprofiles.users.room_monitor import MEMBERS, Chat, room_name
 from loadprofiles.users.session import Session
@@ -36,9 +37,8 @@ def _count(chat: Chat, witness: Witness, metric: str) -> None:
         try:
             there, sockets = _ask(chat, witness, pool)
         except Unreadable as error:
-            engine.process.event(
-                "note", level="warning", text=f"the rooms' presence could not be read: {error}"
-            )
+            text = f"the rooms' presence could not be read: {error}"
+            engine.process.write(Note(NoteLevel.WARNING, text))
         else:
             phase = {"phase": "drain" if engine.closing else "steady" if steady else "ramp"}
             readings = (
@@ -47,7 +47,7 @@ def _count(chat: Chat, witness: Witness, metric: str) -> None:
                 (f"{metric}.addresses", len(Session.addresses), "addresses"),  # of this process's people
             )
             for name, value, unit in readings:
-                engine.process.event("gauge", metric=name, value=value, unit=unit, labels=phase)
+                engine.process.write(Gauge(name, value, unit, phase))
         gevent.sleep(max(0.5, (EVERY if steady else CLIMBING) - (_now() - began) / 1e9))
     witness.close()
 

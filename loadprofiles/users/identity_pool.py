@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from clients import bulk_identities
 from clients.service_clients import Services
 from clients.services import undoers
+from core.events import Note, NoteLevel
 from core.ledger import Ledger
 from core.run import Run
 from loadengine.identities import Person
@@ -27,7 +28,7 @@ def made(run: Run, count: int) -> Iterator[list[Person]]:
                 began = time.monotonic()
                 members = bulk_identities.make(run, services.auth, ledger, count)
                 text = f"{count} people signed in within {time.monotonic() - began:.1f} s"
-                run.journal.event("note", level="info", text=text)
+                run.journal.write(Note(NoteLevel.INFO, text))
                 yield [Person(**vars(member)) for member in members]
         finally:
             for failure in ledger.undo_all():

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import gevent
 
+from core.events import Note, NoteLevel
 from loadengine.measure.recorder import ERROR, OK
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def _once(chat: Chat) -> None:
         if number % _AT_ONCE == _AT_ONCE - 1:
             gevent.sleep(0)
     text = f"reconnect storm: {len(seats)} sockets cut within {(_now() - began) / 1e6:.0f} ms"
-    chat.engine.process.event("note", level="info", text=text)
+    chat.engine.process.write(Note(NoteLevel.INFO, text))
     while (away := sum(not seat.here for seat in seats)) and not chat.engine.closing:
         if _now() > began + _BACK_WITHIN * 1e9:
             chat.note("rooms.storm", ERROR, began, "not everybody is back in time")
             text = f"{away} are not back {_BACK_WITHIN:g} s after the storm"
-            chat.engine.process.event("note", level="warning", text=text)
+            chat.engine.process.write(Note(NoteLevel.WARNING, text))
             break
         gevent.sleep(0.05)
     chat.storming = False

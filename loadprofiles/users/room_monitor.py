@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import gevent
 import orjson
 
+from core.events import Note, NoteLevel
 from core.room_history import Connection, Sent, violations
 from loadengine.api import Measure
 from loadengine.measure.recorder import ERROR, OK, WRONG
@@ -117,7 +118,7 @@ class Chat:
             self.note("rooms.history", WRONG if rules else OK, began, "; ".join(rules))
             for one in broken[: max(0, 10 - told)]:
                 told += 1
-                self.engine.process.event("note", level="warning", text=f"room {room}: {one}")
+                self.engine.process.write(Note(NoteLevel.WARNING, f"room {room}: {one}"))
         witness.close()
 
     def _wait_for(self, room: str, last: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import RootModel
 
 from core.config import load_toml
-from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED, Verdict
+from core.events import CheckFinished
+from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED, LoadOutcome
+from reports.judging.invalidation import user_failures
 from reports.judging.model import (
     CheckResult,
     ObjectiveResult,
@@ -19,8 +20,7 @@ from reports.judging.model import (
 from reports.judging.run_record import CheckRecord, RunRecord
 from reports.judging.verdict_table import NOT_IN_PLAN, worst
 
-_VERDICTS = {*map(str, Verdict), *DID_NOT_RUN}
-_ENDINGS = {"broken": "broken", "interrupted": "broken", "failed": "broken", "stopped": "unknown"}
+_ENDINGS = {LoadOutcome.COMPLETED: "met", LoadOutcome.STOPPED: "unknown", LoadOutcome.BROKEN: "broken"}
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.toml"
@@ -32,7 +32,7 @@ Requirements = RootModel[dict[str, dict[str, str]]]
 
 def judge_checks(run: RunRecord) -> list[CheckResult]:
     """Every check that was collected, ran, or had to run; in the order of their identifiers."""
-    required = set(run.manifest.get("checks", []))
+    required = set(run.manifest.checks)
     for identifier in required:
         run.check(identifier)
     return [_check(run.checks[i], i in required) for i in sorted(run.checks)]
@@ -40,38 +40,36 @@ def judge_checks(run: RunRecord) -> list[CheckResult]:
 
 def _check(record: CheckRecord, required: bool) -> CheckResult:
     passport = record.passport
-    last = max(record.finished, key=lambda e: (e.get("attempt") or 1, e.get("t") or 0), default=None)
+    last = max(record.finished, key=lambda finished: finished.attempt, default=None)
     state, message = _outcome(record, last, required)
-    last = last or {}
-    return CheckResult(
+    result = CheckResult(
         id=record.id,
         state=state,
-        title=str(passport.get("title") or record.id),
-        owner=str(passport.get("owner") or "platform"),
-        requirement=[str(r) for r in passport.get("requirement") or []],
-        service=str(last.get("service") or passport.get("service") or ""),
-        needs=[str(n) for n in passport.get("needs") or []],
-        gate=bool(passport.get("gate", True)),
+        title=record.id,
         required=required,
         message=message,
-        expected=_text(last.get("expected")),
-        saw=_text(last.get("saw")),
-        seconds=float(last.get("seconds") or 0.0),
         attempts=len(record.finished),
-        evidence=[str(e) for e in last.get("evidence") or []],
-        witnesses=record.witnesses,
-        attachments=record.attachments,
-        steps=record.steps,
+        witnesses=[{"service": w.service, "channel": w.channel, "fact": w.fact} for w in record.witnesses],
+        attachments=[
+            {"name": a.name, "path": a.path, "media_type": a.media_type} for a in record.attachments
+        ],
+        steps=[{"name": step.name} for step in record.steps],
         started=record.started,
     )
-
-
-def _outcome(record: CheckRecord, last: dict[str, Any] | None, required: bool) -> tuple[str, str]:
+    if passport is not None:
+        result.title, result.owner, result.service = passport.title, passport.owner, passport.service
+        result.requirement, result.gate = list(passport.requirement), passport.gate
+        result.needs = list(passport.needs)
     if last is not None:
-        outcome = str(last.get("outcome"))
-        if outcome not in _VERDICTS:
-            return "broken", f"its outcome '{outcome}' is not known"
-        return outcome, str(last.get("message") or "")
+        result.expected, result.saw, result.seconds = last.expected, last.saw, last.seconds
+        result.service = last.service or result.service
+    return result
+
+
+def _outcome(record: CheckRecord, last: CheckFinished | None, required: bool) -> tuple[str, str]:
+    if last is not None:
+        died = f"{', '.join(last.fallen)} died during the run; " if last.fallen else ""
+        return str(last.outcome), f"{died}{last.message}"
     if record.started is not None:
         return "broken", "it was started and never ended: its process died or was stopped"
     if record.passport:
@@ -79,21 +77,17 @@ def _outcome(record: CheckRecord, last: dict[str, Any] | None, required: bool) -
     return NOT_COVERED, "the plan requires it, and it was not collected" if required else "it did not run"
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
 def judge_services(run: RunRecord, checks: list[CheckResult]) -> list[ServiceResult]:
     """Every service of the target, with who answered for it and the worst of its checks."""
     found: dict[str, ServiceResult] = {}
-    for identifier, s in (run.target.get("services") or {}).items():
+    for identifier, described in (run.target.services if run.target else {}).items():
         found[identifier] = ServiceResult(
             id=identifier,
-            title=str(s.get("title") or identifier),
-            kind=str(s.get("kind") or ""),
-            name=str(s.get("name") or ""),
-            hosts=[str(h) for h in s.get("hosts") or ([s["url_host"]] if s.get("url_host") else [])],
-            state="absent" if s.get("covered") is False else NOT_COVERED,
+            title=described.title,
+            kind=described.kind,
+            name=described.name if described.covered else "declared absent",
+            hosts=list(described.hosts),
+            state=NOT_COVERED if described.covered else NOT_APPLICABLE,
         )
     for check in checks:
         if not check.service:
@@ -106,28 +100,31 @@ def judge_services(run: RunRecord, checks: list[CheckResult]) -> list[ServiceRes
         ran = [s for s in service.counts if s not in DID_NOT_RUN]
         if ran:
             service.state = worst(ran)
-        elif service.state == "absent" or set(service.counts) == {NOT_APPLICABLE}:
+        elif set(service.counts) == {NOT_APPLICABLE}:
             service.state = NOT_APPLICABLE
     return list(found.values())
 
 
 def judge_profiles(run: RunRecord) -> list[ProfileResult]:
     """Every load that the plan requires or that ran."""
-    required = {p["name"]: p for p in run.manifest.get("profiles", [])}
+    required = {load.name: load for load in run.manifest.profiles}
     results = []
     for name in sorted(required.keys() | run.loads.keys()):
         load = run.loads.get(name)
         result = ProfileResult(name, name in required, NOT_COVERED, "did not run")
         if load is not None and load.started is not None:
             result.started = load.started / 1e9
-            users = load.fields.get("users") or (required.get(name) or {}).get("users")
-            result.users = int(users) if users else None
-            if load.finished is None:
+            result.users = load.start.users if load.start else None
+            if load.end is None or load.finished is None:
                 result.state, result.reason = "broken", "was started and did not finish"
             else:
                 result.seconds = (load.finished - load.started) / 1e9
-                result.state = _ENDINGS.get(load.outcome, "met")
-                result.reason = f"{load.outcome}: {load.reason}" if result.state != "met" else ""
+                result.state = _ENDINGS[load.end.outcome]
+                result.reason = f"{load.end.outcome}: {load.end.reason}" if result.state != "met" else ""
+            if load.failures:
+                result.state, result.reason = "broken", f"failed itself: {user_failures(load)}"
+            elif load.lost and result.state != "broken":
+                result.state, result.reason = "broken", f"lost its worker {load.lost[0].worker}"
         results.append(result)
     return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.events import ComponentSaturated
 from core.objective import Objective
 from core.outcome import Verdict
 from reports.judging.model import ObjectiveResult
@@ -30,11 +31,11 @@ def _too_far(result: ObjectiveResult, objective: Objective, run: RunRecord) -> s
     if told is None or objective.percentile is None or objective.unit not in _MS:
         return ""
     origin = "VITE_SUPABASE_URL" if objective.service.startswith("supabase") else "PLATFORM_URL"
-    trip = (told.get("round_trip_ms") or {}).get(origin)
+    trip = told.round_trip_ms.get(origin)
     limit = objective.limit * _MS[objective.unit]
     if trip is None or trip <= limit * FAR:
         return ""
-    where = f" in {told['region']}" if told.get("region") else ""
+    where = f" in {told.region}" if told.region else ""
     return (
         f"generator too far{where}: one round trip takes {trip:.0f} ms, more than {FAR:.0%} of the limit "
         f"({objective.limit:g} {objective.unit}); generate the load nearer to the target"
@@ -49,5 +50,20 @@ def _saturated(objective: Objective, run: RunRecord, window: tuple[int, int]) ->
     lasted = sum(min(one.end, end) - max(one.start, start) for one in inside)
     if lasted <= TOLERATED * max(1, end - start):
         return ""
-    one = inside[0]
-    return f"{one.name}, a stand-in, was saturated for {lasted / 1e9:.0f} s of {(end - start) / 1e9:.0f} s ({one.reason})"
+    one = inside[0].event
+    return (
+        f"{one.component}, a stand-in, was saturated for {lasted / 1e9:.0f} s of {(end - start) / 1e9:.0f} s "
+        f"({_what_was_over(one)})"
+    )
+
+
+_MEASURES = {
+    "loop_lag_ms": "its event loop lags {:g} ms",
+    "pool_wait_ms": "{:g} ms until a connection",
+    "cpu": "CPU {:g}",
+}
+
+
+def _what_was_over(event: ComponentSaturated) -> str:
+    over = [_MEASURES.get(name, f"{name} {{:g}}").format(value) for name, value in event.over.items()]
+    return ", ".join(over) or "at its limit"

@@ -9,7 +9,7 @@ import numpy as np
 from core.objective import Objective
 from reports.judging.measurements import TICK_NS, Measured, Measurements
 from reports.judging.model import ObjectiveResult
-from reports.judging.run_record import RunRecord
+from reports.judging.run_record import Reading, RunRecord
 
 TO_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "min": 60_000.0}
 """Milliseconds in a unit."""
@@ -19,19 +19,38 @@ def grouped(
     result: ObjectiveResult, objective: Objective, run: RunRecord, measured: Measurements
 ) -> list[tuple[dict[str, str], Measured]]:
     """The series judged apart, those of one group joined; gauges of that metric stand in where there are none."""
-    series = [
-        s
-        for s in measured.of(objective.metric, dict(objective.labels))
-        if s.labels.get("profile") in (None, result.profile) and s.response.size
-    ]
+    series = [s for s in series_of(result, objective, run, measured) if s.response.size]
     if not series:
-        series = _from_gauges(objective, run)
+        series = _from_gauges(objective, readings_of(result, objective, run))
     groups: dict[tuple[str, ...], list[Measured]] = {}
     for one in series:
         groups.setdefault(tuple(one.labels.get(label, "") for label in objective.by), []).append(one)
     return [
         ({k: v for k, v in zip(objective.by, key, strict=True) if v}, _joined(parts))
         for key, parts in sorted(groups.items())
+    ]
+
+
+def series_of(
+    result: ObjectiveResult, objective: Objective, run: RunRecord, measured: Measurements
+) -> list[Measured]:
+    """The series of an objective, from the journals of the load that the plan names, or of the checks."""
+    return [
+        s
+        for s in measured.of(objective.metric, dict(objective.labels))
+        if s.labels.get("profile") in (None, result.profile) and run.serves(s.source, result.profile)
+    ]
+
+
+def readings_of(result: ObjectiveResult, objective: Objective, run: RunRecord) -> list[Reading]:
+    """The readings of a level: of whatever load it is, since a wrong answer is wrong in each, or of the checks."""
+    labels = dict(objective.labels).items()
+    return [
+        one
+        for one in run.gauges
+        if one.gauge.metric == objective.metric
+        and labels <= one.gauge.labels.items()
+        and run.reads(one.source, result.profile)
     ]
 
 
@@ -51,19 +70,13 @@ def _joined(parts: list[Measured]) -> Measured:
     )
 
 
-def _from_gauges(objective: Objective, run: RunRecord) -> list[Measured]:
-    labels = dict(objective.labels)
-    taken = [
-        g
-        for g in run.gauges
-        if g.get("metric") == objective.metric and labels.items() <= (g.get("labels") or {}).items()
-    ]
+def _from_gauges(objective: Objective, taken: list[Reading]) -> list[Measured]:
     if not taken:
         return []
-    first = min(g["wall"] for g in taken)
+    first = min(one.wall for one in taken)
     scale = TO_MS.get(objective.unit, 1.0)
-    values = np.array([float(g["value"]) * scale for g in taken], dtype=np.float32)
-    at = np.array([(g["wall"] - first) // TICK_NS for g in taken], dtype=np.uint32)
+    values = np.array([one.gauge.value * scale for one in taken], dtype=np.float32)
+    at = np.array([(one.wall - first) // TICK_NS for one in taken], dtype=np.uint32)
     return [
         Measured(objective.metric, objective.unit, {}, values, values, at, np.zeros(len(taken), np.uint8))
     ]

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.event_lines import plain
+from core.events import PartEnded, PartKind
 from core.evidence import Evidence
 from core.objective import Objective, load_objectives
-from core.outcome import DID_NOT_RUN
+from core.outcome import DID_NOT_RUN, LoadOutcome, RunOutcome
 from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
 from reports.judging.measurements import measure
 from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
@@ -42,14 +44,14 @@ def judge(
     evidence = Evidence(Path(run_dir))
     run = read(evidence)
     if objectives is None or isinstance(objectives, Path):
-        own = override_of(str(_target(run).get("name") or ""))
+        own = override_of(str(_target(run)["name"]))
         objectives = load_objectives(OBJECTIVES, override=objectives or own)
     measured = measure(evidence)
     run.damage += evidence.damaged
     checks = judge_checks(run)
     results, curves = judge_objectives(objectives, run, measured)
-    started = run.started.get("wall") or run.first_ns
-    finished = (run.finished or {}).get("wall")
+    begun = run.started
+    started, finished = run.started_ns or run.first_ns, run.finished_ns
     end = finished or run.last_ns
     verdict = RunVerdict(
         run=run.id,
@@ -58,16 +60,16 @@ def judge(
         headline="",
         causes=[],
         target=_target(run),
-        plan=str(run.plan.get("plan") or run.plan.get("name") or run.started.get("plan") or "none"),
-        commit=str(run.started.get("commit") or "unknown"),
+        plan=run.plan.plan if run.plan else begun.plan if begun else "none",
+        commit=begun.commit if begun else "unknown",
         version=run.version,
         started=moment(started),
         finished=moment(finished),
         seconds=(end - started) / 1e9 if started and end else None,
-        host=str(run.started.get("host") or ""),
+        host=begun.host if begun else "",
         vantage=_vantage(run),
-        argv=[str(a) for a in run.started.get("argv") or []],
-        assay_version=str(run.started.get("assay_version") or ""),
+        argv=list(begun.argv) if begun else [],
+        assay_version=begun.assay_version if begun else "",
         checks=checks,
         objectives=results,
         services=judge_services(run, checks),
@@ -78,7 +80,7 @@ def judge(
         events=run.marks,
         since_last={},
         samples=measured.total,
-        manifest=run.manifest,
+        manifest=plain(run.manifest),
         measurements=curves,
     )
     if history is not None:
@@ -103,19 +105,17 @@ def _notes(run: RunRecord) -> list[str]:
 def _target(run: RunRecord) -> dict[str, Any]:
     """The target as it was resolved; of a run that broke before, what was asked for."""
     if run.target:
-        return {k: v for k, v in run.target.items() if k not in ("type", "t", "source", "services")}
-    asked = run.started.get("target")
-    return (
-        asked
-        if isinstance(asked, dict)
-        else {"kind": str(asked or "unknown"), "name": str(asked or "unknown")}
-    )
+        described = plain(run.target)
+        del described["services"]
+        return dict(described)
+    asked = run.started.target if run.started else "unknown"
+    return {"kind": asked, "name": asked}
 
 
 def _vantage(run: RunRecord) -> str:
     """Where the load came from: values measured from elsewhere are not compared."""
-    regions = sorted({str(load.fields["region"]) for load in run.loads.values() if load.fields.get("region")})
-    return ",".join(regions) or str(run.started.get("vantage") or "default")
+    regions = {load.start.region for load in run.loads.values() if load.start and load.start.region}
+    return ",".join(sorted(regions)) or "default"
 
 
 def _waive(verdict: RunVerdict, waivers: list[Waiver]) -> None:
@@ -167,22 +167,37 @@ def _causes(verdict: RunVerdict, run: RunRecord) -> list[Cause]:
 
 
 def _run_faults(verdict: RunVerdict, run: RunRecord) -> list[tuple[str, str]]:
-    faults = [(str(d.get("name")), died(d)) for d in run.died]
+    faults = [(death.component, died(death)) for death in run.died]
     if run.finished is None:
         faults.append(
             ("run", "the run did not finish: it was killed, or still runs; below is what it had recorded")
         )
-    elif run.finished.get("reason") not in ("completed", None):
-        why = str(run.finished.get("detail") or run.finished.get("message") or "")
-        if not run.died or why not in {f"{d.get('name')} died" for d in run.died}:
-            faults.append(("run", f"the run was {run.finished.get('reason')}{': ' if why else ''}{why}"))
+    elif run.finished.outcome != RunOutcome.COMPLETED:
+        why = f": {run.finished.error}" if run.finished.error else ""
+        faults.append(("run", f"the run was {run.finished.outcome}{why}"))
+    faults += [(part.part, text) for part in run.parts.values() if (text := _ended_badly(part, run))]
     if not run.plan:
         faults.append(("plan", "no plan was recorded, so nobody can say what should have run"))
-    faults += [("run", text) for text in run.faults]
     faults += [("journal", f"evidence is damaged: {what}") for what in run.damage]
     if not faults and not verdict.samples and all(c.state in DID_NOT_RUN for c in verdict.checks):
         faults.append(("run", "nothing ran: no check finished and no sample was taken"))
     return faults
+
+
+_JUDGED = (0, 1, 5)
+"""Exit codes of pytest after which every check was judged: all met, some failed, none selected."""
+
+
+def _ended_badly(part: PartEnded, run: RunRecord) -> str:
+    """What the end of a subprocess says beside what it journaled, or nothing."""
+    if part.kind == PartKind.CHECKS:
+        bad = part.exit_code not in _JUDGED
+        return f"pytest of {part.part} ended with {part.exit_code}; see {part.log}" if bad else ""
+    load = run.loads.get(part.part)
+    told = load is not None and load.end is not None and load.end.outcome != LoadOutcome.COMPLETED
+    if part.exit_code == 0 or told:
+        return ""
+    return f"the load '{part.part}' ended with {part.exit_code}: {part.last_line}"
 
 
 def _conclude(verdict: RunVerdict) -> None:

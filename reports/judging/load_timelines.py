@@ -29,21 +29,21 @@ def timelines(run: RunRecord) -> dict[str, Any]:
 
 def _timeline(run: RunRecord, load: LoadRecord) -> dict[str, Any]:
     start = load.started or 0
-    end = load.finished or max((p["wall"] for p in load.progress), default=start)
+    end = load.finished or max((wall for wall, _ in load.progress), default=start)
 
     def since(wall: int) -> float:
         return round((wall - start) / 1e9, 2)
 
-    health = [h for h in run.health if start <= h["wall"] <= end + 2e9 and run.serves(h["source"], load.name)]
-    lag = [[since(h["wall"]), float(h.get("lag_p99_ms") or 0), float(h.get("cpu") or 0)] for h in health]
+    health = [h for h in run.health if start <= h.wall <= end + 2e9 and run.serves(h.source, load.name)]
+    lag = [[since(h.wall), h.event.lag_p99_ms, h.event.cpu] for h in health]
     return {
         "seconds": since(end),
         "steady": [
             since(load.steady_from) if load.steady_from else None,
             since(load.steady_to) if load.steady_to else None,
         ],
-        "users": _thin([[since(p["wall"]), int(p.get("users") or 0)] for p in load.progress]),
-        "pace": _thin([[since(p["wall"]), round(float(p.get("per_second") or 0), 2)] for p in load.progress]),
+        "users": _thin([[since(wall), told.users] for wall, told in load.progress]),
+        "pace": _thin([[since(wall), round(told.per_second, 2)] for wall, told in load.progress]),
         "health": _thin(lag),
         "unhealthy": [
             [since(u.start), since(u.end), u.reason]
@@ -51,11 +51,13 @@ def _timeline(run: RunRecord, load: LoadRecord) -> dict[str, Any]:
             if u.end > start and u.start < end and run.serves(u.source, load.name)
         ],
         "levels": [
-            {k: level.get(k) for k in ("users", "holds", "why", "per_second")}
-            | {"from": since(level["from"]), "to": since(level["to"])}
+            {"users": level.users, "holds": level.holds, "why": level.why, "per_second": level.per_second}
+            | {"from": since(level.start), "to": since(level.end)}
             for level in load.levels
         ],
-        "knee": {k: load.knee.get(k) for k in ("users", "low", "high", "sure", "peak")} if load.knee else {},
+        "knee": {k: getattr(load.knee, k) for k in ("users", "low", "high", "sure", "peak")}
+        if load.knee
+        else {},
     }
 
 
@@ -81,11 +83,11 @@ def levels(
     groups = [(labels, series) for labels, series in grouped(result, objective, run, measured)]
     found = []
     for level in load.levels:
-        first, last = measured.tick_of(level["from"]), measured.tick_of(level["to"])
+        first, last = measured.tick_of(level.start), measured.tick_of(level.end)
         values = [_value(_between(s, first, last), objective, percentile, labels) for labels, s in groups]
         known = [v for v in values if v]
         worst = max(known, key=lambda v: v["value"] if v["value"] is not None else np.inf, default={})
-        found.append({"users": level["users"], "holds": level["holds"], **worst})
+        found.append({"users": level.users, "holds": level.holds, **worst})
     return found
 
 

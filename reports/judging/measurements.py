@@ -19,7 +19,7 @@ FAILED = (SampleOutcome.WRONG, SampleOutcome.ERROR, SampleOutcome.REFUSED)
 
 @dataclass
 class Measured:
-    """All steady samples of one metric and one set of labels.
+    """All steady samples of one metric and one set of labels in one journal.
 
     `response` is done - intended and `service` done - sent, both in milliseconds; `at` is the intended
     time in ticks on the run's own axis; `outcome` a SampleOutcome.
@@ -34,6 +34,8 @@ class Measured:
     outcome: NDArray[np.uint8]
     backwards: int = 0
     other_phases: int = 0
+    source: str = ""
+    """The journal that they stand in (a file's stem)."""
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -77,17 +79,16 @@ class _Parts:
 
 def measure(evidence: Evidence) -> Measurements:
     """Reads the samples of every process; each on its own file's clock, so hosts may differ."""
-    parts: dict[tuple[str, tuple[tuple[str, str], ...]], _Parts] = {}
+    parts: dict[tuple[str, tuple[tuple[str, str], ...], str], _Parts] = {}
     found = Measurements()
     for file, names, block in evidence.blocks():
         if not len(block):
             continue
-        header = file.header
-        offset = int(header.get("wall_ns", 0)) - int(header.get("monotonic_ns", 0))
+        offset, source = file.offset_ns, file.path.stem
         if not found.origin_ns:
             found.origin_ns = int(block["intended"].min()) + offset - 3_600_000_000_000
         found.total += len(block)
-        found.by_file[file.path.stem] = found.by_file.get(file.path.stem, 0) + len(block)
+        found.by_file[source] = found.by_file.get(source, 0) + len(block)
         numbers = block["series"]
         first = int(numbers[0])
         present = [first] if bool((numbers == first).all()) else np.unique(numbers).tolist()
@@ -96,9 +97,9 @@ def measure(evidence: Evidence) -> Measurements:
             if series is None:
                 continue
             chosen = block if len(present) == 1 else block[numbers == number]
-            key = (series.metric, tuple(sorted(series.labels.items())))
+            key = (series.metric, tuple(sorted(series.labels.items())), source)
             _add(parts.setdefault(key, _Parts(series.unit)), chosen, offset - found.origin_ns)
-    for (metric, labels), part in sorted(parts.items()):
+    for (metric, labels, source), part in sorted(parts.items(), key=lambda item: item[0]):
         columns = [np.concatenate(column) for column in zip(*part.arrays, strict=True)] or [
             np.zeros(0, t) for t in (np.float32, np.float32, np.uint32, np.uint8)
         ]
@@ -114,6 +115,7 @@ def measure(evidence: Evidence) -> Measurements:
                 columns[3],
                 part.backwards,
                 part.other,
+                source,
             )
         )
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, Verdict
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class CheckResult:
     saw: str = ""
     seconds: float = 0.0
     attempts: int = 0
-    evidence: list[str] = field(default_factory=list)
     witnesses: list[dict[str, Any]] = field(default_factory=list)
     attachments: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -160,7 +159,7 @@ class ObjectiveResult:
         name = (
             f"p{self.percentile:g}"
             if self.percentile is not None
-            else ("share" if self.unit == "%" else "lowest")
+            else ("share" if self.unit == "%" else "highest" if self.direction == "below" else "lowest")
         )
         return f"{name} {sign} {self.limit:g} {self.unit}"
 

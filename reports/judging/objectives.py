@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from core.events import PlannedObjective
 from core.objective import Objective
 from reports.judging.group import judge_group
-from reports.judging.grouping import grouped, marks
+from reports.judging.grouping import grouped, marks, readings_of
 from reports.judging.invalidation import spoil
 from reports.judging.load_timelines import MOST, levels, timelines
 from reports.judging.measurements import Measurements
 from reports.judging.model import GroupResult, ObjectiveResult
-from reports.judging.run_record import RunRecord
+from reports.judging.run_record import CHECKS, RunRecord
 from reports.judging.verdict_table import NOT_IN_PLAN, worst
 from reports.rendering.formatting import quantity
 
@@ -21,7 +22,7 @@ def judge_objectives(
     objectives: dict[str, Objective], run: RunRecord, measured: Measurements
 ) -> tuple[list[ObjectiveResult], dict[str, Any]]:
     """Every objective, in the file's order, and the curves behind them by objective and group (and `loads`)."""
-    planned = {o["id"]: o for o in run.manifest.get("objectives", [])}
+    planned = {one.id: one for one in run.manifest.objectives}
     results: list[ObjectiveResult] = []
     curves: dict[str, Any] = {}
     for identifier, objective in objectives.items():
@@ -37,11 +38,10 @@ def judge_objectives(
     return results, curves
 
 
-def _blank(objective: Objective, plan: dict[str, Any] | None) -> ObjectiveResult:
+def _blank(objective: Objective, plan: PlannedObjective | None) -> ObjectiveResult:
     percentile, wanted = objective.percentile, objective.samples
     if plan is not None:
-        percentile = plan.get("percentile", percentile)
-        wanted = int(plan.get("min_samples") or wanted)
+        percentile, wanted = plan.percentile, plan.min_samples
     return ObjectiveResult(
         id=objective.id,
         title=objective.title,
@@ -53,19 +53,19 @@ def _blank(objective: Objective, plan: dict[str, Any] | None) -> ObjectiveResult
         requirement=objective.requirement,
         clock=objective.clock,
         blocks=objective.blocks,
-        decides=plan is not None and bool(plan.get("decides", True)),
+        decides=plan is not None and plan.decides,
         state="unknown",
         reason="",
-        profile=str((plan or {}).get("profile") or objective.profile or "checks"),
+        profile=plan.profile if plan is not None else objective.profile or CHECKS,
         wanted=wanted,
     )
 
 
-def _vanished(plan: dict[str, Any]) -> ObjectiveResult:
+def _vanished(plan: PlannedObjective) -> ObjectiveResult:
     """The plan required an objective that the objectives file no longer holds: it cannot be judged."""
     return ObjectiveResult(
-        id=plan["id"], title=plan["id"], unit="", direction="below", limit=0.0, percentile=None, service="",
-        requirement="", clock="", blocks=True, decides=bool(plan.get("decides", True)), state="broken",
+        id=plan.id, title=plan.id, unit="", direction="below", limit=0.0, percentile=None, service="",
+        requirement="", clock="", blocks=True, decides=plan.decides, state="broken",
         reason="the plan required it, and objectives.toml does not hold it",
     )  # fmt: skip
 
@@ -132,21 +132,16 @@ def _judge_level(
     result: ObjectiveResult, objective: Objective, run: RunRecord, curves: dict[str, Any]
 ) -> None:
     """A level must hold at every reading of the steady window: nothing is estimated, so no interval."""
-    labels = dict(objective.labels)
-    taken = [
-        g
-        for g in run.gauges
-        if g.get("metric") == objective.metric and labels.items() <= (g.get("labels") or {}).items()
-    ]
-    steady = [g for g in taken if (g.get("labels") or {}).get("phase", "steady") == "steady"]
-    values = [float(g["value"]) for g in steady]
+    taken = readings_of(result, objective, run)
+    steady = [one.gauge for one in taken if one.gauge.labels.get("phase", "steady") == "steady"]
+    values = [gauge.value for gauge in steady]
     result.samples = len(values)
     if not values:
         result.reason = f"no reading of {objective.metric} was recorded"
         result.needed = result.wanted
         return
-    first = min(g["wall"] for g in taken)
-    drawn = sorted([round((g["wall"] - first) / 1e9, 2), float(g["value"])] for g in taken)
+    first = min(one.wall for one in taken)
+    drawn = sorted([round((one.wall - first) / 1e9, 2), one.gauge.value] for one in taken)
     curves[objective.id] = [{"labels": {}, "readings": drawn[:: -(-len(drawn) // MOST)]}]
     below = objective.direction == "below"
     result.value = max(values) if below else min(values)
@@ -156,7 +151,7 @@ def _judge_level(
     text = f"{word} of {len(values):,} readings is {quantity(result.value, objective.unit)}"
     if not good:
         result.state = "missed"
-        causes = [f"{cause} ({n:,} times)" for g in steady for cause, n in (g.get("causes") or {}).items()]
+        causes = [f"{cause} ({n:,} times)" for gauge in steady for cause, n in gauge.causes.items()]
         named = f": {'; '.join(causes[:3])}" if causes else ""
         result.reason = f"{text}; the limit is {quantity(objective.limit, objective.unit)}{named}"
     elif len(values) < result.wanted:

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import signal
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.evidence import Event, Evidence
+from core.event import Event
+from core.events import (
+    Attachment,
+    CheckCollected,
+    CheckFinished,
+    CheckStarted,
+    ComponentDied,
+    ComponentSaturated,
+    Gauge,
+    LedgerPlanned,
+    LedgerUndone,
+    Manifest,
+    Note,
+    NoteLevel,
+    OutageEnded,
+    OutagePlanned,
+    PartEnded,
+    PlanResolved,
+    PlatformVersion,
+    RunFinished,
+    RunStarted,
+    Step,
+    TargetResolved,
+    WitnessAnswered,
+)
+from core.evidence import Evidence
+from core.load_events import (
+    GeneratorHealth,
+    GeneratorNetwork,
+    LoadDrain,
+    LoadFinished,
+    LoadKnee,
+    LoadLevel,
+    LoadProgress,
+    LoadRepeated,
+    LoadStarted,
+    LoadSteady,
+    LoadUserFailed,
+    WorkerLost,
+)
+from core.passport import Passport
+
+CHECKS = "checks"
+"""What stands for a profile where samples are taken by checks."""
+_GENERATORS = ("load", "worker")
+"""Roles of the processes that generate load."""
 
 
 @dataclass
 class CheckRecord:
-    """What was recorded of one check."""
+    """What was recorded of one check; `finished` oldest first."""
 
     id: str
-    passport: dict[str, Any] = field(default_factory=dict)
+    passport: Passport | None = None
     started: float | None = None
-    finished: list[Event] = field(default_factory=list)
-    witnesses: list[dict[str, Any]] = field(default_factory=list)
-    attachments: list[dict[str, Any]] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[CheckFinished] = field(default_factory=list)
+    witnesses: list[WitnessAnswered] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass
 class LoadRecord:
-    """What was recorded of one load profile; times as wall-clock nanoseconds."""
+    """What was recorded of one load profile; times as wall-clock nanoseconds, those of `levels` too."""
 
     name: str
+    start: LoadStarted | None = None
     started: int | None = None
+    end: LoadFinished | None = None
     finished: int | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    outcome: str = ""
-    reason: str = ""
     steady_from: int | None = None
     steady_to: int | None = None
-    progress: list[dict[str, Any]] = field(default_factory=list)
-    """What the load told each second (users, per_second), with its time as `wall`."""
-    levels: list[dict[str, Any]] = field(default_factory=list)
-    """Levels of a search for the knee, `from` and `to` on the wall clock."""
-    knee: dict[str, Any] = field(default_factory=dict)
+    progress: list[tuple[int, LoadProgress]] = field(default_factory=list)
+    """What the load told each second, with its time."""
+    levels: list[LoadLevel] = field(default_factory=list)
+    knee: LoadKnee | None = None
+    failures: list[LoadUserFailed] = field(default_factory=list)
+    lost: list[WorkerLost] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -51,36 +97,63 @@ class Unhealthy:
 
 
 @dataclass(frozen=True)
-class Saturated(Unhealthy):
-    """A stretch in which a part of the embedded target, by its name, was at its own limit."""
+class Saturated:
+    """A stretch in which a part of the embedded target was at its own limit; wall-clock nanoseconds."""
 
-    name: str
+    start: int
+    end: int
+    event: ComponentSaturated
+
+
+@dataclass(frozen=True)
+class At:
+    """An event with its time on the wall clock, in nanoseconds, and the journal that it stands in."""
+
+    wall: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Reading(At):
+    """One reading of a level."""
+
+    gauge: Gauge
+
+
+@dataclass(frozen=True)
+class Health(At):
+    """What a load generator told of itself."""
+
+    event: GeneratorHealth
 
 
 @dataclass
 class RunRecord:
     """What happened in a run. Wall-clock nanoseconds wherever a time is named `..._ns`.
 
-    `profile_of` tells, for each journal that holds a load's events, which profiles it served.
+    `profile_of` tells, for each journal that holds a load's events, which profiles it served; `roles` tells of every
+    journal what its process was.
     """
 
     id: str
-    started: Event = field(default_factory=dict)
-    finished: Event | None = None
-    plan: Event = field(default_factory=dict)
-    target: Event = field(default_factory=dict)
+    started: RunStarted | None = None
+    started_ns: int | None = None
+    finished: RunFinished | None = None
+    finished_ns: int | None = None
+    plan: PlanResolved | None = None
+    target: TargetResolved | None = None
+    parts: dict[str, PartEnded] = field(default_factory=dict)
+    """The last end of each of the runner's subprocesses."""
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
     unhealthy: list[Unhealthy] = field(default_factory=list)
     saturated: list[Saturated] = field(default_factory=list)
-    network: dict[str, Event] = field(default_factory=dict)
-    health: list[Event] = field(default_factory=list)
-    """What each load generator told of itself, with its time as `wall`."""
+    network: dict[str, GeneratorNetwork] = field(default_factory=dict)
+    health: list[Health] = field(default_factory=list)
     profile_of: dict[str, set[str]] = field(default_factory=dict)
-    lost_workers: list[Event] = field(default_factory=list)
-    died: list[Event] = field(default_factory=list)
-    outages: list[Event] = field(default_factory=list)
-    gauges: list[Event] = field(default_factory=list)
+    roles: dict[str, str] = field(default_factory=dict)
+    died: list[ComponentDied] = field(default_factory=list)
+    gauges: list[Reading] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     open_journals: list[str] = field(default_factory=list)
@@ -88,207 +161,174 @@ class RunRecord:
     first_ns: int | None = None
     last_ns: int | None = None
     ledger_left: int = 0
-    faults: list[str] = field(default_factory=list)
     version: str = ""
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """What had to run: checks, profiles, objectives."""
-        return dict(self.plan.get("manifest") or {})
+        return self.plan.manifest if self.plan else Manifest((), (), ())
 
     def serves(self, source: str, profile: str) -> bool:
-        """Whether a journal belongs to a profile's load; one that names none may belong to any."""
-        return profile in self.profile_of.get(source, {profile})
+        """Whether a journal belongs to a profile's load, or to the checks (`CHECKS`).
+
+        A generator's that names no profile may belong to any load; what is neither a generator's nor a check's (the
+        runner's, a reader's beside a load) may belong to either.
+        """
+        role = self.roles.get(source, source)
+        if profile == CHECKS:
+            return source not in self.profile_of and role not in _GENERATORS
+        return profile in self.profile_of.get(source, {profile}) and not role.startswith(CHECKS)
+
+    def reads(self, source: str, profile: str) -> bool:
+        """Whether a journal's readings are of loads, whichever, or of the checks."""
+        if profile == CHECKS:
+            return self.serves(source, CHECKS)
+        return not self.roles.get(source, source).startswith(CHECKS)
 
     def check(self, identifier: str) -> CheckRecord:
         """The record of a check, made when it is first heard of."""
-        if identifier not in self.checks:
-            self.checks[identifier] = CheckRecord(identifier)
-        return self.checks[identifier]
+        return self.checks.setdefault(identifier, CheckRecord(identifier))
+
+    def load(self, profile: str) -> LoadRecord:
+        """The record of a load, made when it is first heard of."""
+        return self.loads.setdefault(profile, LoadRecord(profile))
 
 
 def read(evidence: Evidence) -> RunRecord:
     """Reads every event of a run, each time put on the wall clock by its own file's header."""
     run = RunRecord(id=evidence.directory.name)
-    offsets: dict[str, int] = {}
+    offsets = {}
     for file in evidence.files:
-        header = file.header
-        if "wall_ns" in header and "monotonic_ns" in header:
-            offsets[file.path.stem] = int(header["wall_ns"]) - int(header["monotonic_ns"])
-        else:
+        offsets[file.path.stem] = file.offset_ns
+        if file.header is None:
             run.damage.append(f"{file.path.name} has no header; its times cannot be placed")
-    planned, undone = 0, 0
-    for event in evidence.events():
-        offset = offsets.get(event["source"], 0)
-        wall = int(event.get("t") or 0) + offset
-        if run.first_ns is None:
-            run.first_ns = wall
+        else:
+            run.roles[file.path.stem] = file.header.role
+    for recorded in evidence.recorded():
+        offset = offsets[recorded.source]
+        wall = recorded.t + offset
+        run.first_ns = wall if run.first_ns is None else run.first_ns
         run.last_ns = max(run.last_ns or wall, wall)
-        kind = event["type"]
-        planned += kind == "ledger.planned"
-        undone += kind == "ledger.undone"
-        _take(run, kind, event, wall, offset)
-    run.ledger_left = max(0, planned - undone)
-    run.version = run.version or str(run.started.get("platform_version") or "")
+        if recorded.event.type.startswith("load.") and (profile := getattr(recorded.event, "profile", "")):
+            run.profile_of.setdefault(recorded.source, set()).add(profile)
+        _take(run, recorded.event, At(wall, recorded.source), offset)
+    run.ledger_left = max(0, run.ledger_left)
     run.open_journals = [file.path.stem for file in evidence.files if not file.closed]
     return run
 
 
-def _take(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> None:
-    if kind.startswith("check.") or kind in ("witness.answered", "attachment", "step"):
-        _take_check(run, kind, event, wall)
-    elif kind.startswith("load.") or kind in ("generator.health", "worker.lost"):
-        _take_load(run, kind, event, wall, offset)
-    elif kind == "component.saturated":
-        _take_saturated(run, event, wall, offset)
-    elif kind == "generator.network":
-        run.network[str(event.get("profile") or "")] = event
-    elif kind == "gauge":
-        run.gauges.append({**event, "wall": wall})
-    elif kind == "run.started":
-        run.started = {**event, "wall": wall}
-        run.id = str(event.get("run") or run.id)
-    elif kind == "run.finished":
-        run.finished = {**event, "wall": wall}
-    elif kind == "plan.resolved":
-        run.plan = event
-    elif kind == "target.resolved":
-        run.target = event
-    elif kind == "component.died":
-        run.died.append(event)
-        _mark(run, wall, kind, died(event))
-    elif kind in ("outage.planned", "outage.ended"):
-        run.outages.append(event)
-        _mark(
-            run,
-            wall,
-            kind,
-            f"{event.get('name') or event.get('component') or 'service'}: {kind.split('.')[1]}",
-        )
-    elif kind == "note":
-        _take_note(run, event)
+def _take(run: RunRecord, event: Event, at: At, offset: int) -> None:
+    match event:
+        case RunStarted():
+            run.id, run.started, run.started_ns = event.run, event, at.wall
+        case RunFinished():
+            run.finished, run.finished_ns = event, at.wall
+        case PlanResolved():
+            run.plan = event
+        case TargetResolved():
+            run.target = event
+        case PlatformVersion():
+            run.version = event.version
+        case PartEnded():
+            run.parts[event.part] = event
+        case Note(level=NoteLevel.INFO | NoteLevel.WARNING):
+            run.notes.append(event.text)
+        case LedgerPlanned():
+            run.ledger_left += 1
+        case LedgerUndone():
+            run.ledger_left -= 1
+        case Gauge():
+            run.gauges.append(Reading(at.wall, at.source, event))
+        case ComponentDied():
+            run.died.append(event)
+            _mark(run, at.wall, event, died(event))
+        case ComponentSaturated():
+            _take_saturated(run, event, offset)
+        case OutagePlanned() | OutageEnded():
+            _mark(run, at.wall, event, f"{event.component}: {event.type.partition('.')[2]}")
+        case _:
+            _take_check(run, event, at)
+            _take_load(run, event, at, offset)
 
 
-def _take_saturated(run: RunRecord, event: Event, wall: int, offset: int) -> None:
-    """A second in which a part of the embedded target was at its limit; stretches get one mark."""
-    name, reason = str(event.get("name") or "a component"), str(event.get("reason") or "")
-    start, end = int(event["from"]) + offset, int(event["to"]) + offset
-    before = run.saturated[-1] if run.saturated else None
-    if before is None or before.name != name or start - before.end > 1_000_000_000:
-        _mark(run, start, "component.saturated", f"{name} saturated")
-    run.saturated.append(Saturated(start, end, reason, event["source"], name))
+def _take_check(run: RunRecord, event: Event, at: At) -> None:
+    match event:
+        case CheckCollected():
+            run.check(event.check).passport = event.passport
+        case CheckStarted():
+            record = run.check(event.check)
+            record.started = record.started or at.wall / 1e9
+        case CheckFinished():
+            run.check(event.check).finished.append(event)
+        case WitnessAnswered():
+            run.check(event.check).witnesses.append(event)
+        case Attachment() if event.check:
+            run.check(event.check).attachments.append(event)
+        case Step() if event.check:
+            run.check(event.check).steps.append(event)
 
 
-def died(event: Event) -> str:
-    """The death of a component in words, with what is known of it."""
-    known = [
-        f"{word} {event[key]}"
-        for key, word in (("exit", "exit"), ("log", "log"))
-        if event.get(key) is not None
-    ]
-    told = f" ({', '.join(known)})" if known else ""
-    return f"{event.get('name') or 'a component'} died during the run{told}"
-
-
-def _take_note(run: RunRecord, event: Event) -> None:
-    text, level = str(event.get("text") or event.get("message") or ""), event.get("level")
-    if level == "broken":
-        run.faults.append(text)
-    elif level == "version":
-        run.version = text
-    elif level != "progress":
-        run.notes.append(text)
-
-
-def _take_check(run: RunRecord, kind: str, event: Event, wall: int) -> None:
-    if kind == "check.collected":
-        record = run.check(str(event.get("check") or (event.get("passport") or {}).get("id")))
-        record.passport = event.get("passport") or {}
-        return
-    name = event.get("check")
-    if not name:
-        return
-    record = run.check(str(name))
-    if kind == "check.started":
-        record.started = record.started or wall / 1e9
-    elif kind == "check.finished":
-        record.finished.append(event)
-    elif kind == "witness.answered":
-        record.witnesses.append({k: event.get(k) for k in ("service", "channel", "fact")})
-    elif kind == "attachment":
-        record.attachments.append({k: event.get(k) for k in ("name", "path", "media_type")})
-    elif kind == "step":
-        record.steps.append({k: event.get(k) for k in ("name", "seconds", "outcome")})
-
-
-def _take_load(run: RunRecord, kind: str, event: Event, wall: int, offset: int) -> None:
-    if kind == "generator.health":
-        run.health.append({**event, "wall": wall})
-        if not event.get("ok", True):
-            start, end = event.get("from"), event.get("to")
-            run.unhealthy.append(
-                Unhealthy(
-                    int(start) + offset if start else wall,
-                    int(end) + offset if end else wall,
-                    str(event.get("reason") or "the load generator was saturated"),
-                    event["source"],
-                )
+def _take_load(run: RunRecord, event: Event, at: At, offset: int) -> None:
+    match event:
+        case LoadStarted():
+            load = run.load(event.profile)
+            load.start, load.started = event, at.wall
+        case LoadSteady():
+            moment, load = event.steady_from + offset, run.load(event.profile)
+            load.steady_from = min(load.steady_from or moment, moment)
+        case LoadDrain():
+            moment, load = event.steady_to + offset, run.load(event.profile)
+            load.steady_to = max(load.steady_to or moment, moment)
+        case LoadProgress():
+            run.load(event.profile).progress.append((at.wall, event))
+        case LoadLevel():
+            moved = replace(event, start=event.start + offset, end=event.end + offset)
+            run.load(event.profile).levels.append(moved)
+        case LoadKnee():
+            run.load(event.profile).knee = event
+        case LoadUserFailed():
+            run.load(event.profile).failures.append(event)
+        case LoadFinished():
+            load = run.load(event.profile)
+            load.end, load.finished = event, at.wall
+        case LoadRepeated():
+            names = ", ".join(event.profiles)
+            run.notes.append(
+                f"{names}: measured again, since the load generator was not fit: {event.reason} (kept in {event.aside}/)"
             )
-        return
-    if kind == "worker.lost":
-        run.lost_workers.append(event)
-        _mark(run, wall, kind, f"load worker {event.get('worker') or event.get('name') or ''} lost")
-        return
-    name = str(event.get("profile") or event.get("name") or "load")
-    run.profile_of.setdefault(event["source"], set()).add(name)
-    if kind not in _OF_A_LOAD:
-        return
-    record = run.loads.setdefault(name, LoadRecord(name))
-    if kind in ("load.steady", "load.drain"):
-        moment = event.get("steady_from" if kind == "load.steady" else "steady_to")
-        if isinstance(moment, int):
-            _window(record, kind, moment + offset)
-    elif kind == "load.progress":
-        record.progress.append({**event, "wall": wall})
-    elif kind == "load.level" and all(isinstance(event.get(k), int) for k in ("users", "from", "to")):
-        record.levels.append(
-            {
-                **event,
-                "holds": bool(event.get("holds")),
-                "from": event["from"] + offset,
-                "to": event["to"] + offset,
-            }
-        )
-    elif kind == "load.knee":
-        record.knee = dict(event)
-    elif kind == "load.started":
-        record.started = wall
-        record.fields = {k: v for k, v in event.items() if k not in ("type", "t", "source")}
-    elif kind == "load.finished":
-        record.finished = wall
-        record.outcome = str(event.get("outcome") or event.get("reason") or "")
-        record.reason = str(event.get("reason") or "")
-        record.fields.update({k: v for k, v in event.items() if k not in ("type", "t", "source")})
+        case WorkerLost():
+            run.load(event.profile).lost.append(event)
+            _mark(run, at.wall, event, f"load worker {event.worker} lost")
+        case GeneratorHealth():
+            run.health.append(Health(at.wall, at.source, event))
+            if not event.ok:
+                start, end = event.start + offset, event.end + offset
+                run.unhealthy.append(Unhealthy(start, end, event.reason, at.source))
+        case GeneratorNetwork():
+            run.network[event.profile] = event
 
 
-_OF_A_LOAD = (
-    "load.started",
-    "load.steady",
-    "load.progress",
-    "load.level",
-    "load.knee",
-    "load.drain",
-    "load.finished",
-)
+def _take_saturated(run: RunRecord, event: ComponentSaturated, offset: int) -> None:
+    """A second in which a part of the embedded target was at its limit; stretches get one mark."""
+    start, end = event.start + offset, event.end + offset
+    before = run.saturated[-1] if run.saturated else None
+    if before is None or before.event.component != event.component or start - before.end > 1_000_000_000:
+        _mark(run, start, event, f"{event.component} saturated")
+    run.saturated.append(Saturated(start, end, event))
 
 
-def _window(record: LoadRecord, kind: str, moment: int) -> None:
-    """The steady window of all workers together: from the first to begin, to the last to end."""
-    if kind == "load.steady":
-        record.steady_from = min(record.steady_from or moment, moment)
+def died(event: ComponentDied) -> str:
+    """The death of a component in words, with what is known of it."""
+    code = event.exit_code
+    if code is None:
+        how = "nobody saw how"
+    elif code < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"signal {names.get(-code, -code)}"
     else:
-        record.steady_to = max(record.steady_to or moment, moment)
+        how = f"exit code {code}"
+    return f"{event.component} died during the run ({how}, log {event.log})"
 
 
-def _mark(run: RunRecord, wall: int, kind: str, text: str) -> None:
-    run.marks.append({"at": wall / 1e9, "kind": kind, "text": text})
+def _mark(run: RunRecord, wall: int, event: Event, text: str) -> None:
+    run.marks.append({"at": wall / 1e9, "kind": event.type, "text": text})

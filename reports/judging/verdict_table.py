@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.outcome import NOT_APPLICABLE, NOT_COVERED, Verdict
+from core.outcome import GRAVITY, NOT_APPLICABLE, NOT_COVERED, Verdict
 
 OPEN, CLOSED, USAGE, BROKEN = 0, 1, 2, 3
 """Exit codes: gate open, gate closed, usage or configuration, broken."""
@@ -27,14 +27,18 @@ class State:
     junit: str
     github: str
     exit: int
-    rank: int
     style: str
+
+    @property
+    def rank(self) -> int:
+        """How grave it is; what a plan does not decide is as good as met."""
+        return GRAVITY.index(self.id) if self.id in GRAVITY else 0
 
 
 _ROWS = (
-    State("met", "met", "✓", "holds, with the evidence asked for", "passed", "", "notice", OPEN, 0, "green"),
+    State("met", "met", "✓", "holds, with the evidence asked for", "passed", "", "notice", OPEN, "green"),
     State(
-        "missed", "missed", "✗", "was tried and does not hold", "failed", "failure", "error", CLOSED, 3, "red"
+        "missed", "missed", "✗", "was tried and does not hold", "failed", "failure", "error", CLOSED, "red"
     ),
     State(
         "broken",
@@ -45,19 +49,18 @@ _ROWS = (
         "error",
         "error",
         BROKEN,
-        4,
         "magenta",
     ),
     State(
-        "unknown", "unknown", "?", "not enough evidence to decide", "unknown", "error", "error", CLOSED, 2, "yellow"
+        "unknown", "unknown", "?", "not enough evidence to decide", "unknown", "error", "error", CLOSED, "yellow"
     ),
     State(
-        NOT_COVERED, "not covered", "○", "did not run", "skipped", "error", "warning", CLOSED, 1, "bright_black"
+        NOT_COVERED, "not covered", "○", "did not run", "skipped", "error", "warning", CLOSED, "bright_black"
     ),
     State(
-        NOT_APPLICABLE, "not applicable", "·", "the target has no such thing", "skipped", "", "notice", OPEN, 0, "dim"
+        NOT_APPLICABLE, "not applicable", "·", "the target has no such thing", "skipped", "", "notice", OPEN, "dim"
     ),
-    State(NOT_IN_PLAN, "not in this plan", "-", "this plan does not decide it", "skipped", "", "notice", OPEN, 0, "dim"),
+    State(NOT_IN_PLAN, "not in this plan", "-", "this plan does not decide it", "skipped", "", "notice", OPEN, "dim"),
 )  # fmt: skip
 
 STATES: dict[str, State] = {row.id: row for row in _ROWS}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from playwright.sync_api import BrowserContext, Page
 
 from core.clock import now_ns
+from core.events import Gauge
 from core.journal import Journal
 
 OBSERVE = """
@@ -53,5 +54,5 @@ def record(journal: Journal, name: str, vitals: Vitals) -> None:
         if value > 0:  # zero: the browser saw nothing to measure
             start = now - int(value * 1e6)
             journal.sample(journal.series(metric, {"page": name}), intended=start, sent=start, done=now)
-    journal.event("gauge", metric="web.cls", value=vitals.cls, unit="score", labels={"page": name})
-    journal.event("gauge", metric="web.weight", value=vitals.weight, unit="bytes", labels={"page": name})
+    journal.write(Gauge("web.cls", vitals.cls, "score", {"page": name}))
+    journal.write(Gauge("web.weight", vitals.weight, "bytes", {"page": name}))

@@ -32,7 +32,7 @@ def test_undone_newest_first_and_each_is_tried(tmp_path):
     assert len(failures) == 1
     assert "the service is away" in failures[0]
     ledger.journal.flush()
-    assert [e["key"]["name"] for e in left_over(Evidence(tmp_path).events())] == ["b"]
+    assert [e.key["name"] for e in left_over(Evidence(tmp_path).events())] == ["b"]
 
 
 def test_the_plan_is_on_disk_before_the_call(tmp_path):
@@ -41,10 +41,10 @@ def test_the_plan_is_on_disk_before_the_call(tmp_path):
     )
     entry = ledger.plan("thing", name="a")
     [rest] = left_over(Evidence(tmp_path).events())
-    assert rest["key"] == {"name": "a"}
+    assert rest.key == {"name": "a"}
     entry.confirm(id=7)
     [rest] = left_over(Evidence(tmp_path).events())
-    assert rest["key"] == {"name": "a", "id": 7}
+    assert rest.key == {"name": "a", "id": 7}
 
 
 def test_nothing_is_created_that_nobody_can_undo(tmp_path):

@@ -44,10 +44,10 @@ def load(tmp_path, plan=PLAN, objective=OBJECTIVE):
 
 def test_a_good_plan_and_its_manifest(tmp_path):
     manifest = load(tmp_path).manifest(("not.listed",))
-    assert manifest["checks"] == ["a.b"]
-    assert manifest["objectives"][0]["min_samples"] == 100
+    assert manifest.checks == ("a.b",)
+    assert manifest.objectives[0].min_samples == 100
     every = load(tmp_path, PLAN.replace('["a.b"]', '"all"')).manifest(("a.b", "not.listed"))
-    assert every["checks"] == ["a.b", "not.listed"]
+    assert every.checks == ("a.b", "not.listed")
 
 
 @pytest.mark.parametrize(

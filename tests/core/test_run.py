@@ -27,9 +27,11 @@ PERSON = {
 }
 JOIN = """
 import json
+from core.events import Note, NoteLevel
 from core.run import Run
 run = Run.join("child")
-run.journal.event("note", level="info", text="the password is " + run.load.people[0]["password"] if run.load.people else "")
+text = "the password is " + run.load.people[0]["password"] if run.load.people else ""
+run.journal.write(Note(NoteLevel.INFO, text))
 print(json.dumps([run.id, run.target.get("VITE_SUPABASE_URL"), sorted(run.permit.actions), run.load.profile]))
 """
 

@@ -4,6 +4,7 @@ import pytest
 
 from clients.services import catalogue
 from core.errors import ConfigError, PermitError
+from core.events import TargetResolved
 from core.permit import Action
 from core.service import Service, Variable
 from core.target import resolve
@@ -40,7 +41,7 @@ def test_a_whole_target(tmp_path):
     assert target.has("auth.email")
     assert not target.has("cache.kv")
     assert str(target.secret("SUPABASE_SERVICE_KEY")) == "***"
-    assert "sb_secret" not in repr(target.describe()) + repr(target)
+    assert "sb_secret" not in repr(TargetResolved.of(target)) + repr(target)
     assert not target.permit.allows(Action.LOAD)
     assert not target.permit.allows(Action.DESTRUCTIVE)
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clients import embedded
 from clients.services import catalogue
+from core.event import E, Event
+from core.events import Gauge
 from core.evidence import Evidence
+from core.load_events import LoadFinished
 from core.run import LoadPart, Run
 from core.target import Target, resolve
 
@@ -31,21 +33,19 @@ class Ran:
 
     code: int
     out: str
-    events: list[dict[str, Any]]
+    events: list[Event]
 
-    def one(self, kind: str) -> dict[str, Any]:
-        """The only event of a type."""
-        (found,) = [event for event in self.events if event["type"] == kind]
+    def one(self, kind: type[E]) -> E:
+        """The only event of a kind."""
+        (found,) = [event for event in self.events if isinstance(event, kind)]
         return found
 
     def gauges(self, metric: str, phase: str = "steady") -> list[float]:
         """Readings of a gauge in one phase."""
         return [
-            event["value"]
+            event.value
             for event in self.events
-            if event["type"] == "gauge"
-            and event["metric"] == metric
-            and event["labels"].get("phase") == phase
+            if isinstance(event, Gauge) and event.metric == metric and event.labels.get("phase") == phase
         ]
 
     @property
@@ -56,15 +56,15 @@ class Ran:
     @property
     def causes(self) -> Counter[str]:
         """Failures by cause."""
-        return Counter(self.one("load.finished")["causes"])
+        return Counter(self.one(LoadFinished).causes)
 
     def count(self, metric: str, outcome: str = "ok", **labels: str) -> int:
         """Samples of a metric (with these labels) that ended so, in any phase."""
         return sum(
             counts[outcome]
-            for series in self.one("load.finished")["series"]
-            if series["metric"] == metric and labels.items() <= series["labels"].items()
-            for counts in series["counts"].values()
+            for series in self.one(LoadFinished).series
+            if series.metric == metric and labels.items() <= series.labels.items()
+            for counts in series.counts.values()
         )
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench import load_truth
+from core.events import JournalClosed
 from core.evidence import Evidence
+from core.load_events import GeneratorHealth, LoadFinished, LoadStarted, SampleSlow, WorkerLost
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = ROOT / "bench" / "load_open.py"
@@ -95,7 +97,7 @@ def read(run_dir):
 
 
 def one(events, kind):
-    (found,) = [e for e in events if e["type"] == kind]
+    (found,) = [e for e in events if isinstance(e, kind)]
     return found
 
 
@@ -118,16 +120,16 @@ def test_every_request_is_accounted_for(server, tmp_path, words):
     code, out = ended(locust(port, tmp_path, *(w.format(port=free) for w in words), rate=500))
     saw = stop()
     events, samples = read(tmp_path)
-    finished = one(events, "load.finished")
+    finished = one(events, LoadFinished)
     assert code == 0, out
-    assert finished["outcome"] == "ran as planned"
-    assert finished["reconciled"] is True
-    assert finished["count"] == samples == saw
+    assert finished.outcome == "completed"
+    assert finished.reconciled is True
+    assert finished.count == samples == saw
     assert saw > 500
-    assert one(events, "load.started")["users"] == 20
-    assert [e for e in events if e["type"] == "generator.health"]
-    assert {e["metric"] for e in events if e["type"] == "sample.slow"} == {"http"}
-    assert len([e for e in events if e["type"] == "journal.closed"]) == len(Evidence(tmp_path).files)
+    assert one(events, LoadStarted).users == 20
+    assert [e for e in events if isinstance(e, GeneratorHealth)]
+    assert {e.metric for e in events if isinstance(e, SampleSlow)} == {"http"}
+    assert len([e for e in events if isinstance(e, JournalClosed)]) == len(Evidence(tmp_path).files)
 
 
 def test_a_killed_worker_is_noticed_and_loses_next_to_nothing(server, tmp_path):
@@ -153,15 +155,13 @@ def test_a_killed_worker_is_noticed_and_loses_next_to_nothing(server, tmp_path):
     code, out = ended(process)
     saw = stop()
     events, samples = read(tmp_path)
-    lost = one(events, "worker.lost")
+    (lost,) = Evidence(tmp_path).recorded(WorkerLost)
     assert code == 3, out
-    assert (
-        lost["t"] - killed < 3_000_000_000
-    )  # Locust's heartbeats alone need more; on an idle machine 0.01 s
-    assert one(events, "load.finished")["outcome"] == "broken"
+    assert lost.t - killed < 3_000_000_000  # Locust's heartbeats alone need more; on an idle machine 0.01 s
+    assert one(events, LoadFinished).outcome == "broken"
     assert saw * 0.99 <= samples <= saw  # short of what the dead one had not handed to the kernel yet
     assert "died" in out or "was lost" in out
-    assert one(events, "load.finished")["lost"] == [lost["worker"]]
+    assert one(events, LoadFinished).lost == (lost.event.worker,)
 
 
 def test_a_target_that_dies_midway_stops_the_load_in_words(server, tmp_path):
@@ -177,11 +177,11 @@ def test_a_target_that_dies_midway_stops_the_load_in_words(server, tmp_path):
     stop()
     code, out = ended(process, 60)
     events, samples = read(tmp_path)
-    finished = one(events, "load.finished")
+    finished = one(events, LoadFinished)
     assert code == 1, out
-    assert finished["outcome"] == "stopped"
-    assert "ECONNREFUSED" in finished["reason"]
-    assert finished["count"] == samples
+    assert finished.outcome == "stopped"
+    assert "ECONNREFUSED" in finished.reason
+    assert finished.count == samples
 
 
 def test_a_full_disk_breaks_the_run_and_keeps_what_was_written(server, tmp_path):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from core.load_events import LoadFinished
 from tests.loadprofiles.faulty import Faulty
 from tests.loadprofiles.target import held, run
 
@@ -38,9 +39,9 @@ def test_three_workers_measure_what_one_does(alone, target, tmp_path):
     ran = run("mixed", tmp_path, target, *FULL, "--workers", "3")
     assert ran.code == 0, ran.out
     assert ran.wrong == 0, ran.causes
-    finished = ran.one("load.finished")
-    assert finished["reconciled"] is True
-    assert len(finished["counted_by_workers"]) == 3
+    finished = ran.one(LoadFinished)
+    assert finished.reconciled is True
+    assert len(finished.counted_by_workers) == 3
     assert min(ran.gauges("prod.scale")) == 40, "the identities of different workers are different people"
     for metric, kind in (("perf.database", "posts"), ("perf.database", "profile")):
         first, second = (one.count(metric, kind=kind) for one in (alone, ran))

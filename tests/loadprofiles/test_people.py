@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from core.events import LedgerPlanned
 from core.evidence import Evidence
 from core.ledger import left_over
+from core.load_events import LoadFinished
 from core.run import Run
 from tests.loadprofiles.faulty import Faulty
 from tests.loadprofiles.target import ROOT, ended, held, of, run, start
@@ -58,9 +60,9 @@ def python(code, target, run_dir, *words):
 
 
 def start_of(run_dir):
-    (planned,) = [e for e in Evidence(run_dir).events() if e["type"] == "ledger.planned"]
-    assert planned["kind"] == "auth.crowd"
-    return planned["key"]["start"]
+    (planned,) = Evidence(run_dir).events(LedgerPlanned)
+    assert planned.kind == "auth.crowd"
+    return planned.key["start"]
 
 
 def test_a_pool_is_signed_in_different_people_who_are_gone_afterwards(target, tmp_path):
@@ -82,7 +84,7 @@ def test_a_pool_whose_maker_was_killed_is_found_by_its_ledger(target, tmp_path):
     start = start_of(tmp_path)
     assert python(COUNT, target, tmp_path, start)[1] == "12"
     (left,) = left_over(Evidence(tmp_path).events())
-    assert left["kind"] == "auth.crowd"
+    assert left.kind == "auth.crowd"
     assert python(UNDO, target, tmp_path, start)[1] == "None"
     assert python(COUNT, target, tmp_path, start)[1] == "0"
 
@@ -134,9 +136,9 @@ def test_people_who_cannot_be_removed_stand_in_the_ledger(target, tmp_path):
             proxy.wait(0.1)
     ran = ended(process, tmp_path)
     assert ran.code == 1, ran.out
-    assert ran.one("load.finished")["outcome"] == "stopped"
-    assert "ECONNREFUSED" in ran.one("load.finished")["reason"]
+    assert ran.one(LoadFinished).outcome == "stopped"
+    assert "ECONNREFUSED" in ran.one(LoadFinished).reason
     assert "left behind: auth.crowd could not be undone" in ran.out
-    (left,) = [entry for entry in left_over(ran.events) if entry["kind"] == "auth.crowd"]
-    assert python(UNDO, target, tmp_path, left["key"]["start"])[1] == "None"
-    assert python(COUNT, target, tmp_path, left["key"]["start"])[1] == "0"
+    (left,) = [entry for entry in left_over(ran.events) if entry.kind == "auth.crowd"]
+    assert python(UNDO, target, tmp_path, left.key["start"])[1] == "None"
+    assert python(COUNT, target, tmp_path, left.key["start"])[1] == "0"

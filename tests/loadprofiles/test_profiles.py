@@ -6,7 +6,9 @@ import time
 import pytest
 
 from clients.control import call
+from core.events import LedgerPlanned, LedgerUndone
 from core.evidence import Evidence
+from core.load_events import LoadFinished, LoadKnee, LoadLevel, LoadSteady
 from tests.loadprofiles.faulty import Faulty
 from tests.loadprofiles.target import ended, held, of, run, start
 
@@ -103,20 +105,18 @@ def test_a_refusal_is_an_outcome_of_its_own(target, tmp_path, profile):
     with Faulty(target[origin], "refused", paths=paths, every=60) as proxy:
         ran = run(profile, tmp_path, target, *FULL[profile], **{origin: proxy.url})
     assert ran.wrong == 0
-    refused = sum(
-        counts["refused"] for s in ran.one("load.finished")["series"] for counts in s["counts"].values()
-    )
+    refused = sum(counts["refused"] for s in ran.one(LoadFinished).series for counts in s.counts.values())
     assert refused == ran.causes["answered 429"] > 0
 
 
 def test_a_search_for_the_knee_ends_with_one(target, tmp_path):
     ran = run("database", tmp_path, target, "--shape", "step", "--users", "16", "--for", "60s")
     assert ran.code == 0, ran.out
-    knee, levels = ran.one("load.knee"), [e for e in ran.events if e["type"] == "load.level"]
+    knee, levels = ran.one(LoadKnee), [e for e in ran.events if isinstance(e, LoadLevel)]
     assert levels, "each level is in the evidence, with its window"
-    assert all(level["to"] > level["from"] for level in levels)
-    assert knee["peak"] == 16
-    assert knee["users"] is None or knee["low"] <= knee["users"] <= (knee["high"] or 16)
+    assert all(level.end > level.start for level in levels)
+    assert knee.peak == 16
+    assert knee.users is None or knee.low <= knee.users <= (knee.high or 16)
 
 
 def test_accepted_and_lost_is_wrong(target, tmp_path):
@@ -136,18 +136,18 @@ def test_a_host_that_dies_midway_stops_the_load_and_what_was_made_is_undone(targ
     with proxy:
         process = start("content", tmp_path, *FULL["content"], **{**target, "PLATFORM_URL": proxy.url})
         until = time.monotonic() + 60
-        while not (tmp_path / "journal").exists() or not Evidence(tmp_path).events("load.steady"):
+        while not (tmp_path / "journal").exists() or not Evidence(tmp_path).events(LoadSteady):
             assert time.monotonic() < until, "the load never began"
             time.sleep(0.1)
         time.sleep(1)  # so that there is something to lose
     ran = ended(process, tmp_path)
-    finished = ran.one("load.finished")
+    finished = ran.one(LoadFinished)
     assert ran.code == 1, ran.out
-    assert finished["outcome"] == "stopped"
-    assert "ECONN" in finished["reason"]
-    assert finished["count"] == sum(len(block) for _, _, block in Evidence(tmp_path).blocks())
-    planned = {e["entry"] for e in ran.events if e["type"] == "ledger.planned"}
-    undone = {e["entry"] for e in ran.events if e["type"] == "ledger.undone"}
+    assert finished.outcome == "stopped"
+    assert "ECONN" in finished.reason
+    assert finished.count == sum(len(block) for _, _, block in Evidence(tmp_path).blocks())
+    planned = {e.entry for e in ran.events if isinstance(e, LedgerPlanned)}
+    undone = {e.entry for e in ran.events if isinstance(e, LedgerUndone)}
     assert planned
     assert planned == undone
     assert "Traceback" not in ran.out

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from core.events import LedgerUndone, Note
+from core.load_events import LoadFinished
 from tests.loadprofiles.faulty import Faulty
 from tests.loadprofiles.target import ended, held, run, start
 
@@ -22,7 +24,7 @@ def test_everybody_returns_from_storms_and_no_acknowledged_message_is_lost(targe
     assert ran.code == 0, ran.out
     assert (ran.wrong, ran.causes) == (0, {})
     assert ran.count("rooms.join") == 100
-    storms = [e["text"] for e in ran.events if e["type"] == "note" and "reconnect storm" in e["text"]]
+    storms = [e.text for e in ran.events if isinstance(e, Note) and "reconnect storm" in e.text]
     cut = sum(int(re.search(r"(\d+) sockets", text).group(1)) for text in storms)
     assert storms[0].startswith("reconnect storm: 100 sockets cut within")
     assert cut - 100 <= ran.count("rooms.rejoin") <= cut  # the last storm may be cut short by the end
@@ -62,9 +64,9 @@ def test_a_host_that_dies_midway_stops_the_load_in_words(target, tmp_path):
             assert process.poll() is None, process.communicate()[0]
             proxy.wait(0.1)
     ran = ended(process, tmp_path)
-    finished = ran.one("load.finished")
+    finished = ran.one(LoadFinished)
     assert ran.code == 1, ran.out
-    assert finished["outcome"] == "stopped"
-    assert "failed" in finished["reason"] or "wrong" in finished["reason"], finished["reason"]
+    assert finished.outcome == "stopped"
+    assert "failed" in finished.reason or "wrong" in finished.reason, finished.reason
     assert ran.count("rooms.rejoin", "error") > 0
-    assert [e for e in ran.events if e["type"] == "ledger.undone" and e["kind"] == "auth.crowd"]
+    assert [e for e in ran.events if isinstance(e, LedgerUndone) and e.kind == "auth.crowd"]

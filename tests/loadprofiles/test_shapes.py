@@ -11,6 +11,7 @@ import pytest
 
 from bench import load_truth
 from core.evidence import Evidence
+from core.load_events import LoadFinished, LoadProgress
 from loadprofiles import shapes
 from loadprofiles.shapes.knee import FINE, Search
 
@@ -111,10 +112,10 @@ def test_locust_follows_a_spike(tmp_path):
         process.communicate()
     assert done.returncode == 0, done.stderr
     evidence = Evidence(tmp_path)
-    users = [event["users"] for event in evidence.events("load.progress")]
+    users = [event.users for event in evidence.events(LoadProgress)]
     assert max(users) == 40
     assert users[0] <= 8
     assert users[-1] <= 8
-    (finished,) = evidence.events("load.finished")
+    (finished,) = evidence.events(LoadFinished)
     # 8 of 40 users for 8 s and 40 for 2 s, 10 arrivals a second each; a tick of Locust's is a second
-    assert 900 < finished["count"] < 2200
+    assert 900 < finished.count < 2200

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import reports
+from core.events import ComponentDied
 from reports import History
 from reports.judging.judge import judge
 from reports.rendering import writers
@@ -32,7 +33,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "commit": "f00dcafe1234",
     },
     "broken": {
-        "extra": [("component.died", {"name": "postgres", "exit": -9, "log": "logs/postgres.log"})],
+        "extra": [ComponentDied("postgres", -9, "logs/postgres.log")],
         "unfinished_loads": {"rooms"},
     },
     "unknown": {"samples": {"perf.database": 3000, "perf.upload": 8, "perf.rooms": 90}},

@@ -1,19 +1,48 @@
-"""Made runs: journals written by the real writer, with the numbers that a test wants."""
+"""Made runs: journals written by the real writer and of the real events, with the numbers that a test wants."""
 
 from __future__ import annotations
 
-import time
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from core.clock import now_ns
+from core.event import Event
+from core.events import (
+    CheckCollected,
+    CheckFinished,
+    CheckStarted,
+    Manifest,
+    PlannedLoad,
+    PlannedObjective,
+    PlanResolved,
+    RunFinished,
+    RunStarted,
+    TargetResolved,
+    TargetService,
+    WitnessAnswered,
+)
 from core.journal import SAMPLE, Journal
+from core.load_events import (
+    GeneratorHealth,
+    LoadDrain,
+    LoadFinished,
+    LoadKnee,
+    LoadLevel,
+    LoadProgress,
+    LoadStarted,
+    LoadSteady,
+)
+from core.outcome import CheckOutcome, LoadOutcome, RunOutcome
+from core.passport import Passport
 from core.secret import Redactor
 
-SERVICES: dict[str, tuple[str, str, str]] = {
+SECOND = 1_000_000_000
+SERVICES: dict[str, tuple[str, Literal["engine", "stand-in", "vendor"], str]] = {
     "supabase.auth": ("Supabase Auth", "stand-in", "gateway over PostgreSQL 15"),
     "supabase.database": ("Supabase database", "engine", "PostgreSQL 15"),
     "supabase.storage": ("Supabase Storage", "stand-in", "gateway over PostgreSQL 15"),
@@ -80,17 +109,11 @@ class Made:
     manifest_extra: list[str] = field(default_factory=list)
     loads: dict[str, float] = field(default_factory=lambda: {"database": 90, "upload": 90, "rooms": 90})
     unfinished_loads: set[str] = field(default_factory=set)
-    objectives: list[dict[str, Any]] = field(
+    objectives: list[PlannedObjective] = field(
         default_factory=lambda: [
-            {
-                "id": "perf.database",
-                "percentile": 95,
-                "min_samples": 400,
-                "profile": "database",
-                "decides": True,
-            },
-            {"id": "perf.upload", "percentile": 50, "min_samples": 5, "profile": "upload", "decides": True},
-            {"id": "perf.rooms", "percentile": 95, "min_samples": 400, "profile": "rooms", "decides": True},
+            PlannedObjective("perf.database", 95.0, 400, "database", True),
+            PlannedObjective("perf.upload", 50.0, 5, "upload", True),
+            PlannedObjective("perf.rooms", 95.0, 400, "rooms", True),
         ]
     )
     latency: dict[str, float] = field(
@@ -108,9 +131,16 @@ class Made:
     errors: dict[str, float] = field(default_factory=dict)
     levels: bool = False
     """Whether the database's load searched for the knee."""
-    extra: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    extra: Sequence[Event] = ()
+    """Further events of the runner's journal."""
+    load_extra: Sequence[Event] = ()
+    """Further events of the loads' journal, at its start."""
+    load_outcome: LoadOutcome = LoadOutcome.COMPLETED
+    load_reason: str = ""
+    load_count: int = 0
+    """Samples that each load says it took."""
     finished: bool = True
-    reason: str = "completed"
+    outcome: RunOutcome = RunOutcome.COMPLETED
     age_days: float = 0.0
 
     def write(self) -> Path:
@@ -118,75 +148,87 @@ class Made:
         self.directory.mkdir(parents=True, exist_ok=True)
         start = now_ns()
         main = _Recorder(self.directory, "main", self.age_days)
-        main.event(
-            "run.started", run=self.directory.name, assay_version="0.1.0", commit=self.commit, plan=self.plan,
-            target={"name": "production" if self.live else "embedded", "kind": "live" if self.live else "embedded"},
-            started_wall=time.time(), argv=["assay", "validate"], host="ci-7",
-        )  # fmt: skip
-        main.event(
-            "target.resolved", kind="live" if self.live else "embedded", name="production" if self.live else "embedded",
-            loopback=not self.live, variables=["PLATFORM_URL"], capabilities={},
-            services={
-                key: {"title": title, "covered": True, "hosts": ["127.0.0.1"],
-                      "kind": "vendor" if self.live else kind, "name": title if self.live else name}
-                for key, (title, kind, name) in SERVICES.items()
-            },
-        )  # fmt: skip
-        main.event(
-            "plan.resolved", plan=self.plan,
-            manifest={
-                "checks": [c[0] for c in self.checks] + self.manifest_extra,
-                "profiles": [
-                    {"name": name, "users": 50, "rate": 100, "duration": seconds, "warm_up": 2}
-                    for name, seconds in self.loads.items()
-                ],
-                "objectives": self.objectives,
-            },
-        )  # fmt: skip
+        main.write(
+            RunStarted(
+                run=self.directory.name,
+                assay_version="0.1.0",
+                commit=self.commit,
+                plan=self.plan,
+                target="live" if self.live else "embedded",
+                host="ci-7",
+                cpus=2,
+                python="3.11.9",
+                argv=("assay", "validate"),
+            )
+        )
+        main.write(
+            TargetResolved(
+                kind="live" if self.live else "embedded",
+                name="production" if self.live else "embedded",
+                loopback=not self.live,
+                variables=("PLATFORM_URL",),
+                capabilities={},
+                services={
+                    key: TargetService(
+                        title,
+                        "vendor" if self.live else kind,
+                        title if self.live else name,
+                        ("127.0.0.1",),
+                        True,
+                    )
+                    for key, (title, kind, name) in SERVICES.items()
+                },
+            )
+        )
+        main.write(PlanResolved(self.plan, f"The plan {self.plan}", self.manifest()))
         for number, check in enumerate(self.checks):
             if check[0] not in self.skip:
                 self._check(main, number, *check)
         self._load(start)
-        for kind, fields in self.extra:
-            main.event(kind, **fields)
+        for event in self.extra:
+            main.write(event)
         if self.finished:
-            main.event("run.finished", reason=self.reason, exit=0)
+            main.write(RunFinished(self.outcome))
         main.close(self.finished)
         return self.directory
+
+    def manifest(self) -> Manifest:
+        """What the made run's plan requires."""
+        return Manifest(
+            checks=tuple(c[0] for c in self.checks) + tuple(self.manifest_extra),
+            profiles=tuple(
+                PlannedLoad(name, 50, 100.0, seconds, 2.0, "steady") for name, seconds in self.loads.items()
+            ),
+            objectives=tuple(self.objectives),
+        )
 
     def _check(
         self, main: _Recorder, number: int, identifier: str, title: str, service: str, needs: list[str]
     ) -> None:
-        main.event(
-            "check.collected", check=identifier,
-            passport={"id": identifier, "title": title, "owner": "platform", "requirement": needs, "service": service,
-                      "needs": [service], "gate": True, "timeout": 20.0, "production_safe": True, "exclusive": False},
-        )  # fmt: skip
-        main.event("check.started", check=identifier, attempt=1)
+        passport = Passport(identifier, title, "platform", tuple(needs), service, (service,))
+        main.write(CheckCollected(identifier, passport, f"suites/test_made.py::{identifier}"))
+        main.write(CheckStarted(identifier, 1))
         fields = {
-            "outcome": "met", "message": "", "service": service, "expected": "", "saw": "", "evidence": [],
+            "outcome": CheckOutcome.MET, "message": "", "service": service, "expected": "", "saw": "",
             "seconds": 0.2 + (number * 37 % 23) / 10, **self.outcomes.get(identifier, {}),
         }  # fmt: skip
-        if fields["outcome"] == "met":
-            main.event("witness.answered", check=identifier, service=service, channel="sql", fact="row found")
-        main.event("check.finished", check=identifier, attempt=1, **fields)
+        fields["outcome"] = CheckOutcome(fields["outcome"])
+        if fields["outcome"] == CheckOutcome.MET:
+            main.write(WitnessAnswered(identifier, service, "sql", "row found"))
+        main.write(CheckFinished(identifier, 1, **fields))
 
     def _load(self, start: int) -> None:
         if not (self.loads or self.latency):
             return
         load = _Recorder(self.directory, "load", self.age_days)
         for name, duration in self.loads.items():
-            load.raw({"type": "load.started", "t": start, "profile": name, "users": 50})
+            load.write(LoadStarted(name, 50, 0.0, 2.0, 1, ("closed",), "http://127.0.0.1", ""), start)
             _seconds(load, name, start, duration, 50)
             if name not in self.unfinished_loads:
-                load.raw(
-                    {
-                        "type": "load.finished",
-                        "t": start + int(duration * 1e9),
-                        "profile": name,
-                        "outcome": "completed",
-                    }
-                )
+                end = LoadFinished(name, self.load_outcome, self.load_reason, self.load_count)
+                load.write(end, start + int(duration * 1e9))
+        for event in self.load_extra:
+            load.write(event, start)
         rng = np.random.default_rng(self.seed)
         if self.levels:
             _search(load, start)
@@ -202,30 +244,14 @@ class Made:
 
 def _seconds(load: _Recorder, name: str, start: int, duration: float, users: int) -> None:
     """What a load tells of itself: its window, its users who come one after the other, its own health."""
-    load.raw({"type": "load.steady", "t": start, "profile": name, "steady_from": start + 1_000_000_000})
+    load.write(LoadSteady(name, start + SECOND, "0" * 16), start)
     for second in range(int(duration)):
-        at = start + second * 1_000_000_000
+        at = start + second * SECOND
         now = min(users, (second + 1) * 10)
-        load.raw(
-            {
-                "type": "load.progress",
-                "t": at,
-                "profile": name,
-                "users": now,
-                "per_second": now * 2.0,
-                "p95_ms": 20.0,
-            }
-        )
-        health = {
-            "ok": True,
-            "from": at,
-            "to": at + 1_000_000_000,
-            "lag_p99_ms": 0.2 + second % 7 / 10,
-            "cpu": 0.12,
-        }
-        load.raw({"type": "generator.health", "t": at, "reason": "", **health})
+        load.write(LoadProgress(name, now, second * now * 2, now * 2.0, 0, 0, 8.0, 20.0, 30.0), at)
+        load.write(GeneratorHealth(at, at + SECOND, "", 0.2 + second % 7 / 10, 0.12), at)
     end = start + int(duration * 1e9)
-    load.raw({"type": "load.drain", "t": end, "profile": name, "steady_to": end - 500_000_000})
+    load.write(LoadDrain(name, end - 500_000_000), end)
 
 
 LEVELS = (
@@ -243,18 +269,10 @@ LEVELS = (
 def _search(load: _Recorder, start: int) -> None:
     """A search for the knee over the first minute and a half."""
     for number, (users, holds) in enumerate(LEVELS):
-        at = start + (2 + number * 10) * 1_000_000_000
-        told = {
-            "users": users,
-            "from": at,
-            "to": at + 8_000_000_000,
-            "holds": holds,
-            "per_second": users * 1.05,
-        }
+        at = start + (2 + number * 10) * SECOND
         why = "" if holds else "perf.database posts p95 is 246 ms"
-        load.raw({"type": "load.level", "t": at, "profile": "database", "why": why, **told})
-    knee = {"users": 581, "low": 560, "high": 604, "sure": True, "peak": 1600}
-    load.raw({"type": "load.knee", "t": start + 84_000_000_000, "profile": "database", **knee})
+        load.write(LoadLevel("database", users, at, at + 8 * SECOND, holds, why, users * 1.05), at)
+    load.write(LoadKnee("database", 581, 560, 604, True, 1600), start + 84 * SECOND)
 
 
 def made_samples(
@@ -284,27 +302,19 @@ class _Recorder:
     def __init__(self, directory: Path, role: str, age_days: float) -> None:
         self.journal = Journal(directory, role, Redactor(), background=False)
         self.directory, self.role, self.age = directory, role, age_days
+        self._times: list[int | None] = []
 
-    def event(self, type_: str, **fields: Any) -> None:
-        self.journal.event(type_, **fields)
-
-    def raw(self, event: dict[str, Any]) -> None:
-        """An event with a time of its own."""
-        fields = {k: v for k, v in event.items() if k not in ("type", "t")}
-        self.journal.event(event["type"], made_at=event["t"], **fields)
+    def write(self, event: Event, t: int | None = None) -> None:
+        """An event, with a time of its own if one is given."""
+        self.journal.write(event)
+        self._times.append(t)
 
     def close(self, properly: bool) -> None:
         self.journal.close()
         (path,) = (self.directory / "journal").glob(f"{self.role}-*.jsonl")
-        import json
-
-        lines = []
-        for line in path.read_text().splitlines():
-            event = json.loads(line)
-            if "made_at" in event:
-                event["t"] = event.pop("made_at")
-            if event["type"] == "journal.opened" and self.age:
-                event["wall_ns"] -= int(self.age * 86_400e9)
-            if event["type"] != "journal.closed" or properly:
-                lines.append(json.dumps(event))
-        path.write_text("\n".join(lines) + "\n")
+        opened, *lines, closed = map(json.loads, path.read_text().splitlines())
+        opened["wall_ns"] -= int(self.age * 86_400e9)
+        for line, t in zip(lines, self._times, strict=True):
+            line["t"] = line["t"] if t is None else t
+        kept = [opened, *lines, closed] if properly else [opened, *lines]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))

@@ -13,6 +13,10 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
+from core.event_lines import to_line
+from core.events import ComponentDied, Gauge, LedgerPlanned, PlannedObjective, PlatformVersion
+from core.load_events import GeneratorHealth, LoadLevel, WorkerLost
+from core.outcome import CheckOutcome, RunOutcome
 from core.secret import Redactor
 from reports.judging.gate import gate
 from reports.judging.invalidation import _window
@@ -77,27 +81,22 @@ def test_removing_any_profile_closes_the_gate(tmp_path: Path, metric: str) -> No
 
 
 def test_a_block_of_samples_that_vanished_is_broken(tmp_path: Path) -> None:
-    made = Made(tmp_path / "run", loads={"database": 30}, latency={"perf.database": 14.0})
+    made = Made(tmp_path / "run", loads={"database": 30}, latency={"perf.database": 14.0}, load_count=9001)
     made.objectives = made.objectives[:1]
-    directory = made.write()
-    path = next((directory / "journal").glob("load-*.jsonl"))
-    path.write_text(
-        path.read_text().replace('"outcome": "completed"', '"outcome": "completed", "count": 9001')
-    )
-    verdict = judge(directory, waivers=[])
+    verdict = judge(made.write(), waivers=[])
     assert verdict.exit == 3
     assert "1 of the 9,001 samples" in objective(verdict, "perf.database").reason
 
 
 def test_an_objective_that_left_the_file_is_broken(judged: Judged) -> None:
-    verdict = judged(objectives=[{"id": "perf.gone", "decides": True, "profile": "database"}])
+    verdict = judged(objectives=[PlannedObjective("perf.gone", None, 1, "database", True)])
     assert verdict.exit == 3
     assert objective(verdict, "perf.gone").state == "broken"
 
 
 @pytest.mark.parametrize("outcome", ["missed", "broken", "unknown", "not_covered"])
 def test_every_outcome_but_met_closes_the_gate(judged: Judged, outcome: str) -> None:
-    verdict = judged(outcomes={"kv.hit-and-miss": {"outcome": outcome, "message": "because"}})
+    verdict = judged(outcomes={"kv.hit-and-miss": {"outcome": CheckOutcome(outcome), "message": "because"}})
     assert verdict.exit == (3 if outcome == "broken" else 1)
     assert verdict.counts()[outcome] == 1
 
@@ -114,8 +113,11 @@ def test_what_is_not_applicable_closes_nothing_and_is_counted(judged: Judged) ->
     assert "required check met" in verdict.headline or "required checks met" in verdict.headline
 
 
-def test_an_outcome_that_nobody_knows_is_broken(judged: Judged) -> None:
-    assert judged(outcomes={"kv.hit-and-miss": {"outcome": "passed"}}).exit == 3
+def test_an_outcome_that_nobody_knows_is_broken(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob("main-*.jsonl"))
+    path.write_text(path.read_text().replace('"outcome": "met"', '"outcome": "passed"', 1))
+    assert judge(directory, waivers=[]).exit == 3
 
 
 def test_a_killed_run_is_broken_and_tells_what_it_had(judged: Judged) -> None:
@@ -149,7 +151,7 @@ def test_damaged_evidence_is_broken(tmp_path: Path) -> None:
 
 
 def test_interrupted_is_broken(judged: Judged) -> None:
-    assert judged(reason="interrupted").exit == 3
+    assert judged(outcome=RunOutcome.INTERRUPTED).exit == 3
 
 
 def test_nothing_recorded_is_broken(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_no_run_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_dead_component_is_named(judged: Judged) -> None:
-    verdict = judged(extra=[("component.died", {"name": "postgres", "exit": -9, "log": "logs/postgres.log"})])
+    verdict = judged(extra=[ComponentDied("postgres", -9, "logs/postgres.log")])
     assert verdict.exit == 3
     assert "postgres died" in verdict.headline
 
@@ -190,28 +192,29 @@ def test_failures_beyond_the_allowance_miss(judged: Judged) -> None:
     assert "operations failed" in objective(verdict, "perf.rooms").reason
 
 
-def _unhealthy(tmp_path: Path, source: str, seconds: float, *, level_holds: bool | None = None) -> RunVerdict:
+def _unhealthy(tmp_path: Path, seconds: float, *, level_holds: bool | None = None) -> RunVerdict:
     directory = Made(tmp_path / "run").write()
-    path = next((directory / "journal").glob(f"{source}-*.jsonl"))
+    path = next((directory / "journal").glob("load-*.jsonl"))
     lines = path.read_text().splitlines()
-    start = next(json.loads(line)["t"] for line in lines if "load.started" in line) if source == "load" else 0
-    event = {
-        "type": "generator.health", "t": start, "ok": False, "reason": "sends lag 90 ms behind the schedule",
-        "from": start + int(5e9), "to": start + int((5 + seconds) * 1e9),
-    }  # fmt: skip
+    start = next(float(json.loads(line)["t"]) for line in lines if "load.started" in line)
+
+    def at(since: float) -> int:
+        return int(start + since * 1e9)
+
+    late = GeneratorHealth(at(5), at(5 + seconds), "sends lag 90 ms behind the schedule", 90.0, 0.2)
     levels = [
-        {"type": "load.level", "t": start, "profile": name, "users": users, "holds": holds,
-         "from": start + int(since * 1e9), "to": start + int((since + 10) * 1e9)}
+        LoadLevel(name, users, at(since), at(since + 10), holds, "", 10.0)
         for name in ("database", "rooms")
         for users, since, holds in ((10, 20, True), (20, 4, level_holds))
-        if level_holds is not None
-    ]  # fmt: skip
-    path.write_text("\n".join([*lines[:-1], *map(json.dumps, [event, *levels]), lines[-1]]) + "\n")
+        if level_holds is not None and holds is not None
+    ]
+    more = [to_line(event, int(start), Redactor()).decode().strip() for event in (late, *levels)]
+    path.write_text("\n".join([*lines[:-1], *more, lines[-1]]) + "\n")
     return judge(directory, waivers=[])
 
 
 def test_a_saturated_generator_is_never_met(tmp_path: Path) -> None:
-    verdict = _unhealthy(tmp_path, "load", 4.0)
+    verdict = _unhealthy(tmp_path, 4.0)
     assert verdict.exit == 3
     for identifier in PROFILES:
         assert objective(verdict, identifier).state == "broken"
@@ -219,14 +222,14 @@ def test_a_saturated_generator_is_never_met(tmp_path: Path) -> None:
 
 
 def test_in_a_search_for_the_knee_the_generator_must_be_fit_where_the_load_held(tmp_path: Path) -> None:
-    overloaded = _unhealthy(tmp_path / "over", "load", 4.0, level_holds=False)
+    overloaded = _unhealthy(tmp_path / "over", 4.0, level_holds=False)
     assert objective(overloaded, "perf.database").state != "broken"
-    held = _unhealthy(tmp_path / "held", "load", 4.0, level_holds=True)
+    held = _unhealthy(tmp_path / "held", 4.0, level_holds=True)
     assert objective(held, "perf.database").state == "broken"
 
 
 def test_a_lost_worker_spoils_the_numbers(judged: Judged) -> None:
-    verdict = judged(extra=[("worker.lost", {"worker": "w2", "how": "killed"})])
+    verdict = judged(extra=[WorkerLost("database", "w2", "killed", 12)])
     assert verdict.exit == 3
     assert "w2" in objective(verdict, "perf.database").reason
 
@@ -237,7 +240,7 @@ def test_clock_trouble_is_broken(tmp_path: Path) -> None:
     from core.journal import SAMPLE, Journal
 
     directory = Made(tmp_path / "run").write()
-    journal = Journal(directory, "late", Redactor(), background=False)
+    journal = Journal(directory, "load", Redactor(), background=False)
     block = np.zeros(500, SAMPLE)
     block["phase"], block["series"] = 1, journal.series("perf.rooms", {}, "ms")
     block["intended"] = block["sent"] = 10**9
@@ -250,11 +253,8 @@ def test_clock_trouble_is_broken(tmp_path: Path) -> None:
 
 
 def test_scale_needs_the_others_to_hold(tmp_path: Path) -> None:
-    scale = {"id": "prod.scale", "percentile": None, "min_samples": 10, "profile": "rooms", "decides": True}
-    users = [
-        ("gauge", {"metric": "prod.scale", "value": 1040 + i, "unit": "users", "labels": {}})
-        for i in range(12)
-    ]
+    scale = PlannedObjective("prod.scale", None, 10, "rooms", True)
+    users = [Gauge("prod.scale", 1040 + i, "users") for i in range(12)]
     made = Made(tmp_path / "good", extra=users)
     made.objectives = [*made.objectives, scale]
     assert objective(judge(made.write(), waivers=[]), "prod.scale").state == "met"
@@ -267,9 +267,7 @@ def test_scale_needs_the_others_to_hold(tmp_path: Path) -> None:
     held = objective(judge(made.write(), waivers=[]), "prod.scale")
     assert held.state == "missed"
     assert "while the others hold" in held.reason
-    made = Made(
-        tmp_path / "dip", extra=[*users, ("gauge", {"metric": "prod.scale", "value": 990, "unit": "users"})]
-    )
+    made = Made(tmp_path / "dip", extra=[*users, Gauge("prod.scale", 990, "users")])
     made.objectives = [*made.objectives, scale]
     assert objective(judge(made.write(), waivers=[]), "prod.scale").state == "missed"
 
@@ -321,9 +319,7 @@ def test_judging_is_pure(tmp_path: Path) -> None:
 
 
 def test_measured_but_unplanned_warnings_are_told_and_close_nothing(tmp_path: Path) -> None:
-    vitals = [
-        ("gauge", {"metric": "web.lcp", "value": 4000 + i, "unit": "ms", "labels": {}}) for i in range(12)
-    ]
+    vitals = [Gauge("web.lcp", 4000 + i, "ms") for i in range(12)]
     verdict = judge(Made(tmp_path / "run", extra=vitals).write(), waivers=[])
     found = objective(verdict, "web.lcp")
     assert found.state == "missed"
@@ -339,8 +335,8 @@ def test_load_is_what_covers_the_load_requirement(judged: Judged) -> None:
 
 def test_the_platform_version_and_what_was_left_are_told(judged: Judged) -> None:
     extra = [
-        ("note", {"level": "version", "text": "9f8e7d6"}),
-        ("ledger.planned", {"entry": 1, "kind": "r2.object"}),
+        PlatformVersion("9f8e7d6"),
+        LedgerPlanned("1", "r2.object", {"key": "a"}, ""),
     ]
     verdict = judged(extra=extra)
     assert verdict.version == verdict.subject == "9f8e7d6"
@@ -394,7 +390,6 @@ def test_what_checks_measured_before_a_load_does_not_widen_its_window() -> None:
     load: Any = SimpleNamespace(
         steady_from=100 * second, steady_to=130 * second, started=99 * second, finished=131 * second
     )
-    samples = SimpleNamespace(at=np.array([40 * second // TICK_NS, 129 * second // TICK_NS]))
-    measured: Any = SimpleNamespace(origin_ns=0, of=lambda *_: [samples])
-    wanted: Any = SimpleNamespace(metric="perf.rooms", labels={})
-    assert _window(load, wanted, measured) == (100 * second, 129 * second)
+    samples: Any = SimpleNamespace(at=np.array([40 * second // TICK_NS, 129 * second // TICK_NS]))
+    measured: Any = SimpleNamespace(origin_ns=0)
+    assert _window(load, [samples], measured) == (100 * second, 129 * second)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import reports
+from core.events import CheckFinished, ComponentDied
+from core.outcome import CheckOutcome
 from reports.judging.judge import judge
 from reports.rendering.page.build import _allure_links
 from reports.rendering.serve import server
@@ -34,7 +36,7 @@ def browser() -> Iterator[Any]:
 KINDS: dict[str, dict[str, Any]] = {
     "passing": {},
     "missed": {"outcomes": {"storage.large-file": {"outcome": "missed", "message": "no object in R2"}}},
-    "broken": {"extra": [("component.died", {"name": "postgres"})]},
+    "broken": {"extra": [ComponentDied("postgres", None, "logs/stack/postgres.log")]},
     "unknown": {"samples": {"perf.database": 3000, "perf.upload": 8, "perf.rooms": 90}},
     "killed": {"finished": False},
 }
@@ -152,18 +154,17 @@ def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
     secret = f"planted-{time.time_ns()}"
     directory = Made(tmp_path / "run").write()
     journal = Journal(directory, "leaky", Redactor([secret]), background=False)
-    fields: dict[str, Any] = {
-        "check": "kv.hit-and-miss",
-        "evidence": [],
-        "expected": secret,
-        "seconds": 1.0,
-        "message": f"refused {secret}",
-        "saw": secret,
-        "service": "kv",
-        "outcome": "missed",
-        "attempt": 9,
-    }
-    journal.event("check.finished", **fields)
+    missed = CheckFinished(
+        check="kv.hit-and-miss",
+        attempt=9,
+        outcome=CheckOutcome.MISSED,
+        message=f"refused {secret}",
+        service="kv",
+        expected=secret,
+        saw=secret,
+        seconds=1.0,
+    )
+    journal.write(missed)
     journal.close()
     verdict = judge(directory, waivers=[])
     assert verdict.exit == 1

@@ -3,8 +3,12 @@
 import pytest
 
 from core.clock import now_ns
+from core.events import ComponentSaturated
+from core.load_events import GeneratorNetwork
 from reports import judge
 from tests.reports.made import Made
+
+SECOND = 1_000_000_000
 
 
 def state(directory, **fields):
@@ -16,17 +20,15 @@ def saturated(seconds):
     """Seconds of saturation around now, as the load's own watch journals them."""
     now = now_ns()
     return [
-        (
-            "component.saturated",
-            {"name": "supabase", "profile": "database", "reason": "its event loop lags 80 ms"}
-            | {"from": now + n * 1_000_000_000, "to": now + (n + 1) * 1_000_000_000},
+        ComponentSaturated(
+            "supabase", "database", now + n * SECOND, now + (n + 1) * SECOND, {"loop_lag_ms": 80.0}
         )
         for n in range(-seconds // 2, seconds // 2)
     ]
 
 
 def network(**trips):
-    return [("generator.network", {"profile": "database", "region": "mars", "round_trip_ms": trips})]
+    return [GeneratorNetwork("database", "mars", trips)]
 
 
 SLOW = {"perf.database": 300.0, "perf.upload": 3100.0, "perf.rooms": 6.0}

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from core.events import CheckFinished
 from core.evidence import Evidence
 
 ROOT = Path(__file__).parents[2]
@@ -42,15 +43,15 @@ class Place:
     def newest(self) -> Path:
         return max(p for p in self.runs.iterdir() if (p / "journal").is_dir())
 
-    def wait_for(self, *types, within=120):
+    def wait_for(self, *kinds, within=120):
         until = time.monotonic() + within
         while time.monotonic() < until:
             if self.runs.exists() and any((p / "journal").is_dir() for p in self.runs.iterdir()):
-                events = Evidence(self.newest()).events(*types)
+                events = Evidence(self.newest()).recorded(*kinds)
                 if events:
                     return events
             time.sleep(0.05)
-        raise AssertionError(f"no {types} came")
+        raise AssertionError(f"no {kinds} came")
 
     def components(self):
         done = subprocess.run(
@@ -63,7 +64,7 @@ class Place:
         return {c["name"]: c for c in json.loads(done.stdout)["components"]}
 
     def outcomes(self):
-        return {e["check"]: e["outcome"] for e in Evidence(self.newest()).events("check.finished")}
+        return {e.check: e.outcome for e in Evidence(self.newest()).events(CheckFinished)}
 
     def down(self):
         subprocess.run(

@@ -7,8 +7,18 @@ import time
 
 import pytest
 
+from core.events import Gauge, LedgerPlanned
 from core.evidence import Evidence
 from core.journal import Journal
+from core.load_events import (
+    GeneratorHealth,
+    LoadDrain,
+    LoadFinished,
+    LoadSteady,
+    SeriesSummary,
+    WorkerLost,
+)
+from core.outcome import LoadOutcome
 from core.plan import PlannedProfile
 from core.secret import Redactor
 from runner import retry
@@ -20,25 +30,28 @@ SECOND = 1_000_000_000
 def attempt(directory, *, unfit=0.0, wrong=0, finished=True, left=0, lost=False, failed=""):
     """The journal of a load with a steady window of 30 s, of which `unfit` seconds were not; its stem."""
     journal = Journal(directory, "load", Redactor(), background=False)
-    journal.event("load.steady", steady_from=10 * SECOND)
-    late = {"from": 20 * SECOND, "to": int((20 + unfit) * SECOND)}
-    journal.event("generator.health", ok=not unfit, reason="9 of 50 sends lag" if unfit else "", **late)
-    for _ in range(left):
-        journal.event("ledger.planned", kind="object")
+    journal.write(LoadSteady("database", 10 * SECOND, ""))
+    reason = "9 of 50 sends lag" if unfit else ""
+    journal.write(GeneratorHealth(20 * SECOND, int((20 + unfit) * SECOND), reason, 1.0, 0.1))
+    for number in range(left):
+        journal.write(LedgerPlanned(str(number), "object", {}, ""))
     if lost:
-        journal.event("worker.lost", worker="w1")
-    journal.event("gauge", metric="load.wrong", unit="answers", value=wrong)
-    journal.event("load.drain", steady_to=40 * SECOND)
+        journal.write(WorkerLost("database", "w1", "killed", 0))
+    journal.write(Gauge("load.wrong", wrong, "answers"))
+    journal.write(LoadDrain("database", 40 * SECOND))
     if finished:
         counts = {"ok": 50, "wrong": 0, "error": 0, "refused": 0, "cancelled": 0}
         counts |= {failed: 1} if failed else {}
-        journal.event("load.finished", count=50, series=[{"counts": {"steady": counts}}])
+        series = SeriesSummary("perf.database", {}, {"steady": counts}, {}, {})
+        journal.write(LoadFinished("database", LoadOutcome.COMPLETED, "", 50, series=(series,)))
     journal.close()
     return retry.journals(directory)
 
 
 def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
-    assert retry.unfit(tmp_path, attempt(tmp_path, unfit=1.5)) == "9 of 50 sends lag for 1.5 s of 30 s"
+    assert (
+        retry.unfit_generator(tmp_path, attempt(tmp_path, unfit=1.5)) == "9 of 50 sends lag for 1.5 s of 30 s"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +69,7 @@ def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
     ],
 )
 def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, told):
-    assert retry.unfit(tmp_path, attempt(tmp_path, **told)) == ""
+    assert retry.unfit_generator(tmp_path, attempt(tmp_path, **told)) == ""
 
 
 def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
@@ -84,9 +97,9 @@ def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_pa
     reader = threading.Thread(target=lambda: said.append(run.communicate()[0]))
     reader.start()
     try:
-        [steady, *_] = place.wait_for("load.steady")
-        process = int(steady["source"].rpartition("-")[2])
-        threading.Event().wait((steady["steady_from"] - time.monotonic_ns()) / SECOND + 1)
+        [steady, *_] = place.wait_for(LoadSteady)
+        process = int(steady.source.rpartition("-")[2])
+        threading.Event().wait((steady.event.steady_from - time.monotonic_ns()) / SECOND + 1)
         os.kill(process, signal.SIGSTOP)
         threading.Event().wait(2)
         os.kill(process, signal.SIGCONT)
@@ -98,6 +111,6 @@ def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_pa
     assert "measured again, since the load generator was not fit" in said[0]
     directory = place.newest()
     assert (directory / retry.ASIDE / f"load-{process}.jsonl").exists()
-    sources = {event["source"] for event in Evidence(directory).events("load.finished")}
+    sources = {one.source for one in Evidence(directory).recorded(LoadFinished)}
     assert len(sources) == 1
     assert f"load-{process}" not in sources

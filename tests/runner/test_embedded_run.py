@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.events import CheckFinished, CheckStarted, ComponentDied, RunFinished
 from core.evidence import Evidence
 from tests.runner.place import Place
 
@@ -42,14 +43,14 @@ def place(tmp_path):
 @pytest.mark.parametrize("victim", ["postgres", "supabase", "platform", "vendors", "sentry"])
 def test_a_component_that_dies_makes_the_run_broken_by_name(place, victim):
     run = place.start("check", *CHECKS[:9], "--plan", "smoke")
-    place.wait_for("check.started")
+    place.wait_for(CheckStarted)
     os.kill(place.components()[victim]["pid"], signal.SIGKILL)
     said, _ = run.communicate(timeout=300)
     assert run.returncode == 3, said
-    assert f"{victim} died" in said
+    assert said.count(f"{victim} died") == 1, said
     assert "missed" not in place.outcomes().values()
-    [death] = Evidence(place.newest()).events("component.died")
-    assert death["name"] == victim
+    [death] = Evidence(place.newest()).events(ComponentDied)
+    assert death.component == victim
     if victim == "postgres":  # the one that keeps the most
         place.run("check", "database.profile_and_post", "--plan", "smoke")
         assert place.outcomes() == {"database.profile_and_post": "met"}, "the next run is unharmed"
@@ -57,7 +58,7 @@ def test_a_component_that_dies_makes_the_run_broken_by_name(place, victim):
 
 def test_a_killed_run_is_broken_and_leaves_no_process(place):
     run = place.start("check", *CHECKS, "--plan", "smoke")
-    place.wait_for("check.started")
+    place.wait_for(CheckStarted)
     pids = [c["pid"] for c in place.components().values()]
     run.kill()
     run.communicate(timeout=60)
@@ -71,12 +72,12 @@ def test_a_killed_run_is_broken_and_leaves_no_process(place):
 
 def test_ctrl_c_keeps_the_evidence_and_says_so(place):
     run = place.start("check", *CHECKS, "--plan", "smoke")
-    place.wait_for("check.finished")
+    place.wait_for(CheckFinished)
     run.send_signal(signal.SIGINT)
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 3, said
-    [finished] = Evidence(place.newest()).events("run.finished")
-    assert finished["reason"] == "interrupted"
+    [finished] = Evidence(place.newest()).events(RunFinished)
+    assert finished.outcome == "interrupted"
     assert place.outcomes()
     assert "Traceback" not in said
 

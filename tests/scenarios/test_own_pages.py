@@ -10,6 +10,7 @@ import pytest
 
 from clients.services import catalogue
 from core.errors import ConfigError
+from core.events import CheckFinished, Step
 from core.evidence import Evidence
 from core.target import resolve
 from scenarios.browser.pages import Pages, pages_of
@@ -30,7 +31,7 @@ def complete() -> dict[str, str]:
     return {v.name: f"https://{v.name.lower()}.example" if v.url else "some-value" for v in every}
 
 
-def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -> dict[str, str]:
+def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -> CheckFinished:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "scenarios/browser", "-q", "--tb=short"),
@@ -43,7 +44,7 @@ def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -
         text=True,
         timeout=200,
     )
-    events = Evidence(folder).events("check.finished")
+    events = Evidence(folder).events(CheckFinished)
     assert events, done.stdout[-2000:] + done.stderr[-2000:]
     return events[-1]
 
@@ -65,8 +66,8 @@ def test_a_flow_runs_on_the_pages_that_target_toml_names(tmp_path):
     try:
         variables = json.loads(held.stdout.readline())["variables"]
         told = outcome(place, variables, described(own, "own_pages:OwnPages"), tmp_path / "with")
-        assert told["outcome"] == "met", told["message"]
-        steps = [event["name"] for event in Evidence(tmp_path / "with").events("step")]
+        assert told.outcome == "met", told.message
+        steps = [event.name for event in Evidence(tmp_path / "with").events(Step)]
         assert steps[0] == "ada: meldete sich an", "the user's page was the one that acted"
     finally:
         held.communicate(timeout=60)

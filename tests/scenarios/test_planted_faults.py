@@ -6,6 +6,7 @@ import threading
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from core.events import CheckFinished
 from core.evidence import Evidence
 from fixtures.browser.launch import find
 from reports.rendering.serve import server
@@ -45,15 +46,15 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(run):
-    return {event["check"]: event for event in Evidence(run).events("check.finished")}
+    return {event.check: event for event in Evidence(run).events(CheckFinished)}
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("check", FAULTS)
 def test_the_right_flow_is_missed_and_names_the_fault(finished, check):
     told = finished[check]
-    assert told["outcome"] == "missed", told["message"]
-    assert re.search(".*".join(map(re.escape, NAMED[check])), told["message"], re.DOTALL), told["message"]
+    assert told.outcome == "missed", told.message
+    assert re.search(".*".join(map(re.escape, NAMED[check])), told.message, re.DOTALL), told.message
 
 
 def test_no_secret_is_in_what_is_kept_of_failed_flows(run):

@@ -61,7 +61,7 @@ def test_no_exclusive_check_is_met_by_a_liar(service, stack, tmp_path):
         liar.close()
     assert set(finished) == set(CHOSEN[service])
     assert liar.told, "the liar was never asked"
-    believed = {check: e for check, e in finished.items() if e["outcome"] not in ("missed", "broken")}
+    believed = {check: e for check, e in finished.items() if e.outcome not in ("missed", "broken")}
     assert not believed, json.dumps(believed, indent=1)
 
 
@@ -70,4 +70,4 @@ if EVERY:  # any run of all checks shows the same, but for the patience
     @pytest.mark.timeout(900)
     def test_by_the_truth_each_of_them_is_met_within_the_same_patience(stack, tmp_path):
         finished = on_embedded(tmp_path, stack.state, {}, "--checks", ",".join(sorted(EXCLUSIVE)))
-        assert {check: e["outcome"] for check, e in finished.items()} == dict.fromkeys(EXCLUSIVE, "met")
+        assert {check: e.outcome for check, e in finished.items()} == dict.fromkeys(EXCLUSIVE, "met")

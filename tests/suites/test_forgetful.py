@@ -42,9 +42,9 @@ def test_a_field_left_out_is_missed_by_its_name(tmp_path):
         finally:
             proxy.close()
     assert proxy.told >= len(LEFT_OUT)
-    seen = {check: (e["outcome"], e["service"], e["expected"]) for check, e in finished.items()}
+    seen = {check: (e.outcome, e.service, e.expected) for check, e in finished.items()}
     assert seen == {
         check: ("missed", "platform", f"the field {name!r}") for check, (_, name) in LEFT_OUT.items()
     }
     for check, (route, _) in LEFT_OUT.items():
-        assert route in finished[check]["message"]
+        assert route in finished[check].message

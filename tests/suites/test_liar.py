@@ -51,6 +51,6 @@ def test_no_check_is_met_by_a_liar(service, stack, tmp_path):
     finally:
         liar.close()
     assert liar.told, "the liar was never asked"
-    believed = {check: e for check, e in finished.items() if e["outcome"] == "met"}
+    believed = {check: e for check, e in finished.items() if e.outcome == "met"}
     assert not believed, json.dumps(believed, indent=1)
-    assert any(e["outcome"] in ("missed", "broken") for e in finished.values())
+    assert any(e.outcome in ("missed", "broken") for e in finished.values())

@@ -7,6 +7,7 @@ import pytest
 from clients import embedded
 from clients.service_clients import Services
 from clients.services import catalogue
+from core.events import LedgerConfirmed
 from core.evidence import Evidence
 from core.ledger import left_over
 from core.run import Run
@@ -25,13 +26,13 @@ def test_nothing_is_left_behind(tmp_path):
             finished = on_live(tmp_path, liar.environment, "--checks", CHECKS)
         finally:
             liar.close()
-        outcomes = sorted(e["outcome"] for e in finished.values())
+        outcomes = sorted(e.outcome for e in finished.values())
         assert outcomes.count("met") == 2, outcomes
         assert len(outcomes) == 4
 
-        events = Evidence(tmp_path / "run").events("ledger.planned", "ledger.confirmed", "ledger.undone")
+        events = Evidence(tmp_path / "run").events()
         assert left_over(events) == []
-        people = [e["key"]["id"] for e in events if e["type"] == "ledger.confirmed" and e["key"].get("local")]
+        people = [e.key["id"] for e in events if isinstance(e, LedgerConfirmed) and e.key.get("local")]
         assert len(people) >= 2
 
         run = Run.begin(tmp_path / "witness", stack.target(catalogue()), "test")

@@ -94,7 +94,7 @@ def test_the_seeds_own_mock_is_caught(name, tmp_path):
             mock.close()
     assert mock.told, "the mock was never asked"
     assert set(finished) == set(checks)
-    caught = [e for e in finished.values() if e["outcome"] in ("missed", "broken")]
+    caught = [e for e in finished.values() if e.outcome in ("missed", "broken")]
     assert caught, finished
-    assert all(e["service"] for e in caught)
-    assert not named or any(e["service"] == named for e in caught)
+    assert all(e.service for e in caught)
+    assert not named or any(e.service == named for e in caught)

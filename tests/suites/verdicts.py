@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from clients.services import catalogue
+from core.events import CheckFinished
 from core.evidence import Evidence
 from core.run import ROOT
 
@@ -22,7 +22,7 @@ MISLED = "MISLED_ADDRESSES"
 
 def on_live(
     folder: Path, environment: Mapping[str, str], *words: str, limit: float = 600
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, CheckFinished]:
     """`check.finished` by check, of a live target with every capability and this environment.
 
     `words` choose checks (pytest's own arguments); whatever they wait for is waited for two seconds at most.
@@ -41,7 +41,7 @@ def on_embedded(
     *words: str,
     patience: float = 10,
     limit: float = 900,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, CheckFinished]:
     """The same for exclusive checks, which take services away: on the stack of `state`, with `misled` addresses."""
     environment = {
         "ASSAY_STATE": str(state),
@@ -53,7 +53,7 @@ def on_embedded(
 
 def _run(
     folder: Path, environment: Mapping[str, str], words: list[str], limit: float
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, CheckFinished]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
     done = subprocess.run(
         [
@@ -75,6 +75,6 @@ def _run(
         text=True,
         timeout=limit,
     )
-    events = Evidence(folder / "run").events("check.finished")
+    events = Evidence(folder / "run").events(CheckFinished)
     assert events, done.stdout[-3000:] + done.stderr[-3000:]
-    return {event["check"]: event for event in events}
+    return {event.check: event for event in events}

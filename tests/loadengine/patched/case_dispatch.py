@@ -6,6 +6,7 @@ import pytest
 from locust import task
 
 from core.errors import ConfigError
+from core.events import Note, NoteLevel
 from core.evidence import Evidence
 from loadengine.api import ClosedUser, OpenUser, Poisson, Replay, Uniform
 from tests.loadengine.patched.helpers import read_request, within
@@ -181,7 +182,7 @@ def test_a_failing_task_is_the_profiles_fault_and_the_load_goes_on(engine, serve
         def act(self):
             raise ValueError("my own mistake")
 
-    engine.process.event("note")
+    engine.process.write(Note(NoteLevel.INFO, "still here"))
     load(engine, F, 1, 0.4)
     assert len(errors) > 5
     assert set(errors) == {"my own mistake"}
