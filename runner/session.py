@@ -322,7 +322,7 @@ def record(
     directory.mkdir(parents=True, exist_ok=True)
     journal = Journal(directory, "assay", Redactor())
     _announce(journal, directory, request, plan)
-    outcome, error = RunOutcome.BROKEN, ""
+    outcome, why = RunOutcome.BROKEN, ""
     try:
         with interrupts_raise(), hold_target(request, journal) as (run, state), run.handed():
             target = run.target
@@ -341,10 +341,10 @@ def record(
     except KeyboardInterrupt:
         outcome = RunOutcome.INTERRUPTED
     except AssayError as failure:
-        error = str(failure)
-        console.print("[red]broken:[/red]", escape(error))
+        why = str(failure)
+        console.print("[red]broken:[/red]", escape(why))
     finally:
-        journal.write(RunFinished(outcome, error), durable=True)
+        journal.write(RunFinished(outcome, why), durable=True)
         journal.close()
     return directory
 
