@@ -202,7 +202,10 @@ class Pipeline:
             for f in (DiagnosticField.SQLSTATE, DiagnosticField.MESSAGE_PRIMARY, DiagnosticField.MESSAGE_DETAIL,
                       DiagnosticField.MESSAGE_HINT)
         )  # fmt: skip
-        if state is None or state in GOING:
+        stale = "cached plan" in (
+            message or ""
+        )  # a table has other columns than when its statement was prepared
+        if state is None or state in GOING or stale:
             self.terminate()
             return ConnectionError(message or "PostgreSQL is going away")
         kind = KINDS.get(state, DataError if state.startswith("22") else SqlError)

@@ -67,3 +67,16 @@ def test_refusals_have_kinds_and_leave_the_connection_well(ask: Ask, sql: str, k
     with pytest.raises(DataError):
         ask("select $1::text", "a\0b")
     assert ask("select 1") == 1
+
+
+def test_a_table_with_new_columns_costs_one_connection(cluster: engine.Postgres) -> None:
+    async def play() -> None:
+        one = await Pipeline.connect(cluster.dsn("supabase_admin"), "tests")
+        await one.execute("create temporary table grown (a int)")
+        assert await one.fetch("select * from grown") == []
+        await one.execute("alter table grown add b int")
+        with pytest.raises(ConnectionError):
+            await one.fetch("select * from grown")
+        assert one.is_closed()
+
+    asyncio.run(play())
