@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from stack.postgres import folder
+from stack.postgres import folder, pg0
 from stack.postgres.cluster import Cluster, fill
 from stack.postgres.hosted import STAND_IN, prepare
 from stack.postgres.server import Account, NoServer, find
@@ -61,7 +61,15 @@ def serve(path: str) -> int:
     state = Path(config["state"]).parent
     account = Account.choose()
     private = folder.make(ROOT, account)
-    server = prepare(find(ROOT, private, account), private, account)
+    server = find(ROOT, private, account)
+    wanted = project.extensions()
+    if (
+        (lacking := pg0.missing(prepare(server, private, account), wanted))
+        and (other := pg0.unpack(private, account))
+        and pg0.missing(prepare(other, private, account), wanted) < lacking
+    ):
+        server = other
+    server = prepare(server, private, account)
     cluster = Cluster(server, account, folder.make_stack(ROOT, state, account), config["ports"]["postgres"])
     began = time.monotonic()
     how = "kept" if (cluster.data / "PG_VERSION").exists() else fill(cluster, ROOT, project)

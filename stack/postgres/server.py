@@ -62,7 +62,8 @@ class Account:
         """Run a program as this user and return its output. Raises NoServer with its last words."""
         done = subprocess.run(
             argv, user=self.uid, group=self.gid, extra_groups=None if self.uid is None else [], cwd=cwd,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}, capture_output=True, text=True,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", **libraries(Path(argv[0]))}, capture_output=True,
+            text=True,
         )  # fmt: skip
         if done.returncode:
             raise NoServer(
@@ -74,6 +75,11 @@ class Account:
         """Give a file or folder to this user."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
+
+
+def libraries(program: Path) -> dict[str, str]:
+    """The variable by which a program finds the libraries beside it, which a bundled PostgreSQL may need."""
+    return {"LD_LIBRARY_PATH": str(program.parent.parent / "lib")}
 
 
 def _has_name(uid: int) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stack.supabase.statements import split
+
 UNITS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -177,6 +179,12 @@ class Project(BaseModel):
         """Every file that decides what the database holds."""
         migrations = sorted(self.migrations.glob("*.sql")) if self.migrations else []
         return [*migrations, *self.seed, *([self.config] if self.config else [])]
+
+    def extensions(self) -> frozenset[str]:
+        """The extensions that its migrations create, but for those skipped."""
+        files = sorted(self.migrations.glob("*.sql")) if self.migrations else []
+        made = (s.extension for file in (*files, *self.seed) for s in split(file.read_text()))
+        return frozenset(name for name in made if name) - self.skip_extensions
 
     def make_buckets(self, db: psycopg.Connection) -> None:
         """Make the buckets that ``config.toml`` names, as ``supabase seed buckets`` does; one that is there is left."""

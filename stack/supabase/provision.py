@@ -124,7 +124,7 @@ def _apply(
             try:
                 db.execute(statement.text.encode())
             except psycopg.Error as error:
-                raise MigrationFailed(_failure(db, file, statement, error)) from error
+                raise MigrationFailed(_failure(db, file, statement, error, skipped)) from error
         db.execute(record.encode(), values)
     except BaseException:
         if not db.closed:
@@ -133,7 +133,9 @@ def _apply(
     db.execute("commit")
 
 
-def _failure(db: psycopg.Connection, file: Path, statement: Statement, error: psycopg.Error) -> str:
+def _failure(
+    db: psycopg.Connection, file: Path, statement: Statement, error: psycopg.Error, skipped: frozenset[str]
+) -> str:
     position = int(error.diag.statement_position or 1) - 1
     line = statement.line + statement.text[:position].count("\n")
     lines = [f"{file.name}, line {line}: {error.diag.message_primary or error}"]
@@ -149,6 +151,8 @@ def _failure(db: psycopg.Connection, file: Path, statement: Statement, error: ps
         lines.append(
             f"  This is PostgreSQL {major}; hosted projects run {HOSTED_MAJOR}, which may know more."
         )
+    elif skipped:
+        lines.append(f"  It may need what was skipped: {', '.join(sorted(skipped))}.")
     else:
         lines.append("  A hosted project would refuse it too.")
     return "\n".join(lines)

@@ -7,8 +7,8 @@ create schema if not exists graphql_public;
 grant usage on schema graphql, graphql_public to postgres, anon, authenticated, service_role;
 
 set role postgres;
-create extension if not exists "uuid-ossp" with schema extensions;
 create extension if not exists pgcrypto with schema extensions;
+create extension if not exists "uuid-ossp" with schema extensions;
 create extension if not exists pg_stat_statements with schema extensions;
 create extension if not exists supabase_vault with schema vault;
 reset role;

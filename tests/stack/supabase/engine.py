@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 
 from stack.postgres.hosted import prepare
-from stack.postgres.server import Account, find
+from stack.postgres.server import Account, Server, find
 from stack.supabase.keys import Keys, mint
 from stack.supabase.provision import provision
 
@@ -40,13 +40,13 @@ def free_port() -> int:
 @functools.cache
 def postgres_bin() -> Path:
     """PostgreSQL's programs: ASSAY_TEST_POSTGRES_BIN, else those that the stack itself would use."""
-    if given := os.environ.get("ASSAY_TEST_POSTGRES_BIN"):
-        return Path(given)
     private = Path(tempfile.mkdtemp(prefix="assay-server-", dir="/tmp"))
     private.chmod(0o755)
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     account = Account.choose()
-    return prepare(find(ROOT, private, account), private, account).bin
+    given = os.environ.get("ASSAY_TEST_POSTGRES_BIN")
+    found = Server(Path(given), given) if given else find(ROOT, private, account)
+    return prepare(found, private, account).bin
 
 
 @dataclass

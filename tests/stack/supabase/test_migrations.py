@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stack.postgres import hosted
 from stack.postgres.certificate import write_certificate
 from stack.supabase.project import Project, ProjectError, read_config
 from stack.supabase.provision import MigrationFailed, provision
@@ -203,6 +204,32 @@ def test_seeds_and_buckets_come_from_the_config(made: Made, tmp_path: Path) -> N
 def test_a_project_that_cannot_be_read_is_one_sentence(given: dict[str, object], words: str) -> None:
     with pytest.raises(ProjectError, match=words):
         Project.read(given)
+
+
+def test_the_stand_in_of_uuid_ossp_names_as_rfc_9562_does(made: Made) -> None:
+    script = (hosted.STAND_INS / "uuid-ossp--stand-in.sql").read_text()
+    db = made("create schema ids; set search_path = ids;\n" + script)
+    named = db.execute(
+        "select ids.uuid_generate_v3(ids.uuid_ns_dns(), 'a.test'), ids.uuid_generate_v5(ids.uuid_ns_url(), 'ä')"
+    )
+    assert named.fetchone() == (uuid.uuid3(uuid.NAMESPACE_DNS, "a.test"), uuid.uuid5(uuid.NAMESPACE_URL, "ä"))
+    random = one(db, "select ids.uuid_generate_v1()")
+    assert isinstance(random, uuid.UUID)
+    assert (random.version, random.variant) == (1, uuid.RFC_4122)
+
+
+def test_what_an_extension_may_need_was_skipped(made: Made) -> None:
+    with pytest.raises(MigrationFailed, match="It may need what was skipped: vector"):
+        made("create extension vector; create table t (e vector(3));", skip_extensions=["vector"])
+
+
+def test_the_extensions_that_a_project_wants_are_known_before(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text(
+        '-- create extension no;\nCREATE EXTENSION IF NOT EXISTS "vector" with schema x;'
+    )
+    (tmp_path / "2_b.sql").write_text("create extension pg_net; select 'create extension neither';")
+    project = Project.read({"migrations": tmp_path, "skip_extensions": ["pg_net"]})
+    assert project.extensions() == {"vector"}
 
 
 def test_the_certificate_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 import pytest
 
-from stack.postgres import cluster, folder, hosted, server
+from stack.postgres import cluster, folder, hosted, pg0, server
 from stack.supabase.project import Project
 from stack.supervisor.paths import ROOT
 from tests.stack.supervisor.harness import Stack, eventually
@@ -176,6 +176,23 @@ def test_without_a_system_server_the_one_from_npm_serves(elsewhere, monkeypatch)
             assert name == "pgcrypto"
     finally:
         assert one.stop() == 0
+
+
+def test_a_server_from_a_package_is_unpacked_once(elsewhere, monkeypatch, tmp_path):
+    """A program that behaves as pg0 does at its first start; what it really unpacks needs the package."""
+    _, private, account = elsewhere
+    packed, folder_ = tmp_path / "pg0", "$HOME/.pg0/installation/18.1.0/"
+    packed.write_text(f"#!/bin/sh\nmkdir -p {folder_}bin {folder_}share/extension; echo >> $HOME/calls\n"
+                      f"cd {folder_}share/extension; touch vector.control plpgsql.control\n")  # fmt: skip
+    monkeypatch.setattr(pg0, "program", lambda: packed)
+    found = pg0.unpack(private, account)
+    assert found is not None
+    assert found.version == "18.1.0"
+    assert pg0.unpack(private, account) == found
+    assert (found.bin.parents[3] / "calls").read_text().count("\n") == 2, "start and stop, once"
+    assert pg0.missing(found, frozenset({"vector", "other"})) == {"other"}
+    monkeypatch.setattr(pg0, "program", lambda: None)
+    assert pg0.unpack(private, account) is None
 
 
 def test_without_any_server_one_sentence_says_what_to_install(elsewhere, monkeypatch, tmp_path):
