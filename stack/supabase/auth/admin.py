@@ -54,7 +54,7 @@ async def create_user(ctx: Context) -> Json:
     data = body.get("user_metadata")
     created = await users.create(ctx.db, email=email, password=hashed, data=data, user_id=user_id)
     await audit.about(ctx, created, "user_signedup", provider="email")
-    user = await users.update(ctx.db, created, role=body.get("role") or "authenticated", **banned)
+    user = await users.update(ctx.db, created, **_role(body), **banned)
     user = await users.amend(ctx.db, user, None, body.get("app_metadata"))
     return users.changed(await users.confirm(ctx.db, user) if body.get("email_confirm") else user, created)
 
@@ -78,6 +78,10 @@ def _id(given: str | None) -> str | None:
     return own
 
 
+def _role(body: Json) -> dict[str, str]:
+    return {"role": body["role"].strip()} if body.get("role") else {}
+
+
 def _check_phone(body: Json) -> None:
     if body.get("phone"):
         users.check_phone(body["phone"])
@@ -93,7 +97,7 @@ async def change_user(ctx: Context) -> Json:
     if password is not None:
         passwords.check(ctx, password)
         hashed, db = await passwords.hashed(ctx, password), ctx.db
-    user = await users.update(db, loaded, **({"role": body["role"].strip()} if body.get("role") else {}))
+    user = await users.update(db, loaded, **_role(body))
     user = await users.confirm(db, user) if body.get("email_confirm") else user
     user = await users.set_password(db, user, hashed, None) if hashed else user
     identities = loaded["identities"]
@@ -132,7 +136,7 @@ async def _delete_softly(ctx: Context, user: users.Row) -> None:
         digest = hashlib.sha256(f"{user['id']}{value or ''}".encode()).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
-    await users.forget_tokens(ctx.db, user)
+    await users.forget_links(ctx.db, user)
     await users.update(
         ctx.db, user, email=hidden(user["email"]), phone=hidden(user["phone"])[:15], encrypted_password=None,
         email_change=hidden(user["email_change"]), phone_change=hidden(user["phone_change"])[:15],

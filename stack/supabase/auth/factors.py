@@ -104,7 +104,7 @@ async def verify(ctx: Context) -> Json:
     await rows.update(db, "sessions", {"id": session_id}, aal="aal2", factor_id=factor["id"])
     await rows.delete(db, "sessions", user_id=user["id"], aal="aal1")
     await rows.delete(db, "mfa_factors", user_id=user["id"], status="unverified")
-    return await sessions.rotate(ctx, await users.update(db, user), session_id)
+    return await sessions.rotate(ctx, await users.find(db, user["id"]), session_id)
 
 
 async def _challenge(ctx: Context, factor: Any) -> Any:

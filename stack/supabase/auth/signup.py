@@ -33,16 +33,9 @@ async def sign_up(ctx: Context) -> Json:
         raise AuthError("email_provider_disabled", "Email signups are disabled", 400)
     email, data = users.email_of(body["email"]), body.get("data") or {}
     hashed = await passwords.hashed(ctx, body["password"])
-    user = await users.by_email(ctx.db, email)
+    user = await users.holder(ctx.db, email)
     if user is not None and user["email_confirmed_at"]:
-        await audit.record(ctx, user, "user_repeated_signup", provider="email")
-        if options.autoconfirm:
-            taken = AuthError("user_already_exists", "User already registered", 422)
-            taken.keep = True  # what was audited
-            raise taken
-        return _disguised(user, data)
-    if user is None:
-        await users.check_free(ctx.db, email)
+        return await _repeated(ctx, user, data)
     user = await _register(ctx, user, email, hashed, data)
     if options.autoconfirm:
         return await _entered(ctx, user)
@@ -71,7 +64,13 @@ async def _entered(ctx: Context, user: users.Row) -> Json:
     return session
 
 
-def _disguised(user: users.Row, data: Json) -> Json:
+async def _repeated(ctx: Context, user: users.Row, data: Json) -> Json:
+    """What somebody else's sign-up with a known address is told: as if it were a new one, but that none has confirmed."""
+    await audit.record(ctx, user, "user_repeated_signup", provider="email")
+    if ctx.options.autoconfirm:
+        taken = AuthError("user_already_exists", "User already registered", 422)
+        taken.keep = True  # what was audited
+        raise taken
     at = users.now()
     return users.public({
         **user, "id": str(uuid.uuid4()), "role": "", "email_change": "", "phone": "", "created_at": at, "updated_at": at,
@@ -124,8 +123,11 @@ async def _magic_link(ctx: Context) -> Json:
     if user is None or not user["email_confirmed_at"]:
         if ctx.options.disable_signup:
             raise AuthError("signup_disabled")
-        hashed = passwords.unknown_to_all()
-        user = await _register(ctx, user, email, hashed, ctx.body.get("data") or {})
+        data, user = ctx.body.get("data") or {}, await users.holder(ctx.db, email)
+        if user is not None and user["email_confirmed_at"]:  # under another address
+            await _repeated(ctx, user, data)
+            return {}
+        user = await _register(ctx, user, email, passwords.unknown_to_all(), data)
         if not ctx.options.autoconfirm:
             return {}  # the mail that confirms the address is a magic link already
     await audit.record(ctx, user, "user_recovery_requested")

@@ -21,9 +21,10 @@ select u.*,
     from auth.mfa_factors f where f.user_id = u.id) as factors
 from auth.users u where {where}"""
 BY_ID, BY_EMAIL = SELECT.format(where="u.id = $1"), SELECT.format(where="u.email = $1 and not u.is_sso_user")
-TAKEN = """
-select u.id from auth.users u where u.id is distinct from $2 and (u.email = $1 and not u.is_sso_user
+HOLDER = SELECT.format(
+    where="""u.id is distinct from $2 and (u.email = $1 and not u.is_sso_user
   or u.id in (select user_id from auth.identities where email = $1)) limit 1"""
+)
 EMAIL = re.compile(
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
@@ -170,9 +171,10 @@ async def create(
 
 
 async def update(db: Any, user: Row, **values: Any) -> Row:
-    """Change columns of ``auth.users``, if any, and return the row as it then is."""
-    if values:
-        await rows.update(db, "users", {"id": user["id"]}, **values)
+    """Change columns of ``auth.users``, and return the row as it then is; as it was, if there is nothing to change."""
+    if not values:
+        return user
+    await rows.update(db, "users", {"id": user["id"]}, **values)
     return await find(db, user["id"])
 
 
@@ -186,9 +188,15 @@ def _merged(old: Row | None, new: Row) -> Row:
     return {k: v for k, v in {**(old or {}), **new}.items() if v is not None}
 
 
+async def holder(db: Any, email: str, but: Any = None) -> Row | None:
+    """The user, ``but`` this one, who has this address or an identity with it (supabase/auth, IsDuplicatedEmail)."""
+    record = await db.fetchrow(HOLDER, email, but)
+    return dict(record) if record else None
+
+
 async def check_free(db: Any, email: str, but: Any = None) -> None:
-    """Raise AuthError 422 if a user, ``but`` this one, has this address, or an identity with it."""
-    if await db.fetchval(TAKEN, email, but):
+    """Raise AuthError 422 if another user has this address, or an identity with it."""
+    if await holder(db, email, but):
         raise AuthError("email_exists")
 
 
@@ -211,17 +219,16 @@ async def amend_identity(db: Any, user: Row, data: Row) -> bool:
     return bool(await db.fetchval(sql, user["id"], data))
 
 
-async def forget_tokens(db: Any, user: Row, *, columns: bool = False) -> Row:
-    """No link sent to the user works any more; with ``columns`` no code either, and nobody sees that any was sent."""
+async def forget_links(db: Any, user: Row) -> None:
+    """No link that was sent to the user works any more."""
     await db.execute("delete from auth.one_time_tokens where user_id = $1", user["id"])
-    return await update(db, user, **dict.fromkeys(TOKENS, ""), **dict.fromkeys(SENT)) if columns else user
 
 
 async def confirm(db: Any, user: Row) -> Row:
     """Mark the e-mail address as confirmed."""
-    await forget_tokens(db, user)
-    user = await update(db, user, email_confirmed_at=now(), confirmation_token="")
-    return await amend(db, user, {"email_verified": True})
+    await forget_links(db, user)
+    meta = _merged(user["raw_user_meta_data"], {"email_verified": True})
+    return await update(db, user, email_confirmed_at=now(), confirmation_token="", raw_user_meta_data=meta)
 
 
 async def set_email(db: Any, user: Row, email: str, refused: str, **changes: Any) -> Row:
@@ -236,8 +243,9 @@ async def set_password(db: Any, user: Row, hashed: str, keep_session: str | None
     """A new password ends every session but ``keep_session``, and every link and code that was sent."""
     ended = "delete from auth.sessions where user_id = $1 and id is distinct from $2"
     await db.execute(ended, user["id"], keep_session)
-    await forget_tokens(db, user, columns=True)
-    return await update(db, user, encrypted_password=hashed)
+    await forget_links(db, user)
+    forgotten = dict.fromkeys(TOKENS, "") | dict.fromkeys(SENT)
+    return await update(db, user, encrypted_password=hashed, **forgotten)
 
 
 async def refresh_providers(db: Any, user: Row) -> Row:

@@ -170,7 +170,7 @@ async def _confirm(ctx: Context, user: users.Row) -> users.Row:
 
 
 async def _recover(ctx: Context, user: users.Row) -> users.Row:
-    await users.forget_tokens(ctx.db, user)
+    await users.forget_links(ctx.db, user)
     user = await users.update(ctx.db, user, recovery_token="")
     if user["email_confirmed_at"]:
         await audit.record(ctx, user, "login")
@@ -198,7 +198,7 @@ async def apply_change(ctx: Context, user: users.Row) -> users.Row:
     data = {"sub": str(user["id"]), "email": email, "email_verified": True}
     if not await users.amend_identity(db, user, data):
         await users.add_identity(db, user["id"], "email", str(user["id"]), {**data, "phone_verified": False})
-    await users.forget_tokens(db, user)
+    await users.forget_links(db, user)
     user = await users.set_email(
         db, user, email, "Error confirm email", email_change="", email_change_token_current="", email_change_token_new="",
         email_change_confirm_status=0, is_anonymous=False,

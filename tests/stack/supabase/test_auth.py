@@ -287,7 +287,9 @@ def provider(raw: httpx.Client, query: str, email: str) -> Any:
     return urlsplit(raw.get(posted.headers["location"]).headers["location"])
 
 
-def test_a_provider_signs_people_in_by_pkce(raw: httpx.Client, session: dict[str, Any]) -> None:
+def test_a_provider_signs_people_in_by_pkce(
+    raw: httpx.Client, root: httpx.Client, session: dict[str, Any]
+) -> None:
     verifier, challenge = pkce()
     query = f"redirect_to=http://allowed.test/x&code_challenge={challenge['code_challenge']}&code_challenge_method=s256"
     email = address()
@@ -308,6 +310,12 @@ def test_a_provider_signs_people_in_by_pkce(raw: httpx.Client, session: dict[str
         session["user"]["id"],
         {"email", "github"},
     )
+    # An address that only an identity has is as taken as a user's own, and nobody is told.
+    root.put(f"{AUTH}/admin/users/{got['id']}", json={"email": address(), "email_confirm": True})
+    disguised = sign_up(raw, email)
+    assert (disguised.status_code, disguised.json()["identities"]) == (200, [])
+    assert raw.post(f"{AUTH}/otp", json={"email": email}).json() == {}
+    assert root.get(f"{AUTH}/admin/users?filter={email}").json()["users"] == []
     unknown = raw.get(f"{AUTH}/authorize?provider=myspace", headers=VERSION)
     assert refusal(unknown) == (400, "validation_failed")
     lost = raw.get(f"{AUTH}/callback?state={uuid.uuid4()}&code=y")
