@@ -11,10 +11,12 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.services import auth, database, undoing
+from clients.services import auth, undoing
+from core.description import fill
 from core.errors import BrokenError
 from core.ledger import Ledger
 from core.permit import Action
@@ -51,7 +53,7 @@ def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Memb
     def one(number: int) -> Member:
         email, username = f"{start}{number}@{client.domain}", f"{name}_{number:05}"
         given = {"email": email, "password": password}
-        more = {"email_confirm": True, "user_metadata": {"username": username}}
+        more = {"email_confirm": True, "user_metadata": metadata_of(run, username)}
         made = _demand(client.as_admin("POST", "/admin/users", body={**given, **more}), "creating")
         answer = client.port.request("POST", "/token", params={"grant_type": "password"}, body=given)
         session = _demand(answer, "signing in")
@@ -65,6 +67,11 @@ def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Memb
         return list(pool.map(one, range(count)))
 
 
+def metadata_of(run: Run, username: str) -> dict[str, str]:
+    """What a new person registers with, as `[people]` of the description says."""
+    return dict(fill(run.target.description.people.metadata, {"username": username}))
+
+
 def _demand(answer: WireAnswer, doing: str) -> dict[str, Any]:
     if answer.status not in (200, 201):
         raise BrokenError(
@@ -75,27 +82,12 @@ def _demand(answer: WireAnswer, doing: str) -> dict[str, Any]:
 
 def remove(run: Run, start: str) -> None:
     """Removes everybody whose address begins with `start`, and what they own in the stores."""
-    from clients.services import r2, storage
+    from clients.belongings import remove_person  # it stands on Auth's module, whose undo calls this
 
     client = undoing(auth.Client, run)
-    rows = undoing(database.Client, run)
     there = [user["id"] for user in _everybody(client) if str(user.get("email", "")).startswith(start)]
-    owners: set[str] = set()
-    for begin in range(0, len(there), 50):
-        some = ",".join(there[begin : begin + 50])
-        for table in ("files", "uploads"):
-            params = {"select": "owner_id", "owner_id": f"in.({some})"}
-            found = rows.as_admin("GET", f"/{table}", params=params).demand(200).json(list)
-            owners |= {row["owner_id"] for row in found}
-
-    def one(identifier: str) -> None:
-        if identifier in owners:
-            storage.empty_folder(run, f"{identifier}/")
-            r2.empty_folder(run, f"{identifier}/")
-        client.delete_user(identifier)
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(one, there))
+        list(pool.map(partial(remove_person, run), there))
 
 
 def _everybody(client: auth.Client) -> Iterator[dict[str, Any]]:

@@ -65,7 +65,7 @@ def make_actor(run: Run, services: Services, ledger: Ledger) -> Actor:
                 "email": email,
                 "password": password,
                 "email_confirm": True,
-                "user_metadata": {"username": username},
+                "user_metadata": bulk_identities.metadata_of(run, username),
             }
         )
     entry.confirm(id=created.user.id)
@@ -73,7 +73,7 @@ def make_actor(run: Run, services: Services, ledger: Ledger) -> Actor:
 
 
 def sign_in(run: Run, services: Services, identifier: str, email: str, username: str, password: str) -> Actor:
-    """Signs an existing person in with a client of their own and waits until their profile exists."""
+    """Signs an existing person in with a client of their own and waits until the platform has made their row, if it does."""
     person = services.auth.person()
     with preparing("signing a test identity in"):
         session = person.auth.sign_in_with_password({"email": email, "password": password}).session
@@ -81,17 +81,18 @@ def sign_in(run: Run, services: Services, identifier: str, email: str, username:
         raise ServiceError("supabase.auth", "signing a test identity in gave no session")
     for token in (session.access_token, session.refresh_token):
         run.redactor.add(token)
-    try:
-        eventually(
-            lambda: services.database.witness_rows("profiles", id=identifier),
-            within=10,
-            claim="the trigger makes the new user's profile",
-            service="supabase.database",
-        )
-    except Missed as error:
-        raise ServiceError(
-            "supabase.database", f"preparing a test identity: {error.claim}: it never came"
-        ) from error
+    if ready := run.target.description.people.ready:
+        try:
+            eventually(
+                lambda: services.database.witness_rows(ready.table, **{ready.column: identifier}),
+                within=10,
+                claim=f"the platform makes a new person's row in {ready.table}",
+                service="supabase.database",
+            )
+        except Missed as error:
+            raise ServiceError(
+                "supabase.database", f"preparing a test identity: {error.claim}: it never came"
+            ) from error
     return Actor(
         id=identifier,
         email=email,

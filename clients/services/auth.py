@@ -231,16 +231,14 @@ def undoers(run: Run) -> dict[str, Undo]:
     """
 
     def undo_user(key: Mapping[str, Any]) -> None:
-        # imported here: the stores' modules know nothing of people
-        from clients.services import r2, storage
+        # imported here: it stands on this module and on the stores'
+        from clients.belongings import remove_person
 
         client = undoing(Client, run)
         email = f"{key['local']}@{client.domain}"
         identifier = key.get("id") or client.find_id(email)
         if identifier:
-            storage.empty_folder(run, f"{identifier}/")
-            r2.empty_folder(run, f"{identifier}/")
-            client.delete_user(identifier)
+            remove_person(run, identifier)
         if client.mailbox:
             client.mailbox.delete_for(email)
 

@@ -12,7 +12,7 @@ from clients.services import Probe, undoing
 from clients.services.auth import DB_URL, PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from clients.sql import Sql
 from clients.strict_json import told
-from core.errors import Missed
+from core.errors import Missed, ServiceError
 from core.ledger import Undo
 from core.run import Run
 from core.service import Service
@@ -22,7 +22,7 @@ SERVICE = Service(
     title="Supabase database",
     variables=(SUPABASE_URL, PUBLIC_KEY, SECRET_KEY, DB_URL),
     capabilities={
-        "database.rest": "profiles, posts, files and the audit log through the REST API under row-level security",
+        "database.rest": "tables through the REST API under row-level security",
         "database.sql": "PostgreSQL itself may be read, for the catalog of tables and policies",
     },
     guide="docs/live-target.md#supabase",
@@ -145,17 +145,17 @@ class Client:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`database.row` {table, id}: one row, past row-level security."""
+    """`database.row` {table, match}: rows of ours whose columns equal these values, past row-level security.
+
+    `match` holds a tag or an identifier of ours; an entry without it names no row, and nothing is removed.
+    """
 
     def undo_row(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
-        secret = run.target.secret(SECRET_KEY.name).reveal()
-        client.port.request(
-            "DELETE",
-            f"/{key['table']}",
-            headers={"apikey": secret, "Authorization": f"Bearer {secret}"},
-            params={"id": f"eq.{key['id']}"},
-        ).demand(200, 204)
+        match = dict(key.get("match") or {})
+        if match and client.rows_past_policies(key["table"], **match):
+            params = {name: f"eq.{value}" for name, value in match.items()}
+            client.as_admin("DELETE", f"/{key['table']}", params=params).demand(200, 204)
 
     return {"database.row": undo_row}
 
@@ -166,15 +166,23 @@ def as_json(value: Any) -> str:
 
 
 def probes(run: Run) -> dict[str, Probe]:
-    """What the doctor asks: a row count through REST, and PostgreSQL's version by SQL."""
+    """What the doctor asks: each described table through REST with the secret key, and PostgreSQL's version by SQL."""
     client = Client(run)
+    database = run.target.description.database
 
-    def rest() -> str:
-        client.rest("GET", "/posts?select=id&limit=1", token=None).demand(200, 206)
-        return "answers"
+    def probe(table: str) -> Probe:
+        def there() -> str:
+            answer = client.as_admin("GET", f"/{table}", params={"select": "*", "limit": 1})
+            if answer.status not in (200, 206):
+                where = run.target.description.where(f"database.tables.{table}")
+                raise ServiceError(SERVICE.id, f"{where} describes it: {answer.said()}")
+            return "is there"
+
+        return there
 
     def sql() -> str:
-        assert client.sql is not None
-        return str(client.sql.value("select version()")).split(" on ")[0]
+        return str(client.demand_sql().value("select version()")).split(" on ")[0]
 
-    return {"REST": rest, "SQL witness": sql} if client.sql else {"REST": rest}
+    tables = dict.fromkeys((*filter(None, [database.probe]), *database.described))
+    found = {f"table {table}": probe(table) for table in tables}
+    return {**found, "SQL witness": sql} if client.sql else found

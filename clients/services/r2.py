@@ -41,7 +41,7 @@ SERVICE = Service(
         Variable("R2_ACCESS_KEY_ID", secret=True, witness=True, optional=True, right=_RIGHT, lost=_LOST),
         Variable("R2_SECRET_ACCESS_KEY", secret=True, witness=True, optional=True, right=_RIGHT, lost=_LOST),
     ),
-    capabilities={"storage.r2": "files over 5 MiB lie in an R2 bucket"},
+    capabilities={"storage.r2": "objects lie in an R2 bucket"},
     guide="docs/live-target.md#cloudflare",
 )
 ATTRIBUTE = "r2"

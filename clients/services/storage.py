@@ -18,12 +18,10 @@ SERVICE = Service(
     id="supabase.storage",
     title="Supabase Storage",
     variables=(SUPABASE_URL, PUBLIC_KEY, SECRET_KEY),
-    capabilities={"storage.supabase": "files up to 5 MiB lie in Supabase Storage, bucket `files`"},
+    capabilities={"storage.supabase": "objects lie in buckets of Supabase Storage"},
     guide="docs/live-target.md#supabase",
 )
 ATTRIBUTE = "storage"
-BUCKET = "files"
-AVATARS = "avatars"
 
 
 class Client:
@@ -40,6 +38,8 @@ class Client:
             base=f"{self.url}/storage/v1",
             headers={"apikey": self.public_key},
         )
+        self.bucket = run.target.description.platform.bucket
+        """The bucket in which the platform keeps people's files; methods that are given none mean it."""
 
     def as_user(
         self,
@@ -62,26 +62,30 @@ class Client:
         sent = {"apikey": key, "Authorization": f"Bearer {key}", **(headers or {})}
         return self.port.request(method, path, headers=sent, body=body)
 
-    def witness_get(self, key: str, bucket: str = BUCKET) -> bytes | None:
+    def witness_get(self, key: str, bucket: str = "") -> bytes | None:
         """An object's bytes, or None when it is not there."""
-        answer = self.as_admin("GET", f"/object/{bucket}/{quote(key)}")
+        answer = self.as_admin("GET", f"/object/{bucket or self.bucket}/{quote(key)}")
         if answer.status in (400, 404):  # Storage says 400 and puts the true status into the body
             answer.json(dict)
             return None
         return answer.demand(200).content
 
-    def witness_sha256(self, key: str, bucket: str = BUCKET) -> str | None:
+    def witness_sha256(self, key: str, bucket: str = "") -> str | None:
         """SHA-256 of an object's bytes in hex, or None."""
         data = self.witness_get(key, bucket)
         return None if data is None else hashlib.sha256(data).hexdigest()
 
-    def keys(self, prefix: str, bucket: str = BUCKET) -> list[str]:
+    def keys(self, prefix: str, bucket: str = "") -> list[str]:
         """Every object's key below a folder `prefix` (with or without the last slash), deep."""
         folder = prefix.rstrip("/")
         found: list[str] = []
         for start in range(0, 100_000, 1000):
             body = {"prefix": folder, "limit": 1000, "offset": start}
-            listed = self.as_admin("POST", f"/object/list/{bucket}", body=body).demand(200).json(list)
+            listed = (
+                self.as_admin("POST", f"/object/list/{bucket or self.bucket}", body=body)
+                .demand(200)
+                .json(list)
+            )
             for entry in listed:
                 path = f"{folder}/{entry['name']}" if folder else str(entry["name"])
                 found += [path] if entry.get("id") else self.keys(path, bucket)
@@ -89,23 +93,22 @@ class Client:
                 break
         return found
 
-    def delete(self, keys: list[str], bucket: str = BUCKET) -> None:
+    def delete(self, keys: list[str], bucket: str = "") -> None:
         """Removes objects; absent ones are no failure."""
         for start in range(0, len(keys), 500):
             body = {"prefixes": keys[start : start + 500]}
-            self.as_admin("DELETE", f"/object/{bucket}", body=body).demand(200).json(list)
+            self.as_admin("DELETE", f"/object/{bucket or self.bucket}", body=body).demand(200).json(list)
 
     def close(self) -> None:
         """Closes every connection."""
         self.port.close()
 
 
-def empty_folder(run: Run, prefix: str) -> None:
-    """Removes everything below `prefix` from the platform's buckets."""
+def empty_folder(run: Run, bucket: str, prefix: str) -> None:
+    """Removes everything below `prefix` from a bucket; nothing there is no failure."""
     client = undoing(Client, run)
-    for bucket in (BUCKET, AVATARS):
-        if keys := client.keys(prefix, bucket):
-            client.delete(keys, bucket)
+    if keys := client.keys(prefix, bucket):
+        client.delete(keys, bucket)
 
 
 def undoers(run: Run) -> dict[str, Undo]:
@@ -113,16 +116,20 @@ def undoers(run: Run) -> dict[str, Undo]:
 
     def undo_object(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
-        client.delete([key["key"]], key.get("bucket", BUCKET))
+        client.delete([str(key["key"])], str(key["bucket"]))
 
     return {"storage.object": undo_object}
 
 
 def probes(run: Run) -> dict[str, Probe]:
-    """What the doctor asks: the bucket, with the secret key."""
+    """What the doctor asks: each bucket that the project describes, with the secret key."""
+    client = Client(run)
 
-    def bucket() -> str:
-        found = Client(run).as_admin("GET", f"/bucket/{BUCKET}").demand(200).json(dict)
-        return f"bucket '{BUCKET}' is there, {'public' if found.get('public') else 'private'}"
+    def probe(bucket: str = "") -> Probe:
+        def there() -> str:
+            found = client.as_admin("GET", f"/bucket/{bucket}").demand(200).json(dict)
+            return f"is there, {'public' if found.get('public') else 'private'}"
 
-    return {"bucket": bucket}
+        return there
+
+    return {f"bucket {bucket}": probe(bucket) for bucket in run.target.description.storage.buckets}

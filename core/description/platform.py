@@ -181,6 +181,12 @@ class Platform(Part):
     error: Route | None = None
     """A route that fails on purpose, so that error tracking can be shown."""
 
+    @property
+    def bucket(self) -> str:
+        """The first bucket of Supabase Storage in which a kind of file lies; '' when none does."""
+        stores = (rule.store for files in self.files.values() for rule in files.rules)
+        return next((s.removeprefix("storage:") for s in stores if s.startswith("storage:")), "")
+
     @model_validator(mode="after")
     def _names(self) -> Platform:
         allow_names(self.error, ("tag",), "error")

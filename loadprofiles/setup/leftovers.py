@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from clients.service_clients import Services
-from clients.services.storage import BUCKET
 from core.clock import eventually
 from core.errors import AssayError, Missed
 from core.events import Gauge
@@ -78,7 +77,7 @@ def _remaining(
             f"upload {row['id']}" for row in services.database.witness_rows("uploads", owner_id=person.id)
         ]
         left += [f"r2 {key}" for key in services.r2.s3.keys(f"{person.id}/")]
-        left += [f"storage {key}" for key in services.storage.keys(f"{person.id}/", BUCKET)]
+        left += [f"storage {key}" for key in services.storage.keys(f"{person.id}/")]
     left += [
         f"part of {one['object_key']}"
         for one in parts

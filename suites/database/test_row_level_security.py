@@ -6,41 +6,47 @@ from typing import Any
 
 from clients.service_clients import Services
 from clients.sql import Sql
-from core.expect import expect, expect_equal, expect_status
+from core.description import Description
+from core.description.database import Decided
+from core.expect import expect, expect_equal
+from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from scenarios.adapter import Adapter
-from suites.database.grants import GRANTS, PUBLIC_FUNCTIONS, ROLES, SERVICE_FUNCTIONS, VERBS
-from suites.database.subjects import attempt, subjects
+from suites.database.matrix import VERBS, Matrix, tries
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
+API_ROLES = ("anon", "authenticated")
 
 
 @check(
     "database.rls_catalog",
-    "Every public table has row-level security on and exactly the policies that were decided, and nothing goes round it",
+    "Every public table was decided on and has row-level security on, and nothing goes round it",
     requirement=("P1.1", "P1.3", "P6.3"),
     service=DATABASE,
-    needs=("database.sql", "auth.email", "database.rest"),
+    needs=("auth.email", "database.rest", "database.sql", "database.tables"),
 )
-def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_catalog(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Read from PostgreSQL's catalog; a table, view, function, policy or privilege that nobody decided on fails.
 
-    First, that the REST API speaks for this very database: a catalog of another one would say nothing.
+    First, that the services speak for this very database: a catalog of another one would say nothing.
     """
-    sql = services.database.demand_sql()
+    sql, described = services.database.demand_sql(), run.target.description
     person = actor()
-    held = sql.value("select username from public.profiles where id::text = %s", (person.id,))
-    shown = services.database.rest(
-        "GET", f"/profiles?select=username&id=eq.{person.id}", token=person.access_token
-    )
     expect_equal(
-        [r.get("username") for r in shown.expect(200, claim="a person reads their profile").json(list)],
-        [held],
-        "the REST API shows what this database holds",
+        sql.value("select count(*) from auth.users where id::text = %s", (person.id,)),
+        1,
+        "a person whom Auth made is in this database",
         service=DATABASE,
     )
+    if ready := described.people.ready:
+        held = services.database.rows_past_policies(ready.table, **{ready.column: person.id})
+        expect_equal(
+            len(held),
+            1,
+            f"the REST API shows the person's row in {ready.table} of this database",
+            service=DATABASE,
+        )
     tables = {
         r["name"]: r["on"]
         for r in sql.rows(
@@ -48,76 +54,102 @@ def test_catalog(services: Services, actor: NewActor, witness: Witness) -> None:
             "where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
         )
     }
-    policies: dict[str, set[str]] = {name: set() for name in tables}
-    for r in sql.rows("select tablename, policyname from pg_policies where schemaname = 'public'"):
-        policies.setdefault(r["tablename"], set()).add(r["policyname"])
     witness("PostgreSQL's catalog", f"{len(tables)} tables and their policies")
-    expect_equal(
-        sorted(tables),
-        sorted(GRANTS),
-        "the public tables are those in suites/database/grants.py; decide there who may touch a new one",
+    wrong = [*_undecided(sql, described, tables), *_round_it(sql, described)]
+    for name in described.database.described:
+        for case in described.database.cases(name).values():
+            if case.catalog and name in tables:
+                wrong += _differences(sql, name, case.catalog)
+    expect(
+        not wrong,
+        "the catalog is as the project's target.toml decides",
+        expected=f"{len(tables)} tables, each decided on",
+        saw="; ".join(wrong),
         service=DATABASE,
     )
-    for name, grant in GRANTS.items():
-        expect(tables[name], f"row-level security is on for {name}", saw="it is off", service=DATABASE)
-        expect_equal(
-            sorted(policies[name]),
-            sorted(grant.policies),
-            f"{name} has the decided policies",
-            service=DATABASE,
+
+
+def _undecided(sql: Sql, described: Description, tables: dict[str, bool]) -> list[str]:
+    """Tables that nobody decided on or that are not there, and those without row-level security."""
+    wrong = []
+    for name in sorted(set(described.database.described) - set(tables)):
+        where = described.where(f"database.tables.{name}")
+        wrong.append(f"there is no table {name}, which {where} describes")
+    wrong += [
+        f"nobody decided who may touch the table {name}: describe it under [database.tables.{name}]"
+        for name in sorted(set(tables) - set(described.database.described) - set(described.database.ignore))
+    ]
+    for name, on in tables.items():
+        if on:
+            continue
+        if name in described.database.described:
+            wrong.append(f"row-level security is off for {name}")
+        elif any(_privileges(sql, name, role) for role in API_ROLES):
+            wrong.append(f"row-level security is off for {name}, and the API's roles reach it")
+    return wrong
+
+
+def _privileges(sql: Sql, table: str, role: str) -> list[str]:
+    held = sql.rows(
+        "select privilege_type as p from information_schema.role_table_grants "
+        "where table_schema = 'public' and table_name = %s and grantee = %s",
+        (table, role),
+    )
+    return sorted(r["p"] for r in held)
+
+
+def _differences(sql: Sql, name: str, decided: Decided) -> list[str]:
+    """Where a table's policies and privileges differ from what was decided in full."""
+    policies = sql.rows(
+        "select policyname from pg_policies where schemaname = 'public' and tablename = %s", (name,)
+    )
+    pairs = [(f"the policies of {name}", [r["policyname"] for r in policies], decided.policies)]
+    pairs += [
+        (f"the privileges of {role} on {name}", _privileges(sql, name, role), getattr(decided, role))
+        for role in API_ROLES
+    ]
+    for privilege, due in (("INSERT", decided.insert), ("UPDATE", decided.update)):
+        columns = sql.rows(
+            "select distinct column_name as c from information_schema.column_privileges where table_schema = 'public' "
+            "and table_name = %s and grantee in ('anon', 'authenticated') and privilege_type = %s",
+            (name, privilege),
         )
-        for role in ("anon", "authenticated"):
-            held = sql.rows(
-                "select privilege_type as p from information_schema.role_table_grants "
-                "where table_schema = 'public' and table_name = %s and grantee = %s",
-                (name, role),
-            )
-            expect_equal(
-                sorted(r["p"] for r in held),
-                sorted(getattr(grant, role)),
-                f"{role} has the decided privileges on {name}",
-                service=DATABASE,
-            )
-        for privilege, due in (("INSERT", grant.inserted), ("UPDATE", grant.updated)):
-            columns = sql.rows(
-                "select column_name as c from information_schema.column_privileges where table_schema = 'public' "
-                "and table_name = %s and grantee in ('anon', 'authenticated') and privilege_type = %s",
-                (name, privilege),
-            )
-            expect_equal(
-                sorted({r["c"] for r in columns}),
-                sorted(due),
-                f"people may {privilege.lower()} the decided columns of {name}",
-                service=DATABASE,
-            )
-    _nothing_round_it(sql)
+        pairs.append((f"the columns of {name} that people may {privilege}", [r["c"] for r in columns], due))
+    return [
+        f"{what} are {sorted(saw)}, not {sorted(due)}"
+        for what, saw, due in pairs
+        if sorted(saw) != sorted(due)
+    ]
 
 
-def _nothing_round_it(sql: Sql) -> None:
-    """Views and functions run with their owner's rights unless told otherwise: row-level security does not hold there."""
+def _round_it(sql: Sql, described: Description) -> list[str]:
+    """Views and functions run with their owner's rights unless told otherwise: row-level security does not hold there.
+
+    A view that a table's description names is read through by the matrix, and judged there.
+    """
     views = sql.rows(
         "select relname as name from pg_class where relnamespace = 'public'::regnamespace "
         "and relkind in ('v', 'm', 'f') and not coalesce(reloptions @> array['security_invoker=true'], false) "
         "and (has_table_privilege('anon', oid, 'select') or has_table_privilege('authenticated', oid, 'select'))"
     )
-    expect_equal(
-        sorted(r["name"] for r in views),
-        [],
-        "no view hands out rows past row-level security (security_invoker)",
-        service=DATABASE,
-    )
-    for role, due in PUBLIC_FUNCTIONS.items():
+    known = {view for case in described.database.tables.values() for view in case.views}
+    wrong = [
+        f"the view {r['name']} hands out rows past row-level security (no security_invoker)"
+        for r in views
+        if r["name"] not in known
+    ]
+    functions = described.database.functions
+    for role in API_ROLES if functions else ():
         callable_ones = sql.rows(
-            "select proname as name from pg_proc where pronamespace = 'public'::regnamespace "
-            "and has_function_privilege(%s, oid, 'execute')",
+            "select distinct proname as name from pg_proc p where pronamespace = 'public'::regnamespace "
+            "and has_function_privilege(%s, oid, 'execute') and not exists "
+            "(select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')",
             (role,),
         )
-        expect_equal(
-            sorted({r["name"] for r in callable_ones}),
-            sorted(due),
-            f"{role} may call the decided functions and no other",
-            service=DATABASE,
-        )
+        saw, due = {r["name"] for r in callable_ones}, set(getattr(functions, role))
+        wrong += [f"{role} may call {name}, which nobody decided" for name in sorted(saw - due)]
+        wrong += [f"{role} may not call {name}" for name in sorted(due - saw)]
+    return wrong
 
 
 @check(
@@ -125,28 +157,40 @@ def _nothing_round_it(sql: Sql) -> None:
     "Every table grants every role exactly the verbs that were decided",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    needs=("database.rest", "platform.api", "auth.email", "storage.r2", "storage.supabase"),
+    needs=("auth.email", "database.rest", "database.tables"),
+    timeout=120,
+    why_slow="every table, role and verb, each by several ways",
 )
-def test_matrix(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
-    """Each allowed verb really works (positive control), each other one changes nothing, by the witness."""
-    owner, stranger = actor(), actor()
-    tokens = {"owner": owner.access_token, "stranger": stranger.access_token, "nobody": None}
+def test_matrix(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+    """Each allowed verb really works (positive control), each other one changes nothing, by the witness.
+
+    Rows are read by select, by count (HEAD), through the views that are described, and embedded in the row before
+    them; changed by an update and by an insert that merges.
+    """
+    matrix = Matrix(run, services, ledger, actor)
     wrong: list[str] = []
     tried = 0
-    for subject in subjects(run, services, adapter, owner):
-        for role in reversed(ROLES):  # those who may least go first
-            for verb in "CRUD":
-                did = attempt(run, services, subject, verb, tokens[role], owner)
+    for subject in matrix.subjects():
+        for role in matrix.roles:
+            may = subject.case.may.get(role)
+            for verb in "RUCD" if may is not None else "":
+                if not tries(subject.case, verb):
+                    continue
+                did = matrix.attempt(subject, role, verb)
                 tried += 1
-                if did != subject.grant.allows(role, verb):
-                    may = "may" if subject.grant.allows(role, verb) else "may not"
-                    wrong.append(
-                        f"{role} {may} {VERBS[verb]} {subject.name}, and {'did' if did else 'could not'}"
-                    )
+                what = f"{VERBS[verb]} {subject.name}"
+                if verb not in (may or "") and did:
+                    wrong.append(f"{role} may not {what}, and did ({', '.join(did)})")
+                elif verb in (may or ""):
+                    due = matrix.ways_to_read(subject) if verb == "R" else did[:1] or [VERBS[verb]]
+                    lacking = [way for way in due if way not in did]
+                    wrong += [f"{role} may {what}, and could not ({way})" for way in lacking]
+    wrong += matrix.findings
     witness(services.database.channel, f"{tried} attempts judged by the stored rows")
+    expect(tried, "the project describes tables to be tried", service=DATABASE)
     expect(
         not wrong,
-        "row-level security grants every role exactly what suites/database/grants.py says",
+        "row-level security grants every role exactly what the project's target.toml decides",
         expected=f"{tried} attempts as decided",
         saw="; ".join(wrong),
         service=DATABASE,
@@ -155,27 +199,25 @@ def test_matrix(run: Run, services: Services, adapter: Adapter, actor: NewActor,
 
 @check(
     "database.service_functions_closed",
-    "The Worker's database functions are closed to people",
+    "The database functions that only the platform calls are closed to people",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("auth.email", "database.rest", "database.sql", "database.functions"),
 )
-def test_service_functions(services: Services, actor: NewActor, witness: Witness) -> None:
-    """A person and a visitor are refused each of them; the functions meant for people answer."""
+def test_service_functions(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+    """A person and a visitor are refused each of them; functions that only read and are meant for them answer."""
+    sql, functions = services.database.demand_sql(), run.target.description.database.functions
+    assert functions is not None
     person = actor()
-    for token in (person.access_token, None):
-        answer = services.database.rest("POST", "/rpc/health", token=token, body={})
-        expect_status(answer, 200, "the health function answers anyone (positive control)", service=DATABASE)
-    expect_equal(
-        services.database.rest(
-            "POST", "/rpc/save_consent", token=person.access_token, body={"analytics": False}
-        ).status,
-        200,
-        "a person's own function answers them (positive control)",
-        service=DATABASE,
-    )
-    for name in SERVICE_FUNCTIONS:
-        arguments = _arguments(name, person.id)
+    for role, token in (("anon", None), ("authenticated", person.access_token)):
+        for name in getattr(functions, role):
+            if _only_reads(sql, name):
+                answer = services.database.rest("POST", f"/rpc/{name}", token=token, body={})
+                expect_equal(
+                    answer.status, 200, f"{name} answers {role} (positive control)", service=DATABASE
+                )
+    for name in functions.closed:
+        arguments = _arguments(sql, name)
         for who, token in (("a person", person.access_token), ("a visitor", None)):
             answer = services.database.rest("POST", f"/rpc/{name}", token=token, body=arguments)
             expect(
@@ -185,30 +227,25 @@ def test_service_functions(services: Services, actor: NewActor, witness: Witness
                 saw=answer.said(),
                 service=DATABASE,
             )
-    still = services.database.witness_rows("profiles", id=person.id)
-    witness(services.database.channel, "the person whom privacy_erase was called for is still there")
-    expect_equal(len(still), 1, "a refused privacy_erase erased nobody", service=DATABASE)
+    there = sql.value("select count(*) from auth.users where id::text = %s", (person.id,))
+    witness("SQL", f"{len(functions.closed)} functions refused, and the person who tried is still there")
+    expect_equal(there, 1, "a refused function did nothing to the person", service=DATABASE)
 
 
-def _arguments(name: str, user: str) -> dict[str, Any]:
-    nobody = "00000000-0000-4000-8000-000000000000"
-    begin = {
-        "p_name": "x",
-        "p_folder": "/",
-        "p_size": 1,
-        "p_mime": "a/b",
-        "p_store": "r2",
-        "p_ttl": 1,
-        "p_quota": 9,
-    }
-    known: dict[str, dict[str, Any]] = {
-        "upload_begin": {"p_owner": user, **begin},
-        "upload_touch": {"p_upload": nobody, "p_owner": user, "p_ttl": 1},
-        "upload_commit": {"p_upload": nobody, "p_owner": user, "p_size": 1, "p_sha256": "0" * 64},
-        "upload_drop": {"p_upload": nobody, "p_owner": user},
-        "uploads_expire": {},
-        "files_batch": {"p_owner": user, "p_ops": []},
-        "privacy_export": {"p_user": user},
-        "privacy_erase": {"p_user": user},
-    }
-    return known[name]
+def _only_reads(sql: Sql, name: str) -> bool:
+    found = sql.value(
+        "select count(*) from pg_proc where pronamespace = 'public'::regnamespace and proname = %s "
+        "and provolatile in ('s', 'i') and pronargs = pronargdefaults",
+        (name,),
+    )
+    return bool(found)
+
+
+def _arguments(sql: Sql, name: str) -> dict[str, Any]:
+    """Every argument of a function, as null: named, so that the function is found and its privilege decides."""
+    found = sql.rows(
+        "select coalesce(proargnames, '{}') as names, pronargs - pronargdefaults as least from pg_proc "
+        "where pronamespace = 'public'::regnamespace and proname = %s",
+        (name,),
+    )
+    return dict.fromkeys(found[0]["names"][: found[0]["least"]]) if found else {}

@@ -9,7 +9,6 @@ from typing import Any
 from clients.identities import Actor
 from clients.made_files import MIB, sha256
 from clients.service_clients import Services
-from clients.services.storage import AVATARS
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
@@ -69,7 +68,7 @@ def live(
     services.platform.call("POST", "/api/upload/start", token=token, body=begun).demand(201)
     picture = {"Content-Type": "image/png"}
     services.storage.as_user(
-        "POST", f"/object/{AVATARS}/{person.id}/me.png", token, body=b"\x89PNG\r\n\x1a\nme", headers=picture
+        "POST", f"/object/avatars/{person.id}/me.png", token, body=b"\x89PNG\r\n\x1a\nme", headers=picture
     ).demand(200)
     rest("POST", "/rpc/save_consent", token=token, body={"analytics": True}).demand(200)
     member = room.join(person)
@@ -270,7 +269,7 @@ def test_erase(
     )
     expect(left.empty, "no object of the person is left in either store", saw=left)
     expect_equal(
-        services.storage.keys(ada.id, AVATARS), [], "their picture is gone", service="supabase.storage"
+        services.storage.keys(ada.id, "avatars"), [], "their picture is gone", service="supabase.storage"
     )
     words = services.platform.call("GET", f"/api/rooms/{room.room}/history", token=ben.access_token).demand(
         200

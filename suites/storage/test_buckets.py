@@ -1,0 +1,68 @@
+"""P1.3, P6.3: buckets as a matrix: every bucket, every role, every verb, judged by the objects that are there."""
+
+from __future__ import annotations
+
+from clients.service_clients import Services
+from core.expect import expect
+from core.ledger import Ledger
+from core.passport import check
+from core.run import Run
+from suites.storage.bucket_matrix import ROLES, VERBS, BucketMatrix
+from suites.types import NewActor, Witness
+
+STORAGE = "supabase.storage"
+
+
+@check(
+    "storage.bucket_matrix",
+    "Every bucket grants every role exactly what was decided, takes what it should, and is as public as was decided",
+    requirement=("P1.3", "P6.3"),
+    service=STORAGE,
+    needs=("auth.email", "storage.supabase", "storage.buckets"),
+    timeout=60,
+    why_slow="every bucket, role and verb, each by several ways",
+)
+def test_matrix(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+    """Objects are read by download, list and signed address, written by upload, update, upsert and move."""
+    matrix = BucketMatrix(run, services, ledger, actor)
+    wrong: list[str] = []
+    tried = 0
+    for name, bucket in run.target.description.storage.buckets.items():
+        subject = matrix.subject(name, bucket)
+        if matrix.public(subject) != bucket.public:
+            wrong.append(f"{name} is {'private' if bucket.public else 'public'}, not as decided")
+        for role in ROLES:
+            may = bucket.may[role]
+            for verb in "RCUD":
+                did = matrix.attempt(subject, role, verb)
+                if verb == "R" and role == "nobody" and bucket.public:
+                    continue  # what is public may be downloaded by everybody; that it is so was tried above
+                tried += 1
+                if verb not in may and did and not (verb == "R" and bucket.public):
+                    wrong.append(f"{role} may not {VERBS[verb]} {name}, and did ({', '.join(did)})")
+                elif verb in may and not did:
+                    wrong.append(f"{role} may {VERBS[verb]} {name}, and could not")
+        wrong += _refused(matrix, name)
+    witness("Storage API with the secret key", f"{tried} attempts judged by the objects that are there")
+    expect(tried, "the project describes buckets to be tried", service=STORAGE)
+    expect(
+        not wrong,
+        "buckets are as the project's target.toml decides",
+        expected=f"{tried} attempts as decided",
+        saw="; ".join(wrong),
+        service=STORAGE,
+    )
+
+
+def _refused(matrix: BucketMatrix, name: str) -> list[str]:
+    """What a bucket must not take from its owner: objects over its limit, and types that it refuses."""
+    bucket = matrix.run.target.description.storage.buckets[name]
+    if "C" not in bucket.may["owner"]:
+        return []
+    wrong = []
+    if bucket.limit is not None:
+        large = matrix.unused(name, bucket)
+        if matrix.puts(large, "owner", data=b"a" * (bucket.limit + 1)):
+            wrong.append(f"{name} takes an object over {bucket.limit} bytes")
+    takes = [m for m in bucket.refuses if matrix.puts(matrix.unused(name, bucket), "owner", mime=m)]
+    return wrong + [f"{name} takes {mime}" for mime in takes]
