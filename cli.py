@@ -236,6 +236,18 @@ def doctor(
     raise typer.Exit(list_capabilities() if capabilities else examine(target, target_file, plan))
 
 
+@app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="the folder to make, in your own repository")] = Path(
+        "assay"
+    ),
+) -> None:
+    """Describes your platform as far as the given keys can read; you decide the rest. Writes nothing to it."""
+    from runner.init import init_project
+
+    raise typer.Exit(init_project(folder))
+
+
 @app.command()
 def sweep(
     target: Target = "embedded",

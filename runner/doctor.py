@@ -22,7 +22,7 @@ from core.run import ROOT, Run, new_directory
 from core.secret import Redactor
 from core.target import Target
 from runner import declared_checks
-from runner.session import OBJECTIVES, PLANS, Request, hold_target
+from runner.session import OBJECTIVES, Request, hold_target, plans_of
 
 out = Console(highlight=False, width=None)
 
@@ -38,7 +38,7 @@ def list_capabilities() -> int:
 
 def examine(kind: str, file: Path, plan_name: str) -> int:
     """Examines a target without writing to it. Returns 0 when all is well, 3 when something does not answer."""
-    plan = load_plan(plan_name, PLANS, load_objectives(OBJECTIVES))
+    plan = load_plan(plan_name, plans_of(plan_name), load_objectives(OBJECTIVES))
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True

@@ -22,6 +22,7 @@ from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
+from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
     ComponentDied,
@@ -41,6 +42,7 @@ from core.objective import Objective, load_objectives
 from core.outcome import RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile, load_plan
+from core.project import find_project
 from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
 from core.secret import Redactor
 from core.target import Target
@@ -259,11 +261,17 @@ def profiles() -> list[str]:
     return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))
 
 
+def plans_of(name: str) -> Path:
+    """The folder that holds a plan: the project's own `plans/` first, then the shipped ones."""
+    own = find_project().folder / "plans"
+    return own if (own / f"{name}.toml").is_file() else PLANS
+
+
 def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
     """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
     objectives = load_objectives(OBJECTIVES)
     check_overrides()
-    plan = load_plan(request.plan, PLANS, objectives)
+    plan = load_plan(request.plan, plans_of(request.plan), objectives)
     for profile in plan.profiles:
         if profile.name not in (known_profiles := profiles()):
             raise ConfigError(
@@ -390,10 +398,15 @@ def _on(target: Target, journal: Journal) -> Run:
 
 def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:
     """Waits until the platform declares the version that is to be judged: a deploy's propagation lags."""
+    told = target.description.platform.version
+    if told is None:
+        raise ConfigError(
+            "--expect-version: describe [platform] version in target.toml, where the version is told."
+        )
     with client("platform", target.permit, base_url=target.get("PLATFORM_URL")) as http:
 
         def version() -> str:
-            return str(json_of(http.get("/api/version"), "platform", dict).get("version", ""))
+            return str(pick(json_of(http.get(told.path), "platform", dict), told.field, ""))
 
         try:
             seen = eventually(

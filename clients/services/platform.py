@@ -9,6 +9,7 @@ import httpx
 
 from clients.http_port import ANY_5XX, HttpPort, WireAnswer
 from clients.services import Probe
+from core.description import pick
 from core.errors import ServiceError
 from core.run import Run
 from core.service import Service, Variable
@@ -109,10 +110,30 @@ class Client:
 
 
 def probes(run: Run) -> dict[str, Probe]:
-    """What the doctor asks: the deployed version."""
+    """What the doctor asks: each described route that can be read without a person, and its closed door."""
+    client, described = Client(run), run.target.description.platform
+    found: dict[str, Probe] = {}
 
-    def version() -> str:
-        found = Client(run).call("GET", "/api/version").demand(200).json(dict)
-        return f"version {found.get('version')}"
+    def answers(path: str, status: int, what: str) -> Probe:
+        def there() -> str:
+            answer = client.call("GET", path)
+            if answer.status != status:
+                where = run.target.description.where(f"platform.{what}")
+                raise ServiceError(SERVICE.id, f"{where} describes {path}: {answer.said()}, not {status}")
+            return f"{path} answers {status}"
 
-    return {"version": version}
+        return there
+
+    if described.version:
+        asked = described.version
+
+        def version() -> str:
+            told = client.call("GET", asked.path).demand(200).json(dict)
+            return f"version {pick(told, asked.field, 'not told')}"
+
+        found["version"] = version
+    if described.health:
+        found["health"] = answers(described.health.path, 200, "health")
+    if described.whoami:
+        found["whoami for nobody"] = answers(described.whoami.path, 401, "whoami")
+    return found | {f"{path} for nobody": answers(path, 401, "private") for path in described.private}

@@ -62,6 +62,8 @@ class Table(Part):
     change: dict[str, Any] | None = None
     may: dict[str, str]
     views: tuple[str, ...] = ()
+    called: str = ""
+    """The row's own name, by which the steps of a role may speak of it (`{team.id}` where it is itself the team)."""
     catalog: Decided | None = None
     decide: bool = False
 
@@ -145,8 +147,13 @@ class Database(Part):
         for what in ("row", "existing", "change"):
             allow(names_in(getattr(table, what) or {}), known, f"tables.{name}.{what}")
         for role in set(table.may) - set(ALWAYS):
+            own = (
+                {f"{table.called}.{c}" for c in ("id", *table.keys, *(table.row or {}))}
+                if table.called
+                else set()
+            )
             for step in self.roles[role]:
-                allow(names_in(step.row), known, f"roles.{role}, which tables.{name}.may names,")
+                allow(names_in(step.row), known | own, f"roles.{role}, which tables.{name}.may names,")
 
     def table_of(self, name: str) -> str:
         """The table that a case is about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -14,6 +15,8 @@ from core.description.platform import Files, Platform
 from core.description.services import Content, Privacy, Rooms, Telemetry
 from core.description.storage import Storage
 
+NAMES = {"list": "listing", "json": "fields", "as": "by", "register": "register_"}
+"""Keys of the file whose fields are called otherwise, since Python or pydantic has the word."""
 Declared = Literal["required", "absent"]
 
 
@@ -65,22 +68,29 @@ class Description(Part):
     def _flat(cls, capabilities: object) -> object:
         return flat(capabilities) if isinstance(capabilities, dict) else capabilities
 
-    def find(self, path: str) -> Any:
-        """What stands at a path such as `platform.whoami` or `database.tables.todos`; None when nothing does."""
-        found: Any = self
-        for step in path.split("."):
-            if isinstance(found, dict):
-                found = found.get(step)
-            elif isinstance(found, Part):
-                found = getattr(found, step, None)
-            else:
-                return None
+    def _all(self, steps: Sequence[str]) -> list[Any]:
+        """What stands at these steps; `*` is every entry of a table."""
+        found: list[Any] = [self]
+        for step in steps:
+            inside: list[Any] = []
+            for part in found:
+                if isinstance(part, dict):
+                    inside += part.values() if step == "*" else [part.get(step)]
+                elif isinstance(part, Part):
+                    inside.append(getattr(part, NAMES.get(step, step), None))
+            found = inside
         return found
 
+    def find(self, path: str) -> Any:
+        """What stands at a path such as `platform.whoami` or `database.tables.todos`; None when nothing does."""
+        return next(iter(self._all(path.split("."))), None)
+
     def has(self, path: str) -> bool:
-        """Whether something is described there: a route, a table, a bucket, a text that is not empty."""
-        found = self.find(path)
-        return bool(found) or isinstance(found, Part)
+        """Whether something is described there: a route, a table, a bucket, a text that is not empty.
+
+        `*` is any entry: `platform.files.*.link` holds when one kind of file has links.
+        """
+        return any(bool(found) or isinstance(found, Part) for found in self._all(path.split(".")))
 
     def where(self, path: str) -> str:
         """`file:line` of what is described at a path, or of the nearest part around it; '' when nobody knows."""

@@ -126,6 +126,12 @@ class Files(Part):
     parts: Parts | None = None
     store: str | tuple[StoreRule, ...] = ()
     largest: Size = 100 * 10**6
+    quota: Size | None = None
+    """So many bytes a person may hold."""
+    ranges: bool = False
+    """Whether `read` answers ranges and conditions (206, 416, 304), its ETag being the SHA-256."""
+    refuses: tuple[str, ...] = ()
+    """Types that are refused with 415."""
     type: str = "application/octet-stream"
 
     @field_validator("store")
@@ -178,6 +184,8 @@ class Platform(Part):
     private: tuple[Path, ...] = ()
     pages: Pages = Pages()
     files: dict[str, Files] = Field(default_factory=dict)
+    limits: dict[str, int] = Field(default_factory=dict)
+    """Requests a minute that one person may send, by what they do: `uploads`, `exports`, `webhooks`."""
     error: Route | None = None
     """A route that fails on purpose, so that error tracking can be shown."""
 

@@ -22,6 +22,7 @@ class Bucket(Part):
     by: str = Field(default="owner", alias="as", pattern="^(owner|admin)$")
     refuses: tuple[str, ...] = ()
     may: dict[str, str]
+    decide: bool = False
 
     @field_validator("may")
     @classmethod
@@ -38,6 +39,8 @@ class Bucket(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Bucket:
+        if self.decide:
+            raise ValueError("decide is true: look at `may`, correct it, then remove the mark")
         allow(names_in(self.key), ("user", "tag"), "key")
         if "{tag}" not in self.key:
             raise ValueError("key: without {tag} the test's object could be somebody's own")

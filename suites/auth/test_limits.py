@@ -32,7 +32,7 @@ def limits(run: Run) -> AbstractContextManager[None]:
     "Guessing passwords without end is stopped by a rate limit, which says so and ends nobody's session",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    needs=("auth.email", "database.rest"),
+    needs=("auth.email", "database.rest", "database.tables.profiles"),
     actions=(Action.READ, Action.WRITE, Action.ADMIN, Action.RATE_LIMIT),
     timeout=200,
     why_slow="on a live target the limit is waited for until the right password works again",

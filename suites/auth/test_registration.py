@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clients.bulk_identities import metadata_of
 from clients.identities import new_identity, plan_user
 from clients.sdk import refused
 from clients.service_clients import Services
@@ -21,15 +22,15 @@ AUTH = "supabase.auth"
     "A person registers, confirms, logs in and reads themselves",
     requirement=("P1.1", "P1.2", "done.nomocks"),
     service=AUTH,
-    needs=("auth.email", "database.rest"),
+    needs=("auth.email", "database.rest", "people.register"),
 )
 def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
-    """Log-in is refused before confirmation and works after it; PostgreSQL and the trigger's profile agree."""
+    """Log-in is refused before confirmation and works after it; PostgreSQL and the row that the platform makes agree."""
     email, username, password = new_identity(run, services)
     entry = plan_user(ledger, email)
     person = services.auth.person()
     answer = person.auth.sign_up(
-        {"email": email, "password": password, "options": {"data": {"username": username}}}
+        {"email": email, "password": password, "options": {"data": metadata_of(run, username)}}
     )
     expect(answer.user is not None, "registration answers with the new user", service=AUTH)
     assert answer.user is not None
@@ -67,10 +68,15 @@ def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, wi
     assert stored is not None
     expect_equal(stored["email"], email, "auth.users holds the address that registered", service=AUTH)
     expect(stored["email_confirmed_at"], "auth.users says when the address was confirmed", service=AUTH)
-    profile = eventually(
-        lambda: services.database.witness_rows("profiles", id=answer.user.id),
-        within=10,
-        claim="the trigger on auth.users makes the person's profile",
-        service="supabase.database",
-    )[0]
-    expect_equal(profile["username"], username, "the profile has the username that registered", service=AUTH)
+    if ready := run.target.description.people.ready:
+        row = eventually(
+            lambda: services.database.witness_rows(ready.table, **{ready.column: answer.user.id}),
+            within=10,
+            claim=f"the platform makes the person's row in {ready.table}",
+            service="supabase.database",
+        )[0]
+        for name, given in metadata_of(run, username).items():
+            if name in row:
+                expect_equal(
+                    row[name], given, f"the row in {ready.table} has the {name} that registered", service=AUTH
+                )

@@ -13,6 +13,7 @@ from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from suites.auth.people import claims_of
 from suites.types import NewActor, Witness
 
@@ -166,9 +167,11 @@ def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: 
     "A session survives a reload, and is refreshed when it comes back",
     requirement="P1.2",
     service=AUTH,
-    needs=("auth.email", "platform.api"),
+    needs=("auth.email", "platform.api", "platform.whoami"),
 )
-def test_session_restored(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_session_restored(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """A new client is handed the stored pair of tokens, as the web app does it; a damaged pair is refused."""
     person = actor()
     again = services.auth.person()
@@ -189,14 +192,10 @@ def test_session_restored(run: Run, services: Services, actor: NewActor, witness
     expect_equal(
         seen.json(dict)["id"], person.id, "the refreshed token is still the same person's", service=AUTH
     )
-    me = services.platform.call("GET", "/api/me", token=fresh.access_token)
-    witness("the platform's Worker", "whose token it is")
-    expect_equal(
-        me.expect(200, claim="the platform takes the token").json(dict)["id"],
-        person.id,
-        "the platform sees the same person",
-        service="platform",
-    )
+    me = adapter.whoami(services.platform.port, fresh.access_token)
+    witness("the platform", "whose token it is")
+    expect_status(me, 200, "the platform takes the token", service="platform")
+    expect_equal(adapter.person_of(me), person.id, "the platform sees the same person", service="platform")
     bad = refresh(services, "not-a-token")
     expect(
         bad.status == 400 and bad.code in ("refresh_token_not_found", "validation_failed"),
@@ -211,9 +210,11 @@ def test_session_restored(run: Run, services: Services, actor: NewActor, witness
     "A token says who, what and until when, and its signature holds against the published keys",
     requirement=("P1.2", "P6.3", "prod.security"),
     service=AUTH,
-    needs=("auth.email", "platform.api", "database.rest"),
+    needs=("auth.email", "platform.api", "database.rest", "platform.whoami", "database.probe"),
 )
-def test_token_contents(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_token_contents(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Verified by the keys at /.well-known/jwks.json alone; changed, unsigned and key-swapped tokens are refused."""
     person = actor()
     header = jwt.get_unverified_header(person.access_token)
@@ -258,6 +259,7 @@ def test_token_contents(services: Services, actor: NewActor, witness: Witness) -
         )
         expect(not any("d" in k for k in keys.values()), "no private key is published", service=AUTH)
     expect(alive(services, person.access_token), "the token as issued works (positive control)", service=AUTH)
+    probe = run.target.description.database.probe
     head, payload, signature = person.access_token.split(".")
     raised = jwt.encode({**claims, "role": "service_role"}, "guess" * 8, algorithm="HS256")
     none = jwt.encode(claims, None, algorithm="none")  # type: ignore[arg-type]
@@ -271,12 +273,12 @@ def test_token_contents(services: Services, actor: NewActor, witness: Witness) -
         expect(
             answer.status in (401, 403), f"a token {what} is refused by Auth", saw=answer.said(), service=AUTH
         )
-        rest = services.database.rest("GET", "/profiles?select=id&limit=1", token=token)
+        rest = services.database.rest("GET", f"/{probe}?select=*&limit=1", token=token)
         expect(
             rest.status == 401,
             f"a token {what} is refused by the REST API",
             saw=rest.said(),
             service="supabase.database",
         )
-        worker = services.platform.call("GET", "/api/me", token=token)
+        worker = adapter.whoami(services.platform.port, token)
         expect_status(worker, 401, f"a token {what} is refused by the platform", service="platform")

@@ -85,19 +85,34 @@ class Matrix:
                 )
                 values |= {f"{before}.{column}": value for column, value in made.items()}
                 values[f"{before}.id"] = made.get(row.key)
-            for role in set(case.may) & set(self.database.roles):
-                for step in self.database.roles[role]:
-                    self._step(step, role, values)
+            self._give_roles(case, values, known=True)
             subject = Subject(name, self.database.table_of(name), case, values)
             self._make(subject)
             yield subject
+
+    def _give_roles(self, case: Table, values: Mapping[str, Any], *, known: bool) -> None:
+        """Gives the roles of a case what they have: what can be given before its row is there, or what speaks of it."""
+        for role in sorted(set(case.may) & set(self.database.roles)):
+            for step in self.database.roles[role]:
+                own = {
+                    name for name in names_in(step.row) if case.called and name.startswith(f"{case.called}.")
+                }
+                if known is not bool(own):
+                    self._step(step, role, values)
 
     def _step(self, step: Step, role: str, values: Mapping[str, Any]) -> None:
         where = self.described.where(f"database.roles.{role}")
         self._insert(step.insert, step.row, fill(step.row, values), step.by, where)
 
     def _make(self, subject: Subject) -> None:
-        """Puts the subject's row there, or finds it where the platform makes it."""
+        """Puts the subject's row there, or finds it where the platform makes it; then gives roles what speaks of it."""
+        self._put(subject)
+        case, row = subject.case, subject.row
+        if case.called:
+            own = {f"{case.called}.{column}": value for column, value in row.items()}
+            self._give_roles(case, {**subject.values, **own}, known=False)
+
+    def _put(self, subject: Subject) -> None:
         case, where = subject.case, self._line(subject.name)
         if case.existing is not None:
             wanted = fill(case.existing, subject.values)

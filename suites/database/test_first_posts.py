@@ -20,7 +20,7 @@ DATABASE = "supabase.database"
     "A person changes their profile and publishes a post",
     requirement=("P1.1", "P1.3", "done.nomocks"),
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts", "database.tables.profiles"),
 )
 def test_profile_and_post(
     run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
@@ -80,7 +80,7 @@ def test_profile_and_post(
     "A stranger neither reads a draft nor changes a post",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_stranger_denied(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """What the author may do works; the same from a stranger or nobody changes nothing, whatever it answers."""

@@ -174,7 +174,7 @@ def _known_fields(stored: Post) -> Post:
     "Long random histories of three people end as a model says they must",
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
     timeout=60,
     why_slow="some two hundred random steps, each compared with what PostgreSQL holds",
 )

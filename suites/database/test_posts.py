@@ -37,7 +37,7 @@ def moment(post: Mapping[str, Any], column: str) -> datetime:
     "A post keeps any text whole, has its defaults, and refuses what lies past its limits",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_post_values(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """At each limit one value that fits (positive control) and one that does not."""
@@ -94,7 +94,7 @@ def test_post_values(run: Run, services: Services, actor: NewActor, witness: Wit
     "Paging through posts shows each once, though others are written meanwhile",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_pages_without_gaps(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Keyset paging as the web app does it, with a new post written before each page; counts are exact."""
@@ -149,7 +149,7 @@ def test_pages_without_gaps(run: Run, services: Services, actor: NewActor, witne
     "Of two edits of the same version one wins and the other learns of it",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_conflicting_edits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Eight edits of version 1 at once, each its own request: exactly one answers with the row."""
@@ -191,7 +191,7 @@ def test_conflicting_edits(run: Run, services: Services, actor: NewActor, witnes
     "The same row upserted by many at once is one row, and nobody fails",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_upsert_race(services: Services, actor: NewActor, witness: Witness) -> None:
     """Eight first writes of one person's consent, half by upsert and half by the function."""
@@ -225,7 +225,7 @@ def test_upsert_race(services: Services, actor: NewActor, witness: Witness) -> N
     "Publishing several posts is one transaction: all of them, or none",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts"),
 )
 def test_publish_all_or_none(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """With a stranger's post among them nothing is published; without it all are (positive control)."""
@@ -257,7 +257,7 @@ def test_publish_all_or_none(run: Run, services: Services, actor: NewActor, witn
     "The typical queries answer rightly, and their times are on record",
     requirement=("P1.3", "perf.database"),
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.posts", "database.tables.profiles"),
 )
 def test_typical_queries(
     run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness

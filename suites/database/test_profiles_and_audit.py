@@ -23,7 +23,7 @@ DATABASE = "supabase.database"
     "A profile takes what fits, refuses what does not, and no username twice",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.profiles"),
 )
 def test_profile_limits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Fields at and past their limits; columns that nobody may set; the version rises by one a change."""
@@ -65,7 +65,7 @@ def test_profile_limits(run: Run, services: Services, actor: NewActor, witness: 
     "Every change has its audit entry, with before and after, by its actor",
     requirement="P1.3",
     service=DATABASE,
-    needs=("database.rest", "auth.email"),
+    needs=("database.rest", "auth.email", "database.tables.audit_log"),
 )
 def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """One profile change, a post's whole life and two consents; the entries tell exactly this story."""
@@ -129,7 +129,7 @@ def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: 
     "What becomes of a file is in the audit log too, though the Worker writes it",
     requirement=("P1.3", "P2.3"),
     service=DATABASE,
-    needs=("database.rest", "platform.api", "auth.email", "storage.supabase"),
+    needs=("database.rest", "platform.api", "auth.email", "storage.supabase", "database.tables.audit_log"),
 )
 def test_audit_of_files(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -170,7 +170,7 @@ def test_audit_of_files(
     "Nobody edits the audit log: no person, no service key, no database owner",
     requirement=("P1.3", "prod.compliance"),
     service=DATABASE,
-    needs=("database.sql", "auth.email", "database.rest"),
+    needs=("database.sql", "auth.email", "database.rest", "database.tables.audit_log"),
 )
 def test_audit_immutable(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Insert, update, delete and truncate by each hand; the entries are the same afterwards, and reading works."""

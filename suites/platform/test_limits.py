@@ -48,7 +48,7 @@ def stopped(ask: Callable[[], WireAnswer], what: str, *, first: int, most: int) 
     "Who uploads, exports or knocks too often is held up by name, and nobody else is",
     requirement="P6.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest"),
+    needs=("platform.api", "auth.email", "database.rest", "platform.limits"),
     timeout=60,
     why_slow="some four hundred requests, one after the other",
 )

@@ -87,7 +87,14 @@ def by_id(rows: list[dict[str, Any]]) -> dict[str, Any]:
     "The export holds everything that the platform has of a person, and nothing of anybody else",
     requirement=("P6.3", "prod.compliance"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "rooms.websocket"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "rooms.websocket",
+        "privacy.export",
+    ),
 )
 def test_export(
     run: Run,
@@ -209,6 +216,7 @@ def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> 
         "storage.r2",
         "storage.supabase",
         "rooms.websocket",
+        "privacy.erase",
     ),
     timeout=150,
     why_slow="a visit is readable at the analytics services only after indexing, before it can be seen to go",

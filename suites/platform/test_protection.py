@@ -11,10 +11,10 @@ from clients.service_clients import Services
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
-PAGES = ("/", "/login", "/files", "/privacy")
 HALF_A_YEAR = 15_552_000
 """Seconds: the least that browsers' preload lists and scanners take for a promise."""
 RUNS_ANYTHING = {"*", "http:", "https:", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"}
@@ -61,12 +61,14 @@ def expect_common(answer: WireAnswer) -> None:
     "Every page and answer tells browsers to run nothing foreign, guess no types and keep to TLS",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    needs=("platform.web", "platform.api", "auth.email"),
+    needs=("platform.api", "auth.email", "platform.private"),
 )
-def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_headers(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Pages by their content security policy, the API by what may be kept of it; errors no less than answers."""
     person = actor()
-    for path in PAGES:
+    described = run.target.description.platform
+    pages = (*described.pages.public, *described.pages.signed_in)
+    for path in pages:
         page = services.platform.call("GET", path, headers={"Accept": "text/html"})
         page.expect(200, claim=f"the page {path} is answered")
         expect_common(page)
@@ -87,14 +89,20 @@ def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
             saw=framing or "not said",
             service=PLATFORM,
         )
-    for path, token, due in (
-        ("/api/me", person.access_token, 200),
-        ("/api/files", person.access_token, 200),
-        ("/api/files", None, 401),
-        ("/api/nothing", None, 404),
-    ):
+    asked = [
+        (path, token, due)
+        for path in described.private
+        for token, due in ((person.access_token, 200), (None, 401))
+    ]
+    asked.append((f"{described.private[0]}/assay-nothing", None, 0))
+    for path, token, due in asked:
         answer = services.platform.call("GET", path, token=token)
-        expect_status(answer, due, f"GET {path} answers {due}", service=PLATFORM)
+        expect(
+            answer.status == due or (not due and 400 <= answer.status < 500),
+            f"GET {path} answers {due or 'a refusal'}",
+            saw=answer.said(),
+            service=PLATFORM,
+        )
         expect_common(answer)
         kept = answer.headers.get("cache-control", "")
         expect(
@@ -104,7 +112,7 @@ def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
             saw=kept or "not said",
             service=PLATFORM,
         )
-    witness("the wire", f"headers of {len(PAGES)} pages and 4 answers")
+    witness("the wire", f"headers of {len(pages)} pages and {len(asked)} answers")
 
 
 @check(
@@ -112,22 +120,31 @@ def test_headers(services: Services, actor: NewActor, witness: Witness) -> None:
     "A page of another site reads nothing of the API, not even with a person's token",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email"),
+    needs=("platform.api", "auth.email", "platform.private"),
 )
-def test_other_origins(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_other_origins(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Judged as a browser would: by Access-Control-Allow-Origin in answers and in those to preflights."""
     person = actor()
-    own = services.platform.call("GET", "/api/me", token=person.access_token).demand(200).json(dict)
-    expect_equal(
-        own.get("id"), person.id, "the person's own request is answered (positive control)", service=PLATFORM
-    )
+    described = run.target.description.platform
+    for path in described.private:
+        own = adapter.get(services.platform.port, path, person.access_token)
+        expect_status(own, 200, f"a person's own GET {path} is answered (positive control)", service=PLATFORM)
+    uploads = [(kind.upload.method, kind.upload.path) for kind in described.files.values()]
+    erase = run.target.description.privacy.erase
+    preflights = [
+        *(("GET", path) for path in described.private),
+        *((m, p) for m, p in uploads if "{" not in p),
+    ]
+    preflights += [(erase.method, erase.path)] if erase else []
     for origin in (EVIL, "null"):
-        for method, path in (("GET", "/api/me"), ("GET", "/api/files"), ("GET", "/api/health")):
+        for path in (*described.private, *([described.health.path] if described.health else [])):
             answer = services.platform.call(
-                method, path, token=person.access_token, headers={"Origin": origin}
+                "GET", path, token=person.access_token, headers={"Origin": origin}
             )
             _unreadable(answer, origin)
-        for wanted, path in (("POST", "/api/upload"), ("GET", "/api/files"), ("POST", "/api/privacy/erase")):
+        for wanted, path in preflights:
             preflight = services.platform.call(
                 "OPTIONS",
                 path,
@@ -154,7 +171,7 @@ def _unreadable(answer: WireAnswer, origin: str) -> None:
 
 def public_texts(services: Services) -> Iterable[tuple[str, str]]:
     """(path, text) of what anybody may read: configuration, first page, its scripts and what these load."""
-    for path in ("/config.json", "/api/version", "/api/health"):
+    for path in services.run.target.description.platform.pages.configuration:
         yield path, services.platform.call("GET", path).demand(200).text
     waiting, seen = ["/"], set()
     while waiting:
@@ -175,9 +192,11 @@ def public_texts(services: Services) -> Iterable[tuple[str, str]]:
     "Nothing that anybody may read holds a secret, a source map, or the inside of an error",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    needs=("platform.web", "platform.api", "auth.email"),
+    needs=("platform.web", "platform.api", "auth.email", "platform.error"),
 )
-def test_nothing_secret(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_nothing_secret(
+    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Every secret of the target is looked for in the configuration, the first page and every script behind it."""
     secrets = {
         variable.name: value
@@ -208,9 +227,7 @@ def test_nothing_secret(run: Run, services: Services, actor: NewActor, witness: 
         )
     marker = f"m{run.tag()}"
     person = actor()
-    failed = services.platform.call(
-        "POST", f"/api/errors/test?marker={marker}", token=person.access_token, allow=(500,)
-    )
+    failed = adapter.fail(services.platform.port, person.access_token, marker)
     expect_status(failed, 500, "an error of the platform's own answers 500", service=PLATFORM)
     inside = [w for w in (marker, "    at ", "node_modules", ".ts:", ".mjs:") if w in json.dumps(failed.text)]
     expect_equal(inside, [], "an error's answer tells nothing of the inside", service=PLATFORM)

@@ -28,9 +28,9 @@ PLATFORM = "platform"
     "Supabase Auth is real: what PostgreSQL and the admin API change there, people and platform see",
     requirement=("done.nomocks", "P1.2"),
     service="supabase.auth",
-    needs=("auth.email", "platform.api"),
+    needs=("auth.email", "platform.api", "platform.whoami"),
 )
-def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_auth(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """A name set by the admin API is read by the person; the platform knows them; deleted, they log in no more."""
     person, tag = actor(), run.tag()
     services.auth.admin.update_user_by_id(person.id, {"user_metadata": {"assay": tag}})
@@ -43,14 +43,14 @@ def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -
         "a marker set by the admin API is read by the person",
         service="supabase.auth",
     )
-    seen = services.platform.call("GET", "/api/me", token=person.access_token)
+    seen = adapter.whoami(services.platform.port, person.access_token)
     expect_equal(
-        (seen.status, seen.json(dict).get("id")),
+        (seen.status, adapter.person_of(seen)),
         (200, person.id),
         "the platform knows the same person",
         service=PLATFORM,
     )
-    other = services.platform.call("GET", "/api/me", headers={"Authorization": "Bearer mock-user"})
+    other = adapter.whoami(services.platform.port, "mock-user")
     expect_status(other, 401, "the platform knows nobody by a made-up token", service=PLATFORM)
     services.auth.delete_user(person.id)
     witness("the admin API", "marker set, person deleted")
@@ -67,7 +67,7 @@ def test_auth(run: Run, services: Services, actor: NewActor, witness: Witness) -
     "The database is real: a row changed in PostgreSQL is what people read",
     requirement=("done.nomocks", "P1.3"),
     service="supabase.database",
-    needs=("database.sql", "auth.email", "database.rest"),
+    needs=("database.sql", "auth.email", "database.rest", "database.tables.posts"),
 )
 def test_database(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
     """Inserted, changed and deleted by SQL, read by a person through the REST API each time."""
@@ -100,7 +100,7 @@ def test_database(run: Run, services: Services, actor: NewActor, witness: Witnes
     "Supabase Storage is real: an object replaced there is what the platform hands out",
     requirement=("done.nomocks", "P2.2"),
     service="supabase.storage",
-    needs=("storage.supabase", "platform.api", "auth.email"),
+    needs=("storage.supabase", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_storage(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -128,7 +128,7 @@ def test_storage(
     "R2 is real: an object replaced or removed there is what the platform finds",
     requirement=("done.nomocks", "P2.1"),
     service="r2",
-    needs=("storage.r2", "platform.api", "auth.email"),
+    needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness) -> None:
     """Through R2's S3 API other bytes go under the file's key, then none."""
@@ -187,7 +187,7 @@ def test_content(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     "The platform's health page probes every service for real",
     requirement=("done.nomocks", "prod.uptime"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email"),
+    needs=("platform.api", "auth.email", "platform.health.services"),
 )
 def test_health(services: Services, actor: NewActor, witness: Witness) -> None:
     """Each of the eleven is named and well, by a platform that knows whom Supabase knows and nobody else."""

@@ -75,7 +75,7 @@ def test_restart(
     "A room that slept wakes with its members and its messages",
     requirement=("risk.fallback", "P5.1"),
     service="rooms",
-    needs=("rooms.websocket", "platform.api", "auth.email"),
+    needs=("rooms.websocket", "platform.api", "auth.email", "rooms"),
     timeout=60,
     why_slow="a Durable Object hibernates only after some ten idle seconds",
 )

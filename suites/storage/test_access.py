@@ -19,7 +19,7 @@ R2 = "r2"
     "A file is read in parts and only when changed, from either store",
     requirement=("P2.1", "P2.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "storage.r2", "storage.supabase"),
+    needs=("platform.api", "auth.email", "storage.r2", "storage.supabase", "platform.files.*.ranges"),
 )
 def test_ranges(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -93,7 +93,14 @@ def test_ranges(
     "A stranger neither sees, reads, changes nor removes somebody's file",
     requirement=("P2.3", "P6.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "platform.files.*.batch",
+        "platform.files.*.link",
+    ),
 )
 def test_stranger_denied(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -156,7 +163,7 @@ def test_stranger_denied(
     "A person sets their own picture, everybody sees it, nobody sets another's",
     requirement=("P1.3", "P6.3"),
     service="supabase.storage",
-    needs=("storage.supabase", "auth.email"),
+    needs=("storage.supabase", "auth.email", "storage.buckets.avatars"),
 )
 def test_avatars(services: Services, actor: NewActor, witness: Witness) -> None:
     """Bucket `avatars` through Storage itself: own folder, images up to 1 MiB; public to read."""

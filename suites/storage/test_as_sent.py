@@ -41,7 +41,15 @@ def type_in_store(services: Services, store: str, key: str) -> str | None:
     "A file keeps its type and its name, in either store, and is handed out so that a browser runs nothing of it",
     requirement=("P2.1", "P2.3", "P6.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.r2", "storage.supabase"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "platform.files.*.list",
+        "platform.files.*.upload.stored_in",
+    ),
 )
 def test_kept_as_sent(
     run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
@@ -110,7 +118,7 @@ def test_kept_as_sent(
     "No link lives for ever: the longest asked for is refused, and R2's own ends within the hour",
     requirement=("P2.1", "P6.3"),
     service=PLATFORM,
-    needs=("storage.r2", "platform.api", "auth.email"),
+    needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.link"),
 )
 def test_links_end(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """A week is taken (positive control); a second more, none, and less than none are not."""
@@ -170,7 +178,14 @@ def cut_upload(
     "An upload that is cut off, or that nobody goes on with, leaves neither bytes nor rows",
     requirement=("P2.1", "P2.2", "risk.cost"),
     service=PLATFORM,
-    needs=("storage.r2", "platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=(
+        "storage.r2",
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "platform.files.*.parts",
+    ),
     timeout=200,
     why_slow="the sweeper, which comes once a minute on a live target, is waited for",
 )

@@ -184,7 +184,16 @@ class Files(RuleBasedStateMachine):
     "Long random histories of a file manager end as a model says they must",
     requirement="P2.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.r2", "storage.supabase"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "platform.files.*.list",
+        "platform.files.*.change",
+        "platform.files.*.restore",
+    ),
     timeout=90,
     why_slow="a hundred random steps, each compared with the list and the rows, each history with the stores",
 )

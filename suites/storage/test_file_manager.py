@@ -22,7 +22,7 @@ PLATFORM = "platform"
     "Files are found by part of their name and by folder, sorted and paged as asked",
     requirement="P2.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.list"),
 )
 def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Names with wildcards and other scripts are plain text; another person's files never show."""
@@ -78,7 +78,7 @@ def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor,
     "A batch is done wholly or not at all",
     requirement="P2.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.batch"),
     timeout=60,
     why_slow="objects of what was removed are waited for until they are swept away",
 )
@@ -150,7 +150,7 @@ def test_batch(
     "Renaming and moving change the name alone, refuse a taken one, and notice a stale version",
     requirement="P2.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.change"),
 )
 def test_rename(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -200,7 +200,14 @@ def test_rename(
     "Nobody holds more than their 2 GiB, and what they begin counts",
     requirement=("P2.3", "risk.cost"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "storage.r2", "storage.supabase"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.r2",
+        "storage.supabase",
+        "platform.files.*.quota",
+    ),
 )
 def test_quota(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Four uploads of 512 MiB are begun without a byte; a fifth is refused; one aborted makes room again."""

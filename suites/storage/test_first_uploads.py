@@ -19,7 +19,7 @@ R2 = "r2"
     "A file of 1 MiB lies in Supabase Storage and not in R2",
     requirement=("P2.2", "P2.3", "done.nomocks"),
     service=STORAGE,
-    needs=("storage.supabase", "platform.api", "auth.email"),
+    needs=("storage.supabase", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_small_file(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -43,7 +43,7 @@ def test_small_file(
     "A file of 6 MiB lies in R2 and not in Supabase Storage",
     requirement=("P2.1", "P2.2", "done.nomocks"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email"),
+    needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_large_file(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness

@@ -36,7 +36,7 @@ def parameters(url: str) -> dict[str, str]:
     "A signed link reads its file for whoever holds it, unchanged and in time, and does nothing else",
     requirement=("P2.3", "P6.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "storage.supabase"),
+    needs=("platform.api", "auth.email", "storage.supabase", "platform.files.*.link"),
 )
 def test_signed_links(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -121,7 +121,7 @@ def test_signed_links(
     "A large file is read straight from R2 by a presigned address, from the platform's origin alone",
     requirement=("P2.1", "P6.3"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email", "storage.supabase"),
+    needs=("storage.r2", "platform.api", "auth.email", "storage.supabase", "platform.files.*.direct"),
 )
 def test_direct(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness

@@ -36,7 +36,7 @@ def begin(services: Services, adapter: Adapter, token: str, file: MadeFile) -> d
     "Parts may come in any order and twice, and the upload may be resumed",
     requirement=("P2.1", "P2.3"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email", "database.rest"),
+    needs=("storage.r2", "platform.api", "auth.email", "database.rest", "platform.files.*.parts"),
     timeout=40,
     why_slow="20 MiB in parts, some of them twice",
 )
@@ -94,7 +94,7 @@ def test_parts_any_order(
     "A part of a wrong size, a wrong sum, and a stranger's hand are refused, and nothing stays",
     requirement=("P2.1", "P6.3"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email", "database.rest"),
+    needs=("storage.r2", "platform.api", "auth.email", "database.rest", "platform.files.*.parts"),
     timeout=40,
     why_slow="two uploads in parts and the wait until the stores are empty",
 )
@@ -159,7 +159,7 @@ def test_parts_refused(
     "An aborted upload in parts leaves nothing, in R2 or in the database",
     requirement=("P2.1", "risk.cost"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email", "database.rest"),
+    needs=("storage.r2", "platform.api", "auth.email", "database.rest", "platform.files.*.parts"),
     timeout=40,
     why_slow="8 MiB up, and the wait until the stores are empty",
 )

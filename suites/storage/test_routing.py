@@ -22,7 +22,13 @@ R2 = "r2"
     "Up to 5 MiB exactly a file goes to Supabase Storage, with one byte more to R2",
     requirement="P2.2",
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email", "storage.supabase"),
+    needs=(
+        "storage.r2",
+        "platform.api",
+        "auth.email",
+        "storage.supabase",
+        "platform.files.*.upload.stored_in",
+    ),
 )
 def test_threshold(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -63,7 +69,7 @@ def test_threshold(
     "A file of 100 MB arrives whole in R2",
     requirement=("P2.1", "perf.upload"),
     service=R2,
-    needs=("storage.r2", "platform.api", "auth.email"),
+    needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
     timeout=120,
     why_slow="100 MB go up once and come down once for the witness's hash",
 )
@@ -101,7 +107,7 @@ def test_hundred_megabytes(
     "What may not be uploaded is refused, and nothing of it stays",
     requirement=("P2.2", "P6.3"),
     service="platform",
-    needs=("platform.api", "auth.email", "database.rest", "storage.supabase"),
+    needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.refuses"),
 )
 def test_refused_uploads(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
@@ -166,7 +172,7 @@ def test_refused_uploads(
     "A file over the limit is refused before its bytes are stored",
     requirement=("P2.2", "P6.3"),
     service="platform",
-    needs=("platform.api", "auth.email", "storage.r2"),
+    needs=("platform.api", "auth.email", "storage.r2", "platform.files.*.parts"),
 )
 def test_too_large(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Over 512 MiB in parts, or the rule of parts broken; a fitting start works (positive control)."""

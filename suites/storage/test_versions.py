@@ -22,7 +22,7 @@ PLATFORM = "platform"
     "The same name again is the next version; every version stays readable, and may be restored",
     requirement="P2.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "storage.r2", "storage.supabase"),
+    needs=("platform.api", "auth.email", "storage.r2", "storage.supabase", "platform.files.*.restore"),
     timeout=60,
     why_slow="objects of what was removed are waited for until they are swept away",
 )
@@ -109,7 +109,7 @@ def test_versions(
     "One name uploaded by many at once becomes so many versions, none lost or mixed",
     requirement=("P2.2", "P2.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "storage.supabase"),
+    needs=("platform.api", "auth.email", "storage.supabase", "platform.files.*.restore"),
 )
 def test_same_name_at_once(
     services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness

@@ -55,6 +55,8 @@ class Postgres:
 
     folder: Path
     process: subprocess.Popen[Any] | None = None
+    port: int | None = None
+    """Where it listens on this machine too, besides the socket."""
 
     def _as(self) -> dict[str, Any]:
         account = Account.choose()
@@ -66,7 +68,8 @@ class Postgres:
         """Start it (again); returns when it answers."""
         arguments = [
             "-c",
-            "listen_addresses=",
+            f"listen_addresses={'127.0.0.1' if self.port else ''}",
+            *(("-c", f"port={self.port}") if self.port else ()),
             "-c",
             f"unix_socket_directories={self.folder}",
             "-c",
@@ -112,7 +115,8 @@ class Postgres:
 
     def dsn(self, user: str, database: str = "postgres") -> str:
         """A DSN for ``user``."""
-        return f"postgresql://{user}@/{database}?host={self.folder}"
+        port = f"&port={self.port}" if self.port else ""
+        return f"postgresql://{user}@/{database}?host={self.folder}{port}"
 
 
 @dataclass

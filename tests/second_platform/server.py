@@ -1,0 +1,142 @@
+"""The second platform's own API: a small ASGI program in front of Supabase. `python -m tests.second_platform.server CONFIG`.
+
+`faults` holds what is planted in it, by name; `POST /__faults` sets them.
+"""
+
+import json
+import sys
+import uuid
+from pathlib import Path
+
+import httpx
+import jwt
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+LARGEST = 1024 * 1024
+
+
+class Platform:
+    def __init__(self, config):
+        self.supabase, self.key, self.service = config["supabase"], config["key"], config["service"]
+        self.http = httpx.AsyncClient(timeout=20, trust_env=False)
+        self.files: dict[str, tuple[str, str, str]] = {}  # by id: whose, key, type
+        self.faults: set[str] = set()
+
+    def answer(self, document, status=200):
+        return JSONResponse(document, status, headers=self.headers())
+
+    def headers(self):
+        return {} if "no headers" in self.faults else dict(HEADERS)
+
+    def refuse(self, status, message):
+        return self.answer({"message": message}, status)
+
+    async def user(self, request: Request):
+        """Whose token it is, as Auth says; None for nobody's."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not token:
+            return None
+        if "believes anything" in self.faults:
+            try:
+                return {"id": jwt.decode(token, options={"verify_signature": False})["sub"]}
+            except (jwt.InvalidTokenError, KeyError):
+                return None
+        headers = {"apikey": self.key, "Authorization": f"Bearer {token}"}
+        told = await self.http.get(f"{self.supabase}/auth/v1/user", headers=headers)
+        return told.json() if told.status_code == 200 else None
+
+    def store(self, method, key, **more):
+        headers = {
+            "apikey": self.service,
+            "Authorization": f"Bearer {self.service}",
+            **more.pop("headers", {}),
+        }
+        url = f"{self.supabase}/storage/v1/object/docs/{key}"
+        return self.http.request(method, url, headers=headers, **more)
+
+    async def health(self, request):
+        return self.answer({"ok": True, "build": "7"})
+
+    async def me(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        return self.answer({"user": {"id": user["id"], "mail": user.get("email")}})
+
+    async def listing(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        return self.answer([i for i, (whose, _, _) in self.files.items() if whose == user["id"]])
+
+    async def upload(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        data = await request.body()
+        if len(data) > LARGEST:
+            return self.refuse(413, "too much")
+        identifier = uuid.uuid4().hex
+        kind = request.headers.get("content-type", "application/octet-stream")
+        key = told = f"{user['id']}/{identifier}"
+        if "another key" in self.faults:
+            key = f"{user['id']}/elsewhere-{identifier}"
+        done = await self.store("POST", key, content=data, headers={"Content-Type": kind})
+        if done.status_code != 200:
+            return self.refuse(502, "the store does not answer")
+        self.files[identifier] = (user["id"], key, kind)
+        return self.answer({"id": identifier, "stored_as": told, "bytes": len(data)}, 201)
+
+    async def file(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        whose, key, kind = self.files.get(request.path_params["id"], ("", "", ""))
+        if not whose or (whose != user["id"] and "anybody's file" not in self.faults):
+            return self.refuse(404, "no such file")
+        if request.method == "DELETE":
+            await self.store("DELETE", key)
+            del self.files[request.path_params["id"]]
+            return Response(status_code=204, headers=self.headers())
+        told = await self.store("GET", key)
+        return Response(told.content, told.status_code, headers=self.headers(), media_type=kind)
+
+    async def plant(self, request):
+        self.faults = set(await request.json())
+        return self.answer(sorted(self.faults))
+
+
+def application(config):
+    its = Platform(config)
+
+    async def nothing(request, error):
+        return its.refuse(404, "nothing here")
+
+    return Starlette(
+        exception_handlers={404: nothing},
+        routes=[
+            Route("/healthz", its.health),
+            Route("/v2/me", its.me),
+            Route("/v2/files", its.listing),
+            Route("/v2/files", its.upload, methods=["POST"]),
+            Route("/v2/files/{id}", its.file, methods=["GET", "DELETE"]),
+            Route("/__faults", its.plant, methods=["POST"]),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    told = json.loads(Path(sys.argv[1]).read_text())
+    uvicorn.run(
+        application(told), host="127.0.0.1", port=told["port"], log_level="warning", proxy_headers=False
+    )
