@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from core.config import nearest
 from core.errors import ConfigError
 from core.permit import Action
 from core.target import Target
@@ -69,13 +68,8 @@ class Passport:
 
         Raises ConfigError for a need that nobody knows: misspelt, it would never apply and close nothing.
         """
-        if unknown := [name for name in self.needs if not target.knows(name)]:
-            raise ConfigError(
-                f"check '{self.id}' needs '{unknown[0]}', which is neither a capability nor a key of target.toml; "
-                f"{nearest(unknown[0], target.capabilities)}"
-            )
-        if absent := [name for name in self.needs if not target.has(name)]:
-            return f"the target has no {', '.join(absent)}"
+        if lacking := target.lacking(self.needs, f"check '{self.id}'"):
+            return lacking
         if Action.OUTAGE in self.actions and not target.embedded:
             return "taking a service away is proved on the embedded target alone"
         return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from core.config import takes
+from core.config import nearest, takes
 from core.description import Description, read_description
 from core.errors import ConfigError
 from core.permit import EVERYTHING, PRODUCTION_SAFE, Action, Origin, Permit, host_of, is_loopback
@@ -62,6 +62,20 @@ class Target:
     def knows(self, name: str) -> bool:
         """Whether a name is a capability, or a key that a description may hold: what it means to lack it is clear."""
         return name in self.capabilities or takes(Description, tuple(name.split(".")))
+
+    def lacking(self, needs: Iterable[str], who: str) -> str:
+        """Which of these needs the target does not have, in words; empty when it has all.
+
+        Raises ConfigError for a need that nobody knows: misspelt, it would never apply and close nothing.
+        """
+        needs = tuple(needs)
+        if unknown := [name for name in needs if not self.knows(name)]:
+            raise ConfigError(
+                f"{who} needs '{unknown[0]}', which is neither a capability nor a key of target.toml; "
+                f"{nearest(unknown[0], self.capabilities)}"
+            )
+        absent = [name for name in needs if not self.has(name)]
+        return f"the target has no {', '.join(absent)}" if absent else ""
 
     def get(self, name: str) -> str:
         """A variable's value. Raises ConfigError with its name when it is not set."""

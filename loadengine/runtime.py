@@ -146,7 +146,7 @@ class Engine:
         people = self.people
         if not people:
             raise ConfigError(
-                "this profile needs signed-in people, and was handed none; it names them in PEOPLE."
+                "this profile needs signed-in people, and was handed none; it names them in NEEDS."
             )
         number, of = self.place()
         return people[(next(self._persons) * of + number) % len(people)]

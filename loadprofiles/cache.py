@@ -20,14 +20,14 @@ import gevent
 from locust import constant, task
 
 from clients.services.builder import MODEL, page_entry
+from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
 from loadengine.runtime import Engine
 from loadprofiles.oracles.pages import Changing, Kept, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import content
 
-PAGES = 6
-"""Content pages, made before: half of them change."""
+NEEDS = Needs(uses=("platform.api", "content.api", "cache.kv"), pages=6)
 AT_ONCE = 40
 """Visitors of a stampede."""
 STALE, STALE_EMBEDDED = 60.0, 10.0

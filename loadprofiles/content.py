@@ -14,13 +14,13 @@ from itertools import count
 
 from locust import task
 
+from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson
 from loadprofiles.oracles.pages import Kept, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import content
 
-PAGES = 8
-"""Content pages, made before."""
+NEEDS = Needs(uses=("platform.api", "content.api"), pages=8)
 
 MISS, HIT = (Measure("perf.content", cache=state) for state in ("miss", "hit"))
 _numbers = count(1)

@@ -18,15 +18,13 @@ from itertools import count
 import gevent
 from locust import constant, task
 
+from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
 from loadprofiles.oracles.posts import Truth, written
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import database
 
-PEOPLE = 20
-"""Identities that this load shares out among its users."""
-POSTS = 3
-"""Published posts of each of them, made before."""
+NEEDS = Needs(uses=("auth.email", "database.rest"), people=20, posts=3)
 CROWD = 64
 """Queries at once: more than the connections of a small hosted project's pool."""
 

@@ -20,6 +20,7 @@ from itertools import count
 from gevent.lock import BoundedSemaphore
 from locust import events
 
+from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson, Response
 from loadengine.runtime import Engine
 from loadprofiles.oracles.pages import Kept, fresh, pages_made
@@ -33,12 +34,19 @@ from loadprofiles.users.session import Session
 from scenarios.api import analytics, content, database
 from scenarios.api.place import Place
 
-PEOPLE = 10_000
-"""Identities that this load wants at most: one for each user."""
-POSTS = 1
-"""Published posts of each of them, made before, and one draft."""
-PAGES = 8
-"""Content pages, made before."""
+NEEDS = Needs(
+    uses=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "content.api",
+        "rooms.websocket",
+    ),
+    people=10_000,
+    pages=8,
+    posts=1,
+)
 MINE = {"profile": "mixed"}
 """Label of every series: a plan's own load of the database is not to be mixed with this one."""
 

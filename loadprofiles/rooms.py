@@ -15,6 +15,7 @@ from __future__ import annotations
 from gevent.lock import BoundedSemaphore
 from locust import task
 
+from core.load_needs import Needs
 from loadengine.api import OpenUser, Poisson
 from loadprofiles.users import reconnect_storm
 from loadprofiles.users.platform_user import PlatformUser
@@ -22,8 +23,7 @@ from loadprofiles.users.room_member import Seat
 from loadprofiles.users.room_monitor import Chat
 from loadprofiles.users.session import Session
 
-PEOPLE = 10_000
-"""Identities that this load wants at most: one for each user."""
+NEEDS = Needs(uses=("platform.api", "auth.email", "rooms.websocket"), people=10_000)
 _joining = BoundedSemaphore(50)  # joins come in bursts of this many
 
 

@@ -9,7 +9,6 @@ target failed or crawled; 2 the input cannot be used; 3 the run is broken. This 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import os
 import resource
@@ -26,6 +25,7 @@ from urllib.parse import urlsplit
 from core.clock import seconds
 from core.errors import BrokenError, ConfigError, PermitError
 from core.lifeline import ends_with_us
+from core.load_needs import Needs, read_needs
 from core.permit import Action
 from core.run import LoadPart, Run
 from core.user_settings import for_child
@@ -46,14 +46,9 @@ def profiles() -> list[str]:
     return sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "run"))
 
 
-def declared(profile: str, name: str, default: int = 0) -> int:
-    """A whole number that a profile states as a constant, read without importing it (which imports Locust)."""
-    for node in ast.parse((FOLDER / f"{profile}.py").read_text()).body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == name for t in node.targets
-        ):
-            return int(ast.literal_eval(node.value))
-    return default
+def needs_of(profile: str) -> Needs:
+    """What a shipped profile needs, read without importing it. Raises ConfigError for what it states wrongly."""
+    return read_needs(FOLDER / f"{profile}.py")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,20 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _load(run: Run, options: argparse.Namespace, command: Sequence[str], settings: dict[str, str]) -> int:
     """Makes what the profile needs, runs Locust with it, undoes it."""
+    needs = needs_of(options.profile)
     with contextlib.ExitStack() as stack:
         people: list[Person] = []
         material: dict[str, Any] = {}
-        if wanted := declared(options.profile, "PEOPLE"):
+        if needs.people:
             from loadprofiles.users.identity_pool import made  # SDKs take a second to import
 
             # workers take every n-th person, and which of them gets a user more is for Locust to say
             spare = max(options.workers, 1) - 1
-            people = stack.enter_context(made(run, min(wanted, options.users + spare)))
-        pages, posts = (declared(options.profile, name) for name in ("PAGES", "POSTS"))
-        if pages or posts:
+            people = stack.enter_context(made(run, min(needs.people, options.users + spare)))
+        if needs.pages or needs.posts:
             from loadprofiles.setup import material as making
 
-            material = stack.enter_context(making.made(run, people, pages=pages, posts=posts))
+            material = stack.enter_context(making.made(run, people, pages=needs.pages, posts=needs.posts))
         part = LoadPart(
             options.profile,
             {**run.load.settings, **settings},
@@ -102,7 +97,7 @@ def _load(run: Run, options: argparse.Namespace, command: Sequence[str], setting
         joining = stack.enter_context(run.handed(load=part))
         with watched(run, options.profile, _ADDRESSES):
             code = _run(command, for_child({**joining, "PYTHONPATH": str(ROOT)}))
-        if declared(options.profile, "LEFTOVERS"):
+        if needs.leftovers:
             from loadprofiles.setup import leftovers
 
             leftovers.sweep(run, options.profile, people)
@@ -161,14 +156,15 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         port = str(_free_port())
         command += ["--processes", str(options.workers), "--master-bind-host", "127.0.0.1"]
         command += ["--master-bind-port", port, "--master-port", port]
+    needs = needs_of(options.profile)
     settings = {
         "shape": options.shape,
         "shape_seconds": f"{lasting:g}",
         "warm_up": f"{warm_up:g}",
         "rate": f"{options.rate:g}" if options.rate else "",
-        "drain": str(declared(options.profile, "DRAIN") or ""),
+        "drain": str(needs.drain or ""),
     }
-    if declared(options.profile, "TRIES_AGAIN"):
+    if needs.tries_again:
         settings |= {"stop_errors": "0", "stop_silence": "0", "stop_p95_ms": "0"}
     return [*command, *options.locust], settings
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from locust import events, task
 
+from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson
 from loadengine.measure.recorder import ERROR, REFUSED, WRONG
 from loadprofiles.oracles.arrivals import Readers
@@ -24,8 +25,10 @@ from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import telemetry
 from scenarios.api.telemetry import DEADLINES
 
-DRAIN = 100
-"""Seconds that the end of the load waits for what is not readable yet."""
+NEEDS = Needs(
+    uses=("platform.api", "telemetry.sentry", "telemetry.datadog", "telemetry.ga4", "telemetry.mixpanel"),
+    drain=100,
+)
 
 RELAYS = {service: Measure("telemetry.relay", service=service) for service in DEADLINES}
 _numbers = count(1)

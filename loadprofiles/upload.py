@@ -24,6 +24,7 @@ from gevent.pool import Pool
 from locust import between, events, task
 from locust.exception import StopUser
 
+from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, Response
 from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
 from loadprofiles.oracles.files import MadeFile, Stores
@@ -31,14 +32,13 @@ from loadprofiles.oracles.pending import Pending
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import files
 
-PEOPLE = 20
-"""Identities that this load shares out among its users."""
-LEFTOVERS = 1
-"""What remains of uploads is looked for and removed after the load."""
-TRIES_AGAIN = 1
-"""A part that is not taken is sent again, so many that fail or are slow at once stop no load; failed files count."""
-DRAIN = 90
-"""Seconds that files under way get to be finished and verified: cutting them off would leave out the slowest."""
+NEEDS = Needs(
+    uses=("platform.api", "auth.email", "storage.supabase", "storage.r2"),
+    people=20,
+    drain=90,
+    leftovers=True,
+    tries_again=True,
+)
 PARALLEL = 3
 """Parts of one file under way at once, as the web app has it."""
 AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)

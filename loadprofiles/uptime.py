@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from locust import task
 
+from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Response, Uniform
 from loadprofiles.users.platform_user import PlatformUser
 
-PEOPLE = 5
-"""Identities that this load shares out among its users."""
+NEEDS = Needs(
+    uses=("platform.api", "platform.web", "auth.email", "database.rest", "storage.supabase"), people=5
+)
 DEADLINE = 5.0
 
 PROBES = {

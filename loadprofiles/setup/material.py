@@ -1,6 +1,6 @@
 """What a profile's users read, made before the load through the ledger and undone after it.
 
-A profile states what it needs as constants: `PAGES = 8` content pages, `POSTS = 3` published posts and a draft of
+A profile states what it needs: `NEEDS = Needs(pages=8, posts=3)` are 8 content pages, 3 published posts and a draft of
 each person. What was made is handed to the load's processes, word for word, so that any answer can be compared with
 the truth.
 """
