@@ -14,7 +14,7 @@ from core.target import Target
 F = TypeVar("F", bound=Callable[..., Any])
 ATTRIBUTE = "__passport__"
 _ID = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
-_REQUIREMENT = re.compile(r"(P\d\.\d|KV|D\d+|(perf|prod|risk|done)\.[a-z]+)")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 SLOW = 20.0
 
 
@@ -22,13 +22,13 @@ SLOW = 20.0
 class Passport:
     """A check's passport.
 
-    `id` is stable and never shown alone; `title` is for people. `requirement` holds identifiers of the
-    seed's requirements. `needs` names everything that it uses: capabilities, and keys that a project
-    describes; where the target lacks one, the check is not applicable.
-    `actions` are the permits it needs; a permit that does not give one leaves the check not
-    covered, but for an outage, which only the embedded target knows.
+    `id` is stable and never shown alone; `title` is for people. `requirement` holds identifiers of requirements.toml,
+    which a project may have of its own. `needs` names everything that the check uses: capabilities, and keys that a
+    project describes; where the target lacks one, the check is not applicable. `actions` are the permits it needs; a
+    permit that does not give one leaves the check not covered, but for an outage, which only the embedded target knows.
     `gate` False makes it report-only. `timeout` is in seconds; over 20 s needs `why_slow`. `exclusive`
-    checks run afterwards, serially, on a stack of their own.
+    checks run afterwards, serially, on a stack of their own. `imported` names the format of another tool's results
+    that the check comes from, "" for a check of ours: it has no witness and needs nothing of the target.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Passport:
     timeout: float = 20.0
     why_slow: str = ""
     exclusive: bool = False
+    imported: str = ""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -51,10 +52,10 @@ class Passport:
         for text in ("title", "owner", "service"):
             if not getattr(self, text):
                 raise ConfigError(f"check '{self.id}' has no {text}; every check carries a whole passport.")
-        if not self.needs or not all(self.needs):
+        if not self.imported and not (self.needs and all(self.needs)):
             raise ConfigError(f"check '{self.id}' says no needs; name each capability that it uses.")
-        if not self.requirement:
-            raise ConfigError(f"check '{self.id}' names no requirement of the seed.")
+        if not self.imported and not self.requirement:
+            raise ConfigError(f"check '{self.id}' names no requirement; requirements.toml lists them.")
         for requirement in self.requirement:
             if not _REQUIREMENT.fullmatch(requirement):
                 raise ConfigError(

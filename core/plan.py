@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from core import events
 from core.clock import seconds
-from core.config import Document, Settings, nearest, read_toml
+from core.config import Document, Settings, Text, nearest, read_toml
 from core.errors import ConfigError
 from core.objective import Objective
 
@@ -62,6 +62,23 @@ class ObjectiveEntry(Settings):
     source: str | None = Field(None, validation_alias="from")
 
 
+class ImportedResults(Settings):
+    """Result files of another tool, whose cases are checks of the run (`runner/imported`).
+
+    `files` is a pattern relative to the project's folder (`**` for any folders); what is older than `newer_than`
+    seconds does not count, nor do fewer than `at_least` cases.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")
+    format: Literal["junit", "playwright", "k6", "allure"]
+    files: Text
+    newer_than: Duration
+    at_least: int = Field(default=1, ge=1)
+    requirement: tuple[str, ...] = ()
+    service: Text = "imported"
+    owner: Text = "platform"
+
+
 class PlanFile(Settings):
     """A plan's file."""
 
@@ -71,6 +88,7 @@ class PlanFile(Settings):
     together: bool = False
     profiles: tuple[PlannedProfile, ...] = ()
     objectives: tuple[ObjectiveEntry, ...] = ()
+    results: tuple[ImportedResults, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,9 @@ class Plan:
     profiles: tuple[PlannedProfile, ...] = ()
     objectives: tuple[PlannedObjective, ...] = ()
     together: bool = False
+    results: tuple[ImportedResults, ...] = ()
+    folder: Path = Path()
+    """The project's folder, to which the results' files are relative."""
 
     def wants(self, check: str) -> bool:
         """Whether the plan runs this check."""
@@ -109,7 +130,9 @@ class Plan:
     def manifest(self, collected: tuple[str, ...] = ()) -> events.Manifest:
         """What must have run, for the journal. `collected`: every gating check that the suites hold."""
         return events.Manifest(
-            checks=tuple(sorted(collected if self.checks == "all" else self.checks)),
+            checks=tuple(
+                sorted({*(collected if self.checks == "all" else self.checks), *(r.id for r in self.results)})
+            ),
             profiles=tuple(
                 events.PlannedLoad(p.name, p.users, p.rate, p.duration, p.warm_up, p.shape)
                 for p in self.profiles
@@ -151,11 +174,14 @@ def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) ->
         ("checks", listed),
         ("profiles", [p.name for p in file.profiles]),
         ("objectives", [o.id for o in planned]),
+        ("results", [r.id for r in file.results]),
     ):
         for number, one in enumerate(names):
             if one in names[:number]:
-                raise document.wrong((key, number), f"the {key[:-1]} '{one}' is named twice; remove one.")
-    if not file.checks and not file.profiles:
+                raise document.wrong(
+                    (key, number), f"the {key.removesuffix('s')} '{one}' is named twice; remove one."
+                )
+    if not file.checks and not file.profiles and not file.results:
         raise document.wrong((), "requires nothing; a plan that requires nothing decides nothing.")
     return Plan(
         name=name,
@@ -165,6 +191,8 @@ def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) ->
         profiles=file.profiles,
         objectives=tuple(planned),
         together=file.together,
+        results=file.results,
+        folder=document.path.resolve().parent.parent,
     )
 
 

@@ -49,7 +49,7 @@ from core.target import Target
 from core.user_settings import setting
 from loadprofiles import shapes
 from reports.judging.overrides import check_overrides
-from runner import declared_checks, retry
+from runner import declared_checks, imported, retry
 from runner.processes import Part, run_parts
 
 OBJECTIVES = ROOT / "reports" / "objectives.toml"
@@ -302,6 +302,7 @@ def run_plan(request: Request) -> Path:
             one.checks()
         if request.with_load:
             one.load()
+        imported.journal_results(one.plan, one.journal)
 
     return record(request, plan, objectives, parts)
 

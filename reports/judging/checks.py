@@ -59,7 +59,8 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
     if passport is not None:
         result.title, result.owner, result.service = passport.title, passport.owner, passport.service
         result.requirement, result.gate = list(passport.requirement), passport.gate
-        result.needs = list(passport.needs)
+        result.needs, result.imported = list(passport.needs), passport.imported
+        result.title += " (imported, no witness)" if passport.imported else ""
     if last is not None:
         result.expected, result.saw, result.seconds = last.expected, last.saw, last.seconds
         result.service = last.service or result.service

@@ -33,6 +33,8 @@ class CheckResult:
     requirement: list[str] = field(default_factory=list)
     service: str = ""
     needs: list[str] = field(default_factory=list)
+    imported: str = ""
+    """The format of another tool's results that it comes from; such a check has no witness."""
     gate: bool = True
     required: bool = False
     message: str = ""
