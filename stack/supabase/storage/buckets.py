@@ -8,7 +8,7 @@ from typing import Any
 from stack.supabase.pipeline import UniqueViolation
 from stack.supabase.storage.call import Call
 from stack.supabase.storage.errors import StorageError, bad_mime, bad_request, left_out
-from stack.supabase.storage.objects import escaped, owner_of, stamp
+from stack.supabase.storage.objects import escaped, full, owner_of
 from stack.supabase.storage.schema import FLAG, ORDER, TEXT, Schema, Unfit, count, fit, record
 
 NAME = re.compile(r"(?! )[A-Za-z0-9_!.*'() &$=@;:+,?-]{1,100}(?<! )")
@@ -31,26 +31,23 @@ SQL = (
 )
 
 
-def _shown(row: Any) -> dict[str, Any]:
-    """A bucket as clients see it."""
-    return {**row, "created_at": stamp(row["created_at"]), "updated_at": stamp(row["updated_at"])}
-
-
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise StorageError("InvalidBucketName")
 
 
+def _bytes(size: str) -> int:
+    """A size in words, whose number counts to three digits (supabase/storage, limits.ts)."""
+    unit = size.lstrip("0123456789.")
+    return int(float(f"{float(size.removesuffix(unit)):.3g}") * UNITS[unit.lower()])
+
+
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """Those of a bucket's settings that the body names, as they are stored. Raises StorageError."""
     out = {name: body[name] for name in SETTINGS if name in body}
-    if isinstance(limit := out.get("file_size_limit"), str):
-        unit = limit.lstrip(
-            "0123456789."
-        )  # the number before it counts to three digits (supabase/storage, limits.ts)
-        limit = out["file_size_limit"] = int(
-            float(f"{float(limit.removesuffix(unit)):.3g}") * UNITS[unit.lower()]
-        )
+    limit = out.get("file_size_limit")
+    if isinstance(limit, str):
+        limit = out["file_size_limit"] = _bytes(limit)
     if limit is not None and limit > call.limit:
         raise StorageError("EntityTooLarge")
     if types := out.get("allowed_mime_types"):
@@ -92,7 +89,7 @@ async def get(call: Call, bucket_id: str) -> dict[str, Any]:
         row = await db.fetchrow(f"{SQL} where id = $1", bucket_id)
     if row is None:
         raise StorageError("NoSuchBucket")
-    shown = _shown(row)
+    shown = full(row)
     del shown["type"]  # only the list tells it
     return shown
 
@@ -107,8 +104,7 @@ async def every(call: Call) -> list[dict[str, Any]]:
     values = (f"%{escaped(asked.get('search', ''))}%", asked.get("limit"), asked.get("offset"))
     async with call.objects.as_caller(call.who, "storage.bucket.list") as db:
         return [
-            _shown(row)
-            for row in await db.fetch(f"{SQL} where name ilike $1{by} limit $2 offset $3", *values)
+            full(row) for row in await db.fetch(f"{SQL} where name ilike $1{by} limit $2 offset $3", *values)
         ]
 
 
