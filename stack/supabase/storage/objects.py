@@ -43,9 +43,8 @@ OVERWRITE = (
     f"owner_id = coalesce(excluded.owner_id, o.owner_id) returning {COLUMNS}"
 )
 MOVE = (
-    "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), "
-    "owner_id = coalesce($6, owner_id), version = $7, metadata = coalesce(metadata, '{}') || $8::jsonb where bucket_id = $1 and name = $2 "
-    "returning true"
+    "update storage.objects set name = $3, bucket_id = $4, owner = coalesce($5, owner), owner_id = coalesce($6, owner_id), "
+    "version = $7, metadata = coalesce(metadata, '{}') || $8::jsonb where bucket_id = $1 and name = $2 returning true"
 )
 LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
 
