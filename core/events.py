@@ -107,13 +107,22 @@ class Manifest:
     objectives: tuple[PlannedObjective, ...]
 
 
+@dataclass(frozen=True)
+class DeclaredCheck:
+    """A check that the suites hold, with the requirements that it speaks of."""
+
+    id: str
+    requirement: tuple[str, ...]
+
+
 @kind("plan.resolved")
 class PlanResolved(Event):
-    """What the run's plan requires, whatever was selected."""
+    """What the run's plan requires, whatever was selected; and all checks that there are, for what it left out."""
 
     plan: str
     title: str
     manifest: Manifest
+    declared: tuple[DeclaredCheck, ...]
 
 
 @dataclass(frozen=True)

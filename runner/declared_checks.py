@@ -19,6 +19,7 @@ class Declared:
     """A check as its source declares it."""
 
     id: str
+    requirement: tuple[str, ...]
     gate: bool
     exclusive: bool
     path: Path
@@ -56,11 +57,25 @@ def _checks_of(path: Path) -> Iterator[Declared]:
             first = decorator.args[0] if decorator.args else words.get("id")
             if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
                 raise ConfigError(f"{path} line {decorator.lineno}: write the check's id as plain text.")
-            yield Declared(first.value, _flag(words, "gate", True), _flag(words, "exclusive", False), path)
+            yield Declared(
+                first.value,
+                _texts(words.get("requirement")),
+                _flag(words, "gate", True),
+                _flag(words, "exclusive", False),
+                path,
+            )
 
 
 def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _texts(value: ast.expr | None) -> tuple[str, ...]:
+    """One text, or a tuple of them, as written."""
+    parts = value.elts if isinstance(value, ast.Tuple | ast.List) else [value] if value else []
+    return tuple(
+        part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
 
 
 def _flag(words: dict[str, ast.expr], name: str, default: bool) -> bool:

@@ -26,6 +26,7 @@ from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
     ComponentDied,
+    DeclaredCheck,
     Note,
     NoteLevel,
     PartEnded,
@@ -372,7 +373,8 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
     )
     journal.write(started, durable=True)
     manifest = plan.manifest(declared_checks.gating())
-    journal.write(PlanResolved(plan.name, plan.title, manifest), durable=True)
+    declared = tuple(DeclaredCheck(check.id, check.requirement) for check in declared_checks.declared())
+    journal.write(PlanResolved(plan.name, plan.title, manifest, declared), durable=True)
 
 
 def live_target(request: Request) -> Target:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import RootModel
 
 from core.config import load_toml
-from core.events import CheckFinished
+from core.events import CheckFinished, DeclaredCheck
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED, LoadOutcome
 from reports.judging.invalidation import user_failures
 from reports.judging.model import (
@@ -131,32 +132,38 @@ def judge_profiles(run: RunRecord) -> list[ProfileResult]:
 
 
 def judge_requirements(
-    checks: list[CheckResult], objectives: list[ObjectiveResult], requirements: Path | None = None
+    checks: list[CheckResult],
+    objectives: list[ObjectiveResult],
+    declared: Sequence[DeclaredCheck] = (),
+    requirements: Path | None = None,
 ) -> list[RequirementResult]:
     """The coverage matrix: each requirement with the checks and objectives that speak of it.
 
+    `declared` are all checks that there are: a requirement of which only some ran is unknown, not met.
     `requirements` is a project's own list; without one the shipped list counts. Raises ConfigError.
     """
     rows = []
     for group, entries in load_toml(requirements or REQUIREMENTS, Requirements).root.items():
         for identifier, title in entries.items():
             about = [c for c in checks if identifier in c.requirement]
+            ran = [c for c in about if c.state not in DID_NOT_RUN]
+            silent_ids = {c.id for c in about if c.state == NOT_APPLICABLE}
+            all_ids = {c.id for c in about} | {d.id for d in declared if identifier in d.requirement}
             numbers = [o for o in objectives if identifier in (o.requirement, o.id)]
             if identifier == LOAD:
                 numbers = [o for o in objectives if o.decides and o.profile != "checks"]
-            states = [c.state for c in about if c.state not in DID_NOT_RUN]
+            states = [c.state for c in ran]
             states += [o.state for o in numbers if o.state not in (NOT_IN_PLAN, *DID_NOT_RUN)]
             silent = (
                 NOT_APPLICABLE if about and all(c.state == NOT_APPLICABLE for c in about) else NOT_COVERED
             )
+            state = worst(states) if states else silent
+            if state == "met" and len(ran) < len(all_ids - silent_ids):
+                state = "unknown"  # what was tried holds, and some of it was not tried
+            tried = all_ids if silent == NOT_APPLICABLE else all_ids - silent_ids
             rows.append(
                 RequirementResult(
-                    identifier,
-                    title,
-                    group,
-                    worst(states) if states else silent,
-                    [c.id for c in about],
-                    [o.id for o in numbers],
+                    identifier, title, group, state, sorted(tried), [o.id for o in numbers], len(ran)
                 )
             )
     return rows

@@ -74,7 +74,7 @@ def judge(
         objectives=results,
         services=judge_services(run, checks),
         profiles=judge_profiles(run),
-        requirements=judge_requirements(checks, results),
+        requirements=judge_requirements(checks, results, run.plan.declared if run.plan else ()),
         waivers=[],
         notes=_notes(run),
         events=run.marks,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, Verdict
+from reports.rendering.formatting import count
 
 SCHEMA = 2
 
@@ -204,6 +205,16 @@ class RequirementResult:
     state: str
     checks: list[str] = field(default_factory=list)
     objectives: list[str] = field(default_factory=list)
+    ran: int = 0
+    """How many of its checks ran."""
+
+    @property
+    def tried(self) -> str:
+        """How much of it was tried, in words: `1 of 48 checks`, `2 checks, 1 objective`."""
+        whole = f"{self.ran} of " if self.ran < len(self.checks) else ""
+        parts = [f"{whole}{count(len(self.checks), 'check')}"] if self.checks else []
+        parts += [count(len(self.objectives), "objective")] if self.objectives else []
+        return ", ".join(parts)
 
 
 @dataclass

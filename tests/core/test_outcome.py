@@ -40,15 +40,21 @@ def test_everything_else_is_broken():
     assert classify(ServiceError("supabase.auth", "x"))[1] == "supabase.auth"
 
 
-def test_an_assert_counts_where_checks_live_alone(tmp_path):
-    for room, verdict in (
-        ("suites", Verdict.MISSED),
-        ("scenarios", Verdict.MISSED),
-        ("fixtures", Verdict.BROKEN),
-    ):
-        path = str(tmp_path / room / "x.py")
-        error = raised(lambda path=path: exec(compile("assert 1 == 2", path, "exec"), {}))
-        assert classify(error)[0] is verdict, room
+@pytest.mark.parametrize(
+    ("module", "verdict"),
+    [
+        ("suites.auth.test_x", Verdict.MISSED),
+        ("scenarios.browser.test_x", Verdict.MISSED),
+        ("fixtures.plugin", Verdict.BROKEN),
+        ("clients.services.suites", Verdict.BROKEN),
+        ("suites_of_others.x", Verdict.BROKEN),
+    ],
+)
+def test_an_assert_counts_where_checks_live_alone(tmp_path, module, verdict):
+    """By the raising module's name: a checkout below a folder called `suites` makes no harness fault a miss."""
+    path = str(tmp_path / "suites" / "scenarios" / "x.py")
+    error = raised(lambda: exec(compile("assert 1 == 2", path, "exec"), {"__name__": module}))
+    assert classify(error)[0] is verdict
 
 
 def test_eventually_tries_once_more_at_the_deadline_and_passes_errors_through():

@@ -12,6 +12,7 @@ import pytest
 from clients.services import catalogue
 from core import run as door
 from core.errors import ConfigError
+from core.events import Note
 from core.evidence import Evidence
 from core.run import LoadPart, Run
 from core.target import Engine, resolve
@@ -131,5 +132,5 @@ def test_without_the_variable_there_is_no_run_to_join(monkeypatch):
 def test_whoever_joins_a_load_masks_its_people(run):
     with run.handed(load=LoadPart("rooms", people=(PERSON,))) as joining:
         assert child(JOIN, joining).returncode == 0
-    [note] = Evidence(run.directory).events("note")
-    assert note["text"] == "the password is ***"
+    [note] = Evidence(run.directory).events(Note)
+    assert note.text == "the password is ***"

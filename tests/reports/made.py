@@ -16,6 +16,7 @@ from core.events import (
     CheckCollected,
     CheckFinished,
     CheckStarted,
+    DeclaredCheck,
     Manifest,
     PlannedLoad,
     PlannedObjective,
@@ -107,6 +108,8 @@ class Made:
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     skip: set[str] = field(default_factory=set)
     manifest_extra: list[str] = field(default_factory=list)
+    undone: Sequence[tuple[str, str, str, list[str]]] = ()
+    """Checks that the suites hold and the plan does not want."""
     loads: dict[str, float] = field(default_factory=lambda: {"database": 90, "upload": 90, "rooms": 90})
     unfinished_loads: set[str] = field(default_factory=set)
     objectives: list[PlannedObjective] = field(
@@ -180,7 +183,8 @@ class Made:
                 },
             )
         )
-        main.write(PlanResolved(self.plan, f"The plan {self.plan}", self.manifest()))
+        declared = tuple(DeclaredCheck(c[0], tuple(c[3])) for c in [*self.checks, *self.undone])
+        main.write(PlanResolved(self.plan, f"The plan {self.plan}", self.manifest(), declared))
         for number, check in enumerate(self.checks):
             if check[0] not in self.skip:
                 self._check(main, number, *check)

@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.clock import now_ns
 from core.errors import ConfigError
 from core.event_lines import to_line
-from core.events import ComponentDied, Gauge, LedgerPlanned, PlannedObjective, PlatformVersion
-from core.load_events import GeneratorHealth, LoadLevel, WorkerLost
-from core.outcome import CheckOutcome, RunOutcome
+from core.events import (
+    ComponentDied,
+    Gauge,
+    LedgerPlanned,
+    PartEnded,
+    PartKind,
+    PlannedObjective,
+    PlatformVersion,
+)
+from core.journal import Journal
+from core.load_events import GeneratorHealth, LoadLevel, LoadUserFailed, WorkerLost
+from core.outcome import CheckOutcome, LoadOutcome, RunOutcome
 from core.secret import Redactor
 from reports.judging.gate import gate
 from reports.judging.invalidation import _window
@@ -24,7 +34,8 @@ from reports.judging.judge import judge
 from reports.judging.measurements import TICK_NS
 from reports.judging.model import RunVerdict, Waiver
 from reports.judging.overrides import check_overrides, override_of
-from tests.reports.made import CHECKS, Made
+from reports.judging.run_record import died
+from tests.reports.made import CHECKS, Made, made_samples
 
 Judged = Callable[..., RunVerdict]
 PROFILES = {"perf.database": "database", "perf.upload": "upload", "perf.rooms": "rooms"}
@@ -393,3 +404,97 @@ def test_what_checks_measured_before_a_load_does_not_widen_its_window() -> None:
     samples: Any = SimpleNamespace(at=np.array([40 * second // TICK_NS, 129 * second // TICK_NS]))
     measured: Any = SimpleNamespace(origin_ns=0)
     assert _window(load, [samples], measured) == (100 * second, 129 * second)
+
+
+def test_a_requirement_of_which_some_was_not_tried_is_not_met(judged: Judged) -> None:
+    undone = [(f"storage.n{n}", "Not in this plan", "supabase.storage", ["P2.2", "P9.9"]) for n in range(46)]
+    rows = {r.id: r for r in judged(undone=undone).requirements}
+    assert (rows["P2.2"].state, rows["P2.2"].tried) == ("unknown", "2 of 48 checks")
+    assert (rows["P1.2"].state, rows["P1.2"].tried) == ("met", "2 checks")
+
+
+def test_a_limit_from_below_is_about_the_highest_reading(judged: Judged) -> None:
+    wanted = PlannedObjective("load.wrong", None, 1, "database", True)
+    found = objective(
+        judged(objectives=[wanted], load_extra=[Gauge("load.wrong", 0, "answers")]), "load.wrong"
+    )
+    assert found.statement == "highest < 1 answers"
+    assert found.reason.startswith("highest of 1 readings")
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "broken"])
+def test_a_load_that_did_not_run_as_planned_is_never_met(judged: Judged, outcome: str) -> None:
+    verdict = judged(load_outcome=LoadOutcome(outcome), load_reason="because")
+    assert verdict.exit == (3 if outcome == "broken" else 1)
+    assert {p.state for p in verdict.profiles} == {"broken" if outcome == "broken" else "unknown"}
+    assert all(objective(verdict, o).state != "met" for o in PROFILES)
+
+
+@pytest.mark.parametrize("outcome", ["aborted", "crashed", "", "ran as planned", None, 3])
+def test_a_load_s_outcome_that_nobody_knows_is_broken(tmp_path: Path, outcome: object) -> None:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob("load-*.jsonl"))
+    path.write_text(path.read_text().replace('"outcome": "completed"', f'"outcome": {json.dumps(outcome)}'))
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 3
+    assert {p.state for p in verdict.profiles} == {"broken"}
+
+
+def test_a_kind_of_event_that_nobody_knows_is_broken(tmp_path: Path) -> None:
+    directory = Made(tmp_path / "run").write()
+    path = next((directory / "journal").glob("main-*.jsonl"))
+    path.write_text(path.read_text() + '{"type": "check.vetoed", "t": 1, "check": "kv.hit-and-miss"}\n')
+    verdict = judge(directory, waivers=[])
+    assert verdict.exit == 3
+    assert "check.vetoed" in verdict.causes[0].text
+
+
+def test_a_load_whose_own_users_failed_is_broken(judged: Judged) -> None:
+    verdict = judged(load_extra=[LoadUserFailed("database", "KeyError: 'id'", 1200)])
+    assert verdict.exit == 3
+    assert next(p for p in verdict.profiles if p.name == "database").state == "broken"
+    assert "a task raised KeyError: 'id' (1,200 times)" in objective(verdict, "perf.database").reason
+    assert objective(verdict, "perf.rooms").state == "met", "another load is none of its business"
+
+
+def test_a_death_is_told_once(judged: Judged) -> None:
+    outcomes = {
+        "kv.hit-and-miss": {"outcome": "broken", "message": "no answer", "fallen": ("postgres",)},
+    }
+    verdict = judged(extra=[ComponentDied("postgres", 1, "logs/postgres.log")], outcomes=outcomes)
+    whole = [c.text for c in verdict.causes if c.kind == "run"]
+    assert whole == ["postgres died during the run (exit code 1, log logs/postgres.log)"]
+
+
+@pytest.mark.parametrize(
+    ("code", "how"), [(-9, "signal SIGKILL"), (1, "exit code 1"), (None, "nobody saw how")]
+)
+def test_a_death_in_words(code: int | None, how: str) -> None:
+    assert died(ComponentDied("kv", code, "kv.log")) == f"kv died during the run ({how}, log kv.log)"
+
+
+def test_what_checks_measured_beside_a_load_is_not_judged_as_the_load_s(tmp_path: Path) -> None:
+    """A thousand slow samples of a check that measures the same would make the load's p95 another."""
+    plain = judge(Made(tmp_path / "plain").write(), waivers=[])
+    directory = Made(tmp_path / "beside").write()
+    journal = Journal(directory, "checks-gw0", Redactor(), background=False)
+    series = journal.series("perf.rooms", {}, "ms")
+    rng = np.random.default_rng(7)
+    journal.write_samples(made_samples(rng, series, 3000, 900.0, now_ns(), 60.0))
+    journal.close()
+    beside = judge(directory, waivers=[])
+    for verdict in (plain, beside):
+        rooms = objective(verdict, "perf.rooms")
+        assert (rooms.state, rooms.samples) == ("met", 6000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "open_gate"),
+    [("checks", 0, True), ("checks", 1, True), ("checks", 5, True), ("checks", 2, False), ("checks", -9, False),
+     ("load", 0, True), ("load", 3, False), ("load", -9, False)],
+)  # fmt: skip
+def test_how_a_part_ended_decides_by_its_event(judged: Judged, kind: str, code: int, open_gate: bool) -> None:
+    ended = PartEnded("database", PartKind(kind), code, "logs/database.log", "it fell over")
+    verdict = judged(extra=[ended])
+    assert verdict.open == open_gate
+    assert open_gate or f"ended with {code}" in verdict.causes[0].text
