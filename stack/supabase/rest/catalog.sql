@@ -11,7 +11,7 @@ select json_build_object(
       'may', case when c.relkind in ('r', 'p') then 28 else pg_relation_is_updatable(c.oid, true) end,
       'columns', coalesce((
         select json_agg(json_build_array(a.attname,
-            format_type(coalesce(nullif(t.typbasetype, 0), t.oid), -1),
+            format_type(coalesce(nullif(b.typbasetype, 0), b.oid, t.oid), -1),
             format_type(a.atttypid, a.atttypmod),
             coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0),
               case when a.attidentity = 'd' then 'nextval(' || quote_literal(pg_get_serial_sequence(
@@ -21,7 +21,7 @@ select json_build_object(
               where e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)),
             case when a.atttypid in ('bpchar'::regtype, 'varchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end,
             a.attnum) order by a.attnum)
-        from pg_attribute a join pg_type t on t.oid = a.atttypid
+        from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'),
       'key', coalesce((select to_json(p.conkey) from pg_constraint p where p.conrelid = c.oid and p.contype = 'p'), '[]'),

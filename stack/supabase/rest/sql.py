@@ -181,6 +181,10 @@ class Builder:
 
     def _column(self, relation: Relation, alias: str, target: Field) -> str:
         expression = f"{alias}.{identifier(target.name)}"
+        computed = None if target.name in relation.columns else self.catalog.computed(relation, target.name)
+        if computed:
+            row = f"{alias}::{qualified(relation.schema, relation.name)}"
+            expression = f"{qualified(computed.schema, computed.name)}({row})"
         if target.path and self._type(relation, Field(target.name)) not in ("json", "jsonb"):
             expression = f"to_jsonb({expression})"
         for arrow, key in target.path:  # part of the query's form, as a column is: not bound

@@ -137,9 +137,7 @@ def returning(relation: Relation, builder: Builder, select: Select) -> str:
             if not isinstance(link, Link):
                 return f"{table}.*"
             needed.update(dict.fromkeys(pair[0] for pair in link.on))
-        elif item.field.name not in relation.columns and not builder.catalog.computed(
-            relation, item.field.name
-        ):
+        elif item.field.name not in relation.columns:  # *, or computed from the whole row
             return f"{table}.*"
         else:
             needed[item.field.name] = None
