@@ -99,11 +99,12 @@ class Logic:
 
 @dataclass(frozen=True)
 class Order:
-    """One term of an ordering."""
+    """One term of an ordering, by a column of the embedded resource ``of`` if that is given."""
 
     field: Field
     direction: str = ""
     nulls: str = ""
+    of: str | None = None
 
 
 @dataclass
@@ -330,9 +331,10 @@ def order(text: str) -> tuple[Order, ...]:
 
 
 def _order_term(scan: Scanner) -> Order:
-    target, direction, nulls = scan.field(), "", ""
-    if scan.peek("("):
-        raise left_out("ordering by an embedded resource's column")
+    target, direction, nulls, of = scan.field(), "", "", None
+    if scan.take("("):
+        of, target = target.name, scan.field()
+        scan.expect(")")
     while scan.take("."):
         word = scan.name()
         if word in ("asc", "desc") and not direction and not nulls:
@@ -341,7 +343,7 @@ def _order_term(scan: Scanner) -> Order:
             nulls = word
         else:
             scan.fail('expecting "asc", "desc", "nullsfirst" or "nullslast"')
-    return Order(target, direction, nulls)
+    return Order(target, direction, nulls, of)
 
 
 def columns(text: str) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stack.supabase.rest.catalog import Catalog, Function, Relation
 from stack.supabase.rest.embedding import find
-from stack.supabase.rest.errors import ApiError, left_out
+from stack.supabase.rest.errors import ApiError
 from stack.supabase.rest.parse import (
     FULL_TEXT,
     Condition,
@@ -30,6 +31,7 @@ OPERATORS = {
     "wfts": "websearch_to_tsquery",
 }  # fmt: skip
 TEXT_OPERATORS = ("like", "ilike", "match", "imatch")
+NONE: Mapping[str, str] = {}
 NULLS = {"nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST", "": ""}
 # Types whose name in SQL is a keyword: quoting it would hide it. The parser lets only words and [] through.
 KEYWORDS = re.compile(
@@ -95,20 +97,24 @@ class Builder:
         self.used.add(path)
         columns: list[str] = []
         joins: list[str] = []
+        embeds: dict[str, str] = {}  # by key, what is null where there is none
+        tested = set(_named(node.filters)) if filtered else set()
+        ordered = {term.of for term in node.order}
+        terms: dict[str, Callable[[Order], str]] = {}
         for item in select:
             if isinstance(item, Item):
                 columns.append(self._item(relation, alias, item))
                 continue
-            value = self._embed(relation, alias, item, path, joins)
+            value, embeds[item.key] = self._embed(relation, alias, item, path, joins, item.key in tested)
             if item.shown:
                 columns.append(f"{value} AS {identifier(item.key)}")
-        if nulls := {i.key for i in select if isinstance(i, Embed)}.intersection(_tested(node.filters)):
-            raise left_out(f"filtering by whether the embedded resource {min(nulls)} is null")
-        where = [*on, *(self._filter(relation, alias, f) for f in node.filters if filtered)]
+            if item.key in ordered:
+                terms[item.key] = functools.partial(self._related, relation, alias, item, path)
+        where = [*on, *(self._filter(relation, alias, f, embeds) for f in node.filters if filtered)]
         return (
             f"SELECT {', '.join(columns)} FROM {source}{''.join(joins)}"
             + (f" WHERE {' AND '.join(where)}" if where else "")
-            + self._order(relation, alias, node.order)
+            + self._order(relation, alias, node.order, terms)
             + (self._range(node) if ranged else "")
         )
 
@@ -121,7 +127,8 @@ class Builder:
     def total(self, relation: Relation, source: str, alias: str, select: Select) -> str:
         """A SELECT of as many rows as the request's own level has without its range."""
         embeds = tuple(item for item in select if isinstance(item, Embed))
-        if any(embed.inner for embed in embeds) or any(self.nodes):
+        tested = {embed.key for embed in embeds}.intersection(_named(self.nodes[()].filters))
+        if any(embed.inner for embed in embeds) or any(self.nodes) or tested:
             return self.read(relation, source, alias, embeds, ranged=False)
         return f"SELECT 1 FROM {source}{self.where(relation, alias)}"
 
@@ -133,9 +140,7 @@ class Builder:
     def check_used(self) -> None:
         """Raise PGRST108 if a filter named an embedded resource that was not selected."""
         for path in self.nodes.keys() - self.used - {()}:
-            message = f"'{path[-1]}' is not an embedded resource in this request"
-            hint = f"Verify that '{path[-1]}' is included in the 'select' query parameter."
-            raise ApiError("PGRST108", message, hint=hint)
+            raise _not_embedded(path[-1])
 
     def _item(self, relation: Relation, alias: str, item: Item) -> str:
         if item.field.name == "*":
@@ -143,8 +148,10 @@ class Builder:
         name = identifier(item.alias or item.field.called)
         return f"{_cast(self._column(relation, alias, item.field), item.cast)} AS {name}"
 
-    def _embed(self, relation: Relation, alias: str, embed: Embed, path: Path, joins: list[str]) -> str:
-        """The embedded resource as it is answered.
+    def _embed(
+        self, relation: Relation, alias: str, embed: Embed, path: Path, joins: list[str], tested: bool
+    ) -> tuple[str, str]:
+        """The embedded resource as it is answered, and what is null where there is none.
 
         Unless its parent depends on it, it is not joined: a subquery is planned in a third less time.
         """
@@ -162,7 +169,25 @@ class Builder:
         if embed.inner:
             joins.append(f" INNER JOIN LATERAL {rows} AS {here} ON {here}.value IS NOT NULL")
             rows = f"{here}.value"
-        return rows if one else f"COALESCE({rows}, '[]')"
+        elif tested:
+            joins.append(f" LEFT JOIN LATERAL {rows} AS {here} ON true")
+            rows = f"{here}.value"
+        return rows if one else f"COALESCE({rows}, '[]')", rows
+
+    def _related(self, relation: Relation, alias: str, embed: Embed, path: Path, term: Order) -> str:
+        """A column of an embedded resource that is one row at most, to order its parent by. Raises PGRST118."""
+        link = find(self.catalog, relation, embed)
+        target, one = _target(self.catalog, link)
+        if not one:
+            raise ApiError(
+                "PGRST118", f"A related order on '{embed.key}' is not possible",
+                f"'{relation.name}' and '{embed.key}' do not form a many-to-one or one-to-one relationship",
+            )  # fmt: skip
+        self._serial += 1
+        there = identifier(f"{target.name}_{self._serial}")
+        source, on = self._source(relation, link, alias, there)
+        column = (Item(term.field, "value"),)
+        return f"({self.read(target, source, there, column, (*path, embed.key), on, ranged=False)} LIMIT 1)"
 
     def _source(
         self, relation: Relation, link: Link | Function, alias: str, there: str
@@ -199,11 +224,21 @@ class Builder:
         computed = self.catalog.computed(relation, target.name)
         return computed.returns if computed else "text"
 
-    def _filter(self, relation: Relation, alias: str, part: Condition | Logic) -> str:
+    def _filter(
+        self, relation: Relation, alias: str, part: Condition | Logic, embeds: Mapping[str, str] = NONE
+    ) -> str:
         no = "NOT " if part.negated else ""
         if isinstance(part, Logic):
-            inner = (self._filter(relation, alias, p) for p in part.parts)
+            inner = (self._filter(relation, alias, p, embeds) for p in part.parts)
             return f"{no}({f' {part.operator.upper()} '.join(inner)})"
+        if part.field.name in embeds and not part.field.path:
+            if part.operator == "is" and str(part.value).lower() in ("null", "not_null"):
+                return no + self._compare(embeds[part.field.name], "json", part)
+            if part.field.name not in relation.columns:
+                raise ApiError(
+                    "PGRST120", f"Bad operator on the '{part.field.name}' embedded resource",
+                    "Only is null or not is null filters are allowed on embedded resources",
+                )  # fmt: skip
         column = self._column(relation, alias, part.field)
         return no + self._compare(column, self._type(relation, part.field), part)
 
@@ -223,8 +258,20 @@ class Builder:
             return f"{column} {OPERATORS[operator]} {part.modifier.upper()} ({bind(value, type_ + '[]')})"
         return f"{column} {OPERATORS[operator]} {bind(value, type_)}"
 
-    def _order(self, relation: Relation, alias: str, terms: Sequence[Order]) -> str:
-        columns = (self._column(relation, alias, term.field) for term in terms)
+    def _order(
+        self,
+        relation: Relation,
+        alias: str,
+        terms: Sequence[Order],
+        related: Mapping[str, Callable[[Order], str]],
+    ) -> str:
+        for term in terms:
+            if term.of is not None and term.of not in related:
+                raise _not_embedded(term.of)
+        columns = (
+            related[term.of](term) if term.of is not None else self._column(relation, alias, term.field)
+            for term in terms
+        )
         parts = (f"{c} {t.direction.upper()}{NULLS[t.nulls]}" for c, t in zip(columns, terms, strict=True))
         return f" ORDER BY {', '.join(parts)}" if terms else ""
 
@@ -236,13 +283,18 @@ class Builder:
         return sql + (f" OFFSET {self.binds.typed(str(node.offset), 'bigint')}" if node.offset else "")
 
 
-def _tested(filters: Iterable[Condition | Logic]) -> Iterable[str]:
-    """The names that a level's filters test for null: one of them may be an embedded resource."""
+def _named(filters: Iterable[Condition | Logic]) -> Iterable[str]:
+    """The names that a level's filters are about: one of them may be an embedded resource."""
     for part in filters:
         if isinstance(part, Logic):
-            yield from _tested(part.parts)
-        elif part.operator == "is":
+            yield from _named(part.parts)
+        elif not part.field.path:
             yield part.field.name
+
+
+def _not_embedded(name: str) -> ApiError:
+    hint = f"Verify that '{name}' is included in the 'select' query parameter."
+    return ApiError("PGRST108", f"'{name}' is not an embedded resource in this request", hint=hint)
 
 
 def _target(catalog: Catalog, link: Link | Function) -> tuple[Relation, bool]:

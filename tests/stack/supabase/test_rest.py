@@ -213,17 +213,14 @@ def test_what_is_left_out_answers_501(raw: httpx.Client) -> None:
     books = f"{REST}/books"
     answers = [
         raw.get(f"{books}?select=pages,...authors!author_id(name)"),
-        raw.get(f"{books}?select=pages,covers(colour)&order=covers(colour)"),
         raw.put(f"{books}?id=eq.1", json={"id": 1}),
         raw.post(books, json={}, headers={"prefer": "return=headers-only"}),
         raw.post(books, data={"title": "form"}),
         raw.post(books, content="title\nx", headers={"content-type": "text/csv"}),
-        raw.get(f"{books}?select=pages,covers()&covers=is.null"),
-        raw.get(f"{books}?select=pages,covers()&or=(pages.eq.1,covers.not.is.null)"),
         raw.post(f"{REST}/rpc/nothing", json=[1, 2]),
         raw.post(f"{REST}/rpc/add", data={"a": "1"}),
     ]
-    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 10
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(501, "PGRST127")] * 7
 
 
 def test_upserts_say_whether_they_created(person: Callable[..., Person]) -> None:

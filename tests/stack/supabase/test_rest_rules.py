@@ -167,6 +167,28 @@ def test_errors_say_what_was_meant(raw: httpx.Client) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (405, "PGRST101")
 
 
+def test_embedded_resources_filter_and_order_their_parent(raw: httpx.Client) -> None:
+    def ids(query: str) -> list[int]:
+        answer = raw.get(f"{REST}/parts?{query}", headers=EXACT)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-range"].endswith(f"/{len(answer.json())}")
+        return [row["id"] for row in answer.json()]
+
+    assert ids("select=id,parts()&parts=is.null&order=id") == [3, 4]
+    assert ids("select=id,parts(id)&parts=not.is.null&order=id") == [1, 2]
+    assert ids("select=id,parts()&parts.name=eq.ring&parts=not.is.null") == [2]
+    assert ids("select=id,parts()&or=(id.eq.3,parts.not.is.null)&order=id") == [1, 2, 3]
+    assert ids("select=id,parent_id(name)&order=parent_id(name).desc.nullslast,id") == [4, 2, 3, 1]
+    assert ids("select=id,parent_id(name)&parent_id=eq.1&order=id") == [2, 3], "a column of that name"
+    for query, code in (
+        ("select=id,parts(id)&order=parts(name)", "PGRST118"),
+        ("select=id&order=parts(name)", "PGRST108"),
+        ("select=id,parts()&parts=eq.1", "PGRST120"),
+    ):
+        refused = raw.get(f"{REST}/parts?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (400, code)
+
+
 @pytest.mark.parametrize(("method", "verb"), [("PATCH", "UPDATE"), ("DELETE", "DELETE")])
 def test_a_write_needs_a_filter(root: httpx.Client, method: str, verb: str) -> None:
     answer = root.request(method, f"{REST}/parts", json={"name": "all"})
