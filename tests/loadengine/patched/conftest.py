@@ -4,6 +4,8 @@ import pytest
 from gevent.server import StreamServer
 from locust.env import Environment
 
+from core.journal import Journal
+from core.secret import Redactor
 from loadengine.process import Process
 from loadengine.runtime import Engine
 from loadengine.settings import Settings
@@ -12,8 +14,8 @@ from loadengine.settings import Settings
 def make_engine(run_dir=None):
     environment = Environment(user_classes=[])
     environment.create_local_runner()
-    process = Process(Settings(run_dir=run_dir, run_id="test-run", drain=2.0), "load")
-    engine = Engine(process, environment)
+    journal = Journal(run_dir, "load", Redactor(), background=False) if run_dir else None
+    engine = Engine(Process(Settings(run_id="test-run", drain=2.0), "load", journal), environment, None)
     engine.recorder.steady_from = 0
     environment.assay = engine
     return engine

@@ -1,0 +1,202 @@
+"""The embedded stack as a live target: reached by `assay env`'s variables alone, described by a file in another folder,
+commanded from a third one, under other names than the first. Recording proxies stand before platform and Supabase."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core.evidence import Evidence
+from tests.runner.place import ROOT, Place
+from tests.runner.recorder import Recorder
+
+LOADS = "x-assay-run"
+"""Header of every request that the load generator sends."""
+OTHER_NAMES = {
+    "VITE_SUPABASE_URL": "NEXT_PUBLIC_SUPABASE_URL",
+    "VITE_SUPABASE_ANON_KEY": "SUPABASE_ANON_KEY",
+    "SUPABASE_SERVICE_KEY": "SUPABASE_SERVICE_ROLE_KEY",
+}
+
+
+class Live:
+    """Commands on the live target, from a folder that is neither the checkout nor the description's."""
+
+    def __init__(self, folder, stack, variables):
+        self.folder, self.stack = folder, stack
+        self.runs, self.here, self.there = folder / "runs", folder / "here", folder / "there"
+        self.here.mkdir()
+        self.there.mkdir()
+        self.platform, self.supabase = (Recorder(variables[n]) for n in ("PLATFORM_URL", "VITE_SUPABASE_URL"))
+        variables = variables | {"PLATFORM_URL": self.platform.url, "VITE_SUPABASE_URL": self.supabase.url}
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
+        self.environment = {
+            **{k: v for k, v in clean.items() if k not in variables},
+            **{OTHER_NAMES.get(name, name): value for name, value in variables.items()},
+            "ASSAY_RUNS": str(self.runs),
+            "ASSAY_HISTORY": str(folder / "history.sqlite"),
+        }
+
+    def describe(self, *actions):
+        """The description, which permits these."""
+        text = (ROOT / "target.example.toml").read_text().split("[permit]")[0]
+        (self.there / "ours.toml").write_text(f"{text}\n[permit]\nactions = {json.dumps(list(actions))}\n")
+
+    def start(self, *words, **environment):
+        targeted = (
+            []
+            if words[0] in ("report", "gate")
+            else ["--target", "live", "--target-file", "../there/ours.toml"]
+        )
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "cli.py"), *words, *targeted],
+            cwd=self.here,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words, **environment):
+        process = self.start(*words, **environment)
+        said, _ = process.communicate(timeout=400)
+        return process.returncode, said
+
+    def newest(self):
+        return max(p for p in self.runs.iterdir() if (p / "journal").is_dir())
+
+    def loaded(self):
+        """Requests that the load generator sent to platform or Supabase."""
+        return [
+            path
+            for r in (self.platform, self.supabase)
+            for _, path, headers in r.requests
+            if LOADS in headers
+        ]
+
+    def forget(self):
+        self.platform.requests.clear()
+        self.supabase.requests.clear()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("live")
+    place = Place(folder / "stack")
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(place.state)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert holder.stdout.readline()
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "env", "--json", "--state", str(place.state)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    live = Live(folder, place, json.loads(told.stdout))
+    yield live
+    holder.communicate(timeout=60)
+    live.platform.close()
+    live.supabase.close()
+
+
+@pytest.mark.timeout(400)
+def test_the_doctor_examines_it(live):
+    live.describe("read", "write", "admin", "load")
+    code, said = live.run("doctor")
+    assert code == 0, said
+    assert "VITE_SUPABASE_URL" not in said, "nothing is missing"
+
+
+@pytest.mark.timeout(600)
+def test_a_load_probes_all_that_it_probes_on_the_embedded_target(live):
+    live.describe("read", "write", "admin", "load")
+    live.forget()
+    _, said = live.run("load", "uptime", "--users", "5", "--rate", "20", "--for", "6s")
+    [finished] = Evidence(live.newest()).events("load.finished")
+    probes = {series["labels"]["probe"] for series in finished["series"] if series["metric"] == "prod.uptime"}
+    assert probes == {"health", "page", "sign-in", "database", "files"}, said
+    assert finished["causes"] == {}, said
+    assert live.loaded()
+    [target] = Evidence(live.newest()).events("target.resolved")
+    assert target["kind"] == "live"
+    assert not list((ROOT / ".assay" / "doors").glob(f"{live.newest().name}-*"))
+    code, shown = live.run("gate", os.path.relpath(live.newest(), live.here))
+    assert code != 2, shown
+    code, shown = live.run("report", os.path.relpath(live.newest(), live.here))
+    assert code != 2, shown
+    assert (live.newest() / "report" / "index.html").exists()
+
+
+@pytest.mark.timeout(600)
+def test_checks_are_met_and_leave_nothing_to_sweep(live):
+    live.describe("read", "write", "admin")
+    wanted = ("database.profile_and_post", "storage.small_file_to_supabase")
+    _, said = live.run("check", *wanted, "--plan", "smoke")
+    outcomes = {e["check"]: e["outcome"] for e in Evidence(live.newest()).events("check.finished")}
+    assert outcomes == dict.fromkeys(wanted, "met"), said
+    code, said = live.run("sweep", "--dry-run")
+    assert code == 0, said
+
+
+def test_a_load_that_is_not_permitted_is_one_sentence_and_sends_nothing(live):
+    live.describe("read", "write", "admin")
+    live.forget()
+    before = set(live.runs.glob("*")) if live.runs.exists() else set()
+    code, said = live.run("load", "database", "--for", "5s")
+    assert code == 2, said
+    assert "the load 'database' needs the permit 'load'" in said
+    assert len(said.strip().splitlines()) == 1
+    assert (live.platform.requests, live.supabase.requests) == ([], [])
+    assert set(live.runs.glob("*")) == before, "no run was recorded"
+
+
+@pytest.mark.timeout(600)
+def test_a_plans_loads_that_are_not_permitted_are_not_covered_and_send_nothing(live):
+    live.describe("read")
+    live.forget()
+    code, said = live.run("validate", "--plan", "smoke")
+    assert code in (1, 3), said
+    assert "not covered: the target's permit does not give load" in " ".join(said.split())
+    assert live.loaded() == []
+    assert not Evidence(live.newest()).events("load.started")
+    assert not Evidence(live.newest()).events("ledger.planned"), "reading only makes nothing"
+    assert live.supabase.of("*", "/auth/v1/admin/") == []
+    writing = [
+        (m, p) for r in (live.platform, live.supabase) for m, p, _ in r.requests if m not in ("GET", "HEAD")
+    ]
+    assert writing == []
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_runs_load_ends_at_once(live):
+    live.describe("read", "write", "admin", "load")
+    live.forget()
+    run = live.start("load", "uptime", "--users", "5", "--rate", "20", "--for", "60s")
+    until = time.monotonic() + 120
+    while len(live.loaded()) < 20:
+        assert time.monotonic() < until, run.communicate()[0]
+        time.sleep(0.1)
+    launcher = psutil.Process(run.pid).children()
+    run.send_signal(signal.SIGKILL)
+    run.communicate(timeout=30)
+    time.sleep(1.0)
+    sent = len(live.loaded())
+    time.sleep(3.0)
+    assert len(live.loaded()) == sent, "the load went on without its run"
+    psutil.wait_procs(launcher, timeout=60)
+    assert not [one for one in launcher if one.is_running()]
+    code, said = live.run("sweep")
+    assert code == 0, said
+    assert not list((ROOT / ".assay" / "doors").glob(f"{live.newest().name}-*"))
