@@ -256,7 +256,7 @@ def _default(variable: Variable, given: Mapping[str, str]) -> str:
 
 def _may_lack(variable: Variable, given: Mapping[str, str]) -> bool:
     instead = bool(variable.unless) and all(given.get(name) for name in variable.unless)
-    return variable.optional or variable.witness or instead
+    return variable.optional or variable.witness or bool(variable.default) or instead
 
 
 def _check_url(variable: Variable, value: str) -> None:

@@ -26,6 +26,8 @@ class LeanPort:
         self._user = user
         self._measure = measure
         self._expect = expect
+        if measure:
+            user.engine.recorder.new_series(measure.metric, **measure.labels)  # declared: its absence is told
         self._prepared: dict[tuple[object, ...], Request] = {}
 
     def request(

@@ -221,6 +221,9 @@ class Engine:
             except Exception as error:
                 self.user_error(None, error)
         self.recorder.flush(whole=True)
+        if silent := self.recorder.unmeasured():
+            text = f"nothing was measured of {', '.join(silent)}, which the profile declares"
+            self.process.event("note", level="warning", text=text)
         self._tell_slowest()  # a worker may be gone before the next beat
 
     def take(self) -> tuple[list[Delta], GeneratorHealth | None]:

@@ -43,11 +43,11 @@ class Series:
 
     Holds what came since `take` was last called: `response`, `service` and `lag` of the steady window's
     answered operations, `live` the response times of every phase, `counts[phase][outcome]` everything.
-    `size` is the bytes of bodies since Locust was last told.
+    `size` is the bytes of bodies since Locust was last told; `measured` whether anything ever came.
     """
 
     __slots__ = (
-        "booking", "causes", "counts", "histograms", "labels", "method", "metric", "name", "number", "size",
+        "booking", "causes", "counts", "histograms", "labels", "measured", "method", "metric", "name", "number", "size",
     )  # fmt: skip
 
     def __init__(self, number: int, metric: str, labels: Mapping[str, str]) -> None:
@@ -57,6 +57,7 @@ class Series:
         self.name = self.labels.get("name") or " ".join([metric, *self.labels.values()])
         self.method = self.labels.get("method", "")
         self.size = 0
+        self.measured = False
         self.booking = Booking()
         self.clear()
 
@@ -116,6 +117,10 @@ class Recorder:
                 self.series.append(found)
             self.series[number] = found
         return found
+
+    def unmeasured(self) -> list[str]:
+        """Names of the series that were declared and of which nothing came."""
+        return sorted({series.name for series in self.series if not series.measured})
 
     def _writer(self) -> tuple[Record, Callable[[], int]]:
         """`record`, and what tells how many bytes it has written since it was last asked; closures are fastest."""
@@ -233,6 +238,7 @@ class Recorder:
 
     def _digest(self, series: Series, block: Any) -> None:
         outcome, phase = block["outcome"], block["phase"]
+        series.measured = True
         shape = series.counts.shape
         series.counts += np.bincount(
             phase * np.uint8(shape[1]) + outcome, minlength=shape[0] * shape[1]

@@ -123,3 +123,71 @@ def test_the_real_catalogue_names_right_and_loss_of_every_witness():
             names.setdefault(variable.name, []).append(variable)
     for name, uses in names.items():
         assert len({(v.secret, v.default, v.url) for v in uses}) == 1, f"{name} is described in two ways"
+
+
+FILE = "[capabilities]\n" + "".join(f'"{name}" = "required"\n' for name in ("auth.email", "storage.r2"))
+
+
+def real(tmp_path, environment):
+    """A live target of the services as they are, with Auth and R2."""
+    (tmp_path / "target.toml").write_text(FILE)
+    return resolve("live", catalogue(), environment=environment, file=tmp_path / "target.toml")
+
+
+SUPABASE = {
+    "VITE_SUPABASE_URL": "https://x.supabase.co",
+    "VITE_SUPABASE_ANON_KEY": "sb_publishable_123456789",
+    "SUPABASE_SERVICE_KEY": "sb_secret_123456789",
+}
+R2 = {"R2_BUCKET_NAME": "files"}
+PAIR = {"R2_ACCESS_KEY_ID": "k" * 32, "R2_SECRET_ACCESS_KEY": "s" * 64}
+
+
+def test_r2_alone_needs_no_cloudflare_token_with_a_key_pair_and_an_endpoint(tmp_path):
+    endpoint = {"R2_ENDPOINT": "https://abc.r2.cloudflarestorage.com"}
+    assert real(tmp_path, {**SUPABASE, **R2, **PAIR, **endpoint}).get("R2_BUCKET_NAME") == "files"
+    with pytest.raises(ConfigError, match="CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_API_TOKEN are missing"):
+        real(tmp_path, {**SUPABASE, **R2, **PAIR})
+
+
+def test_only_this_accounts_r2_is_permitted(tmp_path):
+    account = {"CLOUDFLARE_ACCOUNT_ID": "abc", "CLOUDFLARE_API_TOKEN": "t" * 40}
+    target = real(tmp_path, {**SUPABASE, **R2, **account})
+    assert target.get("R2_ENDPOINT") == "https://abc.r2.cloudflarestorage.com"
+    target.permit.contact("https://abc.r2.cloudflarestorage.com/files/x")
+    for other in ("https://other.r2.cloudflarestorage.com", "http://abc.r2.cloudflarestorage.com"):
+        with pytest.raises(PermitError):
+            target.permit.contact(other)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("NEXT_PUBLIC_SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"),
+        ("VITE_SUPABASE_URL", "VITE_SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_KEY"),
+    ],
+)
+def test_a_web_projects_own_names_are_understood(tmp_path, names):
+    theirs = dict(zip(names, SUPABASE.values(), strict=True))
+    target = real(tmp_path, {**theirs, **R2, **PAIR, "R2_ENDPOINT": "https://r2.example"})
+    assert {name: target.get(name) for name in SUPABASE} == SUPABASE
+
+
+def test_what_supabase_status_prints_is_understood_as_a_whole_and_not_in_part(tmp_path):
+    status = {
+        "API_URL": "http://127.0.0.1:54321",
+        "DB_URL": "postgresql://postgres:postgres@127.0.0.1:54322/postgres",
+        "ANON_KEY": "anon-key-of-the-cli",
+        "SERVICE_ROLE_KEY": "service-key-of-the-cli",
+        "INBUCKET_URL": "http://127.0.0.1:54324",
+    }
+    more = {**R2, **PAIR, "R2_ENDPOINT": "https://r2.example"}
+    target = real(tmp_path, {**status, **more})
+    assert target.get("VITE_SUPABASE_URL") == status["API_URL"]
+    assert target.get("SUPABASE_SERVICE_KEY") == status["SERVICE_ROLE_KEY"]
+    assert target.get("SUPABASE_DB_URL") == status["DB_URL"]
+    assert target.get("MAILBOX_URL") == status["INBUCKET_URL"]
+    assert "service-key-of-the-cli" in [secret.reveal() for secret in target.secrets()]
+    with pytest.raises(ConfigError, match="VITE_SUPABASE_URL"):
+        real(tmp_path, {"API_URL": "https://somebody-else.example", **more})

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from core.target import resolve
 from tests.clients.strange import environment
 from tests.runner.recorder import Recorder
 
-RAISING = Path(__file__).with_name("raising.py")
+RAISING = ROOT / "tests" / "loadengine" / "patched" / "raising.py"
 PERSON = {
     "id": "1",
     "username": "ada",

@@ -171,3 +171,8 @@ def test_processes_of_a_run_share_one_variable() -> None:
 
 def _is_os(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id == "os"
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "setup.md").read_text()
+    assert [name for name, meaning in KNOWN.items() if f"| `{name}` | {meaning} |" not in text] == []

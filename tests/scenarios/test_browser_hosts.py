@@ -1,0 +1,82 @@
+"""The browser reaches what the target names and nothing else, whatever a page asks for; and the run is told."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+
+from clients.services import catalogue
+from core.evidence import Evidence
+from core.run import Run
+from core.target import resolve
+from fixtures.browser import launch
+from fixtures.browser.flow import Stage
+from tests.clients.strange import environment
+from tests.runner.recorder import Recorder
+
+PAGE = """<!doctype html><html><head>
+<link rel="stylesheet" href="{0}/style.css"><link rel="preconnect" href="{0}"><link rel="prefetch" href="{0}/next">
+<script src="{0}/script.js"></script></head><body>
+<img src="{0}/image.png"><iframe src="{0}/frame.html"></iframe><video src="{0}/film.webm"></video>
+<script>
+const settled = [
+  fetch("{0}/fetch", {{mode: "no-cors"}}),
+  new Promise(done => {{ const s = new WebSocket("{1}/socket"); s.onopen = s.onerror = () => done(); }}),
+  new Promise(done => {{ const e = new EventSource("{0}/events"); e.onopen = e.onerror = () => {{ e.close(); done(); }}; }}),
+  new Promise(done => {{ const r = new XMLHttpRequest(); r.onloadend = () => done();
+    r.open("POST", "{0}/xhr"); r.send("x"); }}),
+];
+navigator.sendBeacon("{0}/beacon", "x");
+Promise.allSettled(settled).then(() => {{ document.title = "settled"; }});
+</script></body></html>"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and tells nobody."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def platform(tmp_path):
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
+def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named):
+    folder, address = platform
+    other = Recorder(address)
+    origins = {"127.0.0.1": other.url, "localhost": other.url.replace("127.0.0.1", "localhost")}
+    variables = environment(9) | {"PLATFORM_URL": address}
+    variables |= {"BUILDER_API_URL": other.url} if named else {}
+    run = Run.begin(tmp_path / "run", resolve("embedded", catalogue(), environment=variables), "test")
+    with launch.started(run) as browser:
+        for host, origin in origins.items():
+            (folder / f"{host}.html").write_text(PAGE.format(origin, origin.replace("http", "ws")))
+            before = other.connections
+            stage = Stage(run, browser, "made")
+            page = stage.person("ada").page
+            page.goto(f"{address}/{host}.html")
+            page.wait_for_function("document.title === 'settled'")
+            stage.close("met")
+            if named and host == "127.0.0.1":
+                assert other.of("GET", "/fetch")
+                assert other.of("GET", "/socket")
+                assert other.of("POST", "/beacon")
+            else:
+                assert other.connections == before
+    run.journal.close()
+    other.close()
+    told = " ".join(event["text"] for event in Evidence(run.directory).events("note"))
+    assert (f"wanted {other.url}, which the target does not name: refused" in told) is not named
+    assert f"wanted {origins['localhost']}, which the target does not name: refused" in told
