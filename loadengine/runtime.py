@@ -23,6 +23,7 @@ import gevent
 from locust.runners import WorkerRunner
 
 from core.errors import ConfigError, PermitError
+from core.events import Note, NoteLevel
 from core.journal import Journal
 from core.load_events import GeneratorHealth, LoadDrain, LoadSteady, SampleSlow
 from core.permit import EVERYTHING, THIS_MACHINE, Action, Permit
@@ -223,7 +224,7 @@ class Engine:
         self.recorder.flush(whole=True)
         if silent := self.recorder.unmeasured():
             text = f"nothing was measured of {', '.join(silent)}, which the profile declares"
-            self.process.event("note", level="warning", text=text)
+            self.process.write(Note(NoteLevel.WARNING, text))
         self._tell_slowest()  # a worker may be gone before the next beat
 
     def take(self) -> tuple[list[Delta], GeneratorHealth | None]:

@@ -8,6 +8,7 @@ import pytest
 
 from clients.services import catalogue
 from core.evidence import Evidence
+from core.load_events import LoadFinished
 from core.run import ROOT, VARIABLE, LoadPart, Run
 from core.target import resolve
 from tests.clients.strange import environment
@@ -81,9 +82,9 @@ def test_plain_locust_needs_the_permit_too_and_sends_nothing_without(server, tmp
 
 def test_a_task_that_raises_makes_the_load_broken_and_tells_no_secret(server, tmp_path):
     done = locust(RAISING, tmp_path, described(tmp_path, server, "load"), STUMBLE="yes")
-    [finished] = Evidence(tmp_path / "run").events("load.finished")
-    assert finished["outcome"] == "broken"
-    assert "cannot log in with ***" in finished["reason"]
+    [finished] = Evidence(tmp_path / "run").events(LoadFinished)
+    assert finished.outcome == "broken"
+    assert "cannot log in with ***" in finished.reason
     assert done.returncode == 3
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file():
@@ -97,6 +98,6 @@ def test_a_host_that_the_target_does_not_name_is_not_contacted(server, tmp_path)
     stranger.close()
     assert stranger.connections == 0
     assert server.requests
-    [finished] = Evidence(tmp_path / "run").events("load.finished")
-    assert finished["outcome"] == "broken"
-    assert "is not one of this target's" in finished["reason"], done.stderr
+    [finished] = Evidence(tmp_path / "run").events(LoadFinished)
+    assert finished.outcome == "broken"
+    assert "is not one of this target's" in finished.reason, done.stderr

@@ -11,7 +11,9 @@ import time
 import psutil
 import pytest
 
+from core.events import CheckFinished, LedgerPlanned, TargetResolved
 from core.evidence import Evidence
+from core.load_events import LoadFinished, LoadStarted
 from tests.runner.place import ROOT, Place
 from tests.runner.recorder import Recorder
 
@@ -124,13 +126,13 @@ def test_a_load_probes_all_that_it_probes_on_the_embedded_target(live):
     live.describe("read", "write", "admin", "load")
     live.forget()
     _, said = live.run("load", "uptime", "--users", "5", "--rate", "20", "--for", "6s")
-    [finished] = Evidence(live.newest()).events("load.finished")
-    probes = {series["labels"]["probe"] for series in finished["series"] if series["metric"] == "prod.uptime"}
+    [finished] = Evidence(live.newest()).events(LoadFinished)
+    probes = {series.labels["probe"] for series in finished.series if series.metric == "prod.uptime"}
     assert probes == {"health", "page", "sign-in", "database", "files"}, said
-    assert finished["causes"] == {}, said
+    assert finished.causes == {}, said
     assert live.loaded()
-    [target] = Evidence(live.newest()).events("target.resolved")
-    assert target["kind"] == "live"
+    [target] = Evidence(live.newest()).events(TargetResolved)
+    assert target.kind == "live"
     assert not list((ROOT / ".assay" / "doors").glob(f"{live.newest().name}-*"))
     code, shown = live.run("gate", os.path.relpath(live.newest(), live.here))
     assert code != 2, shown
@@ -144,7 +146,7 @@ def test_checks_are_met_and_leave_nothing_to_sweep(live):
     live.describe("read", "write", "admin")
     wanted = ("database.profile_and_post", "storage.small_file_to_supabase")
     _, said = live.run("check", *wanted, "--plan", "smoke")
-    outcomes = {e["check"]: e["outcome"] for e in Evidence(live.newest()).events("check.finished")}
+    outcomes = {e.check: e.outcome for e in Evidence(live.newest()).events(CheckFinished)}
     assert outcomes == dict.fromkeys(wanted, "met"), said
     code, said = live.run("sweep", "--dry-run")
     assert code == 0, said
@@ -170,8 +172,8 @@ def test_a_plans_loads_that_are_not_permitted_are_not_covered_and_send_nothing(l
     assert code in (1, 3), said
     assert "not covered: the target's permit does not give load" in " ".join(said.split())
     assert live.loaded() == []
-    assert not Evidence(live.newest()).events("load.started")
-    assert not Evidence(live.newest()).events("ledger.planned"), "reading only makes nothing"
+    assert not Evidence(live.newest()).events(LoadStarted)
+    assert not Evidence(live.newest()).events(LedgerPlanned), "reading only makes nothing"
     assert live.supabase.of("*", "/auth/v1/admin/") == []
     writing = [
         (m, p) for r in (live.platform, live.supabase) for m, p, _ in r.requests if m not in ("GET", "HEAD")

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from clients.services import catalogue
+from core.events import Note
 from core.evidence import Evidence
 from core.run import Run
 from core.target import resolve
@@ -77,6 +78,6 @@ def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp
                 assert other.connections == before
     run.journal.close()
     other.close()
-    told = " ".join(event["text"] for event in Evidence(run.directory).events("note"))
+    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
     assert (f"wanted {other.url}, which the target does not name: refused" in told) is not named
     assert f"wanted {origins['localhost']}, which the target does not name: refused" in told
