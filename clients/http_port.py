@@ -53,14 +53,9 @@ class WireAnswer:
         try:
             value = json.loads(self.content)
         except ValueError:
-            start = self.text[:80].replace("\n", " ")
-            raise ServiceError(
-                self.service, f"{self.asked} answers no JSON ({self.status}): {start!r}"
-            ) from None
+            raise self._lacks("JSON") from None
         if not isinstance(value, kind):
-            raise ServiceError(
-                self.service, f"{self.asked} answers JSON of another kind: {type(value).__name__}"
-            )
+            raise self._lacks(f"JSON of its kind (this is a {type(value).__name__})")
         return told(value, self._lacks)
 
     def _lacks(self, what: str) -> AssayError:

@@ -11,7 +11,8 @@ import httpx
 
 from core.errors import ServiceError
 
-JUDGED = frozenset({"platform", "rooms", "supabase.auth"})
+PLATFORM = frozenset({"platform", "rooms"})
+JUDGED = PLATFORM | {"supabase.auth"}
 """Services whose 429 is an answer that checks judge (the platform's own limits), or that wait by `login_budget`."""
 LONGEST = 120.0
 """Seconds that one request waits at most, all its tries together; a check's own deadline ends it earlier."""

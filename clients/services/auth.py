@@ -197,17 +197,23 @@ class Client:
         headers = {"apikey": key, "Authorization": f"Bearer {key}"}
         return self.port.request(method, path, headers=headers, body=body, params=params)
 
+    def ids_of(self, email: str) -> list[str]:
+        """The ids of all users with this e-mail, in whatever letters, through the admin API; there should be one at most."""
+        return list(self._ids_of(email))
+
     def find_id(self, email: str) -> str | None:
         """The user's id by e-mail, through the admin API, newest users first."""
+        return next(self._ids_of(email), None)
+
+    def _ids_of(self, email: str) -> Iterator[str]:
         for page in range(1, 51):
             answer = self.as_admin("GET", "/admin/users", params={"page": page, "per_page": 200})
             users = answer.demand(200).json(dict).get("users", [])
-            for user in users:
-                if str(user.get("email", "")).lower() == email.lower():
-                    return str(user["id"])
+            yield from (
+                str(user["id"]) for user in users if str(user.get("email", "")).lower() == email.lower()
+            )
             if len(users) < 200:
-                return None
-        return None
+                return
 
     def delete_user(self, identifier: str) -> None:
         """Deletes a user for good; quiet when there is none."""

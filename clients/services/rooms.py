@@ -297,7 +297,9 @@ class Client:
             )
         except InvalidStatus as error:
             answer = error.response
-            if not 400 <= answer.status_code < 500:
+            if (
+                not 400 <= answer.status_code <= 500
+            ):  # 500 is the platform's own fault, beyond it a service is away
                 raise ServiceError(
                     SERVICE.id, f"the upgrade of room {room} answers {answer.status_code}"
                 ) from error

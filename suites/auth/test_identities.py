@@ -266,7 +266,21 @@ def test_admin(run: Run, services: Services, ledger: Ledger, actor: NewActor, wi
     expect_equal(read.app_metadata.get("plan"), "gold", "the admin API changes metadata", service=AUTH)
 
     people = {"email": email, "password": password}
+    earlier = services.auth.person().auth.sign_in_with_password(people).session
+    expect(earlier is not None, "who was made logs in (positive control)", service=AUTH)
+    assert earlier is not None
+    run.redactor.add(earlier.access_token)
+    run.redactor.add(earlier.refresh_token)
     services.auth.admin.update_user_by_id(made.id, {"ban_duration": "1h"})
+    stayed = services.auth.port.request(
+        "POST",
+        "/token",
+        params={"grant_type": "refresh_token"},
+        body={"refresh_token": earlier.refresh_token},
+    )
+    expect(
+        stayed.status in (400, 403), "nor is a session of theirs refreshed", saw=stayed.said(), service=AUTH
+    )
     with refused("user_banned", claim="who is banned does not log in", service=AUTH):
         services.auth.person().auth.sign_in_with_password(people)
     services.auth.admin.update_user_by_id(made.id, {"ban_duration": "none"})

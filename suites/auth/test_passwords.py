@@ -87,6 +87,14 @@ def test_registration_refused(
     expect(
         answer.session is None, "registering a taken address logs nobody in", saw="a session", service=AUTH
     )
+    same = services.auth.person().auth.sign_up({"email": taken.email.swapcase(), "password": password})
+    expect(
+        same.session is None,
+        "registering a taken address in other letters logs nobody in",
+        saw="a session",
+        service=AUTH,
+    )
+    expect_equal(services.auth.ids_of(taken.email), [taken.id], "one address is one person's", service=AUTH)
     after = auth_user(services, taken.id)
     witness(services.database.channel, "the person whose address was tried")
     expect_equal(after, before, "registering a taken address changes nothing of its owner", service=AUTH)
@@ -111,6 +119,13 @@ def test_password_changed(run: Run, services: Services, actor: NewActor, witness
     person = actor()
     _, _, new = new_identity(run, services)
     before = auth_user(services, person.id)
+    elsewhere = services.auth.person().auth.sign_in_with_password(
+        {"email": person.email, "password": person.password}
+    )
+    expect(elsewhere.session is not None, "a second session is opened", service=AUTH)
+    assert elsewhere.session is not None
+    run.redactor.add(elsewhere.session.access_token)
+    run.redactor.add(elsewhere.session.refresh_token)
     with refused("same_password", claim="the same password again is refused", service=AUTH):
         person.supabase.auth.update_user({"password": person.password})
     person.supabase.auth.update_user({"password": new})
@@ -122,6 +137,21 @@ def test_password_changed(run: Run, services: Services, actor: NewActor, witness
         services.auth.person().auth.sign_in_with_password({"email": person.email, "password": new}).session
     )
     expect(session is not None, "the new password works (positive control)", service=AUTH)
+    for what, almost in (("only begins like it", new[:-1]), ("goes on after it", new + "x")):
+        with refused("invalid_credentials", claim=f"a password that {what} does not log in", service=AUTH):
+            services.auth.person().auth.sign_in_with_password({"email": person.email, "password": almost})
+    old = elsewhere.session
+    again = services.auth.port.request(
+        "POST", "/token", params={"grant_type": "refresh_token"}, body={"refresh_token": old.refresh_token}
+    )
+    expect(
+        again.status in (400, 401, 403),
+        "who was logged in elsewhere with the old password is no longer: that session is not refreshed",
+        saw=again.said(),
+        service=AUTH,
+    )
+    seen = services.auth.as_user("GET", "/user", old.access_token)
+    expect(seen.status in (401, 403), "nor does its access token work", saw=seen.said(), service=AUTH)
     after = auth_user(services, person.id)
     witness(services.database.channel, "the stored hash before and after")
     if before and after and "encrypted_password" in after:

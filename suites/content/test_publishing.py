@@ -118,10 +118,10 @@ def test_drafts(run: Run, services: Services, ledger: Ledger, adapter: Adapter, 
     why_slow=SLOW,
 )
 def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
-    """Three entries of one path, by device, by audience, and for all; asked twice, so that the cache is asked too."""
+    """Entries of one path by device, audience and language, and one for all; asked twice, so that the cache is asked too."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"general {page.tag}")
-    for kind, value in (("device", "mobile"), ("audience", "members")):
+    for kind, value in (("device", "mobile"), ("audience", "members"), ("locale", "de")):
         planned = ledger.plan("builder.entry", path=page.path)
         own = page_entry(page.path, value.title(), f"{value} {page.tag}", priority=0)
         own["query"].append(
@@ -136,16 +136,19 @@ def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapte
             service=BUILDER,
         )
         expect(asked, "Builder.io tells the variants apart", service=BUILDER)
-    witness("Builder.io's content API", "the variants by device and audience")
-    visits = (
+    witness("Builder.io's content API", "the variants by device, audience and language")
+    visits: tuple[tuple[str, dict[str, str]], ...] = (
         ("mobile", {"device": "mobile"}),
         ("general", {"device": "desktop"}),
         ("members", {"audience": "members"}),
         ("general", {"audience": "others"}),
+        ("de", {"locale": "de"}),
+        ("general", {"locale": "fr"}),
+        ("general", {}),
     )
     for due, visitor in (*visits, *visits):
         text = page.served(f"{due} {page.tag}", **visitor).text  # type: ignore[arg-type]
-        for other in {"general", "mobile", "members"} - {due}:
+        for other in {"general", "mobile", "members", "de"} - {due}:
             expect(
                 f"{other} {page.tag}" not in text,
                 f"a visitor with {visitor} is not served the page for {other}",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel
 
 from clients.http_port import WireAnswer
 from clients.service_clients import Services
+from core.description.base import Route
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
@@ -131,20 +134,20 @@ def test_other_origins(
     for path in described.private:
         own = adapter.get(services.platform.port, path, person.access_token)
         expect_status(own, 200, f"a person's own GET {path} is answered (positive control)", service=PLATFORM)
-    uploads = [(kind.upload.method, kind.upload.path) for kind in described.files.values()]
-    erase = run.target.description.privacy.erase
-    preflights = [
-        *(("GET", path) for path in described.private),
-        *((m, p) for m, p in uploads if "{" not in p),
-    ]
-    preflights += [(erase.method, erase.path)] if erase else []
+    routes = {
+        (route.method, re.sub(r"\{[^}]*\}", "none", route.path))
+        for route in routes_of(run.target.description)
+    }
+    routes |= {("GET", path) for path in described.private}
+    # What no route is described for, and what is refused, must not be readable either.
+    read = [path for method, path in sorted(routes) if method == "GET"] + ["/api/nothing"]
     for origin in (EVIL, "null"):
-        for path in (*described.private, *([described.health.path] if described.health else [])):
+        for path in read:
             answer = services.platform.call(
                 "GET", path, token=person.access_token, headers={"Origin": origin}
             )
             _unreadable(answer, origin)
-        for wanted, path in preflights:
+        for wanted, path in sorted(routes):
             preflight = services.platform.call(
                 "OPTIONS",
                 path,
@@ -155,7 +158,22 @@ def test_other_origins(
                 },
             )
             _unreadable(preflight, origin)
-    witness("the wire", "no answer lets another origin read")
+    witness(
+        "the wire",
+        f"no answer to {len(read)} addresses and {len(routes)} preflights lets another origin read",
+    )
+
+
+def routes_of(part: object) -> Iterator[Route]:
+    """Every route that a description names, wherever it stands in it."""
+    if isinstance(part, Route):
+        yield part
+    elif isinstance(part, BaseModel):
+        for name in type(part).model_fields:
+            yield from routes_of(getattr(part, name))
+    elif isinstance(part, dict | list | tuple):
+        for one in part.values() if isinstance(part, dict) else part:
+            yield from routes_of(one)
 
 
 def _unreadable(answer: WireAnswer, origin: str) -> None:

@@ -182,7 +182,7 @@ def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> Non
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
+def test_presence(services: Services, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """A second screen of the same person is no second person; they have gone only with their last screen."""
     anna, boris = actor(), actor()
     recorder = new_room()
@@ -198,6 +198,14 @@ def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     b1.send({"type": "typing", "on": True})
     typing = a.wait_type("typing", claim="typing is seen").data
     expect_equal((typing["user"]["id"], typing["on"]), (boris.id, True), "it says who types", service=ROOMS)
+    start = len(a.frames)
+    b1.send({"type": "typing", "on": False})
+    ended = a.wait_type("typing", claim="the end of typing is seen", start=start).data
+    expect_equal((ended["user"]["id"], ended["on"]), (boris.id, False), "it says who ended", service=ROOMS)
+    b1.say("typed", "t")
+    b1.wait_message("typed")  # what the room told before has come by now
+    own = [f.data for f in b1.frames if f.type == "typing"]
+    expect_equal(own, [], "who types is not told of their own typing", service=ROOMS)
     b1.close()
     b2.say("still here", "s")
     a.wait_message("still here")
@@ -206,15 +214,23 @@ def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
         events, ["join", "status"], "a second screen is no join, one of two closing no leave", service=ROOMS
     )
     third = recorder.join(anna)
-    members = {m["id"]: m["status"] for m in third.welcome["members"]}
-    expect_equal(set(members), {anna.id, boris.id}, "a newcomer's list holds each person once", service=ROOMS)
+    members = sorted((m["id"], m["status"]) for m in third.welcome["members"])
+    expect_equal(
+        members,
+        sorted([(anna.id, "online"), (boris.id, "busy")]),
+        "a newcomer's list holds each person once, in their status",
+        service=ROOMS,
+    )
+    asked = services.platform.call("GET", f"/api/rooms/{recorder.room}/presence", token=anna.access_token)
+    shown = sorted((m["id"], m["status"]) for m in asked.demand(200).json(dict)["members"])
+    expect_equal(shown, members, "over HTTP the same people are there, each once", service=ROOMS)
     b2.cut()
     a.wait_type("presence", event="leave", claim="a member whose network was cut has gone", within=15)
     recorder.presence_converges()
     kept = recorder.judge(anna, witness)
     expect_equal(
         [m["body"] for m in kept],
-        ["still here"],
+        ["typed", "still here"],
         "typing and status leave nothing in the history",
         service=ROOMS,
     )

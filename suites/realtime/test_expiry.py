@@ -13,10 +13,13 @@ from core.expect import expect, expect_equal
 from core.passport import check
 from core.permit import Action
 from core.run import Run
+from suites.auth.people import claims_of
 from suites.realtime.recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
+CLOCKS = 3
+"""Seconds by which the platform's clock may differ from ours: less than half of a life, so that an early end shows."""
 LIFE = 8
 """Seconds that a token lives here; hosted projects give an hour, which no check can wait for."""
 
@@ -58,9 +61,9 @@ def test_token_expires(
     a, b, c = recorder.join(anna), recorder.join(boris), recorder.join(cora)
     expires = a.welcome["expires_at"]
     expect(
-        0 < expires - time.time() <= LIFE,
+        expires == claims_of(anna.access_token)["exp"] and -CLOCKS < expires - time.time() <= LIFE + CLOCKS,
         "the welcome says when the token expires",
-        expected=f"within {LIFE} s",
+        expected=f"as the token itself says, within {LIFE} s",
         saw=f"in {expires - time.time():.1f} s",
         service=ROOMS,
     )
@@ -70,10 +73,10 @@ def test_token_expires(
     b.send({"type": "auth", "token": fresh.access_token})
     b.wait_type("authed", claim="Boris's fresh token is taken")
 
-    code, _ = a.wait_closed(within=LIFE + 15)
+    code, _ = a.wait_closed(within=LIFE + CLOCKS + 15)
     a.ended = "cut"
     expect_equal(code, 4401, "Anna's connection is closed as expired", service=ROOMS)
-    expect(time.time() >= expires - 1, "it is closed no earlier than that", service=ROOMS)
+    expect(time.time() >= expires - CLOCKS, "it is closed no earlier than that", service=ROOMS)
     c.wait_type("presence", claim="the others see Anna leave", event="leave")
     c.say("while away", "away")
     b.wait_message("while away")  # positive control: who renewed the token in time stays

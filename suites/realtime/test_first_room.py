@@ -62,6 +62,20 @@ def test_two_people_reconnect(run: Run, services: Services, actor: NewActor, wit
         "the room keeps every message once, in the order in which all saw them",
         service=ROOMS,
     )
+    for since, limit, due in (
+        (kept[1]["id"], 100, kept[2:]),
+        (kept[0]["id"], 2, kept[1:3]),
+        (kept[3]["id"], 100, []),
+    ):
+        page = services.platform.call(
+            "GET",
+            f"/api/rooms/{room}/history",
+            token=anna.access_token,
+            params={"since": since, "limit": limit},
+        )
+        told = page.expect(200, claim="a part of the history is read").json(dict)["messages"]
+        claim = f"over HTTP, at most {limit} messages since one of {len(kept)} are exactly those after it"
+        expect_equal([m["id"] for m in told], [m["id"] for m in due], claim, service=ROOMS)
     ids = [m["id"] for m in kept]
     expect_equal(ids, sorted(set(ids)), "message ids rise", service=ROOMS)
     a.close()

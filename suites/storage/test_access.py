@@ -147,6 +147,21 @@ def test_stranger_denied(
         saw=f"{write.status} {write.text[:200]}",
         service="supabase.storage",
     )
+    for what, path, body in (
+        ("moves", "/object/move", {"destinationKey": f"{stranger.id}/x/moved.bin"}),
+        ("copies", "/object/copy", {"destinationKey": f"{stranger.id}/x/copied.bin"}),
+        ("signs", f"/object/sign/files/{key}", {"expiresIn": 60}),
+    ):
+        body = {"bucketId": "files", "sourceKey": key, **body} if "sign" not in path else body
+        tried = services.storage.as_user("POST", path, stranger.access_token, body=body)
+        expect(
+            tried.status in (400, 401, 403, 404),
+            f"a stranger {what} it at Supabase Storage itself neither",
+            saw=f"{tried.status} {tried.text[:200]}",
+            service="supabase.storage",
+        )
+    taken = services.storage.keys(stranger.id, "files")
+    expect_equal(taken, [], "nothing of it lies with the stranger", service="supabase.storage")
     expect_content(services, owner.access_token, stored, file)
     [row] = services.database.witness_rows("files", id=identifier) or [{}]
     witness(services.database.channel, "the file's row unchanged")
@@ -205,3 +220,9 @@ def test_avatars(services: Services, actor: NewActor, witness: Witness) -> None:
     keys = services.storage.keys(owner.id, "avatars")
     witness("Storage API with the secret key", "one object, the owner's")
     expect_equal(keys, [f"{owner.id}/me.png"], "refused pictures left nothing", service=service)
+    source = {"bucketId": "avatars", "sourceKey": f"{owner.id}/me.png"}
+    for verb in ("move", "copy"):
+        body = {**source, "destinationKey": f"{stranger.id}/{verb}.png"}
+        services.storage.as_user("POST", f"/object/{verb}", stranger.access_token, body=body)
+    left = (services.storage.keys(owner.id, "avatars"), services.storage.keys(stranger.id, "avatars"))
+    expect_equal(left, (keys, []), "a stranger neither moves nor copies a picture", service=service)

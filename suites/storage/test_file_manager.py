@@ -35,6 +35,9 @@ def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor,
         "日本語.txt": "/a/b",
         "beta.txt": "/z",
         "gamma.txt": "/about",  # begins like /a and does not lie in it
+        "star*one.txt": "/x*y",
+        "starZone.txt": "/xZy",
+        "caf\u00e9+one.txt": "/z",
     }
     for size, (name, folder) in enumerate(files_there.items(), 1):
         prepared(services, adapter, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
@@ -52,6 +55,10 @@ def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor,
         ),
         ("a wildcard as plain text", {"q": "0%_s"}, ["100%_sure.txt"]),
         ("a percent sign alone", {"q": "%"}, ["100%_sure.txt"]),
+        ("a star, which is the Data API's own wildcard", {"q": "r*o"}, ["star*one.txt"]),
+        ("a folder with a star and below", {"under": "/x*y"}, ["star*one.txt"]),
+        ("a letter that is written as two", {"q": "cafe\u0301"}, ["caf\u00e9+one.txt"]),
+        ("a plus sign", {"q": "\u00e9+o"}, ["caf\u00e9+one.txt"]),
         ("another script", {"q": "本"}, ["日本語.txt"]),
         ("what is not there", {"q": "nothing"}, []),
         ("a folder exactly", {"folder": "/a"}, ["ALPHABET.txt"]),

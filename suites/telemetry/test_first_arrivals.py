@@ -13,6 +13,8 @@ from core.run import Run
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
+SOURCE = (".ts", ".tsx", ".js", ".mjs", ".jsx")
+
 
 @check(
     "telemetry.sentry_error",
@@ -53,6 +55,20 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
         tags.get("environment"),
         services.sentry.environment,
         "the event carries the environment",
+        service="sentry",
+    )
+    values = [e["data"] for e in event.get("entries") or [] if e.get("type") == "exception"]
+    frames = [
+        frame
+        for data in values
+        for value in data.get("values") or []
+        for frame in (value.get("stacktrace") or {}).get("frames") or []
+    ]
+    expect(
+        any(frame.get("lineNo") and str(frame.get("filename") or "").endswith(SOURCE) for frame in frames),
+        "the event's stack leads to the Worker's own source, by its source map",
+        expected=f"a frame in a file of {SOURCE}, with its line",
+        saw=[frame.get("filename") for frame in frames][-5:] or "no frame",
         service="sentry",
     )
     expect(

@@ -8,7 +8,7 @@ import pytest
 from clients import http
 from clients.service_clients import Services
 from clients.services import modules
-from core.errors import ServiceError
+from core.errors import Missed, ServiceError
 from tests.clients.strange import KINDS, strange_run
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -88,12 +88,15 @@ def test_every_service_is_tried():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("attribute", CALLS)
 def test_a_strange_answer_names_its_service(attribute, kind, tmp_path):
+    judged = (
+        attribute == "platform" and kind == "html"
+    )  # its own answer: that is missed, and no fault of ours
     with strange_run(kind, tmp_path) as run, Services(run) as services:
         for how, call in CALLS[attribute].items():
-            with pytest.raises(ServiceError) as caught:
+            with pytest.raises(Missed if judged else ServiceError) as caught:
                 call(services)
             assert caught.value.service == NAMES[attribute], (how, str(caught.value))
-            assert str(caught.value).startswith(NAMES[attribute]), how
+            assert judged or str(caught.value).startswith(NAMES[attribute]), how
 
 
 def test_the_platforms_own_fault_is_an_answer_and_a_missing_upstream_is_named(tmp_path):
@@ -104,7 +107,7 @@ def test_the_platforms_own_fault_is_an_answer_and_a_missing_upstream_is_named(tm
         body = {"error": {"code": error, "message": "m", "trace": "t", "details": {"service": "builder"}}}
         inner = httpx.MockTransport(lambda request: httpx.Response(status, json=body))
         client = httpx.Client(transport=http.GuardedTransport("platform", permit, inner=inner))
-        return Platform("platform", permit, base="http://127.0.0.1", client=client)
+        return Platform("platform", permit, base=run.target.get("PLATFORM_URL"), client=client)
 
     with strange_run("nothing", tmp_path) as run:
         permit = run.target.permit
