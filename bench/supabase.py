@@ -145,8 +145,8 @@ def main() -> None:
             gateway = engine.Gateway(
                 cluster,
                 Path(folder),
-                mint(signing=given.signing),
-                {"bcrypt_cost": 4, "rate_limits": False},
+                mint(),
+                {"bcrypt_cost": 4, "rate_limits": False, "jwt_algorithm": given.signing},
                 database="bench",
             )
             gateway.start()

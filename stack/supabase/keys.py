@@ -26,7 +26,7 @@ class Keys:
     """Everything secret that one project needs; ``secrets()`` gives the part the gateway reads."""
 
     jwt_secret: str
-    signing_jwk: dict[str, Any] | None
+    signing_jwk: dict[str, Any]
     anon_key: str
     service_role_key: str
     publishable_key: str
@@ -38,18 +38,12 @@ class Keys:
         return {"jwt_secret": self.jwt_secret, "jwt_signing_jwk": self.signing_jwk, **api}
 
 
-def mint(jwt_secret: str | None = None, signing: str = "ES256") -> Keys:
-    """A new set of keys.
-
-    ``signing`` names the algorithm of user tokens: ``ES256`` (the default of new hosted projects) or ``HS256``
-    (the shared secret). The legacy JWT keys are always HS256 under ``jwt_secret``.
-    """
-    if signing not in ("ES256", "HS256"):
-        raise ValueError(f"signing must be ES256 or HS256, not {signing!r}")
-    secret = jwt_secret or secrets.token_urlsafe(48)
+def mint() -> Keys:
+    """A new set of keys. The legacy JWT keys are HS256 under ``jwt_secret``; ``signing_jwk`` signs users' tokens."""
+    secret = secrets.token_urlsafe(48)
     return Keys(
         jwt_secret=secret,
-        signing_jwk=es256_jwk() if signing == "ES256" else None,
+        signing_jwk=es256_jwk(),
         anon_key=legacy_key(secret, "anon"),
         service_role_key=legacy_key(secret, "service_role"),
         publishable_key=opaque_key("publishable"),

@@ -196,17 +196,14 @@ def postgres() -> Iterator[Postgres]:
 
 @contextlib.contextmanager
 def gateway(
-    cluster: Postgres,
-    options: dict[str, Any] | None = None,
-    signing: str = "ES256",
-    database: str = "postgres",
+    cluster: Postgres, options: dict[str, Any] | None = None, database: str = "postgres"
 ) -> Iterator[Gateway]:
     """A gateway over a database of ``cluster``; without rate limits and with cheap passwords unless told otherwise."""
     chosen = {"bcrypt_cost": 4, "rate_limits": False, "redirect_urls": ["http://allowed.test/**"]} | (
         options or {}
     )
     with tempfile.TemporaryDirectory(prefix="assay-gw-", dir="/tmp") as name:
-        one = Gateway(cluster, Path(name), mint(signing=signing), chosen, database)
+        one = Gateway(cluster, Path(name), mint(), chosen, database)
         try:
             one.start()
             yield one
