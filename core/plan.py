@@ -86,6 +86,7 @@ class PlanFile(Settings):
     budget: Duration
     checks: Literal["all"] | tuple[str, ...] = ()
     together: bool = False
+    retry_unfit: bool = False
     profiles: tuple[PlannedProfile, ...] = ()
     objectives: tuple[ObjectiveEntry, ...] = ()
     results: tuple[ImportedResults, ...] = ()
@@ -109,7 +110,8 @@ class Plan:
     """A loaded plan.
 
     `checks` "all" makes each gating check of the suites required, and an empty list none: a plan of loads alone.
-    `together` runs the profiles at the same time. `budget` is in seconds.
+    `together` runs the profiles at the same time. `retry_unfit` measures a short load once more whose generator was not
+    fit, instead of telling so. `budget` is in seconds.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Plan:
     profiles: tuple[PlannedProfile, ...] = ()
     objectives: tuple[PlannedObjective, ...] = ()
     together: bool = False
+    retry_unfit: bool = False
     results: tuple[ImportedResults, ...] = ()
     folder: Path = Path()
     """The project's folder, to which the results' files are relative."""
@@ -191,24 +194,10 @@ def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) ->
         profiles=file.profiles,
         objectives=tuple(planned),
         together=file.together,
+        retry_unfit=file.retry_unfit,
         results=file.results,
         folder=document.path.resolve().parent.parent,
     )
-
-
-RISK = 0.05
-"""A verdict may be wrong this often."""
-MOMENT = 1.1
-"""Seconds of a load that are worth one sample at most in a percentile's verdict (see docs/verdicts.md)."""
-
-
-def least_samples(objective: Objective) -> int:
-    """So many samples at least, all of them good, decide a percentile or a share; a level is no estimate."""
-    if objective.percentile is not None:
-        return math.ceil(math.log(RISK) / math.log(objective.percentile / 100))
-    if objective.unit == "%" and 0 < objective.limit < 100:
-        return math.ceil(math.log(RISK) / math.log(objective.limit / 100))
-    return 1
 
 
 def _refuse_impossible(plan: Plan, file: str) -> None:
@@ -222,11 +211,6 @@ def _refuse_impossible(plan: Plan, file: str) -> None:
     for planned in plan.objectives:
         if planned.source == "checks":
             continue
-        if planned.objective.samples < (least := least_samples(planned.objective)):
-            raise ConfigError(
-                f"{file}: objective '{planned.id}' is to be decided by {planned.objective.samples} samples, but even "
-                f"without one bad sample fewer than {least} say nothing; ask for more."
-            )
         profile = profiles.get(planned.source)
         if profile is None:
             raise ConfigError(
@@ -239,10 +223,4 @@ def _refuse_impossible(plan: Plan, file: str) -> None:
             raise ConfigError(
                 f"{file}: objective '{planned.id}' needs {planned.objective.samples} samples, and profile "
                 f"'{profile.name}' yields about {got} in its steady {profile.duration - profile.warm_up:g} s; run it longer."
-            )
-        steady = profile.duration - profile.warm_up
-        if planned.objective.percentile is not None and steady < least * MOMENT:
-            raise ConfigError(
-                f"{file}: objective '{planned.id}' is a p{planned.objective.percentile:g}, for which a load must be steady "
-                f"for {math.ceil(least * MOMENT)} s, and profile '{profile.name}' is for {steady:g} s; run it longer."
             )

@@ -21,6 +21,7 @@ from core.plan import load_plan
 from core.run import ROOT, Run, new_directory
 from core.secret import Redactor
 from core.target import Target
+from reports.judging.decidable import refuse_undecidable
 from runner import declared_checks
 from runner.session import OBJECTIVES, Request, hold_target, plans_of
 
@@ -39,6 +40,7 @@ def list_capabilities() -> int:
 def examine(kind: str, file: Path, plan_name: str) -> int:
     """Examines a target without writing to it. Returns 0 when all is well, 3 when something does not answer."""
     plan = load_plan(plan_name, plans_of(plan_name), load_objectives(OBJECTIVES))
+    refuse_undecidable(plan)
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True

@@ -1,9 +1,9 @@
-"""A short load whose own generator was not fit says nothing: it is run once more, and its evidence is set aside.
+"""Where a plan says `retry_unfit`: a short load whose own generator was not fit is run once more, its evidence set aside.
 
 A machine that was busy with something else for a second makes late sends, and those make the numbers no evidence. That
-is no statement about the platform, so it is measured anew, once, as a `broken` check is. What might be one is never
-repeated: a load that ended badly, one with an answer that was wrong, an error or refused, one that lost a worker or
-left something behind.
+is no statement about the platform; without the plan's word it is told as it is. What might be one is never repeated: a
+load that ended badly, one with an answer that was wrong, an error or refused, one that lost a worker or left something
+behind.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ from core.secret import Redactor
 from core.target import Target
 from core.user_settings import setting
 from loadprofiles import shapes
+from reports.judging.decidable import refuse_undecidable
 from reports.judging.overrides import check_overrides
 from runner import declared_checks, imported, retry
 from runner.processes import Part, run_parts
@@ -167,7 +168,7 @@ class RunSession:
                 continue
             before = retry.journals(self.directory)
             ended = self._load_group(group, extra)
-            if all(map(retry.worth_it, group)) and not any(ended.values()):
+            if self.plan.retry_unfit and all(map(retry.worth_it, group)) and not any(ended.values()):
                 new = retry.journals(self.directory) - before
                 if why := retry.unfit_generator(self.directory, new):
                     retry.set_aside(self.directory, new)
@@ -273,6 +274,7 @@ def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
     objectives = load_objectives(OBJECTIVES)
     check_overrides()
     plan = load_plan(request.plan, plans_of(request.plan), objectives)
+    refuse_undecidable(plan)
     for profile in plan.profiles:
         if profile.name not in (known_profiles := profiles()):
             raise ConfigError(

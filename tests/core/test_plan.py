@@ -7,6 +7,7 @@ import pytest
 from core.errors import ConfigError
 from core.objective import load_objectives
 from core.plan import load_plan
+from reports.judging.decidable import refuse_undecidable
 
 ROOT = Path(__file__).parents[2]
 OBJECTIVE = """
@@ -39,7 +40,9 @@ id = "perf.x"
 def load(tmp_path, plan=PLAN, objective=OBJECTIVE):
     (tmp_path / "objectives.toml").write_text(objective)
     (tmp_path / "p.toml").write_text(plan)
-    return load_plan("p", tmp_path, load_objectives(tmp_path / "objectives.toml"))
+    plan = load_plan("p", tmp_path, load_objectives(tmp_path / "objectives.toml"))
+    refuse_undecidable(plan)
+    return plan
 
 
 def test_a_good_plan_and_its_manifest(tmp_path):
@@ -86,6 +89,11 @@ def test_availability_needs_the_samples_that_its_limit_demands(tmp_path):
 def test_a_shape_and_variables_of_a_profile(tmp_path):
     plan = load(tmp_path, PLAN.replace("users = 5", 'users = 5\nshape = "ramp"\nvariables = { A = "1" }'))
     assert (plan.profiles[0].shape, plan.profiles[0].variables) == ("ramp", {"A": "1"})
+
+
+def test_a_load_is_measured_again_only_if_the_plan_says_so(tmp_path):
+    assert not load(tmp_path).retry_unfit
+    assert load(tmp_path, PLAN.replace('budget = "3m"', 'budget = "3m"\nretry_unfit = true')).retry_unfit
 
 
 def test_a_plan_of_loads_alone_wants_no_check(tmp_path):

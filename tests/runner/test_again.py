@@ -1,4 +1,4 @@
-"""A load whose generator was not fit is measured once more; what may be the platform's fault never is."""
+"""An unfit generator is told, or its load measured once more where the plan says so; a fault never is."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from clients.services import catalogue
 from core.events import Gauge, LedgerPlanned
 from core.evidence import Evidence
 from core.journal import Journal
@@ -14,14 +15,19 @@ from core.load_events import (
     GeneratorHealth,
     LoadDrain,
     LoadFinished,
+    LoadRepeated,
     LoadSteady,
     SeriesSummary,
     WorkerLost,
 )
 from core.outcome import LoadOutcome
-from core.plan import PlannedProfile
+from core.plan import Plan, PlannedProfile
+from core.run import Run
 from core.secret import Redactor
+from core.target import resolve
 from runner import retry
+from runner.session import Request, RunSession
+from tests.clients.strange import environment
 from tests.runner.place import Place
 
 SECOND = 1_000_000_000
@@ -89,7 +95,7 @@ def test_long_loads_and_searches_are_judged_as_they_went(duration, shape, worth)
     ) == bool(worth)
 
 
-def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_path):
+def test_a_generator_that_stood_still_is_told_and_not_measured_again(tmp_path):
     """The load's own process is stopped for a while: its arrivals come late, which is nobody's answer."""
     place = Place(tmp_path)
     run = place.start("load", "database", "--users", "10", "--for", "15s")
@@ -108,9 +114,36 @@ def test_a_generator_that_stood_still_is_measured_again_and_both_are_kept(tmp_pa
         run.kill()
         reader.join(10)
         place.down()
-    assert "measured again, since the load generator was not fit" in said[0]
     directory = place.newest()
-    assert (directory / retry.ASIDE / f"load-{process}.jsonl").exists()
-    sources = {one.source for one in Evidence(directory).recorded(LoadFinished)}
-    assert len(sources) == 1
-    assert f"load-{process}" not in sources
+    assert run.returncode == 3, said
+    assert "behind the schedule" in said[0]
+    assert not (directory / retry.ASIDE).exists()
+    [finished] = Evidence(directory).recorded(LoadFinished)
+    assert finished.source == f"load-{process}"
+
+
+class Parts:
+    """A session's loads without processes: each writes the journal of an attempt that was unfit, then of one that was."""
+
+    def __init__(self, directory, retry_unfit):
+        profile = PlannedProfile.model_validate({"name": "database", "users": 5, "for": "30s"})
+        plan = Plan("p", "P", 60.0, profiles=(profile,), retry_unfit=retry_unfit)
+        self.run = Run.begin(directory, resolve("embedded", catalogue(), environment=environment(9)), "main")
+        self.session = RunSession(Request(quiet=True), plan, {}, self.run)
+        self.session._load_group = self.attempt
+        self.tried = 0
+
+    def attempt(self, group, extra):
+        self.tried += 1
+        attempt(self.run.directory, unfit=2.0 if self.tried == 1 else 0.0)
+        return {"database": 0}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_plan_decides_whether_an_unfit_load_is_measured_again(tmp_path, asked):
+    parts = Parts(tmp_path, asked)
+    parts.session.load()
+    parts.run.journal.close()
+    repeated = Evidence(tmp_path).events(LoadRepeated)
+    assert (parts.tried, len(repeated)) == ((2, 1) if asked else (1, 0))
+    assert (tmp_path / retry.ASIDE).exists() == asked

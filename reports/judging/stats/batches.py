@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from core.plan import MOMENT
 from reports.judging.stats.binomial import RISK
+
+MOMENT = 1.1
+"""Seconds of a load that are worth one sample at most in a percentile's verdict (see docs/verdicts.md)."""
 
 BATCHES = 48
 """Equal stretches of time that a window is cut into; also judged merged, by two and by four."""
