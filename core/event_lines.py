@@ -17,6 +17,7 @@ from core import events, load_events  # noqa: F401 (importing them fills KINDS)
 from core.errors import AssayError
 from core.event import KINDS, Event
 from core.secret import Redactor, Secret
+from core.text import safe_value
 
 FORMAT = 2
 
@@ -38,8 +39,12 @@ class Recorded(Generic[E]):
 
 
 def to_line(event: Event, t: int, redactor: Redactor) -> bytes:
-    """An event as one line, without secrets. Half characters, which JSON allows and UTF-8 does not, become `?`."""
-    told = {"type": event.type, "t": t, **redactor.value(plain(event))}
+    """An event as one line: without secrets, and with text that neither breaks nor commands whoever shows it.
+
+    A ledger's keys stay as they are, since an undo needs them to the letter.
+    """
+    found = redactor.value(plain(event))
+    told = {"type": event.type, "t": t, **(found if event.type.startswith("ledger.") else safe_value(found))}
     return (json.dumps(told, ensure_ascii=False, default=_unusual) + "\n").encode("utf-8", "replace")
 
 

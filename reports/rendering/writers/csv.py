@@ -29,9 +29,9 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
                     "verdict": c.state,
                     "closes_gate": c.closes,
                     "waived": c.waiver is not None,
-                    "service": c.service,
+                    "service": _safe(c.service),
                     "requirement": " ".join(c.requirement),
-                    "owner": c.owner,
+                    "owner": _safe(c.owner),
                     "seconds": f"{c.seconds:.3f}",
                     "message": _safe(c.message),
                 }
@@ -39,7 +39,7 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
         for o in verdict.objectives:
             common = {
                 "kind": "objective",
-                "title": o.title,
+                "title": _safe(o.title),
                 "closes_gate": o.closes,
                 "waived": o.waiver is not None,
                 "service": o.service,
@@ -68,4 +68,5 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
 
 
 def _safe(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+    """Blanks before a formula do not keep a spreadsheet from running it (OWASP, CSV Injection)."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
