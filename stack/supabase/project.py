@@ -76,7 +76,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
 # Read for something else, or about what is not served here: no reason to say a word.
 PASSED_OVER = re.compile(
     r"project_id|(?:db|studio|inbucket|local_smtp|edge_runtime|functions|analytics|realtime|experimental|remotes)(?:\..*)?|"
-    r"(?:api|auth|storage)\.(?:enabled|port|tls\..*)|storage\.buckets\..*|auth\.email\.(?:template|smtp)\..*|auth\.external\..*|"
+    r"(?:api|auth|storage)\.(?:enabled|port|tls\..*)|storage\.buckets\.[^.]+\.(?:public|file_size_limit|allowed_mime_types)|auth\.email\.(?:template|smtp)\..*|auth\.external\..*|"
     r"auth\.(?:sms|third_party|rate_limit|hook|mfa|web3|oauth_server|captcha|passkey|webauthn)\..*"
 )
 

@@ -66,7 +66,6 @@ end $$;
 -- schema usage is given, default privileges are not.
 grant usage on schema public to postgres, anon, authenticated, service_role;
 grant all on schema public to postgres with grant option;
-alter schema public owner to postgres;
 
 do $$ begin
   if not exists (select from pg_publication where pubname = 'supabase_realtime') then

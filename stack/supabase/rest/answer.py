@@ -25,7 +25,8 @@ PREFERENCES = {
 ALWAYS = ("count", "handling", "timezone")
 APPLIED = {  # what Preference-Applied tells, by method; "" is a function's call
     "GET": ALWAYS, "HEAD": ALWAYS, "POST": ("resolution", "missing", "return", *ALWAYS), "": (*ALWAYS, "max-affected"),
-    "PATCH": ("missing", "return", *ALWAYS, "max-affected"), "DELETE": ("return", *ALWAYS, "max-affected"),
+    "PUT": ("return", *ALWAYS), "PATCH": ("missing", "return", *ALWAYS, "max-affected"),
+    "DELETE": ("return", *ALWAYS, "max-affected"),
 }  # fmt: skip
 BODIES = {
     "json": "coalesce(json_agg(_t), '[]')::text",
@@ -95,6 +96,7 @@ class Asked:
     plan: str | None = None
     reading: bool = True
     merging: bool = False
+    putting: bool = False
     single: bool = False
 
     @classmethod
@@ -119,6 +121,8 @@ class Asked:
         if self.single and answer.rows != 1:
             details = f"The result contains {answer.rows} rows"
             raise ApiError("PGRST116", "Cannot coerce the result to a single JSON object", details)
+        if self.putting and answer.rows != 1:
+            raise ApiError("PGRST115", "Payload values do not match URL in primary key column(s)")
         if self.most is not None and answer.rows > self.most:
             details = f"The query affects {answer.rows} rows"
             raise ApiError("PGRST124", "Query result exceeds max-affected preference constraint", details)
@@ -132,7 +136,7 @@ class Asked:
     @property
     def demanding(self) -> bool:
         """Whether the answer may break what is asked for, so that it has to be seen before the commit."""
-        return self.single or self.most is not None
+        return self.single or self.putting or self.most is not None
 
 
 def window(node: Node, request: Request) -> int:
@@ -220,7 +224,8 @@ def finish(request: Request, asked: Asked, answer: Answer, offset: int, schema: 
     spanless = answer.rows == 0 or (request.method in ("POST", "DELETE") and not calling)
     span = "*" if spanless else f"{offset}-{offset + answer.rows - 1}"
     total = answer.rows if asked.count and not asked.reading and answer.total is None else answer.total
-    headers["content-range"] = f"{span}/{'*' if total is None else total}"
+    if not asked.putting:
+        headers["content-range"] = f"{span}/{'*' if total is None else total}"
     names = APPLIED["" if calling else request.method]
     if applied := [f"{name}={asked.preferences[name]}" for name in names if name in asked.preferences]:
         headers["preference-applied"] = ", ".join(applied)
@@ -262,6 +267,8 @@ def _status(request: Request, asked: Asked, answer: Answer, offset: int) -> int:
             refused.headers["content-range"] = f"*/{answer.total}"
             raise refused
         return 206 if answer.rows < answer.total else 200
-    if request.method == "POST":
+    if request.method == "PUT" and not asked.representation:
+        return 204
+    if request.method in ("POST", "PUT"):
         return 200 if asked.merging and answer.updated >= answer.rows else 201
     return 200 if asked.representation else 204

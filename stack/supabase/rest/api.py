@@ -15,7 +15,7 @@ from stack.supabase.rest import openapi, parse, rpc, write
 from stack.supabase.rest.answer import Answer, Asked, envelope, explained, finish, window
 from stack.supabase.rest.catalog import CATALOG_SQL, Catalog, Relation, read
 from stack.supabase.rest.configuration import configured
-from stack.supabase.rest.errors import ApiError, from_postgres, from_token, left_out
+from stack.supabase.rest.errors import ApiError, from_postgres, from_token
 from stack.supabase.rest.hints import NAME, nearest
 from stack.supabase.rest.sql import Builder, array_literal, identifier, literal, qualified
 from stack.supabase.tokens import LEEWAY_S, Caller, Signer, TokenError, caller
@@ -169,10 +169,8 @@ class Rest:
             raise ApiError("PGRST205", message, hint=meant)
         if reading:
             return await self._read(job(request.params()), relation)
-        if method in ("POST", "PATCH", "DELETE"):
+        if method in ("POST", "PATCH", "DELETE", "PUT"):
             return await self._write(job(request.params()), relation)
-        if method == "PUT":
-            raise left_out("PUT")
         raise ApiError("PGRST117", f"Unsupported HTTP method: {method}")
 
     async def _describe(self, request: Request, who: Caller, schema: str) -> Response:
@@ -226,6 +224,11 @@ class Rest:
         defaults = job.asked.preferences.get("missing") == "default"
         if request.method == "PATCH":
             return statement.update(data, columns, defaults)
+        if request.method == "PUT":
+            where = statement.put_where()
+            job.asked.putting = job.asked.merging = True
+            conflict = statement.conflict("merge-duplicates", statement.relation.key, columns)
+            return statement.insert(data, columns, defaults, where + conflict)
         keys = parse.columns(given["on_conflict"]) if given.get("on_conflict") else statement.relation.key
         resolution = job.asked.preferences.get("resolution")
         conflict = statement.conflict(resolution, keys, columns) if resolution else ""

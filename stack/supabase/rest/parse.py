@@ -87,6 +87,11 @@ class Condition:
     negated: bool = False
     modifier: str | None = None
 
+    @property
+    def plain_equality(self) -> bool:
+        """Whether it is a column's ``eq`` and nothing more."""
+        return self.operator == "eq" and not (self.negated or self.modifier or self.field.path)
+
 
 @dataclass(frozen=True)
 class Logic:

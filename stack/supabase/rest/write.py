@@ -9,10 +9,11 @@ from typing import Any
 from stack.supabase.rest.catalog import Relation
 from stack.supabase.rest.embedding import find
 from stack.supabase.rest.errors import ApiError, left_out, no_where
-from stack.supabase.rest.parse import Embed, Select
+from stack.supabase.rest.parse import Condition, Embed, Select
 from stack.supabase.rest.relations import Link
 from stack.supabase.rest.sql import Builder, identifier, qualified
 
+BODY = "_"  # the body's rows in a statement
 JSON_BODIES = ("application/json", "application/vnd.pgrst.array+json", "application/vnd.pgrst.object+json")
 
 
@@ -86,6 +87,17 @@ class Write:
             rows = " DEFAULT VALUES" if data.rows else f" SELECT * FROM {self.target} WHERE false"
         return f"INSERT INTO {self.target}{rows}{conflict} RETURNING {self.returning}"
 
+    def put_where(self) -> str:
+        """`` WHERE …`` that keeps of a PUT's body the row its address names. Raises PGRST105, PGRST114."""
+        node, key = self.builder.nodes[()], self.relation.key
+        if node.limit is not None or node.offset:
+            raise ApiError("PGRST114", "limit/offset querystring parameters are not allowed for PUT")
+        named = [f.field for f in node.filters if isinstance(f, Condition) and f.plain_equality]
+        if not key or len(named) != len(node.filters) or {f.name for f in named} != set(key):
+            needed = "Filters must include all and only primary key columns with 'eq' operators"
+            raise ApiError("PGRST105", needed, status=405)
+        return self.builder.where(self.relation, identifier(BODY))
+
     def conflict(self, resolution: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
         """An ON CONFLICT clause over ``keys``, or nothing where the table has none.
 
@@ -121,10 +133,10 @@ class Write:
         typed = ", ".join(f"{identifier(c)} {self.relation.columns[c].declared}" for c in columns)
         bind, known = self.builder.binds.typed, self.relation.columns
         if not defaults:
-            return f"json_to_recordset({bind(data.text, 'json')}) AS _({typed})"
+            return f"json_to_recordset({bind(data.text, 'json')}) AS {BODY}({typed})"
         pairs = ", ".join(f"{bind(c)}, {known[c].default or 'NULL'}" for c in columns)
         rows = f"jsonb_agg(jsonb_build_object({pairs}) || e) FROM jsonb_array_elements({bind(data.text, 'jsonb')}) e"
-        return f"jsonb_to_recordset((SELECT {rows})) AS _({typed})"
+        return f"jsonb_to_recordset((SELECT {rows})) AS {BODY}({typed})"
 
 
 def returning(relation: Relation, builder: Builder, select: Select) -> str:

@@ -198,6 +198,26 @@ def test_a_write_needs_a_filter(root: httpx.Client, method: str, verb: str) -> N
     )
 
 
+def test_put_makes_or_replaces_the_row_that_its_address_names(root: httpx.Client) -> None:
+    one, whole = f"{REST}/orders?id=eq.70", {"prefer": "return=representation"}
+    row = {"id": 70, "part_id": 1, "spare_id": None}
+    made = root.put(one, json=row, headers=whole)
+    assert (made.status_code, made.json(), "content-range" in made.headers) == (201, [row], False)
+    again = root.put(one, json={**row, "part_id": 2}, headers=whole)
+    assert (again.status_code, again.json()[0]["part_id"]) == (200, 2)
+    assert root.put(one, json=row).status_code == 204
+    for query, body, status, code in (
+        ("id=eq.71", row, 400, "PGRST115"),
+        ("part_id=eq.1", row, 405, "PGRST105"),
+        ("id=gt.70", row, 405, "PGRST105"),
+        ("id=eq.70&limit=1", row, 400, "PGRST114"),
+    ):
+        refused = root.put(f"{REST}/orders?{query}", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert root.get(f"{REST}/orders?id=eq.71").json() == []
+    root.delete(one)
+
+
 def test_a_function_may_choose_status_and_headers(raw: httpx.Client) -> None:
     answer = raw.post(f"{REST}/rpc/cookie_setter")
     assert (answer.status_code, answer.headers["x-own"], answer.json()) == (202, "yes", "ok")
