@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn, TypeVar
 
-from stack.supabase.rest.errors import ApiError, left_out, out_of_range
+from stack.supabase.rest.errors import ApiError, out_of_range
 
 FULL_TEXT = ("fts", "plfts", "phfts", "wfts")
 QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
@@ -66,6 +66,7 @@ class Embed:
     hint: str | None
     inner: bool
     select: tuple[Item | Embed, ...]
+    spread: bool = False  # ``...name(…)``: its columns stand among its parent's
 
     @property
     def shown(self) -> bool:
@@ -222,12 +223,11 @@ def _select_list(scan: Scanner) -> Select:
 
 
 def _select_item(scan: Scanner) -> Item | Embed:
-    if scan.peek("..."):
-        raise left_out("spread embeds")
-    if scan.take("*"):
+    spread = scan.take("...")
+    if not spread and scan.take("*"):
         return Item(Field("*"))
     alias, start, name = None, scan.at, scan.name()
-    if scan.peek(":") and not scan.peek("::"):
+    if not spread and scan.peek(":") and not scan.peek("::"):
         scan.take(":")
         alias, start, name = name, scan.at, scan.name()
     hints = []
@@ -239,8 +239,8 @@ def _select_item(scan: Scanner) -> Item | Embed:
         children = _select_list(scan)
         scan.expect(")")
         hint = next((h for h in hints if h not in ("inner", "left")), None)
-        return Embed(name, alias or name, hint, "inner" in hints, children)
-    if hints:
+        return Embed(name, alias or name, hint, "inner" in hints, children, spread)
+    if hints or spread:
         scan.fail('expecting "("')
     scan.at = start
     target, cast = scan.field(), scan.cast()

@@ -107,7 +107,7 @@ class Builder:
                 continue
             value, embeds[item.key] = self._embed(relation, alias, item, path, joins, item.key in tested)
             if item.shown:
-                columns.append(f"{value} AS {identifier(item.key)}")
+                columns.append(value if item.spread else f"{value} AS {identifier(item.key)}")
             if item.key in ordered:
                 terms[item.key] = functools.partial(self._related, relation, alias, item, path)
         where = [*on, *(self._filter(relation, alias, f, embeds) for f in node.filters if filtered)]
@@ -165,6 +165,8 @@ class Builder:
         source, on = self._source(relation, link, alias, there)
         inner = self.read(target, source, there, embed.select, below, on, ranged=not one)
         inner += " LIMIT 1" * (one and isinstance(link, Function))  # a function may say ROWS 1 and give more
+        if embed.spread:
+            return self._spread(target, embed, one, inner, here, joins)
         rows = f"(SELECT {'row_to_json' if one else 'json_agg'}(r) AS value FROM ({inner}) r)"
         if embed.inner:
             joins.append(f" INNER JOIN LATERAL {rows} AS {here} ON {here}.value IS NOT NULL")
@@ -173,6 +175,33 @@ class Builder:
             joins.append(f" LEFT JOIN LATERAL {rows} AS {here} ON true")
             rows = f"{here}.value"
         return rows if one else f"COALESCE({rows}, '[]')", rows
+
+    def _spread(
+        self, target: Relation, embed: Embed, one: bool, inner: str, here: str, joins: list[str]
+    ) -> tuple[str, str]:
+        """The columns of a spread resource, each an array where it may have several rows."""
+        names = [identifier(name) for name in self._names(target, embed.select)]
+        if not one:
+            arrays = (f"COALESCE(json_agg(r.{name}), '[]') AS {name}" for name in names)
+            inner = f"SELECT {', '.join([*arrays, 'nullif(count(*), 0) AS pgrst_rows'])} FROM ({inner}) r"
+        there = here if one else f"{here}.pgrst_rows"
+        kept = "true" if one or not embed.inner else f"{there} > 0"
+        joins.append(f" {'INNER' if embed.inner else 'LEFT'} JOIN LATERAL ({inner}) AS {here} ON {kept}")
+        return ", ".join(f"{here}.{name}" for name in names), there
+
+    def _names(self, relation: Relation, select: Select) -> Iterable[str]:
+        """The columns that a SELECT of ``select`` gives, by name."""
+        for item in select:
+            if isinstance(item, Embed) and item.spread:
+                yield from self._names(
+                    _target(self.catalog, find(self.catalog, relation, item))[0], item.select
+                )
+            elif isinstance(item, Embed):
+                yield from [item.key] if item.shown else []
+            elif item.field.name == "*":
+                yield from relation.columns
+            else:
+                yield item.alias or item.field.called
 
     def _related(self, relation: Relation, alias: str, embed: Embed, path: Path, term: Order) -> str:
         """A column of an embedded resource that is one row at most, to order its parent by. Raises PGRST118."""

@@ -198,6 +198,24 @@ def test_a_write_needs_a_filter(root: httpx.Client, method: str, verb: str) -> N
     )
 
 
+def test_a_spread_resource_stands_among_its_parents_columns(raw: httpx.Client) -> None:
+    def get(query: str) -> Any:
+        return raw.get(f"{REST}/{query}").json()
+
+    up = get("parts?select=id,...parent_id(above:name,...parent_id(top:name))&id=in.(1,4)&order=id")
+    assert up == [
+        {"id": 1, "above": None, "top": None},
+        {"id": 4, "above": "piston", "top": "engine"},
+    ]
+    down = get("parts?select=name,...parts(ids:id,names:name)&parts.order=id.desc&id=in.(1,3)&order=id")
+    assert down == [
+        {"name": "engine", "ids": [3, 2], "names": ["valve", "piston"]},
+        {"name": "valve", "ids": [], "names": []},
+    ]
+    assert get("parts?select=name,...parts!inner(ids:id)&id=eq.3") == []
+    assert get("orders?select=*,...parts!part_id(*)&id=eq.1")[0]["name"] == "engine"
+
+
 def test_put_makes_or_replaces_the_row_that_its_address_names(root: httpx.Client) -> None:
     one, whole = f"{REST}/orders?id=eq.70", {"prefer": "return=representation"}
     row = {"id": 70, "part_id": 1, "spare_id": None}
