@@ -188,7 +188,7 @@ def test_session_restored(
     )
     assert fresh is not None
     run.redactor.add(fresh.access_token)
-    sessions = [claims_of(token).get("session_id") for token in (person.access_token, fresh.access_token)]
+    sessions = [claims_of(token)["session_id"] for token in (person.access_token, fresh.access_token)]
     expect_equal(sessions[1], sessions[0], "the refreshed token is of the same session", service=AUTH)
     seen = services.auth.as_user("GET", "/user", fresh.access_token).expect(200, claim="the new token works")
     expect_equal(
