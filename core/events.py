@@ -105,6 +105,8 @@ class Manifest:
     checks: tuple[str, ...]
     profiles: tuple[PlannedLoad, ...]
     objectives: tuple[PlannedObjective, ...]
+    must_cover: tuple[str, ...] = ()
+    """Capabilities of which a check must have run."""
 
 
 @dataclass(frozen=True)

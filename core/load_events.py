@@ -129,6 +129,15 @@ class LoadFinished(Event):
     causes: dict[str, int] = field(default_factory=dict)
 
 
+@kind("load.left")
+class LoadLeft(Event):
+    """A planned load that is not started. `applicable` False: the target has no such thing; else the permit lacks."""
+
+    profile: str
+    applicable: bool
+    why: str
+
+
 @kind("load.repeated")
 class LoadRepeated(Event):
     """These loads are measured again, as the plan says: their generator was unfit, and the evidence is set aside."""

@@ -90,6 +90,7 @@ class PlanFile(Settings):
     profiles: tuple[PlannedProfile, ...] = ()
     objectives: tuple[ObjectiveEntry, ...] = ()
     results: tuple[ImportedResults, ...] = ()
+    must_cover: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ class Plan:
     """A loaded plan.
 
     `checks` "all" makes each gating check of the suites required, and an empty list none: a plan of loads alone.
-    `together` runs the profiles at the same time. `retry_unfit` measures a short load once more whose generator was not
-    fit, instead of telling so. `budget` is in seconds.
+    `together` runs the profiles at the same time; `must_cover` names capabilities of which a check must have run.
+    `retry_unfit` measures a short load once more whose generator was not fit, instead of telling so. `budget` is in
+    seconds.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Plan:
     together: bool = False
     retry_unfit: bool = False
     results: tuple[ImportedResults, ...] = ()
+    must_cover: tuple[str, ...] = ()
     folder: Path = Path()
     """The project's folder, to which the results' files are relative."""
 
@@ -146,6 +149,7 @@ class Plan:
                 )
                 for o in self.objectives
             ),
+            must_cover=self.must_cover,
         )
 
 
@@ -196,6 +200,7 @@ def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) ->
         together=file.together,
         retry_unfit=file.retry_unfit,
         results=file.results,
+        must_cover=file.must_cover,
         folder=document.path.resolve().parent.parent,
     )
 

@@ -22,6 +22,7 @@ from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
+from core.config import nearest
 from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
@@ -38,7 +39,7 @@ from core.events import (
     TargetResolved,
 )
 from core.journal import Journal
-from core.load_events import LoadRepeated
+from core.load_events import LoadLeft, LoadRepeated
 from core.objective import Objective, load_objectives
 from core.outcome import RunOutcome
 from core.permit import Action
@@ -49,6 +50,7 @@ from core.secret import Redactor
 from core.target import Target
 from core.user_settings import setting
 from loadprofiles import shapes
+from loadprofiles.run import needs_of
 from reports.judging.decidable import refuse_undecidable
 from reports.judging.overrides import check_overrides
 from runner import declared_checks, imported, retry
@@ -158,11 +160,8 @@ class RunSession:
 
         None where the target does not permit load: nothing is sent then, and what they would decide is not covered.
         """
-        if self.plan.profiles and not self.run.permit.allows(Action.LOAD):
-            names = ", ".join(profile.name for profile in self.plan.profiles)
-            self._say(f"load: {names}: not covered: the target's permit does not give {Action.LOAD}")
-            return
-        groups = [list(self.plan.profiles)] if self.plan.together else [[p] for p in self.plan.profiles]
+        wanted = [profile for profile in self.plan.profiles if not self._left(profile.name)]
+        groups = [wanted] if self.plan.together else [[profile] for profile in wanted]
         for group in groups:
             if not group:
                 continue
@@ -175,6 +174,17 @@ class RunSession:
                     self.journal.write(LoadRepeated(tuple(ended), why, retry.ASIDE), durable=True)
                     self._say(f"measured again, since the load generator was not fit: {why}")
                     self._load_group(group, extra)
+
+    def _left(self, profile: str) -> bool:
+        """Whether a load is not started, since the target lacks what it needs or the permit does not reach; journaled."""
+        lacking = self.target.lacking(needs_of(profile).uses, f"the load '{profile}'")
+        refused = not self.run.permit.allows(Action.LOAD)
+        if not lacking and not refused:
+            return False
+        why = lacking or f"the target's permit does not give {Action.LOAD}"
+        self.journal.write(LoadLeft(profile, not lacking, why), durable=True)
+        self._say(f"load: {profile}: {'not applicable' if lacking else 'not covered'}: {why}")
+        return True
 
     def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
         self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
@@ -286,6 +296,11 @@ def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
                 f"plan '{plan.name}' gives '{profile.name}' the shape '{profile.shape}'; known are "
                 f"{', '.join(shapes.NAMES)}."
             )
+    capabilities = {capability for service in catalogue() for capability in service.capabilities}
+    for name in plan.must_cover:
+        if name not in capabilities:
+            near = nearest(name, capabilities)
+            raise ConfigError(f"plan '{plan.name}' must cover '{name}', which is no capability; {near}")
     known = {c.id for c in declared_checks.declared()}
     for wanted in request.checks:
         if wanted not in known:

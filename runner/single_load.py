@@ -11,7 +11,8 @@ from core.objective import load_objectives
 from core.permit import Action
 from core.plan import Plan, PlannedObjective, PlannedProfile
 from loadprofiles import shapes
-from runner.session import OBJECTIVES, Request, RunSession, profiles, record
+from loadprofiles.run import needs_of
+from runner.session import OBJECTIVES, Request, RunSession, live_target, profiles, record
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
 ANSWERS_RIGHT = "load.wrong"
@@ -58,6 +59,11 @@ def run_profile(
     measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.id in wanted)
     plan = Plan(f"load {profile}", f"{profile} alone", lasting, profiles=(planned,), objectives=measured)
     request = Request(plan=plan.name, target=target, target_file=target_file, with_checks=False)
+
+    if target != "embedded":
+        name = f"the load '{profile}'"
+        if lacking := live_target(request).lacking(needs_of(profile).uses, name):
+            raise ConfigError(f"{name} says nothing about this target: {lacking}.")
 
     def parts(one: RunSession) -> None:
         one.load(extra=[*(["--workers", str(workers)] if workers else []), *more])

@@ -12,6 +12,7 @@ from core.objective import Objective
 from core.outcome import DID_NOT_RUN
 from reports.history.regression import BASE, RECENT, change_point, compare
 from reports.history.schema import RUNS, VALUES, epoch, target_of
+from reports.judging.coverage import vanished
 from reports.judging.model import LastDecided, ObjectiveResult, RunVerdict
 from reports.rendering.formatting import days, quantity
 
@@ -122,6 +123,8 @@ def _tell_checks(db: sa.Connection, verdict: RunVerdict) -> None:
         return
     before: dict[str, list[Any]] = json.loads(zlib.decompress(row.checks))
     now = {c.id: c for c in verdict.checks}
+    states = {identifier: str(told[0]) for identifier, told in before.items()}
+    verdict.coverage.vanished = vanished(verdict.coverage, verdict.checks, states)
     for check in verdict.checks:
         check.new = check.state not in ("met", *DID_NOT_RUN) and before.get(check.id, ["met"])[0] == "met"
     slower = [

@@ -114,6 +114,9 @@ def judge_profiles(run: RunRecord) -> list[ProfileResult]:
     for name in sorted(required.keys() | run.loads.keys()):
         load = run.loads.get(name)
         result = ProfileResult(name, name in required, NOT_COVERED, "did not run")
+        if left := run.left.get(name):
+            result.state = NOT_COVERED if left.applicable else NOT_APPLICABLE
+            result.reason = left.why
         if load is not None and load.started is not None:
             result.started = load.started / 1e9
             result.users = load.start.users if load.start else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED
-from reports.judging.model import Cause, RunVerdict
+from reports.judging.model import Cause, CheckResult, ProfileResult, RunVerdict
 from reports.judging.verdict_table import STATES, USAGE
 from reports.rendering.formatting import count
 
@@ -16,16 +16,16 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
     """What is required, ran, was not covered or not applicable, was waived; then the verdict. Text and exit code."""
     required = [c for c in verdict.checks if c.required]
     ran = [c for c in required if c.state not in DID_NOT_RUN]
-    missing = [c for c in required if c.state == NOT_COVERED]
     deciding = [o for o in verdict.objectives if o.decides]
     loads = [p for p in verdict.profiles if p.required]
     lines = [
         f"run          {verdict.run}   plan {verdict.plan}   target {verdict.target.get('name', '?')}",
         f"required     {count(len(required), 'check')}, {count(len(loads), 'load')}, {count(len(deciding), 'objective')}",
-        f"ran          {count(len(ran), 'check')}, {count(sum(p.state != NOT_COVERED for p in loads), 'load')}, "
+        f"ran          {count(len(ran), 'check')}, {count(sum(p.state not in DID_NOT_RUN for p in loads), 'load')}, "
         f"{count(sum(o.samples > 0 for o in deciding), 'objective')} measured",
-        f"not covered  {_named([c.id for c in missing] + [p.name for p in loads if p.state == NOT_COVERED])}",
-        f"inapplicable {_named([c.id for c in required if c.state == NOT_APPLICABLE])}",
+        f"not covered  {_named([x for x, state in _states(required, loads) if state == NOT_COVERED])}",
+        f"inapplicable {_named([x for x, state in _states(required, loads) if state == NOT_APPLICABLE])}",
+        f"capabilities {_clip(verdict.coverage.statement, 86) or 'not known'}",
         f"waived       {_waived(verdict)}",
         "",
     ]
@@ -43,6 +43,10 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
             lines.append("--release refused: only a live target's run can speak for a release")
             code = max(code, USAGE)
     return "\n".join(lines), code
+
+
+def _states(checks: list[CheckResult], loads: list[ProfileResult]) -> list[tuple[str, str]]:
+    return [*((c.id, c.state) for c in checks), *((p.name, p.state) for p in loads)]
 
 
 def _cause(cause: Cause) -> list[str]:

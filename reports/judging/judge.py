@@ -10,8 +10,9 @@ from core.event_lines import plain
 from core.events import PartEnded, PartKind
 from core.evidence import Evidence
 from core.objective import Objective, load_objectives
-from core.outcome import DID_NOT_RUN, LoadOutcome, RunOutcome
+from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, LoadOutcome, RunOutcome
 from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
+from reports.judging.coverage import judge_coverage, uncovered
 from reports.judging.measurements import measure
 from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
 from reports.judging.objectives import judge_objectives
@@ -75,6 +76,7 @@ def judge(
         services=judge_services(run, checks),
         profiles=judge_profiles(run),
         requirements=judge_requirements(checks, results, run.plan.declared if run.plan else ()),
+        coverage=judge_coverage(run.target.capabilities if run.target else {}, checks),
         waivers=[],
         notes=_notes(run),
         events=run.marks,
@@ -160,8 +162,9 @@ def _causes(verdict: RunVerdict, run: RunRecord) -> list[Cause]:
     parts += [
         Cause(p.state, p.name, f"load profile '{p.name}' {p.reason}", "profile")
         for p in verdict.profiles
-        if p.required and p.state != "met"
+        if p.required and p.state not in ("met", NOT_APPLICABLE)
     ]
+    parts += uncovered(verdict.coverage, run.manifest.must_cover)
     parts.sort(key=lambda c: -STATES[c.state].rank)
     return whole + parts
 
@@ -212,7 +215,7 @@ def _headline(verdict: RunVerdict) -> str:
     if verdict.open:
         waived = verdict.used_waivers
         what = f"Gate open with {count(len(waived), 'waiver')}" if waived else "Gate open"
-        deciding = [o for o in verdict.objectives if o.decides]
+        deciding = [o for o in verdict.objectives if o.decides and o.state != NOT_APPLICABLE]
         parts = (
             [f"{count(sum(c.state == 'met' for c in required), 'required check')} met"] if required else []
         )
@@ -227,7 +230,8 @@ def _headline(verdict: RunVerdict) -> str:
     found: dict[tuple[str, str], int] = {}
     for cause in verdict.causes:
         found[cause.kind, cause.state] = found.get((cause.kind, cause.state), 0) + 1
-    parts = [f"{count(n, kind)} {STATES[s].word}" for (kind, s), n in found.items()]
+    many = {"capability": "capabilities"}
+    parts = [f"{count(n, kind, many.get(kind))} {STATES[s].word}" for (kind, s), n in found.items()]
     return f"{'Broken' if verdict.exit == BROKEN else 'Gate closed'}: {', '.join(parts)}"
 
 

@@ -150,7 +150,7 @@ class ObjectiveResult:
         """True when this objective keeps the gate closed."""
         if self.waiver is not None or not self.blocks:
             return False
-        if self.decides and self.state != "met":
+        if self.decides and self.state not in ("met", NOT_APPLICABLE):
             return True
         regressed = self.regression is not None and self.regression.blocks and self.decides
         return regressed or (not self.decides and self.state == "not_covered")
@@ -228,6 +228,26 @@ class Cause:
 
 
 @dataclass
+class Coverage:
+    """Capabilities: tried by a check that ran, had by the target and tried by none, and not had.
+
+    `vanished` are those that checks of the run before tried and that the target no longer has.
+    """
+
+    covered: list[str] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+
+    @property
+    def statement(self) -> str:
+        """In words; empty where nobody said what the target has."""
+        known = len(self.covered) + len(self.untried) + len(self.absent)
+        text = f"covers {len(self.covered)} of {known} capabilities" if known else ""
+        return f"{text}; gone since the run before: {', '.join(self.vanished)}" if self.vanished else text
+
+
+@dataclass
 class RunVerdict:
     """The answer. `exit` is the gate's exit code; `causes` say why it is not 0."""
 
@@ -257,6 +277,7 @@ class RunVerdict:
     events: list[dict[str, Any]]
     since_last: dict[str, Any]
     samples: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
     manifest: dict[str, Any] = field(default_factory=dict)
     measurements: dict[str, Any] = field(default_factory=dict)
     """The curves: by objective a list of its groups', and under `loads` by profile what each load did."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.events import PlannedObjective
 from core.objective import Objective
+from core.outcome import NOT_APPLICABLE, NOT_COVERED
 from reports.judging.group import judge_group
 from reports.judging.grouping import grouped, marks, readings_of
 from reports.judging.invalidation import spoil
@@ -30,6 +31,8 @@ def judge_objectives(
         result = _blank(objective, plan)
         results.append(result)
         _judge(result, objective, run, measured, curves)
+        if (left := run.left.get(result.profile)) and not result.samples:
+            result.state, result.reason = NOT_COVERED if left.applicable else NOT_APPLICABLE, left.why
         if plan is None and (objective.blocks or not result.samples):
             result.state, result.reason = NOT_IN_PLAN, "this plan does not decide it"
     results.extend(_vanished(plan) for identifier, plan in planned.items() if identifier not in objectives)
@@ -169,7 +172,7 @@ def _judge_holding(results: list[ObjectiveResult], objectives: dict[str, Objecti
         if objective is None or not objective.holding or result.state != "met":
             continue
         others = [by_id[o] for o in objective.holding if o in by_id and by_id[o].decides]
-        bad = [o for o in others if o.state != "met"]
+        bad = [o for o in others if o.state not in ("met", NOT_APPLICABLE)]
         if bad:
             result.state = worst([o.state for o in bad])
             named = ", ".join(f"{o.title} {o.state}" for o in bad)

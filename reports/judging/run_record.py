@@ -38,6 +38,7 @@ from core.load_events import (
     LoadDrain,
     LoadFinished,
     LoadKnee,
+    LoadLeft,
     LoadLevel,
     LoadProgress,
     LoadRepeated,
@@ -146,6 +147,8 @@ class RunRecord:
     """The last end of each of the runner's subprocesses."""
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
+    left: dict[str, LoadLeft] = field(default_factory=dict)
+    """Planned loads that were not started, and why."""
     unhealthy: list[Unhealthy] = field(default_factory=list)
     saturated: list[Saturated] = field(default_factory=list)
     network: dict[str, GeneratorNetwork] = field(default_factory=dict)
@@ -291,6 +294,8 @@ def _take_load(run: RunRecord, event: Event, at: At, offset: int) -> None:
         case LoadFinished():
             load = run.load(event.profile)
             load.end, load.finished = event, at.wall
+        case LoadLeft():
+            run.left[event.profile] = event
         case LoadRepeated():
             names = ", ".join(event.profiles)
             run.notes.append(

@@ -82,6 +82,8 @@ def _last(verdict: RunVerdict) -> Text:
     text.append(
         f"\n{count(len(verdict.checks), 'check')}: {', '.join(parts) or 'none'}; {duration(verdict.seconds)}"
     )
+    if verdict.coverage.statement:
+        text.append(f"\n{verdict.coverage.statement}")
     if verdict.embedded:
         text.append(f"\nembedded target: {EMBEDDED}")
     return text

@@ -134,6 +134,8 @@ class Made:
     errors: dict[str, float] = field(default_factory=dict)
     levels: bool = False
     """Whether the database's load searched for the knee."""
+    capabilities: dict[str, str] = field(default_factory=dict)
+    must_cover: tuple[str, ...] = ()
     extra: Sequence[Event] = ()
     """Further events of the runner's journal."""
     load_extra: Sequence[Event] = ()
@@ -170,7 +172,7 @@ class Made:
                 name="production" if self.live else "embedded",
                 loopback=not self.live,
                 variables=("PLATFORM_URL",),
-                capabilities={},
+                capabilities=self.capabilities,
                 services={
                     key: TargetService(
                         title,
@@ -204,6 +206,7 @@ class Made:
                 PlannedLoad(name, 50, 100.0, seconds, 2.0, "steady") for name, seconds in self.loads.items()
             ),
             objectives=tuple(self.objectives),
+            must_cover=self.must_cover,
         )
 
     def _check(
