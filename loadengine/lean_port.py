@@ -46,7 +46,7 @@ class LeanPort:
         if request is None:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             request = client.prepare(
-                method, path, headers=headers, has_body=body is not None, measure=self._measure
+                method, path, headers=headers, has_body=None if body is None else True, measure=self._measure
             )
             if len(self._prepared) >= _CACHED:
                 self._prepared.clear()

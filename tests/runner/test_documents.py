@@ -24,4 +24,5 @@ def test_the_guide_names_every_variable_and_has_every_services_part():
         assert f"## {service.guide.partition('#')[2]}\n" in guide
         for variable in service.variables:
             assert f"`{variable.name}`" in guide
+            assert [name for name in variable.names if name not in guide] == []
             assert not variable.witness or (variable.right in guide and variable.lost in guide)

@@ -14,8 +14,9 @@ from loadengine.settings import Settings
 def make_engine(run_dir=None):
     environment = Environment(user_classes=[])
     environment.create_local_runner()
+    settings = Settings(run_dir=run_dir, run_id="test-run", drain=2.0)
     journal = Journal(run_dir, "load", Redactor(), background=False) if run_dir else None
-    engine = Engine(Process(Settings(run_id="test-run", drain=2.0), "load", journal), environment, None)
+    engine = Engine(Process(settings, "load", journal), environment, None)
     engine.recorder.steady_from = 0
     environment.assay = engine
     return engine
