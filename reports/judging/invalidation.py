@@ -69,7 +69,7 @@ def user_failures(load: LoadRecord) -> str:
 
 def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
     """Samples that the load says it took and the evidence does not hold."""
-    told = load.end.count if load.end else 0
+    told = max(load.end.count, sum(load.end.counted_by_workers.values())) if load.end else 0
     found = sum(n for source, n in measured.by_file.items() if run.serves(source, load.name))
     if found >= told:
         return ""

@@ -15,7 +15,14 @@ import pytest
 from bench import load_truth
 from core.events import JournalClosed
 from core.evidence import Evidence
-from core.load_events import GeneratorHealth, LoadFinished, LoadStarted, SampleSlow, WorkerLost
+from core.load_events import (
+    GeneratorHealth,
+    LoadFinished,
+    LoadStarted,
+    LoadUserFailed,
+    SampleSlow,
+    WorkerLost,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = ROOT / "bench" / "load_open.py"
@@ -44,8 +51,8 @@ def server(tmp_path):
             process.communicate()
 
 
-def locust(port, run_dir, *words, rate=200, users=20, seconds=4, limit=None, **variables):
-    """A Locust process on the benches' locust file."""
+def locust(port, run_dir, *words, rate=200, users=20, seconds=4, limit=None, file=OPEN, **variables):
+    """A Locust process on the benches' locust file, or another."""
     environment = os.environ | {
         "BENCH_URL": f"http://127.0.0.1:{port}",
         "BENCH_RATE": str(rate),
@@ -53,7 +60,7 @@ def locust(port, run_dir, *words, rate=200, users=20, seconds=4, limit=None, **v
         "PYTHONPATH": str(ROOT),
         **variables,
     }
-    command = [sys.executable, "-m", "locust", "-f", str(OPEN), "-u", str(users), "-r", "100"]
+    command = [sys.executable, "-m", "locust", "-f", str(file), "-u", str(users), "-r", "100"]
     command += ["-t", f"{seconds}s", "--only-summary", *words]
     command += ["--assay-run-dir", str(run_dir), "--assay-warm-up", "0.5"]
     command += [] if "--web-port" in words else ["--headless"]
@@ -162,6 +169,38 @@ def test_a_killed_worker_is_noticed_and_loses_next_to_nothing(server, tmp_path):
     assert saw * 0.99 <= samples <= saw  # short of what the dead one had not handed to the kernel yet
     assert "died" in out or "was lost" in out
     assert one(events, LoadFinished).lost == (lost.event.worker,)
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--processes", "2", "--master-bind-port", "{port}", "--master-port", "{port}")]
+)
+def test_an_exception_in_a_task_is_journaled_and_breaks_the_load(server, tmp_path, words):
+    port, stop = server("plain")
+    faulty = tmp_path / "faulty_users.py"
+    faulty.write_text(
+        "import os\n"
+        "from locust import task\n"
+        "from loadengine.api import OpenUser\n"
+        "class Faulty(OpenUser):\n"
+        "    host = os.environ['BENCH_URL']\n"
+        "    rate = 20.0\n"
+        "    @task\n"
+        "    def read(self):\n"
+        "        self.http.get('/x')\n"
+        "        {}['no such key']\n"
+    )
+    free = load_truth.free_port()
+    code, out = ended(locust(port, tmp_path, *(w.format(port=free) for w in words), file=faulty, users=2))
+    stop()
+    events, samples = read(tmp_path)
+    assert code == 3, out
+    failed = one(events, LoadUserFailed)
+    assert "no such key" in failed.error
+    assert failed.count > 1
+    finished = one(events, LoadFinished)
+    assert finished.outcome == "broken"
+    assert "no such key" in finished.reason
+    assert samples > 0, "every answer was right, and yet the load is worth nothing"
 
 
 def test_a_target_that_dies_midway_stops_the_load_in_words(server, tmp_path):
