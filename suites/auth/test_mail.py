@@ -48,6 +48,20 @@ def test_recovery(run: Run, services: Services, actor: NewActor, witness: Witnes
         )
     good = services.auth.person().auth.sign_in_with_password({"email": person.email, "password": new})
     expect(good.session is not None, "the new password works (positive control)", service=AUTH)
+    made = services.auth.admin.generate_link({"type": "recovery", "email": person.email})
+    run.redactor.add(made.properties.hashed_token)
+    posted = [
+        services.auth.port.request(
+            "POST", "/verify", body={"type": "recovery", "token_hash": made.properties.hashed_token}
+        )
+        for _ in range(2)
+    ]
+    expect_equal(
+        [answer.status for answer in posted],
+        [200, 403],
+        "a token that is posted to Auth itself works once too",
+        service=AUTH,
+    )
     twice = follow(services, link)
     witness("the mailbox", "the recovery mail's own link, used twice")
     expect(

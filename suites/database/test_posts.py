@@ -73,6 +73,13 @@ def test_post_values(run: Run, services: Services, actor: NewActor, witness: Wit
             "a post's text is stored character by character",
             service=DATABASE,
         )
+    changed = {"title": "another", "body": "another too", "status": "published", "tags": ["one", "two"]}
+    row(posts.update(changed).eq("id", plain["id"]).execute(), "a post is changed")
+    [stored] = services.database.witness_rows("posts", id=plain["id"]) or [{}]
+    now = {name: stored.get(name) for name in changed}
+    expect_equal(
+        now, changed, "each value of a post that is changed is the one that is stored", service=DATABASE
+    )
     witness(services.database.channel, "long and unusual texts as stored")
     for what, wrong in (
         ("an empty title", {"title": ""}),

@@ -33,6 +33,8 @@ OWNED = (
 )
 """Tables, and their columns that name a person."""
 DONE = ("done", "not_configured")
+BEYOND_A_PAGE, BEYOND_A_LISTING = 1001, 101
+"""One more than the Data API and the stores' listings give at once: what is read in pages shows all of them."""
 
 
 @dataclass
@@ -110,6 +112,8 @@ def test_export(
     room = new_room()
     other = room.join(ben)
     life = live(services, adapter, ada, made, room, run.tag())
+    many = [{"title": f"{n} of many {life.tag}"} for n in range(BEYOND_A_PAGE)]
+    services.database.rest("POST", "/posts", token=ada.access_token, body=many).demand(201)
     other.say(f"of ben {life.tag}", "b")
     other.wait_message(f"of ben {life.tag}")
     refused = services.platform.call("GET", "/api/privacy/export")
@@ -127,13 +131,16 @@ def test_export(
     )
     profile = expect_one(seen("profiles", id=ada.id), "the person has one profile", service=DATABASE)
     consent = expect_one(seen("consents", user_id=ada.id), "the person's choice is kept", service=DATABASE)
+    posts = {post["title"]: post for post in seen("posts", author_id=ada.id)}
+    titles = {post["title"] for post in document.get("posts") or []}
     for part, saw, due in (
         ("profile", (document.get("profile") or {}).get("bio"), profile["bio"]),
         ("consent", (document.get("consents") or {}).get("analytics"), consent["analytics"]),
         (
-            "posts",
-            sorted(p["title"] for p in document.get("posts") or []),
-            sorted(p["title"] for p in seen("posts", author_id=ada.id)),
+            f"posts, of which there are {len(posts)}",
+            sorted(titles - posts.keys())
+            + [f"without {title!r}" for title in sorted(posts.keys() - titles)][:5],
+            [],
         ),
         (
             "files",
@@ -237,6 +244,10 @@ def test_erase(
     title = f"assay gone {run.tag()}"
     life = live(services, adapter, ada, made, room, run.tag())
     token = ada.access_token
+    picture = {"Content-Type": "image/png"}
+    for name in ("old/0", *map(str, range(BEYOND_A_LISTING))):
+        path = f"/object/avatars/{ada.id}/{name}.png"
+        services.storage.as_user("POST", path, token, body=b"\x89PNG\r\n\x1a\n", headers=picture).demand(200)
     watched = run.target.embedded  # hosted analytics take days to delete
     if watched:
         counted(services, adapter, ada, title)
@@ -255,9 +266,12 @@ def test_erase(
     open_parts = {part: state for part, state in erased.items() if state not in DONE}
     expect_equal(open_parts, {}, "every part of the deletion is done", service=PLATFORM)
 
-    for table, column in OWNED:
-        rows = services.database.witness_rows(table, **{column: ada.id})
-        expect_equal(len(rows), 0, f"no row names the person in {table}.{column}", service=DATABASE)
+    rows = {
+        f"{table}.{column}": services.database.witness_rows(table, **{column: ada.id})
+        for table, column in OWNED
+    }
+    naming = {where: len(found) for where, found in rows.items() if found}
+    expect_equal(naming, {}, "no row of any table names the person", service=DATABASE)
     after = by_id(services.database.witness_rows("audit_log"))
     kept = [after[i] for i in entries if i in after]
     expect_equal(
@@ -276,9 +290,9 @@ def test_erase(
         service="supabase.storage",
     )
     expect(left.empty, "no object of the person is left in either store", saw=left)
-    expect_equal(
-        services.storage.keys(ada.id, "avatars"), [], "their picture is gone", service="supabase.storage"
-    )
+    pictures = services.storage.keys(ada.id, "avatars")
+    claim = f"of their {BEYOND_A_LISTING + 2} pictures none is left"
+    expect_equal((len(pictures), pictures[:3]), (0, []), claim, service="supabase.storage")
     words = services.platform.call("GET", f"/api/rooms/{room.room}/history", token=ben.access_token).demand(
         200
     )

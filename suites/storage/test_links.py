@@ -95,6 +95,25 @@ def test_signed_links(
             saw=answer.said(),
             service=PLATFORM,
         )
+    key = stored["object_key"]
+    signed = services.storage.as_user("POST", f"/object/sign/files/{key}", token, body={"expiresIn": 1})
+    own = str(
+        signed.expect(200, claim="the owner signs an address at Storage itself").json(dict)["signedURL"]
+    )
+    gone = eventually(
+        lambda: services.storage.port.request("GET", own),
+        until=lambda a: a.status != 200,
+        within=10,
+        every=0.3,
+        claim="an address of Storage's own that is signed for one second ends",
+        service="supabase.storage",
+    )
+    expect(
+        gone.status in (400, 401, 403),
+        "a late address of Storage's own is refused",
+        saw=gone.said(),
+        service="supabase.storage",
+    )
     short = link(1)
     late = eventually(
         lambda: services.platform.call("GET", short),

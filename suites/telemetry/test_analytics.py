@@ -166,6 +166,20 @@ def test_custom_metric(
     )
     witness("DataDog's metrics API", "the points of platform.upload.bytes")
     expect(points, "the metric holds a point as large as the upload", service="datadog")
+    environment = run.target.find(
+        "SENTRY_ENVIRONMENT"
+    )  # by the name of the service that gave the platform its own
+    version = services.platform.call("GET", "/api/version")
+    tags = f"store:supabase,version:{version.demand(200).json(dict)['version']}"
+    tags += f",env:{environment}" if environment else ""
+    tagged = services.datadog.metric_points(f"max:platform.upload.bytes{{{tags}}}")
+    expect(
+        any(point >= size for point in tagged),
+        "the upload's point carries environment and version, as everything that is told of a release",
+        expected=f"a point with {tags}",
+        saw=tagged[-3:] or "none with these tags",
+        service="datadog",
+    )
     nothing = services.datadog.metric_points("max:platform.upload.bytes{store:nowhere}")
     expect_equal(nothing, [], "a store that is none has no points (control of the query)", service="datadog")
 
