@@ -107,7 +107,9 @@ class Supervisor:
                 "state": str(self.site.data),
                 "logs": str(self.site.logs),
                 "ports": dict(self.site.ports),
-                **asdict(minted),
+                "variables": minted.variables,
+                "secrets": minted.secrets,
+                "options": minted.options,
             },
         )
         return minted
