@@ -15,6 +15,8 @@ from core.run import Run
 def remove_person(run: Run, identifier: str) -> None:
     """Removes what a person owns, then the person. Each part is tried even when another fails.
 
+    A table or bucket that the description names and the target does not have holds nothing: no failure.
+
     Raises BrokenError that names what could not be removed.
     """
     failed: list[str] = []
@@ -35,7 +37,9 @@ def _remove(run: Run, entry: PersonUndo, identifier: str) -> None:
     values = {"user": identifier}
     if entry.table:
         rows = undoing(database.Client, run)
-        rows.as_admin("DELETE", f"/{entry.table}", params={entry.column: f"eq.{identifier}"}).demand(200, 204)
+        rows.as_admin("DELETE", f"/{entry.table}", params={entry.column: f"eq.{identifier}"}).demand(
+            200, 204, 404
+        )
     elif entry.storage:
         storage.empty_folder(run, entry.storage, str(fill(entry.prefix, values)))
     else:

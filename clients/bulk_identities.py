@@ -19,6 +19,7 @@ from clients.services import auth, undoing
 from core.description import fill
 from core.errors import BrokenError
 from core.ledger import Ledger
+from core.ownership import demand_tag
 from core.permit import Action
 from core.run import Run
 
@@ -84,8 +85,13 @@ def remove(run: Run, start: str) -> None:
     """Removes everybody whose address begins with `start`, and what they own in the stores."""
     from clients.belongings import remove_person  # it stands on Auth's module, whose undo calls this
 
+    demand_tag(run.id, start, "the start of a crowd's addresses")
     client = undoing(auth.Client, run)
-    there = [user["id"] for user in _everybody(client) if str(user.get("email", "")).startswith(start)]
+    there = [
+        user["id"]
+        for user in _everybody(client)
+        if str(user.get("email", "")).startswith(start) and client.is_ours(user)
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(partial(remove_person, run), there))
 

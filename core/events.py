@@ -351,6 +351,15 @@ class LedgerFailed(Event):
     error: str
 
 
+@kind("ledger.left")
+class LedgerLeft(Event):
+    """A thing that stands where a planned one would cannot be shown to be ours: it was not touched, for this reason."""
+
+    entry: str
+    kind: str
+    why: str
+
+
 # -- measurements beside the samples ---------------------------------------------------------------------------
 
 

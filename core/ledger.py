@@ -1,7 +1,8 @@
 """The ledger: every creation is journaled with its undo before the call, and undone after the check.
 
 An undo is named, not pickled (`auth.user`, `r2.object`), so that the sweeper can play the journal of a dead
-run and undo what is left. Undoing what is not there is no failure.
+run and undo what is left. Undoing what is not there is no failure. An undo removes only what it can show to be ours
+(`core.ownership`); what it finds beside that is told and left.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import Any
 
 from core.errors import BrokenError
 from core.event import Event
-from core.events import LedgerConfirmed, LedgerFailed, LedgerPlanned, LedgerUndone
+from core.events import LedgerConfirmed, LedgerFailed, LedgerLeft, LedgerPlanned, LedgerUndone
 from core.journal import Journal
+from core.ownership import NotOursError
 from core.permit import Action, Permit
 
 Undo = Callable[[Mapping[str, Any]], None]
-"""Takes the entry's key (what identifies the created thing) and removes the thing; quiet when it is gone."""
+"""Takes the entry's key (what identifies the created thing) and removes the thing; quiet when it is gone.
+
+Raises NotOursError, having touched nothing, where what it finds there is not shown to be ours.
+"""
 
 
 @dataclass
@@ -88,6 +93,9 @@ def undo(
     """Undoes one entry and journals how it went. Returns the failure in words, or None."""
     try:
         undoers[kind](key)
+    except NotOursError as error:
+        journal.write(LedgerLeft(number, kind, str(error)), durable=True)
+        return None
     except Exception as error:  # one failed undo must not keep the others from being tried
         journal.write(LedgerFailed(number, kind, f"{type(error).__name__}: {error}"), durable=True)
         return f"{kind} could not be undone: {type(error).__name__}: {error}"
@@ -113,6 +121,6 @@ def left_over(events: Iterable[Event]) -> list[Left]:
                 entries[event.entry] = Left(event.entry, event.kind, dict(event.key))
             case LedgerConfirmed() if event.entry in entries:
                 entries[event.entry].key.update(event.key)
-            case LedgerUndone():
+            case LedgerUndone() | LedgerLeft():
                 entries.pop(event.entry, None)
     return list(reversed(entries.values()))

@@ -19,6 +19,7 @@ from clients.mailbox import Mailbox
 from clients.sdk import SupabaseTransport, guarded
 from clients.services import Probe, undoing
 from core.ledger import Undo
+from core.ownership import NotOursError, carries_tag, demand_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -215,6 +216,16 @@ class Client:
             if len(users) < 200:
                 return
 
+    def user(self, identifier: str) -> dict[str, Any] | None:
+        """A person as the admin API shows them, or None."""
+        answer = self.as_admin("GET", f"/admin/users/{identifier}")
+        return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+
+    def is_ours(self, user: Mapping[str, Any]) -> bool:
+        """Whether a person is a test identity of this run: the address is of our domain and carries the run's tag."""
+        local, _, domain = str(user.get("email") or "").lower().rpartition("@")
+        return domain == self.domain.lower() and carries_tag(self.run.id, local)
+
     def delete_user(self, identifier: str) -> None:
         """Deletes a user for good; quiet when there is none."""
         self.as_admin("DELETE", f"/admin/users/{identifier}", body={"should_soft_delete": False}).demand(
@@ -232,7 +243,8 @@ class Client:
 def undoers(run: Run) -> dict[str, Undo]:
     """`auth.user` {local, id?}: what the person owns in the stores, the person, and mail to them.
 
-    `local` is the address's local part; the domain is the target's.
+    `local` is the address's local part; the domain is the target's. A person who is known by their id may have no
+    address (an anonymous one); any other address than one of ours makes them somebody's.
     `auth.crowd` {start}: everybody whose address begins so.
     """
 
@@ -241,9 +253,13 @@ def undoers(run: Run) -> dict[str, Undo]:
         from clients.belongings import remove_person
 
         client = undoing(Client, run)
-        email = f"{key['local']}@{client.domain}"
+        local = demand_tag(run.id, key.get("local", ""), "the address of a person")
+        email = f"{local}@{client.domain}"
         identifier = key.get("id") or client.find_id(email)
         if identifier:
+            there = client.user(identifier)
+            if there and there.get("email") and not client.is_ours(there):
+                raise NotOursError(f"person {identifier} has no address of run {run.id}'s own")
             remove_person(run, identifier)
         if client.mailbox:
             client.mailbox.delete_for(email)

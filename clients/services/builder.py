@@ -12,6 +12,7 @@ from typing import Any
 from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe, undoing
 from core.ledger import Undo
+from core.ownership import NotOursError, carries_tag, demand_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -38,6 +39,13 @@ SERVICE = Service(
 )
 ATTRIBUTE = "builder"
 MODEL = "page"
+_PAGE = 100
+"""Entries in one answer at most (www.builder.io/c/docs/content-api, `limit`)."""
+
+
+def name_of(path: str) -> str:
+    """The name of our entry for a path: by it the entry is known again."""
+    return f"assay {path}"
 
 
 def page_entry(
@@ -45,7 +53,7 @@ def page_entry(
 ) -> dict[str, Any]:
     """An entry of the model `page` for one path, with one text block that holds `marker`."""
     return {
-        "name": f"assay {path}",
+        "name": name_of(path),
         "published": published,
         "query": [
             {"@type": "@builder.io/core:Query", "property": "urlPath", "operator": "is", "value": path}
@@ -105,6 +113,35 @@ class Client:
         """One request to the content API with these parameters alone."""
         return self._read.request("GET", f"/api/v3/content/{model}", params=params)
 
+    def entry(self, identifier: str, *, model: str = MODEL) -> dict[str, Any] | None:
+        """One entry by its id, a draft too, or None."""
+        answer = self._read.request(
+            "GET", f"/api/v3/content/{model}/{identifier}", params={**self._all(), "limit": 1}
+        )
+        return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+
+    def named(self, name: str, *, model: str = MODEL) -> list[dict[str, Any]]:
+        """Every entry of exactly this name, drafts too, whatever audience it is for."""
+        found: list[dict[str, Any]] = []
+        for offset in range(0, 100 * _PAGE, _PAGE):
+            params = {**self._all(), "query.name": name, "limit": _PAGE, "offset": offset}
+            answer = self._read.request("GET", f"/api/v3/content/{model}", params=params)
+            page = list(answer.demand(200).json(dict).get("results", []))
+            found += [entry for entry in page if entry.get("name") == name]
+            if len(page) < _PAGE:
+                break
+        return found
+
+    def _all(self) -> dict[str, Any]:
+        """Parameters by which nothing is left out and no cache answers."""
+        return {
+            "apiKey": self.public_key,
+            "includeUnpublished": "true",
+            "noTargeting": "true",
+            "cachebust": "true",
+            "cacheSeconds": 0,
+        }
+
     def create(
         self, entry: Mapping[str, Any], *, model: str = MODEL, webhooks: bool = True
     ) -> dict[str, Any]:
@@ -157,16 +194,24 @@ def _trigger(webhooks: bool) -> dict[str, str]:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`builder.entry` {id or path, model}: the entry, whichever way it is known."""
+    """`builder.entry` {path, id?, model?}: by the id that Builder.io gave it, else every entry of our name for the path.
+
+    What is served for the path says nothing: a page without targeting is served for every path. No webhook is told: the
+    platform would keep the page anew after its cache was emptied, and others' webhooks may build and send.
+    """
 
     def undo_entry(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
         model = key.get("model", MODEL)
         if key.get("id"):
-            client.delete(key["id"], model=model)
-        elif key.get("path"):
-            for entry in client.content(key["path"], model=model):
-                client.delete(entry["id"], model=model)
+            there = client.entry(key["id"], model=model)
+            if there and not carries_tag(run.id, there.get("name")):
+                raise NotOursError(f"Builder.io's entry '{there.get('name')}' is not named as one of ours")
+            client.delete(key["id"], model=model, webhooks=False)
+            return
+        name = name_of(demand_tag(run.id, key.get("path", ""), "the path of a page"))
+        for entry in client.named(name, model=model):
+            client.delete(entry["id"], model=model, webhooks=False)
 
     return {"builder.entry": undo_entry}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from clients.sql import Sql
 from clients.strict_json import told
 from core.errors import Missed, ServiceError
 from core.ledger import Undo
+from core.ownership import NotOursError, carries_tag
 from core.run import Run
 from core.service import Service
 
@@ -145,19 +147,35 @@ class Client:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`database.row` {table, match}: rows of ours whose columns equal these values, past row-level security.
+    """`database.row` {table, match, made?}: rows of ours whose columns equal these values, past row-level security.
 
-    `match` holds a tag or an identifier of ours; an entry without it names no row, and nothing is removed.
+    `match` shows that they are ours by the run's tag, or by the id (a UUID) of a person or row that the run made. Without
+    either, e.g. by a random number alone, a row is ours if the insert was confirmed (`made`) and no second one fits.
     """
 
     def undo_row(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
         match = dict(key.get("match") or {})
-        if match and client.rows_past_policies(key["table"], **match):
+        if not match:
+            return  # the entry names no row
+        if rows := client.rows_past_policies(key["table"], **match):
+            marked = any(carries_tag(run.id, value) or _is_uuid(value) for value in match.values())
+            if not marked and not (key.get("made") and len(rows) == 1):
+                what = f"{len(rows)} rows of {key['table']} where {match}"
+                raise NotOursError(
+                    f"{what} carry no tag of run {run.id}: they may be somebody's, and were left"
+                )
             params = {name: f"eq.{value}" for name, value in match.items()}
             client.as_admin("DELETE", f"/{key['table']}", params=params).demand(200, 204)
 
     return {"database.row": undo_row}
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return str(uuid.UUID(str(value))) == str(value).lower()
+    except ValueError:
+        return False
 
 
 def as_json(value: Any) -> str:

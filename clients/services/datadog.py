@@ -12,6 +12,7 @@ from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe, undoing
 from core.errors import ServiceError
 from core.ledger import Undo
+from core.ownership import NotOursError, carries_tag, demand_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -142,13 +143,19 @@ class Client:
         found = self.api.request("GET", f"/api/v1/monitor/{identifier}").demand(200).json(dict)
         return str(found.get("overall_state"))
 
-    def delete_monitor(self, *, id: str | None = None, name: str = "") -> None:
-        """Removes a monitor by id or name; quiet when there is none."""
-        if id is None:
-            listed = self.api.request("GET", "/api/v1/monitor", params={"name": name}).demand(200).json(list)
-            id = next((str(one["id"]) for one in listed if one.get("name") == name), None)
-        if id is not None:
-            self.api.request("DELETE", f"/api/v1/monitor/{id}").demand(200, 404)
+    def monitor(self, identifier: str) -> dict[str, Any] | None:
+        """A monitor by its id, or None."""
+        answer = self.api.request("GET", f"/api/v1/monitor/{identifier}")
+        return None if answer.status == 404 else dict(answer.demand(200).json(dict))
+
+    def monitors(self, name: str) -> list[dict[str, Any]]:
+        """Every monitor of exactly this name."""
+        listed = self.api.request("GET", "/api/v1/monitor", params={"name": name}).demand(200).json(list)
+        return [one for one in listed if one.get("name") == name]
+
+    def delete_monitor(self, identifier: str) -> None:
+        """Removes a monitor; quiet when there is none."""
+        self.api.request("DELETE", f"/api/v1/monitor/{identifier}").demand(200, 404)
 
     def event(self, kind: str, session_id: str, view_id: str, **more: Any) -> dict[str, Any]:
         """One RUM event of the browser SDK's form."""
@@ -189,10 +196,19 @@ def lines(events: list[dict[str, Any]]) -> bytes:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`datadog.monitor` {id or name}."""
+    """`datadog.monitor` {name, id?}: the monitor of this id, else those of this name; the name holds the run's tag."""
 
     def undo_monitor(key: Mapping[str, Any]) -> None:
-        undoing(Client, run).delete_monitor(id=key.get("id"), name=key.get("name", ""))
+        client = undoing(Client, run)
+        if key.get("id"):
+            there = client.monitor(str(key["id"]))
+            if there and not carries_tag(run.id, there.get("name")):
+                raise NotOursError(f"DataDog's monitor '{there.get('name')}' is not named as one of ours")
+            found = [there] if there else []
+        else:
+            found = client.monitors(demand_tag(run.id, key.get("name", ""), "the name of a monitor"))
+        for one in found:
+            client.delete_monitor(str(one["id"]))
 
     return {"datadog.monitor": undo_monitor}
 

@@ -11,8 +11,9 @@ from clients.http_port import HttpPort
 from clients.services import Probe, undoing
 from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
 from clients.strict_json import told
-from core.errors import Missed
+from core.errors import Missed, ServiceError
 from core.ledger import Undo
+from core.ownership import demand_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -26,6 +27,8 @@ SERVICE = Service(
     guide="docs/live-target.md#cloudflare",
 )
 ATTRIBUTE = "kv"
+MOST_PAGES = 100
+"""Pages of a listing (1,000 keys each) after which it is taken for one without end."""
 
 
 class Client:
@@ -76,14 +79,18 @@ class Client:
     def keys(self, prefix: str) -> list[str]:
         """Keys that begin with `prefix`. Listing may lag behind writing on the real service."""
         found: list[str] = []
-        cursor = ""
-        while True:
+        cursor, seen = "", set[str]()
+        while cursor not in seen:
+            seen.add(cursor)
             params = {"prefix": prefix, "limit": 1000} | ({"cursor": cursor} if cursor else {})
             document = self.port.request("GET", "/keys", params=params).demand(200).json(dict)
             found += [str(entry["name"]) for entry in document.get("result") or []]
             cursor = (document.get("result_info") or {}).get("cursor") or ""
             if not cursor:
                 return found
+            if len(seen) >= MOST_PAGES:
+                break
+        raise ServiceError(SERVICE.id, f"listing keys of '{prefix}' never ends ({len(seen)} pages)")
 
     def close(self) -> None:
         """Closes every connection."""
@@ -96,11 +103,12 @@ def content_keys(path: str) -> str:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`kv.prefix` {prefix}: every key that begins so."""
+    """`kv.prefix` {prefix}: every key that begins so; the prefix holds the run's tag."""
 
     def undo_prefix(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
-        client.delete(*client.keys(key["prefix"]))
+        prefix = demand_tag(run.id, key.get("prefix", ""), "the start of a KV key")
+        client.delete(*(name for name in client.keys(prefix) if name.startswith(prefix)))
 
     return {"kv.prefix": undo_prefix}
 

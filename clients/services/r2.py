@@ -13,6 +13,7 @@ from clients.s3 import S3
 from clients.services import Probe, undoing
 from core.errors import ConfigError
 from core.ledger import Undo
+from core.ownership import demand_tag
 from core.run import Run
 from core.secret import Secret
 from core.service import Service, Variable
@@ -99,20 +100,24 @@ def credentials(target: Target) -> tuple[Secret, Secret]:
 
 
 def empty_folder(run: Run, prefix: str) -> None:
-    """Removes every object and unfinished upload below `prefix`; nothing when the target has no R2."""
+    """Removes every object below `prefix`; no such object, no such bucket and no R2 are no failure."""
     if not run.target.has("storage.r2"):
         return
     client = undoing(Client, run)
-    if keys := client.s3.keys(prefix):
+    if not client.s3.has_bucket():
+        return
+    if keys := [key for key in client.s3.keys(prefix) if key.startswith(prefix)]:
         client.s3.delete(*keys)
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`r2.object` {key}."""
+    """`r2.object` {key}; the key holds the run's tag."""
 
     def undo_object(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
-        client.s3.delete(key["key"])
+        name = demand_tag(run.id, key.get("key", ""), "the key of an object")
+        if client.s3.has_bucket():
+            client.s3.delete(name)
 
     return {"r2.object": undo_object}
 

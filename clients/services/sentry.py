@@ -12,6 +12,7 @@ from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe, undoing
 from core.errors import ConfigError
 from core.ledger import Undo
+from core.ownership import NotOursError, carries_tag, demand_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -115,21 +116,52 @@ class Client:
         answer = self.api.request("POST", f"{self.project_path}/rules/", body=rule)
         return str(answer.demand(200, 201).json(dict)["id"])
 
-    def delete_rule(self, *, id: str | None = None, name: str = "") -> None:
-        """Removes an alert rule by id or name; quiet when there is none."""
-        if id is None:
-            rules = self.api.request("GET", f"{self.project_path}/rules/").demand(200).json(list)
-            id = next((str(rule["id"]) for rule in rules if rule.get("name") == name), None)
-        if id is not None:
-            self.api.request("DELETE", f"{self.project_path}/rules/{id}/").demand(200, 202, 204, 404)
+    def rule(self, identifier: str) -> dict[str, Any] | None:
+        """An alert rule by its id, or None."""
+        answer = self.api.request("GET", f"{self.project_path}/rules/{identifier}/")
+        return None if answer.status == 404 else dict(answer.demand(200).json(dict))
 
-    def set_receiver(self, address: str | None) -> None:
-        """Where the webhooks plugin sends alerts; None switches it off."""
-        path = f"{self.project_path}/plugins/webhooks/"
-        if address is None:
-            self.api.request("DELETE", path).demand(200, 204, 404)
+    def rules(self, name: str) -> list[dict[str, Any]]:
+        """Every alert rule of exactly this name."""
+        listed = self.api.request("GET", f"{self.project_path}/rules/").demand(200).json(list)
+        return [rule for rule in listed if rule.get("name") == name]
+
+    def delete_rule(self, identifier: str) -> None:
+        """Removes an alert rule; quiet when there is none."""
+        self.api.request("DELETE", f"{self.project_path}/rules/{identifier}/").demand(200, 202, 204, 404)
+
+    @property
+    def _plugin(self) -> str:
+        return f"{self.project_path}/plugins/webhooks/"
+
+    def receivers(self) -> list[str]:
+        """The addresses to which the webhooks plugin sends alerts.
+
+        Sentry shows a plugin's settings as a list of fields (src/sentry/plugins/helpers.py, get_plugin_config), `urls`
+        one address a line.
+        """
+        answer = self.api.request("GET", self._plugin)
+        if answer.status == 404:
+            return []
+        config = answer.demand(200).json(dict).get("config") or []
+        fields = config.items() if isinstance(config, dict) else ((f["name"], f.get("value")) for f in config)
+        urls = dict(fields).get("urls") or []
+        return [str(url) for url in (urls.split() if isinstance(urls, str) else urls)]
+
+    def add_receiver(self, address: str) -> None:
+        """Lets the webhooks plugin send alerts to one address more; the others stay."""
+        urls = "\n".join([*self.receivers(), address])
+        self.api.request("PUT", self._plugin, body={"urls": urls}).demand(200)
+
+    def remove_receiver(self, address: str) -> None:
+        """Takes one address away again, the others stay; without any the plugin is switched off."""
+        there = self.receivers()
+        if address not in there:
+            return
+        if rest := [url for url in there if url != address]:
+            self.api.request("PUT", self._plugin, body={"urls": "\n".join(rest)}).demand(200)
         else:
-            self.api.request("PUT", path, body={"urls": address}).demand(200)
+            self.api.request("DELETE", self._plugin).demand(200, 204, 404)
 
     def organisation(self, path: str, **params: Any) -> WireAnswer:
         """One request below the organisation's part of the API."""
@@ -185,12 +217,22 @@ def probes(run: Run) -> dict[str, Probe]:
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`sentry.rule` {id or name} and `sentry.receiver` {}."""
+    """`sentry.rule` {name, id?} and `sentry.receiver` {address}; name and address hold the run's tag."""
 
     def undo_rule(key: Mapping[str, Any]) -> None:
-        undoing(Client, run).delete_rule(id=key.get("id"), name=key.get("name", ""))
+        client = undoing(Client, run)
+        if key.get("id"):
+            there = client.rule(str(key["id"]))
+            if there and not carries_tag(run.id, there.get("name")):
+                raise NotOursError(f"Sentry's alert rule '{there.get('name')}' is not named as one of ours")
+            found = [there] if there else []
+        else:
+            found = client.rules(demand_tag(run.id, key.get("name", ""), "the name of an alert rule"))
+        for rule in found:
+            client.delete_rule(str(rule["id"]))
 
     def undo_receiver(key: Mapping[str, Any]) -> None:
-        undoing(Client, run).set_receiver(None)
+        address = demand_tag(run.id, key.get("address", ""), "the address of an alert's receiver")
+        undoing(Client, run).remove_receiver(address)
 
     return {"sentry.rule": undo_rule, "sentry.receiver": undo_receiver}

@@ -11,6 +11,7 @@ from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe, undoing
 from clients.services.auth import PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from core.ledger import Undo
+from core.ownership import demand_tag
 from core.run import Run
 from core.service import Service
 
@@ -93,6 +94,14 @@ class Client:
                 break
         return found
 
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether the project has this bucket. Storage tells absence as 400 or 404, `statusCode` "404" in the body."""
+        answer = self.as_admin("GET", f"/bucket/{bucket}")
+        if answer.status in (400, 404) and str(answer.json(dict).get("statusCode")) == "404":
+            return False
+        answer.demand(200)
+        return True
+
     def delete(self, keys: list[str], bucket: str = "") -> None:
         """Removes objects; absent ones are no failure."""
         for start in range(0, len(keys), 500):
@@ -105,18 +114,22 @@ class Client:
 
 
 def empty_folder(run: Run, bucket: str, prefix: str) -> None:
-    """Removes everything below `prefix` from a bucket; nothing there is no failure."""
+    """Removes everything below `prefix` from a bucket; nothing there, or no such bucket, is no failure."""
     client = undoing(Client, run)
-    if keys := client.keys(prefix, bucket):
+    if not client.has_bucket(bucket):
+        return
+    if keys := [key for key in client.keys(prefix, bucket) if key.startswith(prefix)]:
         client.delete(keys, bucket)
 
 
 def undoers(run: Run) -> dict[str, Undo]:
-    """`storage.object` {bucket, key}."""
+    """`storage.object` {bucket, key}; the key holds the run's tag."""
 
     def undo_object(key: Mapping[str, Any]) -> None:
         client = undoing(Client, run)
-        client.delete([str(key["key"])], str(key["bucket"]))
+        name, bucket = demand_tag(run.id, key.get("key", ""), "the key of an object"), str(key["bucket"])
+        if client.has_bucket(bucket):
+            client.delete([name], bucket)
 
     return {"storage.object": undo_object}
 

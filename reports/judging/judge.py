@@ -97,6 +97,7 @@ def _notes(run: RunRecord) -> list[str]:
     notes = [n for n in run.notes if n]
     if run.finished is not None:
         notes += [f"{stem} never closed its journal: that process was killed" for stem in run.open_journals]
+    notes += [f"not touched: {why}" for why in run.foreign]
     if run.ledger_left:
         notes.append(
             f"{count(run.ledger_left, 'thing')} that the run made may still be there; `assay sweep` undoes them"

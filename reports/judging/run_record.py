@@ -15,6 +15,7 @@ from core.events import (
     ComponentDied,
     ComponentSaturated,
     Gauge,
+    LedgerLeft,
     LedgerPlanned,
     LedgerUndone,
     Manifest,
@@ -164,6 +165,8 @@ class RunRecord:
     first_ns: int | None = None
     last_ns: int | None = None
     ledger_left: int = 0
+    foreign: list[str] = field(default_factory=list)
+    """What stood where the run's own things were planned and is not shown to be ours: why it was left."""
     version: str = ""
 
     @property
@@ -240,6 +243,9 @@ def _take(run: RunRecord, event: Event, at: At, offset: int) -> None:
             run.ledger_left += 1
         case LedgerUndone():
             run.ledger_left -= 1
+        case LedgerLeft():
+            run.ledger_left -= 1
+            run.foreign.append(event.why)
         case Gauge():
             run.gauges.append(Reading(at.wall, at.source, event))
         case ComponentDied():

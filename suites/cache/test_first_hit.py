@@ -33,8 +33,8 @@ def test_kv_hit_and_miss(
     """KV's own API shows the kept page between miss and hit; removing it there makes the next one a miss."""
     tag = run.tag()
     path, marker = f"/assay/{tag}", f"kept {tag}"
-    entry = ledger.plan("builder.entry", path=path)
     ledger.plan("kv.prefix", prefix=content_keys(path))
+    entry = ledger.plan("builder.entry", path=path)
     entry.confirm(id=services.builder.create(page_entry(path, "Kept", marker), webhooks=False)["id"])
 
     def served() -> str:

@@ -32,8 +32,8 @@ def test_page_changes(
     """The page's text carries a marker; Builder.io's own API must hold the same marker at both times."""
     tag = run.tag()
     path, before, after = f"/assay/{tag}", f"before {tag}", f"after {tag}"
-    entry = ledger.plan("builder.entry", path=path)
     ledger.plan("kv.prefix", prefix=content_keys(path))
+    entry = ledger.plan("builder.entry", path=path)
     nothing = adapter.page(services.platform.port, path)
     expect_status(nothing, 404, "a page that Builder.io does not have answers 404", service="platform")
 

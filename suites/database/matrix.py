@@ -142,7 +142,7 @@ class Matrix:
     ) -> dict[str, Any]:
         """Inserts a row, planned in the ledger, and returns it as the witness sees it."""
         known = _marks(template, row)
-        self.ledger.plan("database.row", table=table, match=known)
+        planned = self.ledger.plan("database.row", table=table, match=known)
         if by == ADMIN:
             answer = self.services.database.as_admin("POST", f"/{table}", body=row)
         else:
@@ -150,6 +150,7 @@ class Matrix:
         self._exists(answer, table, where)
         if answer.status != 201:
             raise ServiceError(SERVICE, f"{where}: {by} could not put a row into {table}: {answer.said()}")
+        planned.confirm(made=True)
         found = self.services.database.witness_rows(table, **known)
         if not found:
             raise ServiceError(SERVICE, f"{where}: the row put into {table} is not there")
@@ -281,8 +282,12 @@ class Matrix:
             self.services.database.as_admin("DELETE", f"/{subject.table}", params=subject.one)
         row = subject.fresh(template)
         known = _marks(template, row)
-        self.ledger.plan("database.row", table=subject.table, match=known)
-        self.rest("POST", f"/{subject.table}", token=self.token(role), body=row, prefer="return=minimal")
+        planned = self.ledger.plan("database.row", table=subject.table, match=known)
+        answer = self.rest(
+            "POST", f"/{subject.table}", token=self.token(role), body=row, prefer="return=minimal"
+        )
+        if answer.status == 201:
+            planned.confirm(made=True)
         found = self.services.database.witness_rows(subject.table, **known)
         if not unique and found:
             subject.row = dict(found[-1])

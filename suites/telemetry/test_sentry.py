@@ -239,8 +239,8 @@ def test_session(run: Run, services: Services, witness: Witness) -> None:
 
 
 @contextmanager
-def receiver() -> Iterator[tuple[str, list[bytes]]]:
-    """An HTTP receiver on loopback: its address, and the bodies it was sent."""
+def receiver(tag: str) -> Iterator[tuple[str, list[bytes]]]:
+    """An HTTP receiver on loopback: its address, which carries the tag, and the bodies it was sent."""
     bodies: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -256,7 +256,7 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
     thread = threading.Thread(target=server.serve_forever, name="alert receiver", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/alert", bodies
+        yield f"http://127.0.0.1:{server.server_port}/alert/{tag}", bodies
     finally:
         server.shutdown()
         server.server_close()
@@ -275,9 +275,9 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
 def test_alert(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
     """The rule filters on a tag of our own; an error without it is sent first and must not be told."""
     version, tag = version_of(services), run.tag()
-    with receiver() as (address, bodies):
-        ledger.plan("sentry.receiver")
-        services.sentry.set_receiver(address)
+    with receiver(tag) as (address, bodies):
+        ledger.plan("sentry.receiver", address=address)
+        services.sentry.add_receiver(address)
         planned = ledger.plan("sentry.rule", name=f"assay {tag}")
         planned.confirm(id=services.sentry.create_rule(f"assay {tag}", tag="assay", value=tag))
         other = error_event(run, services, version)
