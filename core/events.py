@@ -170,6 +170,13 @@ class TargetResolved(Event):
         )
 
 
+@kind("target.identified")
+class TargetIdentified(Event):
+    """Which account and project each service is, by the service's identifier: a digest, not the values themselves."""
+
+    services: dict[str, str]
+
+
 @kind("platform.version")
 class PlatformVersion(Event):
     """The version that the platform declares of itself."""

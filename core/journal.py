@@ -4,7 +4,7 @@ One pair of files a process, `journal/<role>-<pid>.jsonl` and `.samples`, opened
 any fork. Everything is handed to the kernel at least every 0.25 s, so a process killed with SIGKILL loses
 at most what it recorded in its last quarter second (`durable=True` events: nothing). A machine that loses
 power may lose what the kernel had not written yet. Readable while written: readers stop at the last whole
-line and frame.
+line and frame. Its writer holds a lock on the file of events; the kernel gives it back when the writer dies.
 
 Frame of a `.samples` file: header `<4sB3xII` = magic `ASF1`, kind, payload bytes, CRC-32 of the payload;
 kind `N` is a JSON object {series id: {metric, unit, labels}}, kind `S` an array of SAMPLE records.
@@ -13,6 +13,7 @@ kind `N` is a JSON object {series id: {metric, unit, labels}}, kind `S` an array
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +215,17 @@ class Journal:
             raise JournalError(self._failed) from error
 
 
+def written_now(directory: Path) -> bool:
+    """Whether a process that takes part in the run of this folder still writes its journal: a lock says so, no guess."""
+    for path in (directory / "journal").glob("*.jsonl"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
 def _create_pair(folder: Path, stem: str) -> tuple[int, int]:
     """New files of that stem; a process number that came round again gets a suffix."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
@@ -222,6 +235,8 @@ def _create_pair(folder: Path, stem: str) -> tuple[int, int]:
             events = os.open(folder / f"{name}.jsonl", flags, 0o644)
         except FileExistsError:
             continue
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(events, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return events, os.open(folder / f"{name}.samples", flags, 0o644)
     raise FileExistsError(17, "too many journals of one process number")
 

@@ -51,6 +51,8 @@ class Service:
     variables: tuple[Variable, ...]
     capabilities: dict[str, str]
     guide: str = ""
+    identity: tuple[str, ...] = ()
+    """Variables, none of them secret, whose values tell which account and project it is, in which things are created."""
 
     def __post_init__(self) -> None:
         for variable in self.variables:

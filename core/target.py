@@ -8,6 +8,7 @@ empty strings.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -107,6 +108,20 @@ class Target:
     def embedded(self) -> bool:
         """True when the platform was started by Assay: its verdict says nothing about a release."""
         return self.kind == "embedded"
+
+    def identity(self) -> dict[str, str]:
+        """Which account and project each service is, as a digest; what was made in another one is not removed here.
+
+        Empty for the embedded target, whose addresses change with each start.
+        """
+        if self.embedded:
+            return {}
+        named = {
+            s.id: "\n".join(self._values.get(name, "") for name in s.identity)
+            for s in self.services
+            if s.identity
+        }
+        return {key: hashlib.sha256(value.encode()).hexdigest()[:16] for key, value in named.items()}
 
     @property
     def loopback(self) -> bool:

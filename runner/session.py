@@ -36,6 +36,7 @@ from core.events import (
     PlatformVersion,
     RunFinished,
     RunStarted,
+    TargetIdentified,
     TargetResolved,
 )
 from core.journal import Journal
@@ -413,6 +414,7 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path 
 def _on(target: Target, journal: Journal) -> Run:
     journal.redactor.learn(target.secrets())
     journal.write(TargetResolved.of(target), durable=True)
+    journal.write(TargetIdentified(target.identity()), durable=True)
     return Run(journal.directory, target, journal)
 
 

@@ -1,50 +1,98 @@
-"""The sweeper: reads the ledgers of runs and removes what they left behind."""
+"""The sweeper: reads the ledgers of dead runs and removes what they left on this very target."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from clients.services import undoers
+from clients.services import services_of, undoers
 from core.errors import ConfigError
-from core.events import RunStarted
+from core.event import Event
+from core.events import LedgerLeft, RunStarted, TargetIdentified, TargetResolved
 from core.evidence import Evidence
-from core.journal import Journal
+from core.journal import Journal, written_now
 from core.ledger import Left, left_over, undo
 from core.run import ROOT, Run, forget_dead, lives, runs
 from core.secret import Redactor
-from runner.session import STACK, Request, hold_target, remove_stack
+from runner.session import STACK, Request, hold_target, live_target, remove_stack
 
 out = Console(highlight=False)
 
 
-def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None = None) -> int:
-    """Undoes every entry of runs against this kind of target that was planned and never undone.
+@dataclass
+class Residue:
+    """What a dead run left, newest first, and where it made it: `identity` by service, None where nobody recorded it."""
 
-    Returns 0 when nothing is left, 3 when something could not be removed.
+    directory: Path
+    entries: list[Left]
+    identity: Mapping[str, str] | None
+    elsewhere: list[Left] = field(default_factory=list)
+
+    def keep_to(self, identity: Mapping[str, str]) -> None:
+        """Sets aside what was made in another account or project than these, or nobody knows where."""
+        there = self.identity or {}
+        for entry in self.entries:
+            if any(there.get(s) != identity.get(s) or s not in identity for s in services_of(entry.kind)):
+                self.elsewhere.append(entry)
+        self.entries = [entry for entry in self.entries if entry not in self.elsewhere]
+
+
+def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None = None) -> int:
+    """Shows and then undoes every entry of dead runs against this very target that was planned and never undone.
+
+    What a run made that still goes, on another target, or in a journal that this version cannot read, is told and left.
+    Returns 0 when nothing is left, 3 when something stays that could not be removed or may not be.
     """
     if not dry:
         _remove_dead_stacks()
-    found: list[tuple[Path, list[Left]]] = []
-    for directory in sorted((root or runs()).glob("*")):
-        try:
-            events = Evidence(directory).events()
-        except ConfigError:
-            continue
-        about = next((e.target for e in events if isinstance(e, RunStarted)), "embedded")
-        rest = left_over(events)
-        if rest and about == target:
-            found.append((directory, rest))
-    if not found:
-        out.print("nothing is left behind by any run.")
-        return 0
-    for directory, rest in found:
-        for entry in rest:
-            out.print(f"{directory.name}: {entry.kind} {entry.key}")
-    if dry:
-        return 0
-    return 0 if _undo(found, target, target_file) else 3
+    found = [one for path in sorted((root or runs()).glob("*")) if (one := _residue(path, target))]
+    if found and target != "embedded":
+        identity = live_target(Request(target=target, target_file=target_file)).identity()
+        for one in found:
+            one.keep_to(identity)
+    for one in found:
+        for entry in one.entries:
+            _say(f"{one.directory.name}: {entry.kind} {entry.key}")
+        for entry in one.elsewhere:
+            where = "of another account or project" if one.identity else "of a target that was not recorded"
+            _say(f"{one.directory.name}: {entry.kind} {entry.key} is {where}: left")
+    stays = any(one.elsewhere for one in found)
+    found = [one for one in found if one.entries]
+    if not found and not stays:
+        _say("nothing is left behind by any dead run.")
+    if dry or not found:
+        return 3 if stays and not dry else 0
+    return 0 if _undo(found, target, target_file) and not stays else 3
+
+
+def _residue(directory: Path, target: str) -> Residue | None:
+    """What a dead run against this kind of target left; tells of runs that still go and of what cannot be read."""
+    try:
+        evidence = Evidence(directory)
+    except ConfigError:
+        return None
+    events = evidence.events()
+    for damage in evidence.damaged:
+        _say(f"{directory.name}: {damage}: what it made cannot be known")
+    if _kind(events) != target or not (rest := left_over(events)):
+        return None
+    if lives(directory.name) or written_now(directory):
+        _say(f"{directory.name}: this run still goes: left")
+        return None
+    told = [event.services for event in events if isinstance(event, TargetIdentified)]
+    return Residue(directory, rest, told[0] if told else None)
+
+
+def _kind(events: list[Event]) -> str:
+    """The kind of target that a run was against; a plain `pytest` has no start, but a target."""
+    for event in events:
+        if isinstance(event, RunStarted):
+            return event.target
+    return next((event.kind for event in events if isinstance(event, TargetResolved)), "embedded")
 
 
 def _remove_dead_stacks() -> None:
@@ -53,26 +101,32 @@ def _remove_dead_stacks() -> None:
     for state in sorted((ROOT / ".assay").glob(f"{STACK}*")):
         if not lives(state.name.removeprefix(STACK)):
             remove_stack(state)
-            out.print(f"removed the stack of a run that was killed: {state.name}")
+            _say(f"removed the stack of a run that was killed: {state.name}")
 
 
-def _undo(found: list[tuple[Path, list[Left]]], target: str, target_file: Path) -> bool:
+def _undo(found: list[Residue], target: str, target_file: Path) -> bool:
     clean = True
-    first = Journal(found[0][0], "sweep", Redactor())
+    first = Journal(found[0].directory, "sweep", Redactor())
     with hold_target(Request(target=target, target_file=target_file), first) as (held, _):
-        for directory, rest in found:
-            run = Run.begin(directory, held.target, "sweep")
-            journal = run.journal
+        for one in found:
+            run = Run.begin(one.directory, held.target, "sweep")
             known = undoers(run)
-            for entry in rest:
+            for entry in one.entries:
                 failure = (
-                    undo(journal, known, entry.entry, entry.kind, entry.key)
+                    undo(run.journal, known, entry.entry, entry.kind, entry.key)
                     if entry.kind in known
                     else f"nothing knows how to undo '{entry.kind}'"
                 )
                 if failure:
                     clean = False
-                    out.print(f"[red]{failure}[/red]")
-            journal.close()
+                    out.print(f"[red]{escape(failure)}[/red]")
+            run.journal.close()
+            for event in Evidence(one.directory).events(LedgerLeft):
+                if event.entry in {entry.entry for entry in one.entries}:
+                    _say(f"{one.directory.name}: {event.kind} not touched: {event.why}")
     first.close()
     return clean
+
+
+def _say(text: str) -> None:
+    out.print(escape(text))

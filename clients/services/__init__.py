@@ -54,6 +54,13 @@ def catalogue() -> tuple[Service, ...]:
     return tuple(module.SERVICE for module in modules())
 
 
+def services_of(kind: str) -> tuple[str, ...]:
+    """Which services hold what an entry of this kind (`builder.entry`) stands for; a person owns things in the stores."""
+    if kind.startswith("auth."):
+        return ("supabase.auth", "supabase.database", "supabase.storage", "r2")
+    return tuple(module.SERVICE.id for module in modules() if kind.partition(".")[0] == module.ATTRIBUTE)
+
+
 def undoers(run: Run) -> dict[str, Undo]:
     """How to undo each kind of thing that a client can create."""
     found: dict[str, Undo] = {}

@@ -88,6 +88,7 @@ SERVICE = Service(
         "auth.mfa": "people may add a TOTP factor",
     },
     guide="docs/live-target.md#supabase",
+    identity=(SUPABASE_URL.name,),
 )
 ATTRIBUTE = "auth"
 _SECRET = frozenset(

@@ -36,6 +36,7 @@ SERVICE = Service(
         "content.editor": "pages open in Builder.io's visual editor",
     },
     guide="docs/live-target.md#builder",
+    identity=(PUBLIC_KEY.name,),
 )
 ATTRIBUTE = "builder"
 MODEL = "page"

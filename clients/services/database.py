@@ -28,6 +28,7 @@ SERVICE = Service(
         "database.sql": "PostgreSQL itself may be read, for the catalog of tables and policies",
     },
     guide="docs/live-target.md#supabase",
+    identity=(SUPABASE_URL.name,),
 )
 ATTRIBUTE = "database"
 

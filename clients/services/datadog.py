@@ -44,6 +44,7 @@ SERVICE = Service(
         "telemetry.monitors": "a monitor at DataDog alerts on what the platform sends",
     },
     guide="docs/live-target.md#datadog",
+    identity=("DATADOG_API_URL", "DATADOG_APPLICATION_ID"),
 )
 ATTRIBUTE = "datadog"
 

@@ -25,6 +25,7 @@ SERVICE = Service(
     variables=(ACCOUNT, API_TOKEN, API_URL, NAMESPACE),
     capabilities={"cache.kv": "content is kept in a KV namespace"},
     guide="docs/live-target.md#cloudflare",
+    identity=(ACCOUNT.name, NAMESPACE.name),
 )
 ATTRIBUTE = "kv"
 MOST_PAGES = 100

@@ -44,6 +44,7 @@ SERVICE = Service(
     ),
     capabilities={"storage.r2": "objects lie in an R2 bucket"},
     guide="docs/live-target.md#cloudflare",
+    identity=(ENDPOINT.name, BUCKET.name),
 )
 ATTRIBUTE = "r2"
 

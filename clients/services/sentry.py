@@ -35,6 +35,7 @@ SERVICE = Service(
         "telemetry.sentry_alerts": "an alert rule at Sentry tells a receiver of a new error",
     },
     guide="docs/live-target.md#sentry",
+    identity=("SENTRY_URL", "SENTRY_ORG", "SENTRY_PROJECT"),
 )
 ATTRIBUTE = "sentry"
 

@@ -21,6 +21,7 @@ SERVICE = Service(
     variables=(SUPABASE_URL, PUBLIC_KEY, SECRET_KEY),
     capabilities={"storage.supabase": "objects lie in buckets of Supabase Storage"},
     guide="docs/live-target.md#supabase",
+    identity=(SUPABASE_URL.name,),
 )
 ATTRIBUTE = "storage"
 
