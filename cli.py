@@ -229,11 +229,14 @@ def doctor(
     capabilities: Annotated[
         bool, typer.Option("--capabilities", help="list every capability and stop")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the same as one JSON document")] = False,
 ) -> None:
     """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
     from runner.doctor import examine, list_capabilities
 
-    raise typer.Exit(list_capabilities() if capabilities else examine(target, target_file, plan))
+    raise typer.Exit(
+        list_capabilities() if capabilities else examine(target, target_file, plan, as_json=as_json)
+    )
 
 
 @app.command("init")
@@ -330,7 +333,7 @@ def main() -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
     try:
-        code = app(prog_name="assay", standalone_mode=False)
+        code = app(_project_first(sys.argv[1:]), prog_name="assay", standalone_mode=False)
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return USAGE

@@ -53,6 +53,8 @@ class Target:
     description: Description = field(default_factory=Description)
     _values: Mapping[str, str] = field(default_factory=dict, repr=False)
     _masked: tuple[str, ...] = field(default=(), repr=False)
+    missing: tuple[str, ...] = ()
+    """Variables that it needs and that are not set; a target is complete before a run begins."""
 
     def has(self, name: str) -> bool:
         """Whether the target has this: a capability that it requires, or a key that its project describes."""
@@ -146,8 +148,12 @@ def resolve(
     control_url: str | None = None,
     control_token: str = "",
     project: Project | None = None,
+    complete: bool = True,
 ) -> Target:
-    """Resolves a target. Raises ConfigError, one sentence, naming each variable or line that is wrong."""
+    """Resolves a target. Raises ConfigError, one sentence, naming each variable or line that is wrong.
+
+    Without `complete` variables may be missing: for who only looks (`assay doctor`).
+    """
     env = dict(os.environ if environment is None else environment)
     services = tuple(services)
     if kind == "embedded":
@@ -180,7 +186,7 @@ def resolve(
                     _check_url(variable, value)
             elif needed and not _may_lack(variable, given) and variable.name not in missing:
                 missing.append(variable.name)
-    if missing:
+    if missing and complete:
         raise ConfigError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or empty, and the target "
             "requires the service; set it, or declare the capability absent in target.toml."
@@ -200,6 +206,7 @@ def resolve(
         control_token=control_token if kind == "embedded" else "",
         description=description,
         _values=values,
+        missing=tuple(missing),
         _masked=tuple(value for value in from_files.values() if value not in shown),
     )
 

@@ -25,7 +25,6 @@ from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
 from loadengine.runtime import Engine
 from loadprofiles.oracles.pages import Changing, Kept, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
-from scenarios.api import content
 
 NEEDS = Needs(uses=("platform.api", "content.api", "cache.kv"), pages=6)
 AT_ONCE = 40
@@ -72,13 +71,13 @@ class Reader(PlatformUser, OpenUser):
     def open_still_page(self) -> None:
         """A page that is kept."""
         path, port = random.choice(self.still)  # noqa: S311 (a choice, not a secret)
-        content.page(port, self.place, path)
+        self.adapter.page(port, path)
 
     @task(2)
     def open_changing_page(self) -> None:
         """A page that somebody changes meanwhile."""
         path, port = random.choice(self.moving)  # noqa: S311
-        content.page(port, self.place, path)
+        self.adapter.page(port, path)
 
 
 class Writer(PlatformUser, ClosedUser):
@@ -116,7 +115,7 @@ class Writer(PlatformUser, ClosedUser):
         truth.was_written()
         port = self.port(CHANGING, truth)
         while not self.engine.closing and truth.seen < truth.written and truth.age() < self.stale:
-            content.page(port, self.place, path)
+            self.adapter.page(port, path)
             gevent.sleep(0.05)
         if truth.seen >= truth.written:
             self.refreshes.arrived(key)
@@ -135,7 +134,6 @@ class Crowd(PlatformUser, ClosedUser):
         page, audience = random.choice(still(self.engine)), f"crowd-{os.getpid()}-{next(_numbers)}"  # noqa: S311
         port = self.port(STAMPEDE, fresh(page, first=False))
         crowd = [
-            gevent.spawn(content.page, port, self.place, page["path"], audience=audience)
-            for _ in range(AT_ONCE)
+            gevent.spawn(self.adapter.page, port, page["path"], audience=audience) for _ in range(AT_ONCE)
         ]
         gevent.joinall(crowd)

@@ -18,7 +18,6 @@ from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson
 from loadprofiles.oracles.pages import Kept, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
-from scenarios.api import content
 
 NEEDS = Needs(uses=("platform.api", "content.api"), pages=8)
 
@@ -42,10 +41,10 @@ class Visitor(PlatformUser, OpenUser):
         """A page for an audience that nobody was before: Builder.io is asked."""
         page = random.choice(self.pages)  # noqa: S311 (a choice, not a secret)
         audience = f"load-{os.getpid()}-{next(_numbers)}"
-        content.page(self.port(MISS, fresh(page)), self.place, page["path"], audience=audience)
+        self.adapter.page(self.port(MISS, fresh(page)), page["path"], audience=audience)
 
     @task(3)
     def open_page(self) -> None:
         """A page that is kept."""
         path, port = random.choice(self.kept)  # noqa: S311
-        content.page(port, self.place, path)
+        self.adapter.page(port, path)

@@ -52,12 +52,12 @@ class Database(PlatformUser, OpenUser):
     @task(12)
     def read_posts(self) -> None:
         """Twenty posts with author."""
-        database.latest_posts(self.posts, self.place, self.person.token)
+        database.latest_posts(self.posts, self.adapter, self.person.token)
 
     @task(6)
     def read_profile(self) -> None:
         """One's own profile."""
-        database.profile(self.profile, self.place, self.person.token, self.person.id)
+        database.profile(self.profile, self.adapter, self.person.token, self.person.id)
 
     @task(2)
     def write_post(self) -> None:
@@ -65,35 +65,35 @@ class Database(PlatformUser, OpenUser):
         me, token, new = self.person.id, self.person.token, str(uuid.uuid4())
         title, body = written(new, f"{os.getpid()} {next(_numbers)}")
         port = self.port(INSERT, self.truth.inserted(me, new, title, body))
-        answer = database.write_post(port, self.place, token, title=title, body=body, identifier=new)
+        answer = database.write_post(port, self.adapter, token, title=title, body=body, identifier=new)
         if answer.status == 201:
-            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.place, token, new)
+            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.adapter, token, new)
 
     @task(2)
     def search(self) -> None:
         """The published posts of somebody, by their name in the title."""
         name = self.truth.somebody()
         port = self.port(SEARCH, self.truth.search(name))
-        database.search_posts(port, self.place, self.person.token, f"{name} ")  # no longer name begins so
+        database.search_posts(port, self.adapter, self.person.token, f"{name} ")  # no longer name begins so
 
     @task(2)
     def turn_pages(self) -> None:
         """One page of all posts of this load, with the total."""
         number = random.randrange(self.truth.pages)  # noqa: S311 (a choice, not a secret)
         port = self.port(PAGE, self.truth.page(number))
-        database.page_of_posts(port, self.place, self.person.token, self.truth.start, number)
+        database.page_of_posts(port, self.adapter, self.person.token, self.truth.start, number)
 
     @task(2)
     def read_drafts(self) -> None:
         """One's own drafts: under row-level security nobody else's."""
-        database.drafts(self.own, self.place, self.person.token)
+        database.drafts(self.own, self.adapter, self.person.token)
 
     @task(1)
     def change_hot_row(self) -> None:
         """One row that all change at once; its version must rise with each change."""
         body = f"changed by {os.getpid()} {next(_numbers)}"
         port = self.port(HOT, self.truth.changed(body))
-        database.rewrite_post(port, self.place, self.engine.people[0].token, self.truth.hot, body)
+        database.rewrite_post(port, self.adapter, self.engine.people[0].token, self.truth.hot, body)
 
 
 class Crowd(PlatformUser, ClosedUser):
@@ -107,5 +107,5 @@ class Crowd(PlatformUser, ClosedUser):
         """Everybody waits for a connection, and everybody gets the right row."""
         me = self.person
         port = self.port(AT_ONCE, Truth.of(self.engine).profile(me.id))
-        crowd = [gevent.spawn(database.profile, port, self.place, me.token, me.id) for _ in range(CROWD)]
+        crowd = [gevent.spawn(database.profile, port, self.adapter, me.token, me.id) for _ in range(CROWD)]
         gevent.joinall(crowd, raise_error=False)

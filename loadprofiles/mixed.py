@@ -31,8 +31,8 @@ from loadprofiles.users.platform_user import PlatformUser
 from loadprofiles.users.room_member import Seat
 from loadprofiles.users.room_monitor import Chat
 from loadprofiles.users.session import Session
-from scenarios.api import analytics, content, database
-from scenarios.api.place import Place
+from scenarios.adapter import adapter_of
+from scenarios.api import database
 
 NEEDS = Needs(
     uses=(
@@ -68,11 +68,11 @@ class Somebody(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat in a room; one port for each thing that is often done, with its check."""
-        chat = Chat.of(self.engine, self.place.platform, **MINE)
+        chat = Chat.of(self.engine, self.adapter.platform, **MINE)
         me = self.person.id
         self.truth, self.pages = Truth.of(self.engine), pages_made(self.engine)
         self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, self.place, self.seat, **MINE)
+        self.session = Session(self, self.adapter, self.seat, **MINE)
         self.newest = self.port(POSTS_OF_ALL, self.truth.latest)
         self.mine = self.port(PROFILE, self.truth.profile(me))
         self.own = self.port(DRAFTS, self.truth.drafts(me))
@@ -86,21 +86,21 @@ class Somebody(PlatformUser, OpenUser):
 
     def read_posts(self) -> None:
         """Twenty posts with their authors."""
-        database.latest_posts(self.newest, self.place, self.session.token)
+        database.latest_posts(self.newest, self.adapter, self.session.token)
 
     def read_profile(self) -> None:
         """One's own profile."""
-        database.profile(self.mine, self.place, self.session.token, self.person.id)
+        database.profile(self.mine, self.adapter, self.session.token, self.person.id)
 
     def read_drafts(self) -> None:
         """One's own drafts: nobody else's may appear."""
-        database.drafts(self.own, self.place, self.session.token)
+        database.drafts(self.own, self.adapter, self.session.token)
 
     def search(self) -> None:
         """Somebody's posts, by their name in the title."""
         name = self.truth.somebody()
         database.search_posts(
-            self.port(SEARCH, self.truth.search(name)), self.place, self.session.token, name
+            self.port(SEARCH, self.truth.search(name)), self.adapter, self.session.token, name
         )
 
     def write(self) -> None:
@@ -108,20 +108,20 @@ class Somebody(PlatformUser, OpenUser):
         me, token, new = self.person.id, self.session.token, str(uuid.uuid4())
         title, body = written(new, f"{os.getpid()} {next(_numbers)}")
         port = self.port(INSERT, self.truth.inserted(me, new, title, body))
-        answer = database.write_post(port, self.place, token, title=title, body=body, identifier=new)
+        answer = database.write_post(port, self.adapter, token, title=title, body=body, identifier=new)
         if answer.status == 201:
-            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.place, token, new)
+            database.audit_of(self.port(AUDIT, self.truth.audited(me, new)), self.adapter, token, new)
 
     def open_page(self) -> None:
         """A content page, from the cache."""
         number = random.randrange(len(self.pages))  # noqa: S311 (a choice, not a secret)
-        content.page(self.port(HIT, kept(self.engine)[number]), self.place, self.pages[number]["path"])
+        self.adapter.page(self.port(HIT, kept(self.engine)[number]), self.pages[number]["path"])
 
     def open_page_anew(self) -> None:
         """A content page for an audience that nobody was before: Builder.io is asked."""
         page = random.choice(self.pages)  # noqa: S311
         audience = f"load-{os.getpid()}-{next(_numbers)}"
-        content.page(self.port(MISS, fresh(page)), self.place, page["path"], audience=audience)
+        self.adapter.page(self.port(MISS, fresh(page)), page["path"], audience=audience)
 
     def chat(self) -> None:
         """One message to the room."""
@@ -129,16 +129,16 @@ class Somebody(PlatformUser, OpenUser):
 
     def send_small(self) -> None:
         """A small file, to Supabase Storage."""
-        send(self, self.place, self.session.token, SMALL, **MINE)
+        send(self, self.adapter, self.session.token, SMALL, **MINE)
 
     def send_large(self) -> None:
         """A large file, to R2."""
-        send(self, self.place, self.session.token, LARGE, **MINE)
+        send(self, self.adapter, self.session.token, LARGE, **MINE)
 
     def track(self) -> None:
         """A page view, to the analytics relay."""
         visitor = f"{os.getpid()}.{next(_numbers)}"
-        analytics.track(self.port(TRACK, accepted), self.place, "page_view", visitor, page_path="/posts")
+        self.adapter.track(self.port(TRACK, accepted), "page_view", visitor, page_path="/posts")
 
     def who_am_i(self) -> None:
         """Whom the platform sees, from which address."""
@@ -190,7 +190,7 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        concurrency_probe.begin(Chat.of(engine, Place.of(engine.target).platform, **MINE), "prod.scale")
+        concurrency_probe.begin(Chat.of(engine, adapter_of(engine.target).platform, **MINE), "prod.scale")
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

@@ -36,9 +36,9 @@ class Member(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat and joins."""
-        chat = Chat.of(self.engine, self.place.platform)
+        chat = Chat.of(self.engine, self.adapter.platform)
         self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, self.place, self.seat)
+        self.session = Session(self, self.adapter, self.seat)
         reconnect_storm.expect(chat)
         with _joining:
             self.seat.come()

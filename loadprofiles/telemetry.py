@@ -22,7 +22,6 @@ from loadengine.measure.recorder import ERROR, REFUSED, WRONG
 from loadprofiles.oracles.arrivals import Readers
 from loadprofiles.oracles.pending import Pending
 from loadprofiles.users.platform_user import PlatformUser
-from scenarios.api import telemetry
 from scenarios.api.telemetry import DEADLINES
 
 NEEDS = Needs(
@@ -54,28 +53,34 @@ class Browser(PlatformUser, OpenUser):
         """An error, to Sentry."""
         identifier = uuid.uuid4().hex
         envelope = self.reader.envelope(identifier)
-        self._tell("sentry", identifier, lambda port: telemetry.error(port, self.place, envelope))
+        self._tell("sentry", identifier, lambda port: self.adapter.report_error(port, envelope))
 
     @task
     def show(self) -> None:
         """A view, to DataDog."""
         view = str(uuid.uuid4())
         intake, lines = self.reader.view(view)
-        self._tell("datadog", view, lambda port: telemetry.view(port, self.place, intake, lines))
+        self._tell("datadog", view, lambda port: self.adapter.report_view(port, intake, lines))
 
     @task
     def visit(self) -> None:
         """A page view, to Google Analytics."""
         number = next(_numbers)
         title, client = self.reader.title(number), f"{os.getpid()}.{number}"
-        self._tell("ga4", title, lambda port: telemetry.page_view(port, self.place, title, client))
+        self._tell(
+            "ga4",
+            title,
+            lambda port: self.adapter.track(
+                port, "page_view", client, page_title=title, engagement_time_msec=1
+            ),
+        )
 
     @task
     def act(self) -> None:
         """An event, to Mixpanel."""
         identifier = str(uuid.uuid4())
         event = self.reader.event(identifier)
-        self._tell("mixpanel", identifier, lambda port: telemetry.tracked(port, self.place, event))
+        self._tell("mixpanel", identifier, lambda port: self.adapter.report_event(port, event))
 
     def _tell(self, service: str, key: str, send: Any) -> None:
         """Sends; what the intake accepted waits until it is readable."""

@@ -30,7 +30,6 @@ from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
 from loadprofiles.oracles.files import MadeFile, Stores
 from loadprofiles.oracles.pending import Pending
 from loadprofiles.users.platform_user import PlatformUser
-from scenarios.api import files
 
 NEEDS = Needs(
     uses=("platform.api", "auth.email", "storage.supabase", "storage.r2"),
@@ -100,28 +99,28 @@ class Uploader(PlatformUser, ClosedUser):
             pending.deny(file.name, wrong)
         else:
             pending.confirm(file.name)
-        files.remove(self.removals, self.place, self.person.token, stored["id"])
+        self.adapter.remove_file(self.removals, self.person.token, stored["id"])
 
     def _in_one(self, file: MadeFile) -> dict[str, Any]:
-        headers = self.place.platform_headers(self.person.token) | {
+        headers = self.adapter.platform_headers(self.person.token) | {
             "content-type": "application/octet-stream",
             "x-content-sha256": file.sha256,
         }
-        address = f"{self.place.platform}/api/upload?name={file.name}.bin&folder=/"
+        address = f"{self.adapter.platform}/api/upload?name={file.name}.bin&folder=/"
         return dict(_taken(self.sends.request("POST", address, headers=headers, body=file.whole()), "file"))
 
     def _in_parts(self, file: MadeFile) -> dict[str, Any]:
         token = self.person.token
-        started = files.start(
-            self.starts, self.place, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
+        started = self.adapter.start_upload(
+            self.starts, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
         )
         upload = _taken(started, "upload")
-        headers = self.place.platform_headers(token) | {"content-type": "application/octet-stream"}
+        headers = self.adapter.platform_headers(token) | {"content-type": "application/octet-stream"}
 
         def put(number: int) -> None:
             begin = (number - 1) * upload["part_size"]
             part = file.part(begin, min(begin + upload["part_size"], file.size))
-            address = f"{self.place.platform}/api/upload/{upload['id']}/parts/{number}"
+            address = f"{self.adapter.platform}/api/upload/{upload['id']}/parts/{number}"
             answer = self.sends.request("PUT", address, headers=headers, body=part)
             if _taken(answer, "size") != part.size:
                 raise NotTaken(answer, "a part was stored with another size")
@@ -140,7 +139,7 @@ class Uploader(PlatformUser, ClosedUser):
                     raise failure
         finally:
             pool.kill(block=False)
-        complete = partial(files.complete, self.ends, self.place, token, upload["id"], sha256=file.sha256)
+        complete = partial(self.adapter.complete_upload, self.ends, token, upload["id"], sha256=file.sha256)
         return dict(_patiently(lambda: _taken(complete(), "file")))
 
 

@@ -44,31 +44,33 @@ class Prober(PlatformUser, OpenUser):
     @task
     def probe_health(self) -> None:
         """The platform's own word on every core service."""
-        self.health.request("GET", f"{self.place.platform}/api/health", headers=self.place.platform_headers())
+        self.health.request(
+            "GET", f"{self.adapter.platform}/api/health", headers=self.adapter.platform_headers()
+        )
 
     @task
     def probe_page(self) -> None:
         """The web app's first page."""
-        self.page.request("GET", f"{self.place.platform}/", headers={"accept": "text/html"})
+        self.page.request("GET", f"{self.adapter.platform}/", headers={"accept": "text/html"})
 
     @task
     def probe_sign_in(self) -> None:
         """Auth knows whose token this is."""
-        headers = self.place.rest_headers(self.person.token)
-        self.me.request("GET", f"{self.place.supabase}/auth/v1/user", headers=headers)
+        headers = self.adapter.rest_headers(self.person.token)
+        self.me.request("GET", f"{self.adapter.supabase}/auth/v1/user", headers=headers)
 
     @task
     def probe_database(self) -> None:
         """One's own profile."""
         query = f"select=id&id=eq.{self.person.id}"
-        headers = self.place.rest_headers(self.person.token)
-        self.row.request("GET", f"{self.place.supabase}/rest/v1/profiles?{query}", headers=headers)
+        headers = self.adapter.rest_headers(self.person.token)
+        self.row.request("GET", f"{self.adapter.supabase}/rest/v1/profiles?{query}", headers=headers)
 
     @task
     def probe_files(self) -> None:
         """The list of one's own files, of which there are none."""
-        headers = self.place.platform_headers(self.person.token)
-        self.list.request("GET", f"{self.place.platform}/api/files", headers=headers)
+        headers = self.adapter.platform_headers(self.person.token)
+        self.list.request("GET", f"{self.adapter.platform}/api/files", headers=headers)
 
 
 def healthy(answer: Response) -> str | None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from clients.services import Probe, catalogue, modules
-from core.errors import AssayError
+from core.errors import AssayError, ConfigError
 from core.journal import Journal
 from core.objective import load_objectives
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
 from core.run import ROOT, Run, new_directory
 from core.secret import Redactor
-from core.target import Target
+from core.target import Target, resolve
 from reports.judging.decidable import refuse_undecidable
 from runner import declared_checks
 from runner.session import OBJECTIVES, Request, hold_target, plans_of
@@ -37,23 +39,69 @@ def list_capabilities() -> int:
     return 0
 
 
-def examine(kind: str, file: Path, plan_name: str) -> int:
-    """Examines a target without writing to it. Returns 0 when all is well, 3 when something does not answer."""
+def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> int:
+    """Examines a target without writing to it.
+
+    Returns 0 when all is well, 2 when a variable that it needs is missing, 3 when something does not answer.
+    """
     plan = load_plan(plan_name, plans_of(plan_name), load_objectives(OBJECTIVES))
+    told: dict[str, Any] = {"target": kind}
+    if kind != "embedded":
+        found = resolve(kind, catalogue(), file=file, complete=False)
+        told |= {"target": found.name, "services": _services(found), "missing": list(found.missing)}
+        if found.missing:
+            if as_json:
+                print(json.dumps(told, indent=2))
+            else:
+                _variables(found)
+            raise ConfigError(
+                f"{', '.join(found.missing)}: not set, and the target requires the service; set each, or leave the "
+                "capability out of target.toml."
+            )
     refuse_undecidable(plan)
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True
     with hold_target(Request(target=kind, target_file=file), journal) as (run, _):
         target = run.target
-        _variables(target)
+        told |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
+        if not as_json:
+            _variables(target)
         for what, said, good in _probes(run):
             well &= good
+            told["probes"].append({"what": what, "well": good, "said": run.redactor.text(said)})
+            if as_json:
+                continue
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
             out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
-        _coverage(target, list(plan.manifest(declared_checks.gating()).checks), plan.name)
+        required = list(plan.manifest(declared_checks.gating()).checks)
+        count, left = _coverage(target, required)
+        told["plan"] = {"name": plan.name, "covered": count, "of": len(required), "not": left}
+        if as_json:
+            print(json.dumps(told, indent=2))
+        else:
+            out.print(f"\nplan {plan.name}: {count} of {len(required)} checks would be covered")
+            for why, identifiers in left.items():
+                out.print(f"  {why}: {', '.join(identifiers)}", markup=False)
     journal.close()
     return 0 if well else 3
+
+
+def _services(target: Target) -> list[dict[str, Any]]:
+    """Each service with the variables that are set and those that are not, by every name that counts for them."""
+    return [
+        {
+            "service": service.id,
+            "required": any(target.has(c) for c in service.capabilities),
+            "set": [v.name for v in service.variables if target.find(v.name)],
+            "not set": {
+                v.name: list(v.aliases)
+                for v in service.variables
+                if not target.find(v.name) and not v.optional
+            },
+        }
+        for service in target.services
+    ]
 
 
 def _variables(target: Target) -> None:
@@ -69,7 +117,7 @@ def _variables(target: Target) -> None:
             service.id if needed else f"[dim]{service.id} (absent)[/dim]",
             f"{engine.kind}: {engine.name}" if engine else "vendor",
             str(sum(1 for v in service.variables if target.find(v.name))),
-            ", ".join(v.name for v in lacking) or "none",
+            ", ".join(" or ".join((v.name, *v.aliases)) for v in lacking) or "none",
         )
         notes += [
             f"  without {v.name} ({service.id}'s witness; needs {v.right}): lost is {v.lost}"
@@ -100,7 +148,8 @@ def _probes_of(module: ModuleType, run: Run) -> Mapping[str, Probe]:
     return make(run) if make else {}
 
 
-def _coverage(target: Target, required: list[str], plan: str) -> None:
+def _coverage(target: Target, required: list[str]) -> tuple[int, dict[str, list[str]]]:
+    """How many of a plan's checks would be covered, and the others by the reason why not."""
     known = passports()
     left: dict[str, list[str]] = {}
     count = 0
@@ -116,9 +165,7 @@ def _coverage(target: Target, required: list[str], plan: str) -> None:
             )
         else:
             count += 1
-    out.print(f"\nplan {plan}: {count} of {len(required)} checks would be covered")
-    for why, identifiers in left.items():
-        out.print(f"  {why}: {', '.join(identifiers)}", markup=False)
+    return count, left
 
 
 def passports() -> dict[str, Passport]:

@@ -284,7 +284,7 @@ class Adapter(Place):
         asked = {**_filled(route.query, values), **(query or {})}
         address = self.platform + fill_path(route.path, values) + (f"?{urlencode(asked)}" if asked else "")
         headers = self.platform_headers(token)
-        body = data
+        body = b"" if data is None and route.method in ("POST", "PUT", "PATCH") else data
         if route.body == "raw":
             headers["Content-Type"] = str(values.get("type", BINARY))
         elif route.body == "json":

@@ -1,4 +1,4 @@
-"""`[[load.http]]`: the shipped profile `http`, requests as data, every answer checked."""
+"""`[[load.http]]`: the shipped profile `described`, requests as data, every answer checked."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from loadengine.api import Measure, Response
-from scenarios.api import files
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 
 if TYPE_CHECKING:
     from loadengine.locust.users import LeanUser
@@ -36,7 +35,7 @@ class Parcel:
         return data, hashlib.sha256(data).hexdigest()
 
 
-def send(user: LeanUser, place: Place, token: str, parcel: Parcel, **labels: str) -> None:
+def send(user: LeanUser, adapter: Adapter, token: str, parcel: Parcel, **labels: str) -> None:
     """Uploads, reads back, removes; each of the three is a measurement of its own."""
     data, digest = parcel.make()
     store = "r2" if len(data) > LIMIT else "supabase"
@@ -63,9 +62,9 @@ def send(user: LeanUser, place: Place, token: str, parcel: Parcel, **labels: str
         Measure("files", size=parcel.name, step=step, **labels) for step in ("upload", "read", "remove")
     )
     name = f"load-{digest[:24]}.bin"
-    answer = files.upload(user.port(up, stored), place, token, name=name, data=data, sha256=digest)
+    answer = adapter.upload(user.port(up, stored), token, name=name, data=data, sha256=digest)
     if answer.status != 201 or getattr(answer, "error", None):
         return  # what a wrong answer left goes with its owner
     identifier = answer.json()["file"]["id"]
-    files.content(user.port(down, same), place, token, identifier)
-    files.remove(user.port(away, gone), place, token, identifier)
+    adapter.read_file(user.port(down, same), token, identifier)
+    adapter.remove_file(user.port(away, gone), token, identifier)

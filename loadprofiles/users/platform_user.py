@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadengine.locust.users import LeanUser
-from scenarios.api.place import Place
+from scenarios.adapter import adapter_of
 
 
 class PlatformUser(LeanUser):
@@ -16,5 +16,5 @@ class PlatformUser(LeanUser):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self.place = Place.of(self.engine.target)
-        self.host = self.place.platform
+        self.adapter = adapter_of(self.engine.target)
+        self.host = self.adapter.platform

@@ -10,8 +10,7 @@ import orjson
 
 from core.port import Answer
 from loadengine.api import Expect, Measure, Response
-from scenarios.api import account
-from scenarios.api.place import Place
+from scenarios.adapter import Adapter
 
 if TYPE_CHECKING:
     from loadengine.locust.users import LeanUser
@@ -28,11 +27,11 @@ class Session:
     addresses: ClassVar[set[str]] = set()
     """Whence the platform says that people of this process came."""
 
-    def __init__(self, user: LeanUser, place: Place, seat: Seat, **labels: str) -> None:
+    def __init__(self, user: LeanUser, adapter: Adapter, seat: Seat, **labels: str) -> None:
         person = user.person
         self._token, self._refresh_token = person.token, person.refresh_token
         self._ends = person.expires_at
-        self._user, self._place, self._seat = user, place, seat
+        self._user, self._adapter, self._seat = user, adapter, seat
         self._busy = False
         self._ports = {
             kind: user.port(Measure("auth", kind=kind, **labels), whose(person.id))
@@ -52,7 +51,7 @@ class Session:
         if not self._busy:
             self._busy = True
             try:
-                self._take(account.refresh(self._ports["refresh"], self._place, self._refresh_token))
+                self._take(self._adapter.refresh(self._ports["refresh"], self._refresh_token))
             finally:
                 self._busy = False
 
@@ -62,15 +61,13 @@ class Session:
             self._busy = True
             person = self._user.person
             try:
-                self._take(
-                    account.sign_in(self._ports["sign in"], self._place, person.email, person.password)
-                )
+                self._take(self._adapter.sign_in(self._ports["sign in"], person.email, person.password))
             finally:
                 self._busy = False
 
     def who_am_i(self) -> None:
         """Asks the platform whom it sees, and from which address."""
-        answer = account.me(self._me, self._place, self.token)
+        answer = self._adapter.whoami(self._me, self.token)
         if answer.status == 200 and not getattr(answer, "error", None):
             self.addresses.add(answer.json()["address"])
 

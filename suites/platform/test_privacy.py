@@ -14,7 +14,6 @@ from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from scenarios.api import telemetry
 from suites.realtime.recorder import NewRoom, Recorder
 from suites.storage.uploads import holdings, prepared
 from suites.telemetry.arrival import DEADLINES
@@ -201,7 +200,7 @@ def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> 
     }
     services.platform.call("POST", "/api/track", token=person.access_token, body=body).demand(202)
     event = services.mixpanel.event("page_view", person.id, str(uuid.uuid4()), assay=title)
-    telemetry.tracked(services.platform.port, adapter, event)
+    adapter.report_event(services.platform.port, event)
     for service, probe in (
         ("ga4", lambda: services.ga4.realtime(page_title=title)),
         ("mixpanel", lambda: services.mixpanel.export("page_view", distinct_id=person.id)),

@@ -42,14 +42,10 @@ MEMBERS = {
 }
 """Members of a client that ask for another capability than the client itself; "" for none."""
 JOURNEYS = {
-    "scenarios.api.account": "auth.email",
-    "scenarios.api.analytics": "platform.api",
-    "scenarios.api.content": "content.api",
     "scenarios.api.database": "database.rest",
-    "scenarios.api.files": STORES,
     "scenarios.api.rooms": "rooms.websocket",
 }
-OF_THE_PLATFORM = ("scenarios.api.content", "scenarios.api.files", "scenarios.api.rooms")
+OF_THE_PLATFORM = ("scenarios.api.rooms",)
 PAGES = {
     "account": "auth.email",
     "content": "content.api",

@@ -13,7 +13,7 @@ from core.project import REFERENCE
 from loadengine.api import ClosedUser
 from scenarios import api
 from scenarios.adapter import Adapter
-from scenarios.api import account, analytics, content, database, files, telemetry
+from scenarios.api import database
 from tests.loadengine.patched.helpers import read_request
 
 OF_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "traceparent", "x-assay-run", "host"}
@@ -21,11 +21,6 @@ OF_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "traceparent", "
 TOKEN = "header.payload.signature"
 
 JOURNEYS = {
-    "account.sign_in": lambda port, place: account.sign_in(port, place, "a@assay.example", "p ü"),
-    "account.refresh": lambda port, place: account.refresh(port, place, "abc"),
-    "account.me": lambda port, place: account.me(port, place, TOKEN),
-    "analytics.track": lambda port, place: analytics.track(port, place, "page_view", "1.2", page="/ü"),
-    "content.page": lambda port, place: content.page(port, place, "/a b/ü", locale="de"),
     "database.audit_of": lambda port, place: database.audit_of(port, place, TOKEN, "0a-b"),
     "database.drafts": lambda port, place: database.drafts(port, place, TOKEN),
     "database.page_of_posts": lambda port, place: database.page_of_posts(port, place, TOKEN, "lo ad", 2),
@@ -36,16 +31,6 @@ JOURNEYS = {
     "database.write_post": lambda port, place: database.write_post(
         port, place, TOKEN, title="ü % %s", body="b", tags=("x",)
     ),
-    "files.upload": lambda port, place: files.upload(port, place, TOKEN, name="a b.bin", data=b"\x00" * 3000),
-    "files.start": lambda port, place: files.start(port, place, TOKEN, name="n", size=9_000_000),
-    "files.put_part": lambda port, place: files.put_part(port, place, TOKEN, "u", 1, b"p" * 100_000),
-    "files.complete": lambda port, place: files.complete(port, place, TOKEN, "u", sha256="00"),
-    "files.content": lambda port, place: files.content(port, place, TOKEN, "f/1"),
-    "files.remove": lambda port, place: files.remove(port, place, TOKEN, "f"),
-    "telemetry.error": lambda port, place: telemetry.error(port, place, b'{"dsn": "d"}\n{}'),
-    "telemetry.view": lambda port, place: telemetry.view(port, place, "/api/v2/rum?a=b&c=%C3%BC", b"{}\n{}"),
-    "telemetry.page_view": lambda port, place: telemetry.page_view(port, place, "ü %s", "1.2"),
-    "telemetry.tracked": lambda port, place: telemetry.tracked(port, place, {"event": "ü &"}),
 }
 PEOPLE_DO = {
     "sign_in": lambda port, its: its.sign_in(port, "a@assay.example", "p ü"),

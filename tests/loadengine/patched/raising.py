@@ -16,7 +16,7 @@ class Somebody(PlatformUser, OpenUser):
     @task
     def probe(self) -> None:
         """Is answered."""
-        self.port(Measure("made")).request("GET", f"{self.place.platform}/")
+        self.port(Measure("made")).request("GET", f"{self.adapter.platform}/")
 
     @task
     def stumble(self) -> None:

@@ -1,0 +1,67 @@
+"""The command finds a team's own project, wherever its option stands, and refuses a bad description before any traffic."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.user_settings import for_child
+
+ROOT = Path(__file__).parents[2]
+
+
+def assay(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    clean = ("ASSAY_PROJECT", "ASSAY_TARGET", "ASSAY_RUN")
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *words], cwd=folder,
+        env=for_child({"PYTHONPATH": str(ROOT), "COLUMNS": "300"}, without=clean),
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line", "says"),
+    [
+        ("[platform]\nwhoam = { path = '/' }\n", 2, "did you mean 'whoami'?"),
+        ("[people]\nregister = 'yes'\n", 2, "valid boolean"),
+        ("[database.tables.x]\nrow = {}\n", 1, "'database.tables.x.may' is missing"),
+        (
+            "[database.tables.x]\nrow = { a = '{no}' }\nmay = { owner = '', stranger = '', nobody = '' }\n",
+            2,
+            "{no}",
+        ),
+        ("[database.functions]\nanon = ['f']\nclosed = ['f']\n", 3, "closed and open"),
+    ],
+)
+@pytest.mark.parametrize("where", ["before", "after", "beside", "below"])
+def test_a_bad_description_is_one_sentence_with_file_and_line(tmp_path, wrong, line, says, where):
+    folder = tmp_path / "assay" if where == "below" else tmp_path
+    folder.mkdir(exist_ok=True)
+    (folder / "target.toml").write_text(wrong)
+    named = ("--project", str(folder))
+    words = {"before": (*named, "doctor"), "after": ("doctor", *named)}.get(where, ("doctor",))
+    done = assay(ROOT if where in ("before", "after") else tmp_path, *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert says in done.stderr
+    assert f"target.toml:{line}:" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_project_that_is_not_there_is_one_sentence(tmp_path):
+    done = assay(tmp_path, "doctor", "--project", "nowhere")
+    assert done.returncode == 2
+    assert "nowhere is no folder" in done.stderr
+
+
+def test_doctor_shows_its_table_although_variables_are_missing(tmp_path):
+    (tmp_path / "target.toml").write_text('[capabilities]\n"auth.email" = "required"\n')
+    done = assay(tmp_path, "doctor")
+    assert done.returncode == 2
+    assert "supabase.auth" in done.stdout
+    assert "SUPABASE_PUBLISHABLE_KEY" in done.stdout, "the names that count too"
+    assert "VITE_SUPABASE_URL" in done.stderr
+    told = json.loads(assay(tmp_path, "doctor", "--json").stdout)
+    assert "VITE_SUPABASE_URL" in told["missing"]
+    assert {one["service"] for one in told["services"]} > {"supabase.auth", "r2"}
