@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.clock import seconds
-from core.errors import BrokenError, ConfigError, PermitError
+from core.errors import AssayError, BrokenError, ConfigError, PermitError
 from core.lifeline import ends_with_us
 from core.load_needs import Needs, read_needs
 from core.permit import Action
@@ -53,7 +53,10 @@ def needs_of(profile: str) -> Needs:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for and returns the exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    own = words[: words.index("--")] if "--" in words else words
+    options = _parser().parse_args(own)  # a positional that stands after options and `--` is none to argparse
+    options.locust += words[len(own) + 1 :]
     try:
         command, settings = _plan(options)
         run = Run.join("launcher")
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, PermitError) as error:
         print(f"assay load: {error}", file=sys.stderr)
         return USAGE
-    except BrokenError as error:
+    except (AssayError, OSError) as error:
         print(f"assay load: {error}", file=sys.stderr)
         return BROKEN
 

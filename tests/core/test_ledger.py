@@ -59,7 +59,7 @@ def test_nothing_is_created_that_nobody_can_undo(tmp_path):
         ("title", "", "has no title"),
         ("owner", "", "has no owner"),
         ("requirement", (), "names no requirement"),
-        ("requirement", ("X9",), "not an identifier"),
+        ("requirement", ("not one",), "not an identifier"),
         ("timeout", 60.0, "say why in why_slow"),
         ("needs", (), "says no needs"),
     ],

@@ -3,6 +3,7 @@
 import resource
 import time
 
+import psutil
 import pytest
 
 from clients.control import call
@@ -124,7 +125,7 @@ def test_accepted_and_lost_is_wrong(target, tmp_path):
     lose = {"rules": [{"where": "mixpanel/api", "lose": True, "times": 5}]}
     call(of(target), "POST", "/faults/vendors", lose)
     try:
-        ran = run("telemetry", tmp_path, target, *FULL["telemetry"], "--", "--assay-drain", "3")
+        ran = run("telemetry", tmp_path, target, *FULL["telemetry"], "--", "--assay-drain", "20")
     finally:
         call(of(target), "POST", "/faults/vendors", {"rules": []})
     assert ran.causes["accepted and not readable at mixpanel within 90 s"] == 5, ran.causes
@@ -155,7 +156,13 @@ def test_a_host_that_dies_midway_stops_the_load_and_what_was_made_is_undone(targ
 
 def test_a_disk_that_is_full_is_one_sentence_and_what_was_written_is_kept(target, tmp_path):
     process = start("uptime", tmp_path, *FULL["uptime"], **target)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (12_000, 12_000))  # before any child is started
+    until = time.monotonic() + 60
+    while not (tmp_path / "journal").exists() or not Evidence(tmp_path).events(LoadSteady):
+        assert time.monotonic() < until, "the load never began"
+        time.sleep(0.1)
+    largest = max(path.stat().st_size for path in (tmp_path / "journal").iterdir()) + 1000
+    for one in (launcher := psutil.Process(process.pid), *launcher.children(recursive=True)):
+        resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (largest, largest))
     ran = ended(process, tmp_path)
     assert ran.code == 3, ran.out
     assert "evidence could not be written" in ran.out
