@@ -124,7 +124,7 @@ class Client:
         self.url = target.get(SUPABASE_URL.name).rstrip("/")
         self.public_key = target.get(PUBLIC_KEY.name)
         self._secret = target.secret(SECRET_KEY.name)
-        inner = paced(run, httpx.HTTPTransport(retries=0, trust_env=False, limits=http.LIMITS))
+        inner = paced(run, http.EndingTransport())
         self._http = httpx.Client(
             transport=SupabaseTransport(target.permit, inner=inner),
             timeout=http.TIMEOUT,

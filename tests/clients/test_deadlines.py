@@ -1,0 +1,128 @@
+"""No answer is waited for without end, however it drips, and none unpacks without end."""
+
+import contextlib
+import gzip
+import socket
+import threading
+import zlib
+
+import pytest
+
+from clients import http
+from clients.http_port import HttpPort
+from clients.s3 import S3
+from clients.services import kv
+from core.errors import ServiceError
+from core.permit import Permit, host_of
+from core.secret import Secret
+
+HEAD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: "x"\r\nContent-Length: 100000\r\n\r\n'
+
+
+class Server:
+    """Answers every request by what `answer(connection, over)` sends."""
+
+    def __init__(self, answer):
+        self._answer, self.over, self.asked = answer, threading.Event(), 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._speak, args=(connection,), daemon=True).start()
+
+    def _speak(self, connection):
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            self.asked += 1
+            self._answer(connection, self.over)
+
+    def close(self):
+        self.over.set()
+        self._listener.close()
+
+
+@pytest.fixture
+def serving():
+    servers = []
+
+    def make(answer):
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def dripping(start, drop):
+    """Sends `start`, then `drop` for as long as anybody reads."""
+
+    def answer(connection, over):
+        connection.sendall(start)
+        while not over.wait(0.05):
+            connection.sendall(drop)
+
+    return answer
+
+
+def permit(server):
+    return Permit(frozenset(), frozenset({host_of(server.url)}))
+
+
+@pytest.mark.parametrize(("start", "drop"), [(HEAD, b" "), (HEAD[:17], b"X-More: 1\r\n"), (b"H", b"")])
+def test_an_answer_that_drips_ends(serving, monkeypatch, start, drop):
+    monkeypatch.setattr(http, "TOTAL", 0.5)
+    server = serving(dripping(start, drop))
+    port = HttpPort("kv", permit(server), base=server.url)
+    with pytest.raises(ServiceError, match=r"^kv: GET .*(within|cut after|in time)"):
+        port.request("GET", "/keys")
+    port.close()
+
+
+@pytest.mark.parametrize("ask", [lambda s3: s3.get("x"), lambda s3: s3.keys("x")])
+def test_an_s3_answer_that_drips_ends(serving, monkeypatch, ask):
+    monkeypatch.setattr(http, "TOTAL", 0.5)
+    server = serving(dripping(HEAD, b" "))
+    s3 = S3("r2", server.url, Secret("key-of-nobody"), Secret("secret-of-nobody"), "bucket", permit(server))
+    with pytest.raises(ServiceError, match=r"within 0\.5 s"):
+        ask(s3)
+    s3.close()
+
+
+def bomb(pack):
+    packed = pack(b" " * 30_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    return lambda connection, over: connection.sendall(head % len(packed) + packed)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_a_bomb_is_cut_while_it_unpacks(serving, pack):
+    server = serving(bomb(pack))
+    with (
+        http.httpx.Client(transport=http.GuardedTransport("kv", permit(server), largest=1_000_000)) as client,
+        pytest.raises(ServiceError, match="unpacks to over 1000000 bytes"),
+    ):
+        client.get(server.url)
+
+
+def test_what_unpacks_to_its_limit_is_read(serving):
+    server = serving(bomb(gzip.compress))
+    port = HttpPort("kv", permit(server), base=server.url)
+    assert len(port.request("GET", "/").content) == 30_000_000
+    port.close()
+
+
+def test_a_listing_that_never_ends_ends(serving):
+    body = b'{"result": [{"name": "a"}], "result_info": {"cursor": "again"}}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    server = serving(lambda connection, over: connection.sendall(head % len(body) + body))
+    client = object.__new__(kv.Client)
+    client.port = HttpPort("kv", permit(server), base=server.url)
+    with pytest.raises(ServiceError, match="never ends"):
+        client.keys("a")
+    assert server.asked == 2, "a cursor that was given before tells"
+    client.port.close()
