@@ -205,3 +205,13 @@ def test_actions_are_pinned_and_caches_follow_the_locks(workflow: dict[str, Any]
     assert "pull_request_target" not in text
     assert "continue-on-error" not in text
     assert "|| true" not in text
+
+
+def test_live_secrets_wait_for_approval_and_what_is_published_is_chosen(workflow: dict[str, Any]) -> None:
+    gate = workflow["jobs"]["gate"]
+    for word in ("'production-gate'", "GATE_LIVE", "head.repo.fork", "dependabot[bot]"):
+        assert word in gate["environment"]
+    assert "environment" not in workflow["jobs"]["harness"]
+    [upload] = [s for s in gate["steps"] if "upload-artifact" in s.get("uses", "")]
+    kept = {line.strip() for line in upload["with"]["path"].splitlines() if "runs/" in line}
+    assert kept == {f"runs/*/{name}" for name in ("verdict.json", "summary.md", "junit.xml", "results.csv")}
