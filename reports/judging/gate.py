@@ -9,6 +9,7 @@ from reports.judging.model import Cause, CheckResult, ProfileResult, RunVerdict
 from reports.judging.verdict_table import STATES, USAGE
 from reports.rendering.formatting import count
 
+HERE = "a part of it answers on this machine, so this is about what runs here and not about production"
 EMBEDDED = "harness proved; no statement about a release"
 
 
@@ -42,6 +43,8 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
         if release:
             lines.append("--release refused: only a live target's run can speak for a release")
             code = max(code, USAGE)
+    elif verdict.on_this_machine:
+        lines.append(f"live target:  {HERE}")
     return "\n".join(lines), code
 
 

@@ -288,6 +288,11 @@ class RunVerdict:
         return self.target.get("kind") != "live"
 
     @property
+    def on_this_machine(self) -> bool:
+        """True when the platform or one of its services answers on a loopback address: no production target."""
+        return self.target.get("loopback") is True
+
+    @property
     def subject(self) -> str:
         """What was judged: the platform's declared version, or the harness's commit where it declares none."""
         return self.version or self.commit

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from core.outcome import DID_NOT_RUN, Verdict
 from core.text import for_log, safe
-from reports.judging.gate import EMBEDDED
+from reports.judging.gate import EMBEDDED, HERE
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.formatting import count, duration, number, quantity
@@ -86,6 +86,8 @@ def _last(verdict: RunVerdict) -> Text:
         text.append(f"\n{verdict.coverage.statement}")
     if verdict.embedded:
         text.append(f"\nembedded target: {EMBEDDED}")
+    elif verdict.on_this_machine:
+        text.append(f"\nlive target: {HERE}")
     return text
 
 

@@ -54,15 +54,6 @@ def test_a_passing_run_opens_the_gate(judged: Judged) -> None:
     assert "harness proved; no statement about a release" in text
 
 
-def test_release_is_refused_for_an_embedded_run(judged: Judged) -> None:
-    text, code = gate(judged(), release=True)
-    assert code == 2
-    assert "refused" in text
-    live_text, live_code = gate(judged("live", live=True), release=True)
-    assert live_code == 0
-    assert "harness proved" not in live_text
-
-
 @pytest.mark.parametrize("missing", [c[0] for c in CHECKS])
 def test_removing_any_check_closes_the_gate(judged: Judged, missing: str) -> None:
     verdict = judged(skip={missing})

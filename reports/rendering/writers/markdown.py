@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.judging.gate import EMBEDDED
+from reports.judging.gate import EMBEDDED, HERE
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.formatting import duration, number, quantity
@@ -26,6 +26,8 @@ def text(verdict: RunVerdict) -> str:
     lines = [f"## {row.glyph} {_plain(verdict.headline)}", ""]
     if verdict.embedded:
         lines += [f"Embedded target: {EMBEDDED}.", ""]
+    elif verdict.on_this_machine:
+        lines += [f"Live target: {HERE}.", ""]
     if verdict.causes:
         lines += [f"- **{STATES[c.state].word}** {_plain(c.text)}" for c in verdict.causes[:MOST]]
         if len(verdict.causes) > MOST:
