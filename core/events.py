@@ -62,7 +62,10 @@ class Note(Event):
 
 @kind("run.started")
 class RunStarted(Event):
-    """The runner begins; `target` is the kind that was asked for, `embedded` or another."""
+    """The runner begins; `target` is the kind that was asked for, `embedded` or another.
+
+    `project` is the folder of a team's own project, empty for the reference platform's.
+    """
 
     run: str
     assay_version: str
@@ -73,6 +76,7 @@ class RunStarted(Event):
     cpus: int | None
     python: str
     argv: tuple[str, ...]
+    project: str = ""
 
 
 @dataclass(frozen=True)

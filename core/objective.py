@@ -51,22 +51,23 @@ class Objective(ObjectiveTable):
     id: str
 
 
-def load_objectives(path: Path, override: Path | None = None) -> dict[str, Objective]:
+def load_objectives(path: Path, *overrides: Path) -> dict[str, Objective]:
     """The objectives of a TOML file, one table each, by identifier.
 
-    `override` is a second file of the same shape whose tables may hold only the keys that differ, or whole
-    new objectives. Raises ConfigError with file and line for what is missing, misspelt or impossible.
+    `overrides` are further files of the same shape, one over the other, whose tables may hold only the keys that
+    differ, or whole new objectives. Raises ConfigError with file and line for what is missing, misspelt or impossible.
     """
     document = read_toml(path)
     base = {identifier: table for identifier, _, table in _tables(document, document.data)}
     found = {i: _objective(document, i, at, table) for i, at, table in _tables(document, document.data)}
-    if override is not None:
+    for override in overrides:
         own = read_toml(override)
         for identifier, at, table in _tables(own, own.data, known=set(base)):
             if identifier not in base and "title" not in table:
                 what = f"'{identifier}' is no objective, and a new one needs its title"
                 raise own.wrong(at, f"{what}; {nearest(identifier, base)}")
-            found[identifier] = _objective(own, identifier, at, {**base.get(identifier, {}), **table})
+            base[identifier] = {**base.get(identifier, {}), **table}
+            found[identifier] = _objective(own, identifier, at, base[identifier])
     if not found:
         raise ConfigError(f"{path} holds no objective.")
     return found

@@ -33,6 +33,11 @@ class Project:
         """Whether it is the reference platform's, which the embedded target serves."""
         return self.folder.resolve() == REFERENCE.resolve()
 
+    @property
+    def own(self) -> Path | None:
+        """The folder of a team's own project; None for the reference platform's, which has the shipped files."""
+        return None if self.is_reference else self.folder
+
     def target_file(self, name: str = "") -> Path:
         """The description: `target.toml`, or `target.<name>.toml`."""
         return self.folder / (f"target.{name}.toml" if name else FILE)

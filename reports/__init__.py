@@ -16,6 +16,7 @@ from reports.history.store import History
 from reports.judging.gate import gate
 from reports.judging.judge import judge
 from reports.judging.model import RunVerdict
+from reports.judging.overrides import Sources
 from reports.rendering import writers as _writers
 from reports.rendering.page.compare import compare
 from reports.rendering.terminal import show
@@ -25,10 +26,16 @@ __all__ = ["History", "RunVerdict", "compare", "gate", "judge", "show", "write"]
 
 
 def write(
-    verdict: RunVerdict, run_dir: Path, writers: list[str] | None = None, history: History | None = None
+    verdict: RunVerdict,
+    run_dir: Path,
+    writers: list[str] | None = None,
+    history: History | None = None,
+    mutes: Path | None = None,
 ) -> list[Path]:
     """Writes everything that is made from a verdict. With a history: keeps it there, and tells who is to be
     told (reports/senders); without one nothing leaves this machine, so judging again alarms nobody.
+
+    `mutes` is the file that silences alerts, alerts.toml of the checkout when None.
 
     `writers` names modules of reports/rendering/writers (all when None). One that fails does not stop the others;
     BrokenError names it at the end.
@@ -42,7 +49,8 @@ def write(
             failed.append(f"{name} ({type(error).__name__}: {error})")
     if history is not None:
         history.record(verdict)
-        for line in send_all(verdict, Context(Path(run_dir), history)):
+        context = Context(Path(run_dir), history, mutes=mutes or Sources().alerts)
+        for line in send_all(verdict, context):
             print(line, flush=True)
     if failed:
         raise BrokenError(f"the verdict stands, but these could not be written: {'; '.join(failed)}")

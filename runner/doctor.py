@@ -17,15 +17,16 @@ from rich.table import Table
 from clients.services import Probe, catalogue, modules
 from core.errors import AssayError, ConfigError
 from core.journal import Journal
-from core.objective import load_objectives
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
+from core.project import find_project
 from core.run import ROOT, Run, new_directory
 from core.secret import Redactor
 from core.target import Target, resolve
 from reports.judging.decidable import refuse_undecidable
+from reports.judging.overrides import Sources
 from runner import declared_checks
-from runner.session import OBJECTIVES, Request, hold_target, plans_of
+from runner.session import Request, hold_target, plans_of
 
 out = Console(highlight=False, width=None)
 
@@ -44,7 +45,7 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
 
     Returns 0 when all is well, 2 when a variable that it needs is missing, 3 when something does not answer.
     """
-    plan = load_plan(plan_name, plans_of(plan_name), load_objectives(OBJECTIVES))
+    plan = load_plan(plan_name, plans_of(plan_name), Sources(find_project().own).objectives())
     told: dict[str, Any] = {"target": kind}
     if kind != "embedded":
         found = resolve(kind, catalogue(), file=file, complete=False)

@@ -15,7 +15,8 @@ from core.evidence import Evidence
 from core.objective import load_objectives
 from core.plan import load_plan
 from core.run import ROOT
-from runner.session import OBJECTIVES, PLANS, Request, run_plan
+from reports.judging.overrides import OBJECTIVES
+from runner.session import PLANS, Request, run_plan
 
 ROOMS = (
     "core",

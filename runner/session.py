@@ -22,7 +22,7 @@ from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
-from core.config import nearest
+from core.config import load_toml, nearest
 from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
@@ -41,7 +41,7 @@ from core.events import (
 )
 from core.journal import Journal
 from core.load_events import LoadLeft, LoadRepeated
-from core.objective import Objective, load_objectives
+from core.objective import Objective
 from core.outcome import RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile, load_plan
@@ -52,12 +52,12 @@ from core.target import Target
 from core.user_settings import setting
 from loadprofiles import shapes
 from loadprofiles.run import needs_of
+from reports.judging.checks import Requirements
 from reports.judging.decidable import refuse_undecidable
-from reports.judging.overrides import check_overrides
+from reports.judging.overrides import Sources
 from runner import declared_checks, imported, retry
 from runner.processes import Part, run_parts
 
-OBJECTIVES = ROOT / "reports" / "objectives.toml"
 PLANS = ROOT / "plans"
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
@@ -282,8 +282,9 @@ def plans_of(name: str) -> Path:
 
 def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
     """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
-    objectives = load_objectives(OBJECTIVES)
-    check_overrides()
+    sources = Sources(find_project().own)
+    objectives = sources.objectives()
+    sources.check()
     plan = load_plan(request.plan, plans_of(request.plan), objectives)
     refuse_undecidable(plan)
     for profile in plan.profiles:
@@ -303,10 +304,26 @@ def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
             near = nearest(name, capabilities)
             raise ConfigError(f"plan '{plan.name}' must cover '{name}', which is no capability; {near}")
     known = {c.id for c in declared_checks.declared()}
+    _refuse_unknown(plan, known, sources)
     for wanted in request.checks:
         if wanted not in known:
             raise ConfigError(f"there is no check '{wanted}'; `assay check --list` shows them all.")
     return plan, objectives
+
+
+def _refuse_unknown(plan: Plan, known: set[str], sources: Sources) -> None:
+    """Raises ConfigError for a plan that names a check or a requirement that does not exist."""
+    imported_ids = tuple(results.id for results in plan.results)
+    for check in () if plan.checks == "all" else plan.checks:
+        if check not in known and not any(check == r or check.startswith(f"{r}.") for r in imported_ids):
+            raise ConfigError(f"plan '{plan.name}' names the check '{check}'; {nearest(check, known)}")
+    listed = load_toml(sources.requirements, Requirements).root
+    requirements = {identifier for group in listed.values() for identifier in group}
+    for results in plan.results:
+        for one in results.requirement:
+            if one not in requirements:
+                what = f"the requirement '{one}' of the results '{results.id}'"
+                raise ConfigError(f"plan '{plan.name}' names {what}; {nearest(one, requirements)}")
 
 
 def run_plan(request: Request) -> Path:
@@ -388,6 +405,7 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
         cpus=os.cpu_count(),
         python=platform.python_version(),
         argv=tuple(sys.argv[1:]),
+        project=str(find_project().own or ""),
     )
     journal.write(started, durable=True)
     manifest = plan.manifest(declared_checks.gating())

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from core.clock import seconds
 from core.errors import ConfigError
-from core.objective import load_objectives
 from core.permit import Action
 from core.plan import Plan, PlannedObjective, PlannedProfile
+from core.project import find_project
 from loadprofiles import shapes
 from loadprofiles.run import needs_of
-from runner.session import OBJECTIVES, Request, RunSession, live_target, profiles, record
+from reports.judging.overrides import Sources
+from runner.session import Request, RunSession, live_target, profiles, record
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
 ANSWERS_RIGHT = "load.wrong"
@@ -44,7 +45,7 @@ def run_profile(
     lasting = seconds(duration)
     if lasting < 1:
         raise ConfigError(f"--for {duration} is too short to measure anything; name at least 1s.")
-    objectives = load_objectives(OBJECTIVES)
+    objectives = Sources(find_project().own).objectives()
     planned = PlannedProfile(
         name=profile,
         users=users,

@@ -7,10 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from core.errors import AssayError, ConfigError
+from core.project import find_project
 from core.run import runs
 from core.user_settings import setting
 from reports import History, compare, gate, judge, show, write
 from reports.judging.fallback import could_not_judge
+from reports.judging.overrides import Sources
 
 HISTORY = "ASSAY_HISTORY"
 USAGE = 2
@@ -23,9 +25,10 @@ def judge_and_write(
 
     `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
     """
+    own = find_project().own
     with closing(_history()) as history:
         try:
-            verdict = judge(directory, objectives=objectives, history=history)
+            verdict = judge(directory, objectives=objectives, history=history, project=own)
         except AssayError:
             raise
         except Exception as error:  # the report is written whatever the evidence did to the judge
@@ -35,7 +38,7 @@ def judge_and_write(
         show(verdict)
         if release and code == USAGE:
             print(text.splitlines()[-1])
-        write(verdict, directory, history=history if keep else None)
+        write(verdict, directory, history=history if keep else None, mutes=Sources(own).alerts)
         print(f"report       {_near(directory / 'report' / 'index.html')}")
     return code
 
@@ -44,7 +47,7 @@ def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
     directory = find(named)
     with closing(_history()) as history:
-        text, code = gate(judge(directory, history=history), release=release)
+        text, code = gate(judge(directory, history=history, project=find_project().own), release=release)
     print(text)
     return code
 
@@ -56,7 +59,8 @@ def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | Non
     for directory in directories:
         code = judge_and_write(directory, objectives=objectives, keep=False)
     if len(directories) == 2:
-        one, two = (judge(directory, objectives=objectives) for directory in directories)
+        own = find_project().own
+        one, two = (judge(directory, objectives=objectives, project=own) for directory in directories)
         print(f"comparison   {_near(compare(one, two, directories[1] / 'report' / 'compare.html'))}")
     if serve_it:
         from reports.rendering.serve import serve

@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import ConfigError
 from core.load_events import GeneratorHealth
 from core.objective import Objective, load_objectives
+from core.project import find_project
 from loadengine.locust.live_stats import View
 from loadengine.locust.stats_table import short
 from loadengine.measure.histogram import Histogram
@@ -67,6 +68,8 @@ def generator_state(health: list[GeneratorHealth]) -> str:
 def objectives() -> list[Objective]:
     """All objectives; none when the file cannot be read, which the command line says before any load."""
     try:
-        return list(load_objectives(_OBJECTIVES).values())
+        project = find_project().own
+        own = [file] if project and (file := project / "objectives.toml").is_file() else []
+        return list(load_objectives(_OBJECTIVES, *own).values())
     except ConfigError:
         return []

@@ -18,14 +18,13 @@ from reports.judging.model import (
     RequirementResult,
     ServiceResult,
 )
+from reports.judging.overrides import REQUIREMENTS
 from reports.judging.run_record import CheckRecord, RunRecord
 from reports.judging.verdict_table import NOT_IN_PLAN, worst
 
 _ENDINGS = {LoadOutcome.COMPLETED: "met", LoadOutcome.STOPPED: "unknown", LoadOutcome.BROKEN: "broken"}
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
-REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.toml"
-
 
 Requirements = RootModel[dict[str, dict[str, str]]]
 """requirements.toml: a table for each group, in it the title of each requirement by its identifier."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from core.event_lines import plain
 from core.events import PartEnded, PartKind
 from core.evidence import Evidence
-from core.objective import Objective, load_objectives
+from core.objective import Objective
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, LoadOutcome, RunOutcome
 from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
 from reports.judging.coverage import judge_coverage, uncovered
 from reports.judging.measurements import measure
 from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
 from reports.judging.objectives import judge_objectives
-from reports.judging.overrides import OBJECTIVES, override_of
+from reports.judging.overrides import Sources
 from reports.judging.run_record import RunRecord, died, read
 from reports.judging.verdict_table import BROKEN, CLOSED, OPEN, STATES, worst
 from reports.judging.waivers import load_waivers
@@ -25,28 +25,28 @@ from reports.rendering.formatting import count, moment
 if TYPE_CHECKING:
     from reports.history.store import History
 
-HERE = Path(__file__).resolve().parents[1]
-WAIVERS = HERE.parent / "waivers.toml"
-
 
 def judge(
     run_dir: Path,
     objectives: dict[str, Objective] | Path | None = None,
     waivers: list[Waiver] | Path | None = None,
     history: History | None = None,
+    project: Path | None = None,
 ) -> RunVerdict:
     """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run.
 
-    `objectives` as a path is a file of overrides over reports/objectives.toml; None takes the target's own
-    (reports/judging/overrides.py), if it has one.
+    `objectives` as a path is a file of overrides over the shipped and the project's; None takes the target's own, if it
+    has one. `waivers` and `requirements` are the project's, too (reports/judging/overrides.py): those of the folder that
+    the run recorded, or of `project` where that is not on this machine.
     """
-    if waivers is None or isinstance(waivers, Path):
-        waivers = load_waivers(waivers or WAIVERS)
     evidence = Evidence(Path(run_dir))
     run = read(evidence)
+    recorded = run.started.project if run.started else ""
+    sources = Sources.of_run(recorded, project)
+    if waivers is None or isinstance(waivers, Path):
+        waivers = load_waivers(waivers or sources.waivers)
     if objectives is None or isinstance(objectives, Path):
-        own = override_of(str(_target(run)["name"]))
-        objectives = load_objectives(OBJECTIVES, override=objectives or own)
+        objectives = sources.objectives(str(_target(run)["name"]), objectives)
     measured = measure(evidence)
     run.damage += evidence.damaged
     checks = judge_checks(run)
@@ -75,10 +75,12 @@ def judge(
         objectives=results,
         services=judge_services(run, checks),
         profiles=judge_profiles(run),
-        requirements=judge_requirements(checks, results, run.plan.declared if run.plan else ()),
+        requirements=judge_requirements(
+            checks, results, run.plan.declared if run.plan else (), sources.requirements
+        ),
         coverage=judge_coverage(run.target.capabilities if run.target else {}, checks),
         waivers=[],
-        notes=_notes(run),
+        notes=_notes(run, [] if sources.project or not recorded else [_gone(recorded)]),
         events=run.marks,
         since_last={},
         samples=measured.total,
@@ -93,8 +95,12 @@ def judge(
     return verdict
 
 
-def _notes(run: RunRecord) -> list[str]:
-    notes = [n for n in run.notes if n]
+def _gone(project: str) -> str:
+    return f"judged by the shipped files: the project's folder {project} is not here; name it with --project"
+
+
+def _notes(run: RunRecord, more: list[str]) -> list[str]:
+    notes = [*more, *(n for n in run.notes if n)]
     if run.finished is not None:
         notes += [f"{stem} never closed its journal: that process was killed" for stem in run.open_journals]
     notes += [f"not touched: {why}" for why in run.foreign]

@@ -147,6 +147,7 @@ class Made:
     finished: bool = True
     outcome: RunOutcome = RunOutcome.COMPLETED
     age_days: float = 0.0
+    project: str = ""
 
     def write(self) -> Path:
         """Writes the run's journals, as two processes would; returns the run's folder."""
@@ -164,6 +165,7 @@ class Made:
                 cpus=2,
                 python="3.11.9",
                 argv=("assay", "validate"),
+                project=self.project,
             )
         )
         main.write(

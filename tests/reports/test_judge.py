@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +32,6 @@ from reports.judging.invalidation import _window
 from reports.judging.judge import judge
 from reports.judging.measurements import TICK_NS
 from reports.judging.model import RunVerdict, Waiver
-from reports.judging.overrides import check_overrides, override_of
 from reports.judging.run_record import died
 from tests.reports.made import CHECKS, Made, made_samples
 
@@ -361,22 +359,6 @@ def test_overrides_change_only_what_they_name(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text('\n["perf.rooms"]\nlimits = 5\n')
     with pytest.raises(ConfigError, match=r"wrong.toml line 3: .*limits is not known; did you mean 'limit'"):
         judge(directory, objectives=tmp_path / "wrong.toml", waivers=[])
-
-
-def test_a_target_has_numbers_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    directory = Made(tmp_path / "run", live=True).write()
-    own = tmp_path / "objectives.production.toml"
-    own.write_text('["perf.rooms"]\nlimit = 5\n')
-    monkeypatch.setattr(
-        sys.modules["reports.judging.judge"], "override_of", lambda name: override_of(name, tmp_path)
-    )
-    assert objective(judge(directory, waivers=[]), "perf.rooms").limit == 5
-    assert override_of("staging", tmp_path) is None
-    assert override_of("../production", tmp_path) is None
-    check_overrides(tmp_path)
-    own.write_text('\n\n["perf.rooms"]\nlimit = "five"\n')
-    with pytest.raises(ConfigError, match=r"objectives.production.toml line 4"):
-        check_overrides(tmp_path)
 
 
 def test_a_target_of_several_outcomes_says_the_gravest(judged: Judged) -> None:

@@ -65,3 +65,34 @@ def test_doctor_shows_its_table_although_variables_are_missing(tmp_path):
     told = json.loads(assay(tmp_path, "doctor", "--json").stdout)
     assert "VITE_SUPABASE_URL" in told["missing"]
     assert {one["service"] for one in told["services"]} > {"supabase.auth", "r2"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        ('checks = ["auth.jwt-claim"]\n', "'auth.jwt-claim'"),
+        (
+            'checks = []\n[[results]]\nid = "e2e"\nformat = "junit"\nfiles = "*.xml"\nnewer_than = "2h"\n'
+            'requirement = ["OURS-2"]\n',
+            "did you mean 'OURS-1'?",
+        ),
+    ],
+)
+def test_a_plan_that_names_what_does_not_exist_is_refused(tmp_path, plan, says):
+    (tmp_path / "target.toml").write_text("")
+    (tmp_path / "requirements.toml").write_text('[Ours]\n"OURS-1" = "people can join"\n')
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "own.toml").write_text(f'title = "own"\nbudget = "1m"\n{plan}')
+    done = assay(tmp_path, "check", "--plan", "own")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_wrong_objective_of_a_project_is_refused_with_its_line(tmp_path):
+    (tmp_path / "target.toml").write_text("")
+    (tmp_path / "objectives.toml").write_text("[perf.room]\nlimit = 5\n")
+    done = assay(tmp_path, "check", "--plan", "smoke")
+    assert done.returncode == 2
+    assert "objectives.toml line 1: 'perf.room' is no objective" in done.stderr
