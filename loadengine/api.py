@@ -4,15 +4,14 @@ from loadengine.lean_port import LeanPort
 from loadengine.locust import hooks
 from loadengine.locust.arrivals import Poisson, Replay, Uniform
 from loadengine.locust.users import ClosedUser, OpenUser
-from loadengine.net.http1 import Expect, HttpClient, Measure, Request, Stream
-from loadengine.net.http2 import Http2Client
+from loadengine.measure.measure import Measure
+from loadengine.net.http1 import Expect, HttpClient, Request, Stream
 from loadengine.net.response import Response
 from loadengine.net.websocket import WebSocket
 
 __all__ = [
     "ClosedUser",
     "Expect",
-    "Http2Client",
     "HttpClient",
     "LeanPort",
     "Measure",

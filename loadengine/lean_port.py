@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from loadengine.net.http1 import Expect, Measure, Request, Stream
+from loadengine.context import LoadContext
+from loadengine.measure.measure import Measure
+from loadengine.net.http1 import Expect, HttpClient, Request, Stream
 from loadengine.net.response import Response
 
-if TYPE_CHECKING:
-    from loadengine.locust.users import LeanUser
-
 _CACHED = 256
+
+
+class Sender(Protocol):
+    """A user with connections of its own."""
+
+    @property
+    def engine(self) -> LoadContext:
+        """The process that it is part of."""
+
+    def client(self, origin: str) -> HttpClient:
+        """Its connections to an origin."""
 
 
 class LeanPort:
@@ -22,7 +32,7 @@ class LeanPort:
     recorded. What is asked for often (same method, address and headers) is serialised once.
     """
 
-    def __init__(self, user: LeanUser, measure: Measure | None = None, expect: Expect | None = None) -> None:
+    def __init__(self, user: Sender, measure: Measure | None = None, expect: Expect | None = None) -> None:
         self._user = user
         self._measure = measure
         self._expect = expect

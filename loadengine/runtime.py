@@ -35,9 +35,10 @@ from loadengine.locust.dispatch import Dispatcher
 from loadengine.measure.delta import Delta
 from loadengine.measure.health import Health
 from loadengine.measure.in_flight import Outstanding
+from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import Recorder
 from loadengine.measure.trace import Tracer
-from loadengine.net.http1 import HttpClient, Measure, resolve
+from loadengine.net.http1 import HttpClient, resolve
 from loadengine.net.reactor import Reactor
 from loadengine.net.tcp import Endpoint
 from loadengine.priority import serve_first
@@ -67,9 +68,7 @@ class Engine:
         self.tracer = Tracer(self.settings.run_id)
         self.recorder = Recorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
-        self.health = Health(self)
-        self.streams: set[object] = set()
-        """HTTP/2 requests that have not ended."""
+        self.health = Health(self, self.dispatcher)
         self.outstanding: list[Outstanding] = []
         """What was sent and has not arrived, by what it counts for."""
         self.last_words: list[Callable[[], None]] = []
@@ -242,7 +241,7 @@ class Engine:
         """Exchanges that have not ended, and messages that have not arrived."""
         deadlines = self.reactor.deadlines
         exchanges = len(deadlines) - deadlines.count(0)
-        return exchanges + len(self.streams) + sum(map(len, self.outstanding))
+        return exchanges + sum(map(len, self.outstanding))
 
     def _sweep(self) -> None:
         self.reactor.hub.loop.run_callback(self.reactor.sweep)

@@ -12,18 +12,15 @@ import resource
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from greenlet import GreenletExit, greenlet
 from locust.exception import StopTest, StopUser
 
+from loadengine.context import LoadContext
 from loadengine.locust.arrivals import Replay, Schedule
 from loadengine.measure.recorder import CANCELLED, DROPPED
 from loadengine.net.reactor import Pacer
-
-if TYPE_CHECKING:
-    from loadengine.locust.users import OpenUser
-    from loadengine.runtime import Engine
 
 _now = time.monotonic_ns
 _COALESCE = 50_000  # ns: alarms closer than this are one alarm
@@ -31,6 +28,19 @@ _AT_ONCE = 32
 """Arrivals started before answers get their turn: after a pause of this process, starting all that is due
 would open a connection for each while answers that free one lie unread, and never catch up."""
 _BACKLOG = 100_000  # arrivals that may wait for a lane; beyond, they are dropped and counted
+
+
+class Arriving(Protocol):
+    """A user who has arrivals."""
+
+    rate: float
+    """Arrivals per second."""
+
+    def arrivals(self) -> Schedule:
+        """When they are meant to happen."""
+
+    def choose(self) -> Callable[[Any], Any]:
+        """What the next one does."""
 
 
 class Cancelled(GreenletExit):  # type: ignore[misc]
@@ -41,15 +51,15 @@ class Lane(greenlet):  # type: ignore[misc]
     """Runs one arrival after another; `intended` is the schedule's time until the first request takes it."""
 
     intended: int
-    user: OpenUser | None
+    user: Arriving | None
     work: Callable[[Any], Any]
 
 
 class Stream:
     """The arrivals of one user class."""
 
-    def __init__(self, engine: Engine, schedule: Schedule, per_user: float) -> None:
-        self.users: list[OpenUser] = []
+    def __init__(self, engine: LoadContext, schedule: Schedule, per_user: float) -> None:
+        self.users: list[Arriving] = []
         self.next_at = 0
         self._engine = engine
         self._schedule = schedule
@@ -58,17 +68,17 @@ class Stream:
         self._origin, self._elapsed, self._turn = 0, 0.0, 0
         self._rate = 0.0
 
-    def join(self, user: OpenUser) -> None:
+    def join(self, user: Arriving) -> None:
         """One more user: the rate rises."""
         self.users.append(user)
         self._retime()
 
-    def leave(self, user: OpenUser) -> None:
+    def leave(self, user: Arriving) -> None:
         """One user fewer."""
         self.users.remove(user)
         self._retime()
 
-    def take(self) -> OpenUser:
+    def take(self) -> Arriving:
         """Whose turn the due arrival is; moves `next_at` on."""
         self._turn = (self._turn + 1) % len(self.users)
         self._advance()
@@ -108,19 +118,19 @@ class Stream:
 class Dispatcher:
     """One per process: wakes at the next intended time and starts what is due."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: LoadContext) -> None:
         self._engine = engine
         self._streams: dict[type, Stream] = {}
         self._pacer = Pacer(engine.reactor, self._due)
         self._idle: list[Lane] = []
         self.busy: set[Lane] = set()
-        self.backlog: deque[tuple[int, OpenUser, Callable[[Any], Any]]] = deque()
+        self.backlog: deque[tuple[int, Arriving, Callable[[Any], Any]]] = deque()
         self.limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 4 // 5, 25_000)
         """Arrivals under way at once: files are limited, and so are the ports towards one address."""
         self.arrived = 0
         self.dropped = 0
 
-    def join(self, user: OpenUser) -> None:
+    def join(self, user: Arriving) -> None:
         """A user begins to have arrivals."""
         kind = type(user)
         stream = self._streams.get(kind)
@@ -132,7 +142,7 @@ class Dispatcher:
         stream.join(user)
         self._arm()
 
-    def leave(self, user: OpenUser) -> None:
+    def leave(self, user: Arriving) -> None:
         """A user has no arrivals any more; those under way finish."""
         self._streams[type(user)].leave(user)
 
@@ -173,7 +183,7 @@ class Dispatcher:
             due, now = min(times), _now()
             self._pacer.arm(due if due <= now else max(due, now + _COALESCE))
 
-    def _launch(self, intended: int, user: OpenUser, work: Callable[[Any], Any]) -> None:
+    def _launch(self, intended: int, user: Arriving, work: Callable[[Any], Any]) -> None:
         self.arrived += 1
         if self._idle:
             lane = self._idle.pop()
@@ -189,7 +199,7 @@ class Dispatcher:
         self.busy.add(lane)
         lane.switch(lane)
 
-    def _drop(self, intended: int, user: OpenUser) -> None:
+    def _drop(self, intended: int, user: Arriving) -> None:
         self.dropped += 1
         now = _now()
         series = self._engine.recorder.new_series("arrival", name=type(user).__name__)

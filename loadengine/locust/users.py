@@ -23,8 +23,9 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 from loadengine.identities import Person
 from loadengine.lean_port import LeanPort
 from loadengine.locust.arrivals import Schedule, Uniform
+from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import CLOSED
-from loadengine.net.http1 import Expect, HttpClient, Measure
+from loadengine.net.http1 import Expect, HttpClient
 from loadengine.runtime import Engine, engine_of
 
 _now = time.monotonic_ns

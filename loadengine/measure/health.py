@@ -10,20 +10,18 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from core.journal import SAMPLE
 from core.load_events import GeneratorHealth
 from core.outcome import SampleOutcome
+from loadengine.context import LoadContext
 from loadengine.measure.histogram import Histogram
-
-if TYPE_CHECKING:
-    from loadengine.runtime import Engine
 
 _now = time.monotonic_ns
 EVERY = 1_000_000_000
@@ -34,11 +32,22 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOCAL_LIMITS = ("EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM")
 
 
+class Waiting(Protocol):
+    """The arrivals of a process, as far as its health goes."""
+
+    dropped: int
+    """That found no place to wait."""
+
+    @property
+    def backlog(self) -> Sized:
+        """That wait for a lane."""
+
+
 class Health:
     """One per generating process; `check` is called at every tick."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: LoadContext, arrivals: Waiting) -> None:
+        self._engine, self._arrivals = engine, arrivals
         self._since, self._cpu = _now(), time.process_time()
         self._dropped = 0
         self._pause_from, self._pause = 0, 0
@@ -68,7 +77,7 @@ class Health:
         lag = Histogram()
         lag.record(behind)
         yield
-        dropped = engine.dispatcher.dropped
+        dropped = self._arrivals.dropped
         sockets = open_files()
         measured = GeneratorHealth(
             start=self._since,
@@ -78,7 +87,7 @@ class Health:
             late=late,
             cpu=round(share, 3),
             dropped=dropped - self._dropped,
-            backlog=len(engine.dispatcher.backlog),
+            backlog=len(self._arrivals.backlog),
             under_way=engine.under_way(),
             files=sockets,
             memory_mb=round(resident() / 2**20, 1),

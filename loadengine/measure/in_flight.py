@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
 
+from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import ERROR, OK, WRONG, Recorder
-
-if TYPE_CHECKING:
-    from loadengine.net.http1 import Measure
 
 _now = time.monotonic_ns
 LOST = "not delivered in time"

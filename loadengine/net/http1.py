@@ -22,7 +22,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from gevent import socket as gsocket
@@ -30,13 +30,12 @@ from greenlet import getcurrent
 from locust.exception import StopUser
 
 from core.errors import ConfigError
+from loadengine.context import LoadContext
+from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import CANCELLED, ERROR, OK, REFUSED, RETRIED, WRONG
 from loadengine.net.connection import Connection
 from loadengine.net.response import Response
 from loadengine.net.tcp import NoAnswer
-
-if TYPE_CHECKING:
-    from loadengine.runtime import Engine
 
 Expect = Callable[[Response], str | None]
 
@@ -44,19 +43,6 @@ _now = time.monotonic_ns
 _JOINED = 65536  # bodies up to here are sent together with the head
 _CACHED = 1000  # requests that `get` and its like keep serialised
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Measure:
-    """What a sample counts for: a metric of `reports/objectives.toml` (or any other) and its labels.
-
-    Declared once in a profile; has a number of its own in every process.
-    """
-
-    __slots__ = ("labels", "metric")
-
-    def __init__(self, metric: str, **labels: str) -> None:
-        self.metric = metric
-        self.labels = labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class HttpClient:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LoadContext,
         base_url: str,
         *,
         source: str | None = None,

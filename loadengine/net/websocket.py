@@ -16,12 +16,13 @@ import os
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from greenlet import getcurrent
 
 from core.errors import ConfigError
+from loadengine.context import LoadContext
 from loadengine.net.frames import (
     ABNORMAL,
     BINARY,
@@ -43,9 +44,6 @@ from loadengine.net.reactor import READ, TIMED_OUT, WRITE
 from loadengine.net.response import Response
 from loadengine.net.send_buffer import TalkingWire
 from loadengine.net.tcp import CLOSED_EARLY, RECEIVE, NoAnswer, cause_of
-
-if TYPE_CHECKING:
-    from loadengine.runtime import Engine
 
 _now = time.monotonic_ns
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -80,7 +78,7 @@ class WebSocket(TalkingWire):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LoadContext,
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
@@ -270,7 +268,7 @@ class WebSocket(TalkingWire):
 
     def _shake_hands(
         self,
-        engine: Engine,
+        engine: LoadContext,
         host: str,
         target: str,
         headers: Mapping[str, str],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import gevent
@@ -14,7 +13,7 @@ from gevent.event import Event
 from loadengine.measure.recorder import ERROR, OK, REFUSED, WRONG
 from loadengine.net.tcp import NoAnswer
 from loadengine.net.websocket import Refused, WebSocket
-from loadprofiles.users.room_monitor import Chat, text_of
+from loadprofiles.users.room_monitor import Chat, Past, text_of
 from scenarios.api import rooms
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 
 _now = time.monotonic_ns
 _WELCOME_WITHIN = 30.0
-
-
-@dataclass(eq=False)
-class Past:
-    """One connection as it went: frames as they came (presence left out once welcomed), what was sent."""
-
-    since: int | None
-    frames: list[tuple[int, bytes]] = field(default_factory=list)
-    sent: list[tuple[int, str, str]] = field(default_factory=list)
-    ended: Literal["left", "cut", "open"] = "open"
 
 
 class Seat:

@@ -12,7 +12,8 @@ import itertools
 import os
 import time
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -21,12 +22,10 @@ import orjson
 from core.events import Note, NoteLevel
 from core.room_history import Connection, Sent, violations
 from loadengine.api import Measure
+from loadengine.locust.users import LeanUser
 from loadengine.measure.recorder import ERROR, OK, WRONG
+from loadengine.runtime import Engine
 from loadprofiles.users.platform_witness import Unreadable, Witness
-
-if TYPE_CHECKING:
-    from loadengine.runtime import Engine
-    from loadprofiles.users.room_member import Past, Seat
 
 MEMBERS = 10
 WITHIN = 10.0
@@ -34,6 +33,35 @@ WITHIN = 10.0
 _READ_EVERY = 20.0
 """Seconds between readings of the histories: a room keeps its last 1,000 messages, and all are to be judged."""
 _now = time.monotonic_ns
+
+
+@dataclass(eq=False)
+class Past:
+    """One connection as it went: frames as they came (presence left out once welcomed), what was sent."""
+
+    since: int | None
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    sent: list[tuple[int, str, str]] = field(default_factory=list)
+    ended: Literal["left", "cut", "open"] = "open"
+
+
+class Seat(Protocol):
+    """A member's place in a room, as far as the room is concerned."""
+
+    user: LeanUser
+    token: str
+    pasts: list[Past]
+    last_id: int
+
+    @property
+    def here(self) -> bool:
+        """Whether the room has welcomed it and the socket is open."""
+
+    def come(self) -> None:
+        """Joins."""
+
+    def cut(self) -> None:
+        """Loses the socket, as when a network fails."""
 
 
 def text_of(client_id: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from locust.exception import StopUser
 
 from core.errors import ConfigError
-from loadengine.net.http1 import Measure, Stream
+from loadengine.measure.measure import Measure
+from loadengine.net.http1 import Stream
 from tests.loadengine.patched.helpers import counts, read_request, within
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

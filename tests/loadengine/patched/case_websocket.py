@@ -201,7 +201,7 @@ def test_a_wrong_address_is_said(engine):
 
 
 def test_what_does_not_arrive_is_lost_and_counted(engine):
-    from loadengine.net.http1 import Measure
+    from loadengine.measure.measure import Measure
     from tests.loadengine.patched.helpers import counts
 
     waiting = engine.expecting(Measure("perf.rooms"), within=0.01)

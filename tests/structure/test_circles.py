@@ -1,0 +1,46 @@
+"""No module imports what imports it, not even for its types or within a function."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
+
+from tests.structure.tree import modules
+
+KNOWN = {
+    "clients.services.auth": {
+        "clients.belongings",
+        "clients.bulk_identities",
+    },  # undoing a person crosses services
+    "stack.supervisor.control": {"stack.supervisor.serve"},  # a type
+}
+"""Edges that close a circle and are still to be cut; nothing is added here."""
+
+
+def edges() -> dict[str, set[str]]:
+    """Module -> modules of ours that it imports, wherever in it."""
+    names = {
+        file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for file, tree in modules()
+    }
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, tree in names.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found[name] |= {alias.name for alias in node.names} & names.keys()
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    found[name] |= {whole if whole in names else node.module} & names.keys()
+    return found
+
+
+def test_there_is_no_circle() -> None:
+    found = edges()
+    for name, cut in KNOWN.items():
+        assert cut <= found[name], f"{name} imports {cut} no more: take it out of KNOWN"
+        found[name] -= cut
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from None
