@@ -82,7 +82,7 @@ def test_it_can_be_read_by_keyboard_and_without_colour(browser: Any, tmp_path: P
         "return [s.borderStyle, s.backgroundImage != 'none', s.backgroundColor != 'rgba(0, 0, 0, 0)',"
         "e.textContent[0]].join()})"
     )
-    assert len(set(styles)) == 6
+    assert len(set(styles)) == 7
     page.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,7 +48,7 @@ def test_a_component_that_dies_makes_the_run_broken_by_name(place, victim):
     os.kill(place.components()[victim]["pid"], signal.SIGKILL)
     said, _ = run.communicate(timeout=300)
     assert run.returncode == 3, said
-    assert said.count(f"{victim} died") == 1, said
+    assert len(re.findall(rf"! broken +{victim} died", said)) == 1, said
     assert "missed" not in place.outcomes().values()
     [death] = Evidence(place.newest()).events(ComponentDied)
     assert death.component == victim

@@ -92,7 +92,7 @@ def test_the_seeds_own_mock_is_caught(name, tmp_path):
             finished = on_live(tmp_path, mock.environment, "--checks", ",".join(checks))
         finally:
             mock.close()
-    assert mock.told, "the mock was never asked"
+    assert mock.told, f"the mock was never asked: {finished}"
     assert set(finished) == set(checks)
     caught = [e for e in finished.values() if e.outcome in ("missed", "broken")]
     assert caught, finished

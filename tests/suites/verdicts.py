@@ -30,7 +30,8 @@ def on_live(
     capabilities = sorted(c for s in catalogue() for c in s.capabilities)
     file = folder / "target.toml"
     required = "".join(f'"{c}" = "required"\n' for c in capabilities)
-    file.write_text(f'extends = "reference"\n[capabilities]\n{required}')
+    beside = '[permit]\nhosts = ["127.0.0.1"]\n'  # links in mails lead to the real service behind the one that lies
+    file.write_text(f'extends = "reference"\n[capabilities]\n{required}{beside}')
     return _run(folder, environment, ["--target", "live", "--target-file", str(file), *words], limit)
 
 

@@ -15,7 +15,7 @@ from tests.stack.supervisor.harness import ROOT, Stack, component, eventually
 
 def test_a_holder_gets_all_it_needs_and_takes_the_stack_with_it(stack):
     holder, answer = stack.held()
-    assert set(answer) == {"variables", "control", "state", "engines"}
+    assert set(answer) == {"variables", "control", "state", "engines", "notes"}
     assert set(answer["variables"]) == {"BASE_URL", "TOP_URL"}
     assert answer["engines"]["base"] == {"kind": "stand-in", "name": "fake base"}
     assert len(stack.processes()) == 5, stack.processes()  # the supervisor, two keepers, two components
