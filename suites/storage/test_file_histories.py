@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from clients.identities import Actor
-from clients.made_files import sha256
+from clients.made_files import PROGRAMS, sha256
 from clients.service_clients import Services
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
@@ -22,7 +22,7 @@ from suites.types import NewActor, Witness
 PLATFORM = "platform"
 NAMES = st.sampled_from(["a.bin", "b.bin", "c.bin"])
 FOLDERS = st.sampled_from(["/", "/x", "/x/y"])
-DATA = st.binary(min_size=0, max_size=200)
+DATA = st.binary(min_size=0, max_size=200).filter(lambda data: not data.startswith(PROGRAMS))
 EXAMPLES, STEPS = 4, 15
 
 
