@@ -26,7 +26,7 @@ def remove_person(run: Run, identifier: str) -> None:
         except AssayError as error:
             failed.append(str(error))
     try:
-        undoing(auth.Client, run).delete_user(identifier)
+        undoing(auth.AuthClient, run).delete_user(identifier)
     except AssayError as error:
         failed.append(str(error))
     if failed:
@@ -36,7 +36,7 @@ def remove_person(run: Run, identifier: str) -> None:
 def _remove(run: Run, entry: PersonUndo, identifier: str) -> None:
     values = {"user": identifier}
     if entry.table:
-        rows = undoing(database.Client, run)
+        rows = undoing(database.DatabaseClient, run)
         rows.as_admin("DELETE", f"/{entry.table}", params={entry.column: f"eq.{identifier}"}).demand(
             200, 204, 404
         )

@@ -29,7 +29,7 @@ _PAGE = 200
 
 
 @dataclass(frozen=True)
-class Member:
+class BulkIdentity:
     """One signed-in identity. What is secret does not show."""
 
     id: str
@@ -42,7 +42,7 @@ class Member:
     """When the token ends, as Auth told; Unix seconds."""
 
 
-def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Member]:
+def make(run: Run, client: auth.AuthClient, ledger: Ledger, count: int) -> list[BulkIdentity]:
     """`count` confirmed people, each signed in once, within the target's login budget. Raises BrokenError."""
     run.permit.demand(Action.ADMIN, "making test identities through the admin API")
     tag = run.tag()
@@ -51,7 +51,7 @@ def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Memb
     run.redactor.add(password)
     ledger.plan("auth.crowd", start=start)
 
-    def one(number: int) -> Member:
+    def one(number: int) -> BulkIdentity:
         email, username = f"{start}{number}@{client.domain}", f"{name}_{number:05}"
         given = {"email": email, "password": password}
         more = {"email_confirm": True, "user_metadata": metadata_of(run, username)}
@@ -59,7 +59,7 @@ def make(run: Run, client: auth.Client, ledger: Ledger, count: int) -> list[Memb
         answer = client.port.request("POST", "/token", params={"grant_type": "password"}, body=given)
         session = _demand(answer, "signing in")
         run.redactor.learn((session["access_token"], session["refresh_token"]))
-        return Member(
+        return BulkIdentity(
             made["id"], username, email, password,
             session["access_token"], session["refresh_token"], float(session["expires_at"]),
         )  # fmt: skip
@@ -86,7 +86,7 @@ def remove(run: Run, start: str) -> None:
     from clients.belongings import remove_person  # it stands on Auth's module, whose undo calls this
 
     demand_tag(run.id, start, "the start of a crowd's addresses")
-    client = undoing(auth.Client, run)
+    client = undoing(auth.AuthClient, run)
     there = [
         user["id"]
         for user in _everybody(client)
@@ -96,7 +96,7 @@ def remove(run: Run, start: str) -> None:
         list(pool.map(partial(remove_person, run), there))
 
 
-def _everybody(client: auth.Client) -> Iterator[dict[str, Any]]:
+def _everybody(client: auth.AuthClient) -> Iterator[dict[str, Any]]:
     for page in range(1, 501):
         answer = client.as_admin("GET", "/admin/users", params={"page": page, "per_page": _PAGE})
         users = answer.demand(200).json(dict).get("users", [])

@@ -9,7 +9,7 @@ from supabase import Client as Supabase
 
 from clients import bulk_identities
 from clients.sdk import preparing
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.errors import Missed, ServiceError
 from core.ledger import Entry, Ledger
@@ -35,7 +35,7 @@ class Actor:
         return {"Authorization": f"Bearer {self.access_token}"}
 
 
-def new_identity(run: Run, services: Services) -> tuple[str, str, str]:
+def new_identity(run: Run, services: ServiceClients) -> tuple[str, str, str]:
     """(email, username, password) that nobody has; the password is made known to the redactor."""
     run.permit.demand(Action.WRITE, "making a test identity")
     tag = run.tag()
@@ -54,7 +54,7 @@ def plan_user(ledger: Ledger, email: str) -> Entry:
     return ledger.plan("auth.user", local=email.partition("@")[0])
 
 
-def make_actor(run: Run, services: Services, ledger: Ledger) -> Actor:
+def make_actor(run: Run, services: ServiceClients, ledger: Ledger) -> Actor:
     """A new confirmed person, signed in once. A failure is the preparation's: broken, not missed."""
     run.permit.demand(Action.ADMIN, "making a test identity through the admin API")
     email, username, password = new_identity(run, services)
@@ -72,7 +72,9 @@ def make_actor(run: Run, services: Services, ledger: Ledger) -> Actor:
     return sign_in(run, services, created.user.id, email, username, password)
 
 
-def sign_in(run: Run, services: Services, identifier: str, email: str, username: str, password: str) -> Actor:
+def sign_in(
+    run: Run, services: ServiceClients, identifier: str, email: str, username: str, password: str
+) -> Actor:
     """Signs an existing person in with a client of their own and waits until the platform has made their row, if it does."""
     person = services.auth.person()
     with preparing("signing a test identity in"):
@@ -104,14 +106,14 @@ def sign_in(run: Run, services: Services, identifier: str, email: str, username:
     )
 
 
-class Crowd:
+class SharedIdentities:
     """People with a session that checks of one process share, so that many people cost few log-ins.
 
     For checks that only need somebody who is signed in: they may talk, and must neither change nor end the
     person, their session, or what they own.
     """
 
-    def __init__(self, run: Run, services: Services, ledger: Ledger) -> None:
+    def __init__(self, run: Run, services: ServiceClients, ledger: Ledger) -> None:
         self._run, self._services, self._ledger = run, services, ledger
         self._people: list[Actor] = []
 

@@ -1,7 +1,7 @@
-"""A vendor's SDK held to two ways of failing: `Refused` (the service said no) and ServiceError (it talked nonsense).
+"""A vendor's SDK held to two ways of failing: `ServiceRefusal` (the service said no) and ServiceError (it talked nonsense).
 
 `guarded(client, service)` looks like the client. What the service refuses, whatever the SDK calls it, is a
-`Refused`: uncaught it means that a check's expectation does not hold; a check that expects a refusal catches
+`ServiceRefusal`: uncaught it means that a check's expectation does not hold; a check that expects a refusal catches
 it with `refused(...)`. Whatever the SDK cannot make sense of names the service and is `broken`.
 """
 
@@ -26,7 +26,7 @@ from core.permit import Permit
 T = TypeVar("T")
 
 
-class Refused(Missed):
+class ServiceRefusal(Missed):
     """A service's well-formed refusal. Uncaught: something that had to work was refused."""
 
     def __init__(self, service: str, what: str, status: int, code: str, message: str) -> None:
@@ -42,15 +42,15 @@ class Refused(Missed):
 
 
 @contextmanager
-def refused(*codes: str, claim: str, service: str | None = None) -> Iterator[list[Refused]]:
+def refused(*codes: str, claim: str, service: str | None = None) -> Iterator[list[ServiceRefusal]]:
     """The calls inside must be refused with one of `codes` (any refusal when none is named).
 
     Yields a list that holds the refusal afterwards. Raises Missed when nothing was refused, or otherwise.
     """
-    caught: list[Refused] = []
+    caught: list[ServiceRefusal] = []
     try:
         yield caught
-    except Refused as error:
+    except ServiceRefusal as error:
         caught.append(error)
         if codes and error.code not in codes:
             raise Missed(
@@ -70,7 +70,7 @@ def preparing(what: str) -> Iterator[None]:
     """Inside, a refusal is not the check's matter but its preparation's failure: ServiceError, broken."""
     try:
         yield
-    except Refused as error:
+    except ServiceRefusal as error:
         raise ServiceError(error.service or "platform", f"{what} was refused: {error.saw}") from error
 
 
@@ -158,15 +158,15 @@ def _translating(service: str, what: str) -> Iterator[None]:
     except (AuthRetryableError, AuthUnknownError) as error:
         raise ServiceError(service, f"{what}: {type(error).__name__}: {str(error)[:200]}") from error
     except AuthApiError as error:
-        raise Refused(service, what, error.status, str(error.code or ""), error.message) from error
+        raise ServiceRefusal(service, what, error.status, str(error.code or ""), error.message) from error
     except AuthError as error:
-        raise Refused(
+        raise ServiceRefusal(
             service, what, int(getattr(error, "status", 0)), str(error.code or ""), str(error)
         ) from error
     except APIError as error:
         if isinstance(error.__cause__, ValidationError):  # postgrest-py could not read the error's body
             raise ServiceError(service, f"{what}: {str(error.details)[:200]}") from error
-        raise Refused(
+        raise ServiceRefusal(
             service,
             what,
             _number(error.code),
@@ -176,7 +176,9 @@ def _translating(service: str, what: str) -> Iterator[None]:
     except StorageApiError as error:
         if error.code in ("InternalError", "LibraryError") and "parse error message" in error.message:
             raise ServiceError(service, f"{what}: {error.message[:200]}") from error
-        raise Refused(service, what, _number(error.status), str(error.code or ""), error.message) from error
+        raise ServiceRefusal(
+            service, what, _number(error.status), str(error.code or ""), error.message
+        ) from error
     except (ValidationError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ServiceError(
             service,

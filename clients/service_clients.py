@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from clients.services import modules
-from core.errors import BrokenError
+from clients.services.auth import AuthClient
+from clients.services.builder import BuilderClient
+from clients.services.database import DatabaseClient
+from clients.services.datadog import DatadogClient
+from clients.services.ga4 import Ga4Client
+from clients.services.kv import KvClient
+from clients.services.mixpanel import MixpanelClient
+from clients.services.platform import PlatformClient
+from clients.services.r2 import R2Client
+from clients.services.rooms import RoomsClient
+from clients.services.sentry import SentryClient
+from clients.services.storage import StorageClient
 from core.run import Run
 
 
-class Services:
-    """`services.auth`, `services.r2`, … : a module's ATTRIBUTE names its Client here."""
+class ServiceClients:
+    """`services.auth`, `services.r2`, …: one annotation for each service module, its ATTRIBUTE and its client class."""
+
+    auth: AuthClient
+    builder: BuilderClient
+    database: DatabaseClient
+    datadog: DatadogClient
+    ga4: Ga4Client
+    kv: KvClient
+    mixpanel: MixpanelClient
+    platform: PlatformClient
+    r2: R2Client
+    rooms: RoomsClient
+    sentry: SentryClient
+    storage: StorageClient
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._makers = {m.ATTRIBUTE: m.Client for m in modules() if hasattr(m, "ATTRIBUTE")}
-        self._made: dict[str, Any] = {}
+        self._built: list[Any] = []
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name not in self._made:
-            if name not in self._makers:
-                raise BrokenError(
-                    f"there is no service '{name}'; known are {', '.join(sorted(self._makers))}."
-                )
-            self._made[name] = self._makers[name](self.run)
-        return self._made[name]
+    if not TYPE_CHECKING:  # a type checker knows the annotations alone, so that it refuses any other name
+
+        def __getattr__(self, name: str) -> object:
+            """Builds the client on first use and keeps it as an attribute of this object."""
+            client_class = get_type_hints(ServiceClients).get(name)
+            if client_class is None:
+                raise AttributeError(f"there is no service client {name!r}")
+            client = client_class(self.run)
+            self._built.append(client)
+            setattr(self, name, client)
+            return client
 
     def close(self) -> None:
-        """Closes every client that can be closed."""
-        for made in self._made.values():
-            if close := getattr(made, "close", None):
+        """Closes every client that was built and can be closed."""
+        for client in self._built:
+            if close := getattr(client, "close", None):
                 close()
-        self._made.clear()
 
-    def __enter__(self) -> Services:
+    def __enter__(self) -> ServiceClients:
         return self
 
     def __exit__(

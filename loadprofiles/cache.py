@@ -121,7 +121,7 @@ class Writer(PlatformUser, ClosedUser):
             self.refreshes.arrived(key)
 
 
-class Crowd(PlatformUser, ClosedUser):
+class BurstUser(PlatformUser, ClosedUser):
     """Opens a page all at once for an audience that has never been."""
 
     fixed_count = 1
@@ -133,7 +133,7 @@ class Crowd(PlatformUser, ClosedUser):
         """Whoever comes first is a miss; everybody gets the right page."""
         page, audience = random.choice(still(self.engine)), f"crowd-{os.getpid()}-{next(_numbers)}"  # noqa: S311
         port = self.port(STAMPEDE, fresh(page, first=False))
-        crowd = [
+        burst = [
             gevent.spawn(self.adapter.page, port, page["path"], audience=audience) for _ in range(AT_ONCE)
         ]
-        gevent.joinall(crowd)
+        gevent.joinall(burst)

@@ -96,7 +96,7 @@ class Database(PlatformUser, OpenUser):
         database.rewrite_post(port, self.adapter, self.engine.people[0].token, self.truth.hot, body)
 
 
-class Crowd(PlatformUser, ClosedUser):
+class BurstUser(PlatformUser, ClosedUser):
     """Asks for many profiles at the same moment: none may fail for want of a connection."""
 
     fixed_count = 1
@@ -107,5 +107,5 @@ class Crowd(PlatformUser, ClosedUser):
         """Everybody waits for a connection, and everybody gets the right row."""
         me = self.person
         port = self.port(AT_ONCE, Truth.of(self.engine).profile(me.id))
-        crowd = [gevent.spawn(database.profile, port, self.adapter, me.token, me.id) for _ in range(CROWD)]
-        gevent.joinall(crowd, raise_error=False)
+        burst = [gevent.spawn(database.profile, port, self.adapter, me.token, me.id) for _ in range(CROWD)]
+        gevent.joinall(burst, raise_error=False)

@@ -76,10 +76,10 @@ def _run(variables: dict[str, str]) -> Run:
 
 def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str]]:
     """The text of `target.toml`, and what a person has to decide."""
-    client = database.Client(run)
+    client = database.DatabaseClient(run)
     tables = suggestion.tables_of(client.sql) if client.sql else {}
     functions = suggestion.functions_of(client.sql) if client.sql else {}
-    buckets = storage.Client(run).as_admin("GET", "/bucket").demand(200).json(list)
+    buckets = storage.StorageClient(run).as_admin("GET", "/bucket").demand(200).json(list)
     decide = [f"may of {name}" for name in tables] + [f"may of the bucket {b['id']}" for b in buckets]
     if not client.sql:
         decide.append(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from clients.identities import Actor, Crowd, make_actor
+from clients.identities import Actor, SharedIdentities, make_actor
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import undoers
 from core.errors import AssayError
 from core.ledger import Ledger
@@ -18,7 +18,7 @@ from suites.realtime.recorder import NewRoom, Recorder
 
 
 @pytest.fixture
-def actor(run: Run, services: Services, ledger: Ledger) -> Callable[[], Actor]:
+def actor(run: Run, services: ServiceClients, ledger: Ledger) -> Callable[[], Actor]:
     """`actor()` makes a new signed-in person of this check's own; gone again afterwards."""
     return lambda: make_actor(run, services, ledger)
 
@@ -30,10 +30,10 @@ def person(actor: Callable[[], Actor]) -> Actor:
 
 
 @pytest.fixture(scope="session")
-def crowd(run: Run, services: Services) -> Iterator[Crowd]:
-    """`crowd.of(n)` are people whom the checks of this process share; undone when it ends."""
+def shared_identities(run: Run, services: ServiceClients) -> Iterator[SharedIdentities]:
+    """`shared_identities.of(n)` are people whom the checks of this process share; undone when it ends."""
     ledger = Ledger(run.journal, undoers(run), run.permit)
-    yield Crowd(run, services, ledger)
+    yield SharedIdentities(run, services, ledger)
     if failures := ledger.undo_all():
         raise AssayError("left behind: " + "; ".join(failures))
 
@@ -56,7 +56,7 @@ def made(run: Run) -> Callable[..., MadeFile]:
 
 
 @pytest.fixture
-def new_room(run: Run, services: Services) -> Iterator[NewRoom]:
+def new_room(run: Run, services: ServiceClients) -> Iterator[NewRoom]:
     """`new_room()` records a new room of this check's own; its connections end with the check."""
     rooms: list[Recorder] = []
 

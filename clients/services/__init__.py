@@ -1,7 +1,8 @@
 """The services, one module each, found by listing this folder.
 
-A module offers `SERVICE` (what the service is), a client class, `undoers(run)` where it can create something, and
-`probes(run)` for the doctor. `catalogue()` finds them all; adding a service is adding a module.
+A module offers `SERVICE` (what the service is), `ATTRIBUTE` and a client class (its attribute of `ServiceClients`),
+`undoers(run)` where it can create something, and `probes(run)` for the doctor. `catalogue()` finds them all; adding a
+service is adding a module here and one annotation in `clients.service_clients`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def secrets_in(answer: object) -> Iterator[str]:
             yield from secrets_in(value)
 
 
-class Client:
+class AuthClient:
     """Supabase Auth of the target.
 
     `person()` gives a new SDK client, as a browser would have; `admin` is the SDK with the secret key;
@@ -253,7 +253,7 @@ def undoers(run: Run) -> dict[str, Undo]:
         # imported here: it stands on this module and on the stores'
         from clients.belongings import remove_person
 
-        client = undoing(Client, run)
+        client = undoing(AuthClient, run)
         local = demand_tag(run.id, key.get("local", ""), "the address of a person")
         email = f"{local}@{client.domain}"
         identifier = key.get("id") or client.find_id(email)
@@ -275,7 +275,7 @@ def undoers(run: Run) -> dict[str, Undo]:
 
 def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: the settings with the public key, the users with the secret one, the mailbox."""
-    client = Client(run)
+    client = AuthClient(run)
 
     def public_key() -> str:
         settings = client.port.request("GET", "/settings").demand(200).json(dict)

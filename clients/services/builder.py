@@ -74,7 +74,7 @@ def page_entry(
     }
 
 
-class Client:
+class BuilderClient:
     """`content` asks what the public may see; `create`, `change`, `delete` edit with the private key."""
 
     def __init__(self, run: Run) -> None:
@@ -202,7 +202,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """
 
     def undo_entry(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(BuilderClient, run)
         model = key.get("model", MODEL)
         if key.get("id"):
             there = client.entry(key["id"], model=model)
@@ -221,7 +221,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: the page model with the public key."""
 
     def public_key() -> str:
-        Client(run).content("/assay-doctor-nothing")
+        BuilderClient(run).content("/assay-doctor-nothing")
         return f"accepted; model '{MODEL}' answers"
 
     return {"public key": public_key}

@@ -33,7 +33,7 @@ SERVICE = Service(
 ATTRIBUTE = "database"
 
 
-class Client:
+class DatabaseClient:
     """The REST API under /rest/v1, and the witness.
 
     `sql` is None when the target gives no connection string; `witness_rows` then asks the REST API with
@@ -155,7 +155,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """
 
     def undo_row(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(DatabaseClient, run)
         match = dict(key.get("match") or {})
         if not match:
             return  # the entry names no row
@@ -186,7 +186,7 @@ def as_json(value: Any) -> str:
 
 def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: each described table through REST with the secret key, and PostgreSQL's version by SQL."""
-    client = Client(run)
+    client = DatabaseClient(run)
     database = run.target.description.database
 
     def probe(table: str) -> Probe:

@@ -49,7 +49,7 @@ SERVICE = Service(
 ATTRIBUTE = "datadog"
 
 
-class Client:
+class DatadogClient:
     """`rum_body` and `rum_query` are what the browser SDK sends; `search` reads with both keys."""
 
     def __init__(self, run: Run) -> None:
@@ -200,7 +200,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """`datadog.monitor` {name, id?}: the monitor of this id, else those of this name; the name holds the run's tag."""
 
     def undo_monitor(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(DatadogClient, run)
         if key.get("id"):
             there = client.monitor(str(key["id"]))
             if there and not carries_tag(run.id, there.get("name")):
@@ -218,7 +218,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: a RUM search with both keys."""
 
     def keys() -> str:
-        Client(run).search("@session.id:assay-doctor-nothing")
+        DatadogClient(run).search("@session.id:assay-doctor-nothing")
         return "RUM events are searchable"
 
     return {"API witness": keys} if run.target.find("DATADOG_APP_KEY") else {}

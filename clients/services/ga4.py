@@ -29,7 +29,7 @@ SERVICE = Service(
 ATTRIBUTE = "ga4"
 
 
-class Client:
+class Ga4Client:
     """`collect` sends as a server does; `realtime` reads the last 30 minutes."""
 
     def __init__(self, run: Run) -> None:
@@ -108,7 +108,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: the realtime report with the access token."""
 
     def token() -> str:
-        Client(run).realtime(page_title="assay-doctor-nothing")
+        Ga4Client(run).realtime(page_title="assay-doctor-nothing")
         return "the realtime report answers"
 
     return {"API witness": token} if run.target.find("GA4_ACCESS_TOKEN") else {}

@@ -32,7 +32,7 @@ MOST_PAGES = 100
 """Pages of a listing (1,000 keys each) after which it is taken for one without end."""
 
 
-class Client:
+class KvClient:
     """One namespace through the account's API (developers.cloudflare.com/api, resource kv)."""
 
     def __init__(self, run: Run) -> None:
@@ -107,7 +107,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """`kv.prefix` {prefix}: every key that begins so; the prefix holds the run's tag."""
 
     def undo_prefix(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(KvClient, run)
         prefix = demand_tag(run.id, key.get("prefix", ""), "the start of a KV key")
         client.delete(*(name for name in client.keys(prefix) if name.startswith(prefix)))
 
@@ -118,7 +118,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: a listing through the account's API."""
 
     def namespace() -> str:
-        Client(run).keys("assay-doctor-nothing")
+        KvClient(run).keys("assay-doctor-nothing")
         return "the namespace answers the account's API"
 
     return {"API witness": namespace}

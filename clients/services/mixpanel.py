@@ -36,7 +36,7 @@ PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between one export and the next of the same question: Mixpanel allows 60 an hour, 3 a second ("Rate limits")."""
 
 
-class Client:
+class MixpanelClient:
     """`track` sends as the browser SDK does; `export` reads with the project's secret."""
 
     def __init__(self, run: Run) -> None:
@@ -120,7 +120,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: an export with the project's secret."""
 
     def secret() -> str:
-        Client(run).export("assay-doctor-nothing")
+        MixpanelClient(run).export("assay-doctor-nothing")
         return "export answers"
 
     return {"API witness": secret} if run.target.find("MIXPANEL_API_SECRET") else {}

@@ -68,7 +68,7 @@ class Platform(HttpPort):
         return answer
 
 
-class Client:
+class PlatformClient:
     """The platform's API. `port` is for journeys; `call` adds a token and the base address."""
 
     def __init__(self, run: Run) -> None:
@@ -111,7 +111,7 @@ class Client:
 
 def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: each described route that can be read without a person, and its closed door."""
-    client, described = Client(run), run.target.description.platform
+    client, described = PlatformClient(run), run.target.description.platform
     found: dict[str, Probe] = {}
 
     def answers(path: str, status: int, what: str) -> Probe:

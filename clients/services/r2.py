@@ -49,7 +49,7 @@ SERVICE = Service(
 ATTRIBUTE = "r2"
 
 
-class Client:
+class R2Client:
     """The platform's bucket. `s3` is the witness; the platform itself writes through its binding."""
 
     def __init__(self, run: Run) -> None:
@@ -104,7 +104,7 @@ def empty_folder(run: Run, prefix: str) -> None:
     """Removes every object below `prefix`; no such object, no such bucket and no R2 are no failure."""
     if not run.target.has("storage.r2"):
         return
-    client = undoing(Client, run)
+    client = undoing(R2Client, run)
     if not client.s3.has_bucket():
         return
     if keys := [key for key in client.s3.keys(prefix) if key.startswith(prefix)]:
@@ -115,7 +115,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """`r2.object` {key}; the key holds the run's tag."""
 
     def undo_object(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(R2Client, run)
         name = demand_tag(run.id, key.get("key", ""), "the key of an object")
         if client.s3.has_bucket():
             client.s3.delete(name)
@@ -127,7 +127,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: a listing through the S3 API."""
 
     def bucket() -> str:
-        client = Client(run)
+        client = R2Client(run)
         client.s3.keys("assay-doctor-nothing/")
         return f"bucket '{client.bucket}' answers the S3 API"
 

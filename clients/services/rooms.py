@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from clients.sdk import Refused
+from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
 from clients.strict_json import told
 from core.clock import Deadline, now_ns, seconds
@@ -49,7 +49,7 @@ class Frame:
         return str(self.data.get("type"))
 
 
-class Member:
+class RoomSocket:
     """One connection to a room. A thread of its own reads, so that every arrival has its true time.
 
     `frames` and `sent` (when, client_id, body) grow only; `closed` holds (code, reason) once the connection
@@ -254,7 +254,7 @@ class Member:
         self._reader.join(10)
 
 
-class Client:
+class RoomsClient:
     """Joins rooms at the platform's address."""
 
     def __init__(self, run: Run) -> None:
@@ -270,7 +270,7 @@ class Client:
         since: int | None = None,
         by_query: bool = False,
         timeout: float = 10.0,
-    ) -> Member:
+    ) -> RoomSocket:
         """Opens a connection and waits for nothing but the handshake.
 
         Raises Refused with the status when the platform answers the upgrade with anything but 101.
@@ -303,7 +303,7 @@ class Client:
                 raise ServiceError(
                     SERVICE.id, f"the upgrade of room {room} answers {answer.status_code}"
                 ) from error
-            raise Refused(
+            raise ServiceRefusal(
                 SERVICE.id,
                 f"joining room {room}",
                 answer.status_code,
@@ -314,4 +314,4 @@ class Client:
             raise ServiceError(
                 SERVICE.id, f"room {room} could not be joined: {type(error).__name__}: {error}"
             ) from error
-        return Member(connection, room, since)
+        return RoomSocket(connection, room, since)

@@ -40,7 +40,7 @@ SERVICE = Service(
 ATTRIBUTE = "sentry"
 
 
-class Client:
+class SentryClient:
     """`store` sends as an SDK does; `event` and `events` read with the auth token."""
 
     def __init__(self, run: Run) -> None:
@@ -211,7 +211,7 @@ def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: the project's events with the auth token."""
 
     def token() -> str:
-        Client(run).events()
+        SentryClient(run).events()
         return "the project's events are readable"
 
     return {"API witness": token} if run.target.find("SENTRY_AUTH_TOKEN") else {}
@@ -221,7 +221,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """`sentry.rule` {name, id?} and `sentry.receiver` {address}; name and address hold the run's tag."""
 
     def undo_rule(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(SentryClient, run)
         if key.get("id"):
             there = client.rule(str(key["id"]))
             if there and not carries_tag(run.id, there.get("name")):
@@ -234,6 +234,6 @@ def undoers(run: Run) -> dict[str, Undo]:
 
     def undo_receiver(key: Mapping[str, Any]) -> None:
         address = demand_tag(run.id, key.get("address", ""), "the address of an alert's receiver")
-        undoing(Client, run).remove_receiver(address)
+        undoing(SentryClient, run).remove_receiver(address)
 
     return {"sentry.rule": undo_rule, "sentry.receiver": undo_receiver}

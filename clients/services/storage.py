@@ -26,7 +26,7 @@ SERVICE = Service(
 ATTRIBUTE = "storage"
 
 
-class Client:
+class StorageClient:
     """Storage under /storage/v1. `witness_*` use the secret key and see what is really there."""
 
     def __init__(self, run: Run) -> None:
@@ -116,7 +116,7 @@ class Client:
 
 def empty_folder(run: Run, bucket: str, prefix: str) -> None:
     """Removes everything below `prefix` from a bucket; nothing there, or no such bucket, is no failure."""
-    client = undoing(Client, run)
+    client = undoing(StorageClient, run)
     if not client.has_bucket(bucket):
         return
     if keys := [key for key in client.keys(prefix, bucket) if key.startswith(prefix)]:
@@ -127,7 +127,7 @@ def undoers(run: Run) -> dict[str, Undo]:
     """`storage.object` {bucket, key}; the key holds the run's tag."""
 
     def undo_object(key: Mapping[str, Any]) -> None:
-        client = undoing(Client, run)
+        client = undoing(StorageClient, run)
         name, bucket = demand_tag(run.id, key.get("key", ""), "the key of an object"), str(key["bucket"])
         if client.has_bucket(bucket):
             client.delete([name], bucket)
@@ -137,7 +137,7 @@ def undoers(run: Run) -> dict[str, Undo]:
 
 def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: each bucket that the project describes, with the secret key."""
-    client = Client(run)
+    client = StorageClient(run)
 
     def probe(bucket: str = "") -> Probe:
         def there() -> str:

@@ -56,7 +56,7 @@ ENDED = "the server closed the connection without a close frame"
 _read, _write = os.read, os.write
 
 
-class Refused(NoAnswer):
+class HandshakeRefused(NoAnswer):
     """The server answered the handshake with something else than 101; `response` is what it said."""
 
     def __init__(self, response: Response) -> None:
@@ -298,7 +298,7 @@ class WebSocket(TalkingWire):
             int(status) if status.isdigit() else 0, head + b"\r\n\r\n", rest, sent, sent, _now(), number
         )
         if response.status != 101:
-            raise Refused(response)
+            raise HandshakeRefused(response)
         wanted = base64.b64encode(hashlib.sha1(nonce.encode() + _GUID).digest()).decode()  # noqa: S324 (RFC 6455)
         if response.headers.get("sec-websocket-accept") != wanted:
             raise NoAnswer("the server's WebSocket handshake is not for our key")

@@ -40,8 +40,8 @@ class Readers:
         self._account = account
         self._tag = f"load{os.getpid()}{secrets.token_hex(3)}"
         self._session = str(uuid.uuid4())
-        self._sentry, self._datadog = sentry.Client(run), datadog.Client(run)
-        self._ga4, self._mixpanel = ga4.Client(run), mixpanel.Client(run)
+        self._sentry, self._datadog = sentry.SentryClient(run), datadog.DatadogClient(run)
+        self._ga4, self._mixpanel = ga4.Ga4Client(run), mixpanel.MixpanelClient(run)
         self._greenlets: list[Any] = []
         for service in sorted(set(_KEYS) - self.services):
             self._journal.write(Note(NoteLevel.WARNING, f"{service} cannot be read back: not loaded"))

@@ -76,7 +76,7 @@ class Stores:
     def __init__(self, run: Run) -> None:
         self._journal = run.open_journal("witness")
         run = replace(run, journal=self._journal)
-        self._r2, self._storage = r2.Client(run), storage.Client(run)
+        self._r2, self._storage = r2.R2Client(run), storage.StorageClient(run)
 
     def holds(self, store: str, key: str, sha256: str) -> str | None:
         """What is wrong with an object, or None when its bytes have this hash. Every byte is read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.errors import AssayError, Missed
 from core.events import Gauge
@@ -25,7 +25,7 @@ def sweep(run: Run, profile: str, people: list[Person]) -> int:
 
     Gauge `load.leftovers` in objects: what the witnesses still find at the end.
     """
-    with run.part("leftovers") as run, Services(run) as services:
+    with run.part("leftovers") as run, ServiceClients(run) as services:
         parts = [one for person in people for one in _unfinished(services, person)]
         files = sum(_remove_files(services, person) for person in people)
         left: list[str] = []
@@ -51,7 +51,7 @@ def sweep(run: Run, profile: str, people: list[Person]) -> int:
         return len(left)
 
 
-def _unfinished(services: Services, person: Person) -> list[dict[str, Any]]:
+def _unfinished(services: ServiceClients, person: Person) -> list[dict[str, Any]]:
     """Uploads under way, each aborted through the platform."""
     found = services.database.witness_rows("uploads", owner_id=person.id)
     for upload in found:
@@ -59,7 +59,7 @@ def _unfinished(services: Services, person: Person) -> list[dict[str, Any]]:
     return list(found)
 
 
-def _remove_files(services: Services, person: Person) -> int:
+def _remove_files(services: ServiceClients, person: Person) -> int:
     found = services.platform.call("GET", "/api/files", token=person.token, params={"limit": 200})
     rows = found.demand(200).json(dict)["files"]
     for row in rows:
@@ -68,7 +68,7 @@ def _remove_files(services: Services, person: Person) -> int:
 
 
 def _remaining(
-    run: Run, services: Services, people: list[Person], parts: list[dict[str, Any]], left: list[str]
+    run: Run, services: ServiceClients, people: list[Person], parts: list[dict[str, Any]], left: list[str]
 ) -> int:
     """How much the witnesses still find; `left` names it."""
     left.clear()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import undoers
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
@@ -28,7 +28,7 @@ _POST = "id,title,body,tags,status,created_at,author:profiles(id,username,displa
 @contextmanager
 def made(run: Run, people: list[Person], *, pages: int, posts: int) -> Iterator[dict[str, Any]]:
     """What was made, see `loadprofiles.oracles`; it is gone at the end (posts with their authors)."""
-    with run.part("material") as run, Services(run) as services:
+    with run.part("material") as run, ServiceClients(run) as services:
         ledger = Ledger(run.journal, undoers(run), run.permit, check="load")
         try:
             found: dict[str, Any] = {"pages": [_page(run, services, ledger) for _ in range(pages)]}
@@ -40,7 +40,7 @@ def made(run: Run, people: list[Person], *, pages: int, posts: int) -> Iterator[
                 print(f"left behind: {failure}", flush=True)
 
 
-def _page(run: Run, services: Services, ledger: Ledger) -> dict[str, Any]:
+def _page(run: Run, services: ServiceClients, ledger: Ledger) -> dict[str, Any]:
     """One published page, already served once and so kept in the platform's cache."""
     tag = run.tag()
     path, marker = f"/assay/load-{tag}", f"load {tag} 0"
@@ -58,7 +58,7 @@ def _page(run: Run, services: Services, ledger: Ledger) -> dict[str, Any]:
     return {"id": made["id"], "path": path, "tag": tag, "marker": marker, "served": answer.json(dict)}
 
 
-def _posts(services: Services, people: list[Person], each: int) -> dict[str, Any]:
+def _posts(services: ServiceClients, people: list[Person], each: int) -> dict[str, Any]:
     """Published posts and one draft of every person, as the REST API itself shows them to their author."""
     drafts: dict[str, Any] = {}
     profiles: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clients import bulk_identities
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import undoers
 from core.events import Note, NoteLevel
 from core.ledger import Ledger
@@ -24,7 +24,7 @@ def made(run: Run, count: int) -> Iterator[list[Person]]:
     with run.part("people") as run:
         ledger = Ledger(run.journal, undoers(run), run.permit, check="load")
         try:
-            with Services(run) as services:
+            with ServiceClients(run) as services:
                 began = time.monotonic()
                 members = bulk_identities.make(run, services.auth, ledger, count)
                 text = f"{count} people signed in within {time.monotonic() - began:.1f} s"

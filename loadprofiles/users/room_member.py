@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from loadengine.measure.recorder import ERROR, OK, REFUSED, WRONG
 from loadengine.net.tcp import NoAnswer
-from loadengine.net.websocket import Refused, WebSocket
+from loadengine.net.websocket import HandshakeRefused, WebSocket
 from loadprofiles.users.room_monitor import Chat, Past, text_of
 from scenarios.api import rooms
 
@@ -84,7 +84,7 @@ class Seat:
             socket = WebSocket(
                 chat.engine, address, protocols=rooms.protocols(self.token), source=self.user.address
             )
-        except Refused as error:
+        except HandshakeRefused as error:
             return (REFUSED if error.response.status == 429 else ERROR), str(error)
         except NoAnswer as error:
             return ERROR, str(error)

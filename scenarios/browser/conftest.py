@@ -12,7 +12,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from clients.identities import Actor, make_actor
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.errors import ConfigError, Missed, ServiceError
 from core.ledger import Ledger
 from core.outcome import NOT_COVERED, Verdict, classify
@@ -41,7 +41,7 @@ def people(request: pytest.FixtureRequest, run: Run, stage: Stage) -> NewPerson:
 
 
 @pytest.fixture
-def member(run: Run, services: Services, ledger: Ledger, people: NewPerson) -> NewMember:
+def member(run: Run, services: ServiceClients, ledger: Ledger, people: NewPerson) -> NewMember:
     """`member("ada")` is a new person with an account, logged in through the page; returns (pages, actor)."""
 
     def new(name: str, **options: Any) -> tuple[Pages, Actor]:

@@ -8,18 +8,19 @@ from contextlib import suppress
 from playwright.sync_api import FilePayload
 
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect, expect_equal
 from scenarios.browser.pages import Pages
 
 
-def mailed_link(services: Services, email: str, kind: str = "magiclink", *, after: int = 0) -> str:
+def mailed_link(services: ServiceClients, email: str, kind: str = "magiclink", *, after: int = 0) -> str:
     """The newest link mailed to an address (`after`: how many mails came before); else the admin API's."""
     if services.auth.mailbox:
         return str(services.auth.mailbox.wait_for(email, after=after).links()[0])
-    return str(services.auth.admin.generate_link({"type": kind, "email": email}).properties.action_link)
+    made = services.auth.as_admin("POST", "/admin/generate_link", {"type": kind, "email": email})
+    return str(made.demand(200).json(dict)["action_link"])
 
 
 def payload(file: MadeFile) -> FilePayload:
@@ -27,7 +28,9 @@ def payload(file: MadeFile) -> FilePayload:
     return FilePayload(name=file.name, mimeType=file.mime, buffer=file.data)
 
 
-def same_bytes(services: Services, file_id: str, file: MadeFile, witness: Callable[[str, str], None]) -> None:
+def same_bytes(
+    services: ServiceClients, file_id: str, file: MadeFile, witness: Callable[[str, str], None]
+) -> None:
     """The object, read through its store's own API, has the bytes that the browser sent."""
     rows = services.database.witness_rows("files", id=file_id)
     expect(
@@ -108,7 +111,7 @@ def heard(text: str, speaker: Pages, listeners: Sequence[Pages]) -> None:
             ) from None
 
 
-def room_words(services: Services, room: str, token: str) -> list[str]:
+def room_words(services: ServiceClients, room: str, token: str) -> list[str]:
     """What the room itself keeps, in its order."""
     answer = services.platform.call("GET", f"/api/rooms/{room}/history", token=token)
     return [str(message["body"]) for message in answer.demand(200).json(dict)["messages"]]

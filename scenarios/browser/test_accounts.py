@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.identities import new_identity, plan_user
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -25,7 +25,7 @@ SLOW = "several pages and mails in a real browser"
     timeout=60,
     why_slow=SLOW,
 )
-def test_session_restored(services: Services, member: NewMember, tab: NewTab, witness: Witness) -> None:
+def test_session_restored(services: ServiceClients, member: NewMember, tab: NewTab, witness: Witness) -> None:
     """Log-out everywhere ends the sessions at Supabase Auth, not only in the page."""
     ada, actor = member("ada")
     ada.person.page.reload()
@@ -58,7 +58,7 @@ def test_session_restored(services: Services, member: NewMember, tab: NewTab, wi
     timeout=60,
     why_slow=SLOW,
 )
-def test_log_out(services: Services, member: NewMember, witness: Witness) -> None:
+def test_log_out(services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """The browser's session is gone from auth.sessions; the person's other one, made past the page, is not."""
     ada, actor = member("ada")
     count = "select count(*) from auth.sessions where user_id::text = %s"
@@ -87,7 +87,7 @@ def test_log_out(services: Services, member: NewMember, witness: Witness) -> Non
     why_slow=SLOW,
 )
 def test_recover(
-    run: Run, services: Services, member: NewMember, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, member: NewMember, people: NewPerson, witness: Witness
 ) -> None:
     """The new password logs in and the old one no longer does."""
     _, actor = member("ada")
@@ -100,6 +100,7 @@ def test_recover(
     session = person.auth.sign_in_with_password({"email": actor.email, "password": password}).session
     witness("Auth API", "the new password signs in")
     expect(session, "the new password logs in", service=AUTH)
+    assert session is not None
     run.redactor.add(session.access_token)
     answer = services.auth.port.request(
         "POST",
@@ -119,7 +120,9 @@ def test_recover(
     timeout=60,
     why_slow=SLOW,
 )
-def test_oauth(run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness) -> None:
+def test_oauth(
+    run: Run, services: ServiceClients, ledger: Ledger, people: NewPerson, witness: Witness
+) -> None:
     """The person exists at Supabase Auth with the provider's identity."""
     provider = services.run.target.get("OAUTH_TEST_PROVIDER")
     email, _, _ = new_identity(run, services)

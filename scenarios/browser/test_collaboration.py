@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import WebSocketRoute
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -27,7 +27,7 @@ OFFLINE = "said while offline"
     timeout=90,
     why_slow="three real browsers, one of them offline for a while",
 )
-def test_collaboration(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_collaboration(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """Everybody's page shows the same messages in the same order as the room keeps, marks of HTML as plain text."""
     room = f"table-{run.tag()}"
     (ada, _), (ben, b), (cem, c) = member("ada"), member("ben"), member("cem")
@@ -78,7 +78,7 @@ def test_collaboration(run: Run, services: Services, member: NewMember, witness:
     timeout=60,
     why_slow="two real browsers and a connection made anew",
 )
-def test_room_recovers(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_room_recovers(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """Ended as the service ends it at a restart (close code 1012); nobody reloads, and the network is never away."""
     room = f"back-{run.tag()}"
     (ada, _), (ben, b) = member("ada"), member("ben")

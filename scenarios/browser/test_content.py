@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -28,7 +28,7 @@ from scenarios.browser.conftest import NewPerson, Witness
     why_slow="publishing reaches a visitor through Builder.io, its webhook and the cache",
 )
 def test_publish_and_see(
-    run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, people: NewPerson, witness: Witness
 ) -> None:
     """What the visitor sees is what Builder.io's API holds; the change passes the five-minute cache."""
     tag = run.tag()
@@ -64,7 +64,7 @@ def test_publish_and_see(
     why_slow="the editor, with the page in its frame",
 )
 def test_visual_editor(
-    run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, people: NewPerson, witness: Witness
 ) -> None:
     """A round trip by the editor's own messages; the public page stays as it was until it is published.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -21,7 +21,7 @@ def _line(frame: dict[str, Any]) -> str:
     )
 
 
-def _transactions(services: Services, trace: str) -> list[dict[str, Any]]:
+def _transactions(services: ServiceClients, trace: str) -> list[dict[str, Any]]:
     """Sentry's transactions of one trace."""
     table = services.sentry.organisation(
         "/events/",
@@ -42,7 +42,7 @@ def _transactions(services: Services, trace: str) -> list[dict[str, Any]]:
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after processing",
 )
-def test_error_found(run: Run, services: Services, people: NewPerson, witness: Witness) -> None:
+def test_error_found(run: Run, services: ServiceClients, people: NewPerson, witness: Witness) -> None:
     """Found by a marker that only this page knew; the frame names the source, not the bundle.
 
     The error's text holds an address, as people's errors do; it must not arrive.

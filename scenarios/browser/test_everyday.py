@@ -7,7 +7,7 @@ import base64
 from playwright.sync_api import FilePayload
 
 from clients.made_files import MadeFile, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -30,7 +30,7 @@ PICTURE = base64.b64decode(
     timeout=60,
     why_slow="two uploads and three actions in a real browser",
 )
-def test_file_actions(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_file_actions(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """The download by its bytes, name and folder by the rows of the database."""
     ada, actor = member("ada")
     tag = run.tag()
@@ -73,7 +73,7 @@ def test_file_actions(run: Run, services: Services, member: NewMember, witness: 
     timeout=60,
     why_slow="several pages in a real browser",
 )
-def test_profile(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_profile(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """Read back from the profile's row, and the picture from where the row says that it is."""
     ada, actor = member("ada")
     name, bio = f"Ada <b>{run.tag()}</b>", "words & <i>signs</i>"
@@ -113,7 +113,9 @@ def test_profile(run: Run, services: Services, member: NewMember, witness: Witne
     timeout=60,
     why_slow="several pages in two tabs of a real browser",
 )
-def test_post_edited(run: Run, services: Services, member: NewMember, tab: NewTab, witness: Witness) -> None:
+def test_post_edited(
+    run: Run, services: ServiceClients, member: NewMember, tab: NewTab, witness: Witness
+) -> None:
     """Two tabs open the same post; the second to save learns that the first came before."""
     ada, actor = member("ada")
     tag = run.tag()

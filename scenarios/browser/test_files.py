@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clients.made_files import MIB, MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -26,7 +26,7 @@ RELOADED = 64 * MIB
     timeout=120,
     why_slow="100 MB through a browser, with the network away in the middle",
 )
-def test_large_upload(services: Services, member: NewMember, on_disk: OnDisk, witness: Witness) -> None:
+def test_large_upload(services: ServiceClients, member: NewMember, on_disk: OnDisk, witness: Witness) -> None:
     """The network is cut after the first part; the upload waits, goes on, and nothing of it is left over."""
     ada, actor = member("ada")
     file, path = on_disk("large", LARGE)
@@ -58,7 +58,7 @@ def test_large_upload(services: Services, member: NewMember, on_disk: OnDisk, wi
     timeout=60,
     why_slow="five uploads and four actions in a real browser",
 )
-def test_file_manager(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_file_manager(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """Each action is read back from the database and the store."""
     ada, actor = member("ada")
     tag = run.tag()
@@ -105,7 +105,7 @@ def test_file_manager(run: Run, services: Services, member: NewMember, witness: 
     why_slow="an upload in parts, interrupted by a reload, in a real browser",
 )
 def test_upload_after_reload(
-    services: Services, member: NewMember, on_disk: OnDisk, witness: Witness
+    services: ServiceClients, member: NewMember, on_disk: OnDisk, witness: Witness
 ) -> None:
     """The parts that the platform has are not sent again, and the file is whole."""
     ada, _ = member("ada")

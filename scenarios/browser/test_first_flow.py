@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clients.identities import Actor, make_actor, new_identity, plan_user
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -34,7 +34,7 @@ SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
     why_slow="three real browser contexts through registration, two uploads and a room",
 )
 def test_register_upload_chat(
-    run: Run, stage: Stage, people: NewPerson, services: Services, ledger: Ledger, witness: Witness
+    run: Run, stage: Stage, people: NewPerson, services: ServiceClients, ledger: Ledger, witness: Witness
 ) -> None:
     """Every fact is read back from the service that keeps it, never from the page."""
     email, username, password = new_identity(run, services)

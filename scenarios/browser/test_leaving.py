@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -26,7 +26,7 @@ PROMPT = 10
     timeout=150,
     why_slow="accepted events are readable at the vendors only after indexing",
 )
-def test_nothing_lost(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_nothing_lost(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """A visit and an error, and the page is closed at once: SDKs hold events back and must let go of them then."""
     marker = f"m{run.tag()}"
     ada, actor = member("ada")

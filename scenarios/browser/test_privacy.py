@@ -6,7 +6,7 @@ import json
 from urllib.parse import urlsplit
 
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -69,7 +69,7 @@ def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
     why_slow="an accepted event is readable at the vendor only after indexing",
 )
 def test_consent(
-    run: Run, services: Services, people: NewPerson, member: NewMember, witness: Witness
+    run: Run, services: ServiceClients, people: NewPerson, member: NewMember, witness: Witness
 ) -> None:
     """Every request that leaves each browser is judged; the positive control is the one who agrees.
 
@@ -151,7 +151,7 @@ def test_consent(
     timeout=90,
     why_slow="an export and an erasure across every service",
 )
-def test_export_and_erase(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_export_and_erase(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """The export names what was made; afterwards no service has anything, nobody reads it, and the token is dead."""
     (ada, actor), (_, other) = member("ada"), member("ben")
     tag = run.tag()

@@ -9,7 +9,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Request, Route
 
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.errors import ConfigError, Missed
 from core.expect import expect, expect_equal
@@ -67,14 +67,14 @@ def moved_on(person: Pages, there: Callable[[str], bool], led: list[str]) -> Non
         return
 
 
-def callback_of(services: Services, ada: Pages, actor: Actor) -> str:
+def callback_of(services: ServiceClients, ada: Pages, actor: Actor) -> str:
     """The platform's own page that its mailed links lead to, from a link that it mailed."""
     ada.account.ask_for_recovery(actor.email)
     link = mailed_link(services, actor.email, "recovery")
     return parse_qs(urlsplit(link).query).get("redirect_to", [link])[0].partition("?")[0]
 
 
-def arrival(run: Run, services: Services, actor: Actor, callback: str) -> tuple[str, list[str]]:
+def arrival(run: Run, services: ServiceClients, actor: Actor, callback: str) -> tuple[str, list[str]]:
     """(the address that a one-time link to this page leads a browser to, the tokens in it)."""
     link = services.auth.admin.generate_link(
         {"type": "magiclink", "email": actor.email, "options": {"redirect_to": callback}}
@@ -101,7 +101,7 @@ def arrival(run: Run, services: Services, actor: Actor, callback: str) -> tuple[
     why_slow="six people sign in, each in a browser of their own",
 )
 def test_no_open_redirect(
-    run: Run, services: Services, member: NewMember, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, member: NewMember, people: NewPerson, witness: Witness
 ) -> None:
     """A link of the platform's own whose query names an address elsewhere: to the log-in page, and mailed.
 
@@ -157,7 +157,7 @@ def stays(run: Run, victim: Pages, led: list[str], by: str) -> None:
     why_slow="a mail, and pages in a real browser",
 )
 def test_no_token_left(
-    run: Run, services: Services, member: NewMember, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, member: NewMember, people: NewPerson, witness: Witness
 ) -> None:
     """The link's tokens are known to the check; they are looked for in addresses and in what telemetry sends."""
     ada, actor = member("ada")

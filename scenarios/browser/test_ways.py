@@ -6,7 +6,7 @@ from playwright.sync_api import Route
 
 from clients.identities import make_actor, new_identity, plan_user
 from clients.made_files import MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.errors import ConfigError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -51,7 +51,7 @@ def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
     timeout=60,
     why_slow=SLOW,
 )
-def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_keyboard(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """No mouse after log-in; the row is read back, and what looks like HTML is shown as it was typed."""
     ada, actor = member("ada")
     title, body = f"By <i>keyboard</i> {run.tag()} & more", "no <b>mouse</b> <img src=x onerror=alert(1)>"
@@ -81,7 +81,7 @@ def test_keyboard(run: Run, services: Services, member: NewMember, witness: Witn
     timeout=60,
     why_slow=SLOW,
 )
-def test_phone(run: Run, stage: Stage, services: Services, member: NewMember, witness: Witness) -> None:
+def test_phone(run: Run, stage: Stage, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """No page scrolls sideways at 390 pixels; an upload is read back."""
     unknown = {"is_mobile"} if stage.kind == "firefox" else set()  # Firefox has no such mode
     ada, _ = member("ada", **{name: value for name, value in PHONE.items() if name not in unknown})
@@ -106,7 +106,7 @@ def test_phone(run: Run, stage: Stage, services: Services, member: NewMember, wi
     why_slow=SLOW,
 )
 def test_slow_network(
-    run: Run, stage: Stage, services: Services, member: NewMember, witness: Witness
+    run: Run, stage: Stage, services: ServiceClients, member: NewMember, witness: Witness
 ) -> None:
     """The first answer to the insert is lost; the person clicks again; one row is there."""
     if stage.kind != "chromium":
@@ -157,7 +157,7 @@ def test_slow_network(
     why_slow=SLOW,
 )
 def test_back_and_reload(
-    run: Run, services: Services, ledger: Ledger, people: NewPerson, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, people: NewPerson, witness: Witness
 ) -> None:
     """In the middle of each flow: registering, a post just saved, a room just joined, a message just sent."""
     email, username, password = new_identity(run, services)

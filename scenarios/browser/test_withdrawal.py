@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -28,7 +28,7 @@ QUIET = ("/files", "/rooms", "/status")
     timeout=240,
     why_slow="accepted events are readable at the vendors only after indexing",
 )
-def test_withdrawn(run: Run, services: Services, member: NewMember, witness: Witness) -> None:
+def test_withdrawn(run: Run, services: ServiceClients, member: NewMember, witness: Witness) -> None:
     """Read back at the vendors by the pages' paths, once a later visit, counted again, is readable there.
 
     What happened while consent stood may be sent late: it is not what is looked for.

@@ -40,7 +40,7 @@ SESSIONS_LIMIT = 100
 PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{32}")
 
 
-class Refused(Exception):
+class EnvelopeRefused(Exception):
     """Relay's answer to what it does not take: a status and a sentence, with causes."""
 
     def __init__(self, status: int, detail: str, *causes: str) -> None:
@@ -69,7 +69,9 @@ class Item:
         try:
             return loads(self.payload)
         except ValueError as error:
-            raise Refused(400, "invalid event envelope", f"item payload is not JSON: {error}") from error
+            raise EnvelopeRefused(
+                400, "invalid event envelope", f"item payload is not JSON: {error}"
+            ) from error
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Envelope:
 def decompress(body: bytes, encoding: str) -> bytes:
     """Return the body in the clear; raises Refused."""
     if len(body) > COMPRESSED_LIMIT:
-        raise Refused(413, "length limit exceeded")
+        raise EnvelopeRefused(413, "length limit exceeded")
     clear = body
     try:
         for one in reversed([part.strip() for part in encoding.lower().split(",") if part.strip()]):
@@ -110,11 +112,11 @@ def decompress(body: bytes, encoding: str) -> bytes:
             elif one == "zstd":
                 clear = zstandard.ZstdDecompressor().decompressobj().decompress(clear)
             elif one != "identity":
-                raise Refused(415, f"unsupported content encoding {one}")
+                raise EnvelopeRefused(415, f"unsupported content encoding {one}")
     except (OSError, EOFError, zlib.error, brotli.error, zstandard.ZstdError) as error:
-        raise Refused(400, "invalid request body", str(error)) from error
+        raise EnvelopeRefused(400, "invalid request body", str(error)) from error
     if len(clear) > ENVELOPE_LIMIT:
-        raise Refused(413, "length limit exceeded")
+        raise EnvelopeRefused(413, "length limit exceeded")
     return clear
 
 
@@ -122,16 +124,16 @@ def _object(line: bytes, cause: str) -> dict[str, Any]:
     try:
         value = loads(line)
     except ValueError as error:
-        raise Refused(400, "invalid event envelope", cause, str(error)) from error
+        raise EnvelopeRefused(400, "invalid event envelope", cause, str(error)) from error
     if not isinstance(value, dict):
-        raise Refused(400, "invalid event envelope", cause)
+        raise EnvelopeRefused(400, "invalid event envelope", cause)
     return value
 
 
 def parse(body: bytes, compressed: int = 0) -> Envelope:
     """Return the envelope of a clear body; raises Refused with 400 or 413 (see `check_sizes`)."""
     if not body.strip():
-        raise Refused(400, "empty request body")
+        raise EnvelopeRefused(400, "empty request body")
     line, _, rest = body.partition(b"\n")
     headers = _object(line, "invalid envelope header")
     if headers.get("event_id") is not None:
@@ -139,7 +141,7 @@ def parse(body: bytes, compressed: int = 0) -> Envelope:
             uuid.UUID(str(headers["event_id"]))
         except ValueError as error:
             cause = "invalid envelope header"
-            raise Refused(400, "invalid event envelope", cause, "invalid event id") from error
+            raise EnvelopeRefused(400, "invalid event envelope", cause, "invalid event id") from error
     items: list[Item] = []
     while rest:
         if not rest.strip():
@@ -149,18 +151,20 @@ def parse(body: bytes, compressed: int = 0) -> Envelope:
             continue
         item = _object(line, "invalid item header")
         if not isinstance(item.get("type"), str):
-            raise Refused(400, "invalid event envelope", "invalid item header", "missing field `type`")
+            raise EnvelopeRefused(
+                400, "invalid event envelope", "invalid item header", "missing field `type`"
+            )
         length = item.get("length")
         if length is None:
             payload, _, rest = rest.partition(b"\n")
         else:
             if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-                raise Refused(400, "invalid event envelope", "invalid item header", "bad length")
+                raise EnvelopeRefused(400, "invalid event envelope", "invalid item header", "bad length")
             if (not separator and length) or length > len(rest):
-                raise Refused(400, "invalid event envelope", "unexpected end of file")
+                raise EnvelopeRefused(400, "invalid event envelope", "unexpected end of file")
             payload, rest = rest[:length], rest[length:]
             if rest and not rest.startswith(b"\n"):
-                raise Refused(400, "invalid event envelope", "missing newline after payload")
+                raise EnvelopeRefused(400, "invalid event envelope", "missing newline after payload")
             rest = rest[1:]
         items.append(Item(item, payload))
     check_sizes(items, compressed)
@@ -170,13 +174,13 @@ def parse(body: bytes, compressed: int = 0) -> Envelope:
 def check_sizes(items: list[Item], compressed: int = 0) -> None:
     """Raise Refused with 413 for an item over its limit; `compressed` is how many bytes came of a compressed body."""
     if compressed > COMPRESSED_EVENT_LIMIT and any(item.type in ("event", "transaction") for item in items):
-        raise Refused(413, "length limit exceeded")
+        raise EnvelopeRefused(413, "length limit exceeded")
     sessions = sum(item.type in ("session", "sessions") for item in items)
     for item in items:
         if len(item.payload) > ITEM_LIMITS.get(item.type, ENVELOPE_LIMIT):
-            raise Refused(413, f"envelope exceeded size limits for type '{item.type}'")
+            raise EnvelopeRefused(413, f"envelope exceeded size limits for type '{item.type}'")
     if sessions > SESSIONS_LIMIT:
-        raise Refused(413, "envelope exceeded size limits for type 'session'")
+        raise EnvelopeRefused(413, "envelope exceeded size limits for type 'session'")
 
 
 def credentials(headers: dict[str, str], query: dict[str, str], envelope: dict[str, Any] | None) -> str:
@@ -192,21 +196,21 @@ def credentials(headers: dict[str, str], query: dict[str, str], envelope: dict[s
         scheme, _, rest = header.partition(" ")
         fields = dict(part.strip().split("=", 1) for part in rest.split(",") if "=" in part)
         if scheme.lower() != "sentry" or "sentry_key" not in fields:
-            raise Refused(401, "bad x-sentry-auth header")
+            raise EnvelopeRefused(401, "bad x-sentry-auth header")
         found.append(fields["sentry_key"])
     if query.get("sentry_key"):
         found.append(query["sentry_key"])
     if len(found) > 1:
-        raise Refused(401, "multiple authorization payloads detected")
+        raise EnvelopeRefused(401, "multiple authorization payloads detected")
     if envelope and isinstance(envelope.get("dsn"), str):
         match = re.match(r"https?://([^@:/]+)(?::[^@]*)?@", envelope["dsn"])
         if match is None:
-            raise Refused(401, "bad envelope authentication header")
+            raise EnvelopeRefused(401, "bad envelope authentication header")
         found.append(match[1])
     if not found:
-        raise Refused(401, "missing authorization information")
+        raise EnvelopeRefused(401, "missing authorization information")
     if not PUBLIC_KEY.fullmatch(found[0]):
-        raise Refused(400, "bad sentry DSN public key")
+        raise EnvelopeRefused(400, "bad sentry DSN public key")
     if len(set(found)) > 1:
-        raise Refused(403, "event submission rejected with_reason: ProjectId")
+        raise EnvelopeRefused(403, "event submission rejected with_reason: ProjectId")
     return found[0]

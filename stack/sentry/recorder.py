@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stack.sentry.bugsink import Bugsink
-from stack.sentry.envelope import Envelope, Item, Refused, check_sizes, credentials, decompress, parse
+from stack.sentry.envelope import Envelope, EnvelopeRefused, Item, check_sizes, credentials, decompress, parse
 from stack.sentry.variables import PROJECT_ID
 from stack.vendors.store import LOSING, Store
 from stack.vendors.web import loads, same
@@ -91,7 +91,7 @@ class Recorder:
             self._authenticate(request, envelope.headers)
             self._throttle()
             return await self._take(envelope)
-        except Refused as refused:
+        except EnvelopeRefused as refused:
             return self._refusal(refused)
 
     async def stored(self, request: Request) -> Response:
@@ -103,18 +103,18 @@ class Recorder:
             try:
                 event = loads(body)
             except ValueError as error:
-                raise Refused(400, f"invalid JSON data: {error}") from error
+                raise EnvelopeRefused(400, f"invalid JSON data: {error}") from error
             if not isinstance(event, dict):
-                raise Refused(400, "invalid JSON data: expected an object")
+                raise EnvelopeRefused(400, "invalid JSON data: expected an object")
             event_id = str(event.setdefault("event_id", uuid.uuid4().hex))
             try:
                 headers = {"event_id": uuid.UUID(event_id).hex}
             except ValueError as error:
-                raise Refused(400, "invalid event id") from error
+                raise EnvelopeRefused(400, "invalid event id") from error
             item = Item({"type": "event", "content_type": "application/json"}, json.dumps(event).encode())
             check_sizes([item], await self._compressed(request))
             return await self._take(Envelope(headers, [item]))
-        except Refused as refused:
+        except EnvelopeRefused as refused:
             return self._refusal(refused)
 
     @staticmethod
@@ -131,7 +131,7 @@ class Recorder:
         )
 
     @staticmethod
-    def _refusal(refused: Refused) -> Response:
+    def _refusal(refused: EnvelopeRefused) -> Response:
         headers = dict(BY_RECORDER)
         if refused.status == 429:
             headers |= {"Retry-After": "60", "X-Sentry-Rate-Limits": "60::organization"}
@@ -140,7 +140,7 @@ class Recorder:
     def _authenticate(self, request: Request, envelope: dict[str, Any] | None) -> None:
         given = credentials(dict(request.headers), dict(request.query_params), envelope)
         if not same(given.lower(), self.bugsink.key) or request.path_params["project"] != PROJECT_ID:
-            raise Refused(403, "event submission rejected with_reason: ProjectId")
+            raise EnvelopeRefused(403, "event submission rejected with_reason: ProjectId")
 
     def _throttle(self) -> None:
         if self.rate_limit is None:
@@ -150,7 +150,9 @@ class Recorder:
             self._window, self._taken = window, 0
         self._taken += 1
         if self._taken > self.rate_limit:
-            raise Refused(429, "Sentry dropped data due to a quota or internal rate limit being reached.")
+            raise EnvelopeRefused(
+                429, "Sentry dropped data due to a quota or internal rate limit being reached."
+            )
 
     async def _take(self, envelope: Envelope) -> Response:
         errors = [item for item in envelope.items if item.type == "event"]
@@ -160,12 +162,12 @@ class Recorder:
         if errors:
             found = errors[0].json()
             if not isinstance(found, dict):
-                raise Refused(400, "invalid event envelope", "the event is not an object")
+                raise EnvelopeRefused(400, "invalid event envelope", "the event is not an object")
             payload = found
             try:
                 event_id = event_id or uuid.UUID(str(payload["event_id"])).hex
             except (KeyError, ValueError) as error:
-                raise Refused(400, "invalid event id") from error
+                raise EnvelopeRefused(400, "invalid event id") from error
         elif any(item.type in ("transaction", "attachment", "feedback") for item in others):
             event_id = event_id or uuid.uuid4().hex
         with self.store.together():
@@ -192,11 +194,11 @@ class Recorder:
             )
         except httpx.HTTPError as error:
             print(f"sentry: Bugsink did not take an event: {error!r}", file=sys.stderr)
-            raise Refused(503, "could not schedule event processing") from error
+            raise EnvelopeRefused(503, "could not schedule event processing") from error
         if not answer.is_success:
             print(f"sentry: Bugsink answered {answer.status_code}: {answer.text[:300]}", file=sys.stderr)
             detail = "could not schedule event processing" if answer.status_code >= 500 else answer.text[:300]
-            raise Refused(503 if answer.status_code >= 500 else answer.status_code, detail)
+            raise EnvelopeRefused(503 if answer.status_code >= 500 else answer.status_code, detail)
         self.store.append(
             EVENT,
             {"event_id": event_id, "sdk": envelope.headers.get("sdk") or payload.get("sdk")},
@@ -231,7 +233,7 @@ class Recorder:
         elif kind == "check_in":
             body = self._object(item)
             if body.get("status") not in ("ok", "error", "in_progress"):
-                raise Refused(400, "invalid event envelope", "unknown check-in status")
+                raise EnvelopeRefused(400, "invalid event envelope", "unknown check-in status")
             self.store.append(CHECK_IN, body)
         elif kind in ("feedback", "user_report"):
             self.store.append(FEEDBACK, {**self._object(item), "event_id": event_id})
@@ -243,10 +245,12 @@ class Recorder:
         """Keep spans or logs that an SDK streams, many in one item; raises Refused where they are not."""
         items = body.get("items") if "item_count" in headers else [body]
         if not isinstance(items, list) or headers.get("item_count", len(items)) != len(items):
-            raise Refused(400, "invalid event envelope", f"item_count of the {kind} container is wrong")
+            raise EnvelopeRefused(
+                400, "invalid event envelope", f"item_count of the {kind} container is wrong"
+            )
         for one in items:
             if not isinstance(one, dict) or not one.get("trace_id"):
-                raise Refused(400, "invalid event envelope", f"a {kind} has no trace_id")
+                raise EnvelopeRefused(400, "invalid event envelope", f"a {kind} has no trace_id")
             ended = one.get("end_timestamp") or one.get("timestamp")
             self.store.append(CONTAINERS[kind], one, at=seconds(ended))
 
@@ -254,7 +258,7 @@ class Recorder:
     def _object(item: Item) -> dict[str, Any]:
         body = item.json()
         if not isinstance(body, dict):
-            raise Refused(400, "invalid event envelope", f"the {item.type} is not an object")
+            raise EnvelopeRefused(400, "invalid event envelope", f"the {item.type} is not an object")
         return body
 
     def _keep_sessions(self, kind: str, body: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ ACTIONS = ("stop", "start", "restart", "kill")
 FAULT_TIMEOUT_S = 10
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """An answer other than 200."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -60,9 +60,9 @@ class Control:
                         self.headers.get("Authorization", "").encode(),
                         f"Bearer {control.supervisor.token}".encode(),
                     ):
-                        raise Refused(401, "The control token is missing or wrong.")
+                        raise RequestRefused(401, "The control token is missing or wrong.")
                     status, answer = control.answer(self.command, self.path, body)
-                except Refused as refused:
+                except RequestRefused as refused:
                     status, answer = refused.status, json.dumps({"error": str(refused)}).encode()
                 except StackError as error:
                     status, answer = 500, json.dumps({"error": str(error)}).encode()
@@ -111,7 +111,7 @@ class Control:
             case "GET", ["events"]:
                 since = query.get("since", ["0"])[0]
                 if not since.isdigit():
-                    raise Refused(400, f"since must be an event's number, not {since!r}.")
+                    raise RequestRefused(400, f"since must be an event's number, not {since!r}.")
                 return {"events": supervisor.events.since(int(since))}
             case "POST", ["pin"]:
                 supervisor.pinned = True
@@ -121,7 +121,7 @@ class Control:
                 return {"ending": True}
             case "POST", ["release"]:
                 return self._await(self._release())
-        raise Refused(404, f"The control address has no {method} /{'/'.join(parts)}.")
+        raise RequestRefused(404, f"The control address has no {method} /{'/'.join(parts)}.")
 
     async def _release(self) -> dict[str, bool]:
         if self.supervisor.lease_is_free():
@@ -130,7 +130,7 @@ class Control:
 
     def _known(self, name: str) -> None:
         if name not in self.supervisor.processes:
-            raise Refused(
+            raise RequestRefused(
                 404, f"No component is named {name!r}; there are {', '.join(self.supervisor.processes)}."
             )
 
@@ -139,7 +139,7 @@ class Control:
         self._known(name)
         process = self.supervisor.processes[name]
         if process.state != "ready" or not process.component.ports:
-            raise Refused(409, f"{name} is {process.state}: it takes no faults now.")
+            raise RequestRefused(409, f"{name} is {process.state}: it takes no faults now.")
         port = self.supervisor.site.ports[process.component.ports[0]]
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/__control/faults" + (f"/{rest}" if rest else ""),
@@ -154,7 +154,7 @@ class Control:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
         except OSError as error:
-            raise Refused(502, f"{name} did not take the fault: {error}.") from error
+            raise RequestRefused(502, f"{name} did not take the fault: {error}.") from error
         if method != "GET":
             self.supervisor.events.add("fault.set", component=name, method=method, fault=_json(body))
         return status, payload or b"{}"

@@ -52,7 +52,7 @@ QUERIES = ((60, 3600),)
 """Raw exports, and queries of profiles, that a project may ask for, each in so many seconds."""
 
 
-class Refused(Exception):
+class RecordRefused(Exception):
     """The request gets this answer instead of another."""
 
     def __init__(self, response: Response) -> None:
@@ -184,11 +184,11 @@ class Mixpanel:
         known = known or (by_token and not password and same(name, self.token))
         if scheme.lower() != "basic" or not known:
             error = {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
-            raise Refused(JSONResponse(error, 401))
+            raise RecordRefused(JSONResponse(error, 401))
         wanted = request.query_params.get("project_id")
         if wanted is not None and not same(wanted, self.project):
             error = {"code": 403, "error": "No access to this project", "status": "Forbidden"}
-            raise Refused(JSONResponse(error, 403))
+            raise RecordRefused(JSONResponse(error, 403))
 
     @staticmethod
     def _throttle(windows: list[Window]) -> None:
@@ -196,14 +196,14 @@ class Mixpanel:
         for window in windows:
             if not window.take():
                 error = f"rate limit exceeded: {window.limit} queries in {window.period} s"
-                raise Refused(JSONResponse({"error": error, "request": "/api/2.0"}, 429))
+                raise RecordRefused(JSONResponse({"error": error, "request": "/api/2.0"}, 429))
 
     async def import_events(self, request: Request) -> Response:
         """`POST /import`: a batch of events; strict (the default) says which are wrong."""
         try:
             self._authenticate(request, by_token=True)
             items, parameters = await self._items(request)
-        except Refused as refused:
+        except RecordRefused as refused:
             return refused.response
         except TooLarge:
             return self._import_error(413, "request exceeds max limit of 10485760 bytes")
@@ -281,7 +281,7 @@ class Mixpanel:
         try:
             self._authenticate(request)
             self._throttle(self._exports)
-        except Refused as refused:
+        except RecordRefused as refused:
             return refused.response
         asked = request.query_params
         try:
@@ -330,7 +330,7 @@ class Mixpanel:
         try:
             self._authenticate(request)
             self._throttle(self._queries)
-        except Refused as refused:
+        except RecordRefused as refused:
             return refused.response
         asked = {**request.query_params, **dict(parse_qsl((await request.body()).decode()))}
         self._settle()

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 
 from clients.mailbox import Mailbox
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.strict_json import told
 from core.errors import Missed
 
 
-def confirm(services: Services, email: str) -> None:
+def confirm(services: ServiceClients, email: str) -> None:
     """Confirms an address as its owner does: by the mailed link, else by the admin API's link."""
     if services.auth.mailbox:
         link = services.auth.mailbox.wait_for(email).links()[0]
@@ -23,7 +23,7 @@ def confirm(services: Services, email: str) -> None:
     follow(services, link)
 
 
-def follow(services: Services, link: str) -> dict[str, list[str]]:
+def follow(services: ServiceClients, link: str) -> dict[str, list[str]]:
     """Opens a mailed link and returns what the redirect hands to the web app, query and fragment together."""
     answer = services.auth.port.request("GET", link, allow=(302, 303))
     answer.expect(302, 303, claim="the mailed link answers with a redirect to the platform")
@@ -46,7 +46,7 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
+def auth_user(services: ServiceClients, identifier: str) -> dict[str, Any] | None:
     """The user as PostgreSQL holds it, else as the admin API shows it."""
     if services.database.sql:
         found: dict[str, Any] | None = services.database.sql.one(
@@ -62,9 +62,9 @@ def auth_user(services: Services, identifier: str) -> dict[str, Any] | None:
     return shown
 
 
-def mailbox_of(services: Services) -> Mailbox:
+def mailbox_of(services: ServiceClients) -> Mailbox:
     """The mailbox, for checks that cannot do without; ConfigError when MAILBOX_URL is not given."""
     if services.auth.mailbox is None:
-        services.run.target.get("MAILBOX_URL")
-    box: Mailbox = services.auth.mailbox
-    return box
+        services.run.target.get("MAILBOX_URL")  # raises
+    assert services.auth.mailbox is not None
+    return services.auth.mailbox

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 import re
+from typing import cast
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pyotp
+from supabase_auth.types import Provider, SignInWithEmailAndPasswordCredentials
 
 from clients.bulk_identities import metadata_of
 from clients.http_port import WireAnswer
 from clients.identities import new_identity, plan_user
-from clients.sdk import Refused, refused
-from clients.service_clients import Services
+from clients.sdk import ServiceRefusal, refused
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -24,7 +26,7 @@ from suites.types import NewActor, Witness
 AUTH = "supabase.auth"
 
 
-def sign_in_at_provider(services: Services, url: str, email: str) -> dict[str, list[str]]:
+def sign_in_at_provider(services: ServiceClients, url: str, email: str) -> dict[str, list[str]]:
     """Follows an authorize address to the provider's form, fills it in, and returns what comes back to the app."""
     port = services.auth.port
     page = follow_to_page(services, url)
@@ -44,7 +46,7 @@ def sign_in_at_provider(services: Services, url: str, email: str) -> dict[str, l
     return {"": [address], **parse_qs(back.query), **parse_qs(back.fragment)}
 
 
-def follow_to_page(services: Services, url: str) -> WireAnswer:
+def follow_to_page(services: ServiceClients, url: str) -> WireAnswer:
     """GETs through redirects until a page comes; its address is in the header `x-final`."""
     for _ in range(5):
         answer: WireAnswer = services.auth.port.request(
@@ -67,11 +69,11 @@ def follow_to_page(services: Services, url: str) -> WireAnswer:
     service=AUTH,
     needs=("auth.oauth", "auth.email"),
 )
-def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+def test_oauth(run: Run, services: ServiceClients, ledger: Ledger, witness: Witness) -> None:
     """The code is worthless without the verifier; an address that is not allowed becomes the site's own."""
     email, _, _ = new_identity(run, services)
     entry = plan_user(ledger, email)
-    provider = run.target.get("OAUTH_TEST_PROVIDER")
+    provider = cast(Provider, run.target.get("OAUTH_TEST_PROVIDER"))
     browser = services.auth.person()
     allowed = f"{services.platform.url}/auth/callback"
 
@@ -111,6 +113,7 @@ def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -
         {"auth_code": back["code"][0], "code_verifier": "", "redirect_to": ""}
     ).session
     expect(session is not None, "the browser that began gets a session", service=AUTH)
+    assert session is not None
     entry.confirm(id=session.user.id)
     expect_equal(session.user.email, email, "it is the person who signed in at the provider", service=AUTH)
     if services.database.sql:
@@ -125,7 +128,7 @@ def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -
         url = services.auth.person().auth.sign_in_with_oauth({"provider": "keycloak"}).url
         answer = services.auth.port.request("GET", url, allow=(302, 303))
         if answer.status >= 400:
-            raise Refused(AUTH, "an unknown provider", answer.status, answer.code, answer.text[:100])
+            raise ServiceRefusal(AUTH, "an unknown provider", answer.status, answer.code, answer.text[:100])
 
 
 @check(
@@ -135,7 +138,7 @@ def test_oauth(run: Run, services: Services, ledger: Ledger, witness: Witness) -
     service=AUTH,
     needs=("auth.anonymous", "auth.email", "database.rest", "database.tables.posts"),
 )
-def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+def test_anonymous_upgrade(run: Run, services: ServiceClients, ledger: Ledger, witness: Witness) -> None:
     """A post written anonymously is still theirs after they confirmed an address; the id stays."""
     email, _, password = new_identity(run, services)
     browser = services.auth.person()
@@ -144,12 +147,13 @@ def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness
     expect(somebody.session is not None, "an anonymous person gets a session", service=AUTH)
     assert somebody.session is not None
     assert somebody.user is not None
-    entry.confirm(id=somebody.user.id)
+    identifier = somebody.user.id
+    entry.confirm(id=identifier)
     run.redactor.add(somebody.session.access_token)
     expect(somebody.user.is_anonymous, "they are anonymous", saw=somebody.user.is_anonymous, service=AUTH)
     if ready := run.target.description.people.ready:
         eventually(
-            lambda: services.database.witness_rows(ready.table, **{ready.column: somebody.user.id}),
+            lambda: services.database.witness_rows(ready.table, **{ready.column: identifier}),
             within=10,
             claim=f"an anonymous person has a row in {ready.table} too",
             service="supabase.database",
@@ -188,7 +192,7 @@ def test_anonymous_upgrade(run: Run, services: Services, ledger: Ledger, witness
     service=AUTH,
     needs=("auth.mfa", "auth.email"),
 )
-def test_second_factor(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_second_factor(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """A wrong code is refused and leaves the level at aal1; the right one lifts it to aal2 (positive control)."""
     person = actor()
     mfa = person.supabase.auth.mfa
@@ -240,7 +244,7 @@ def test_second_factor(run: Run, services: Services, actor: NewActor, witness: W
     service=AUTH,
     needs=("auth.email", "database.rest"),
 )
-def test_admin(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+def test_admin(run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
     """Made, read, changed, banned, deleted, each seen in auth.users; a person and a visitor are refused it all."""
     email, username, password = new_identity(run, services)
     entry = plan_user(ledger, email)
@@ -265,7 +269,7 @@ def test_admin(run: Run, services: Services, ledger: Ledger, actor: NewActor, wi
     read = services.auth.admin.get_user_by_id(made.id).user
     expect_equal(read.app_metadata.get("plan"), "gold", "the admin API changes metadata", service=AUTH)
 
-    people = {"email": email, "password": password}
+    people: SignInWithEmailAndPasswordCredentials = {"email": email, "password": password}
     earlier = services.auth.person().auth.sign_in_with_password(people).session
     expect(earlier is not None, "who was made logs in (positive control)", service=AUTH)
     assert earlier is not None

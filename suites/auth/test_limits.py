@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from clients.control import fault
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.permit import Action
@@ -38,7 +38,7 @@ def limits(run: Run) -> AbstractContextManager[None]:
     why_slow="on a live target the limit is waited for until the right password works again",
     exclusive=True,
 )
-def test_rate_limits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Wrong passwords for one person until 429; the right one is held up too, their open session is not."""
     person = actor()
     port = services.auth.impatient()

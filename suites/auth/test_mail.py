@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clients.identities import new_identity, plan_user
 from clients.sdk import refused
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -22,7 +22,7 @@ AUTH = "supabase.auth"
     service=AUTH,
     needs=("auth.mail", "auth.email"),
 )
-def test_recovery(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_recovery(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The link comes to the person's mailbox, gives a session to who asked (PKCE), and works once."""
     person = actor()
     _, _, new = new_identity(run, services)
@@ -81,7 +81,7 @@ def test_recovery(run: Run, services: Services, actor: NewActor, witness: Witnes
     needs=("auth.mail", "auth.email"),
 )
 def test_email_change(
-    run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
 ) -> None:
     """Secure change: both addresses get a link; after one of two nothing has changed."""
     person = actor()
@@ -118,7 +118,7 @@ def test_email_change(
     service=AUTH,
     needs=("auth.mail", "auth.email"),
 )
-def test_mail_tells_nothing(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_mail_tells_nothing(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The same answer for somebody and nobody; the mail comes to somebody (positive control) and not to nobody."""
     person = actor()
     nobody, _, _ = new_identity(run, services)

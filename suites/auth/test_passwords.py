@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clients.identities import new_identity, plan_user
-from clients.sdk import Refused, refused
-from clients.service_clients import Services
+from clients.sdk import ServiceRefusal, refused
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -22,7 +22,7 @@ AUTH = "supabase.auth"
     service=AUTH,
     needs=("auth.email",),
 )
-def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_wrong_password(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Wrong, empty of case, and for nobody: the same refusal; the right one works (positive control)."""
     person = actor()
     stranger, _, other = new_identity(run, services)
@@ -34,7 +34,7 @@ def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: 
     ):
         try:
             services.auth.person().auth.sign_in_with_password({"email": email, "password": password})
-        except Refused as error:
+        except ServiceRefusal as error:
             said.add((error.status, error.code, error.message))
         else:
             expect(False, "a wrong password is refused", saw="a session", service=AUTH)
@@ -70,7 +70,7 @@ def test_wrong_password(run: Run, services: Services, actor: NewActor, witness: 
     needs=("auth.email",),
 )
 def test_registration_refused(
-    run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
 ) -> None:
     """A taken address answers like a new one, so that nobody learns who is registered, and changes nothing."""
     taken = actor()
@@ -114,7 +114,7 @@ def test_registration_refused(
     service=AUTH,
     needs=("auth.email",),
 )
-def test_password_changed(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_password_changed(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The same password again is refused; a new one replaces the old one, in auth.users too."""
     person = actor()
     _, _, new = new_identity(run, services)

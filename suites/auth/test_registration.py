@@ -5,7 +5,7 @@ from __future__ import annotations
 from clients.bulk_identities import metadata_of
 from clients.identities import new_identity, plan_user
 from clients.sdk import refused
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -24,7 +24,7 @@ AUTH = "supabase.auth"
     service=AUTH,
     needs=("auth.email", "database.rest", "people.register"),
 )
-def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+def test_register_confirm_login(run: Run, services: ServiceClients, ledger: Ledger, witness: Witness) -> None:
     """Log-in is refused before confirmation and works after it; PostgreSQL and the row that the platform makes agree."""
     email, username, password = new_identity(run, services)
     entry = plan_user(ledger, email)
@@ -62,7 +62,8 @@ def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, wi
         me.json(dict).get("id"), answer.user.id, "the session belongs to who registered", service=AUTH
     )
 
-    stored = auth_user(services, answer.user.id)
+    identifier = answer.user.id
+    stored = auth_user(services, identifier)
     witness(services.database.channel, "auth.users holds the confirmed person")
     expect(stored is not None, "PostgreSQL holds the registered user", service=AUTH)
     assert stored is not None
@@ -70,7 +71,7 @@ def test_register_confirm_login(run: Run, services: Services, ledger: Ledger, wi
     expect(stored["email_confirmed_at"], "auth.users says when the address was confirmed", service=AUTH)
     if ready := run.target.description.people.ready:
         row = eventually(
-            lambda: services.database.witness_rows(ready.table, **{ready.column: answer.user.id}),
+            lambda: services.database.witness_rows(ready.table, **{ready.column: identifier}),
             within=10,
             claim=f"the platform makes the person's row in {ready.table}",
             service="supabase.database",

@@ -9,7 +9,7 @@ import jwt
 from supabase_auth.types import Session
 
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
@@ -22,26 +22,27 @@ CLOCKS = 60
 """Seconds by which the project's clock may be ahead of ours: what a token says of its times is not its signature."""
 
 
-def log_in(run: Run, services: Services, person: Actor) -> Session:
+def log_in(run: Run, services: ServiceClients, person: Actor) -> Session:
     """Another session of the same person."""
     answer = services.auth.person().auth.sign_in_with_password(
         {"email": person.email, "password": person.password}
     )
     expect(answer.session is not None, "the right password logs in", service=AUTH)
-    session: Session = answer.session
+    session = answer.session
+    assert session is not None
     run.redactor.add(session.access_token)
     run.redactor.add(session.refresh_token)
     return session
 
 
-def refresh(services: Services, token: str) -> Any:
+def refresh(services: ServiceClients, token: str) -> Any:
     """One use of a refresh token."""
     return services.auth.port.request(
         "POST", "/token", params={"grant_type": "refresh_token"}, body={"refresh_token": token}
     )
 
 
-def alive(services: Services, token: str) -> bool:
+def alive(services: ServiceClients, token: str) -> bool:
     """Whether an access token still reads its user."""
     answer = services.auth.as_user("GET", "/user", token)
     expect(
@@ -53,7 +54,7 @@ def alive(services: Services, token: str) -> bool:
     return bool(answer.status == 200)
 
 
-def age(services: Services, user: str) -> int:
+def age(services: ServiceClients, user: str) -> int:
     """Makes the person's spent refresh tokens an hour old, past the interval in which reuse is forgiven; how many."""
     aged = services.database.demand_sql().rows(
         "update auth.refresh_tokens set updated_at = now() - interval '1 hour' "
@@ -70,7 +71,7 @@ def age(services: Services, user: str) -> int:
     service=AUTH,
     needs=("database.sql", "auth.email"),
 )
-def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_refresh_rotation(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The spent token is aged in auth.refresh_tokens past the reuse interval, so that nobody has to wait for it."""
     person = actor()
     first = log_in(run, services, person)
@@ -126,7 +127,7 @@ def test_refresh_rotation(run: Run, services: Services, actor: NewActor, witness
     service=AUTH,
     needs=("auth.email",),
 )
-def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_log_out_scopes(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Three sessions; after each scope both their tokens are tried: access and refresh."""
     person = actor()
     for scope, ends_own, ends_other in (
@@ -172,7 +173,7 @@ def test_log_out_scopes(run: Run, services: Services, actor: NewActor, witness: 
     needs=("auth.email", "platform.api", "platform.whoami"),
 )
 def test_session_restored(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """A new client is handed the stored pair of tokens, as the web app does it; a damaged pair is refused."""
     person = actor()
@@ -215,7 +216,7 @@ def test_session_restored(
     needs=("auth.email", "platform.api", "database.rest", "platform.whoami", "database.probe"),
 )
 def test_token_contents(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Verified by the keys at /.well-known/jwks.json alone; changed, unsigned and key-swapped tokens are refused."""
     person = actor()

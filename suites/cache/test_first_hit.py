@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -28,7 +28,7 @@ KV = "kv"
     why_slow="KV on Cloudflare needs up to a minute until every location sees a removal",
 )
 def test_kv_hit_and_miss(
-    run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
 ) -> None:
     """KV's own API shows the kept page between miss and hit; removing it there makes the next one a miss."""
     tag = run.tag()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
@@ -34,7 +34,9 @@ SLOW = "KV on Cloudflare needs up to a minute until every location sees a change
     timeout=150,
     why_slow=SLOW,
 )
-def test_expiry(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_expiry(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Through KV's own API the kept copy gets another text and another age; only its age decides whether it is served."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"true {page.tag}")
@@ -82,7 +84,9 @@ def test_expiry(run: Run, services: Services, ledger: Ledger, adapter: Adapter, 
     timeout=100,
     why_slow=SLOW,
 )
-def test_headers(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_headers(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Five misses (the copy removed through KV's own API before each) and ten hits of one page."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"timed {page.tag}")

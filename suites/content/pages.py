@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -23,7 +23,7 @@ PLATFORM = "platform"
 class Page:
     """One page at a path of its own. Changes tell no webhook unless asked to."""
 
-    services: Services
+    services: ServiceClients
     adapter: Adapter
     ledger: Ledger
     path: str
@@ -82,7 +82,7 @@ class Page:
         return {"X-Builder-Webhook-Secret": self.services.builder.webhook_secret}
 
 
-def new_page(run: Run, services: Services, ledger: Ledger, adapter: Adapter) -> Page:
+def new_page(run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter) -> Page:
     """A page of the check's own, not yet published; its cache entries are planned in the ledger."""
     tag = run.tag()
     path = f"/assay/{tag}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -27,7 +27,7 @@ BUILDER = "builder"
     why_slow="Builder.io's webhook and edge cache may take half a minute on a live target",
 )
 def test_page_changes(
-    run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
 ) -> None:
     """The page's text carries a marker; Builder.io's own API must hold the same marker at both times."""
     tag = run.tag()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from core.clock import eventually, now_ns
 from core.expect import expect, expect_equal
@@ -29,7 +29,7 @@ SLOW = "Builder.io's webhook and edge cache may take half a minute on a live tar
     timeout=60,
     why_slow=SLOW,
 )
-def test_keys(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_keys(run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
     """The public key and a made-up one write nothing; the private one does (positive control)."""
     page = new_page(run, services, ledger, adapter)
     ledger.plan("builder.entry", path=page.path)
@@ -66,7 +66,9 @@ def test_keys(run: Run, services: Services, ledger: Ledger, adapter: Adapter, wi
     timeout=100,
     why_slow=SLOW,
 )
-def test_drafts(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_drafts(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Draft, published, draft again, deleted; each step seen at the platform and in Builder.io's own API."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"secret {page.tag}", webhooks=True, published="draft")
@@ -117,7 +119,9 @@ def test_drafts(run: Run, services: Services, ledger: Ledger, adapter: Adapter, 
     timeout=60,
     why_slow=SLOW,
 )
-def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_targeting(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Entries of one path by device, audience and language, and one for all; asked twice, so that the cache is asked too."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"general {page.tag}")
@@ -166,7 +170,9 @@ def test_targeting(run: Run, services: Services, ledger: Ledger, adapter: Adapte
     timeout=60,
     why_slow=SLOW,
 )
-def test_rendering(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_rendering(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Text, the platform's own component, one that it does not know, and scripts in each place that takes text."""
     page = new_page(run, services, ledger, adapter)
     tag = page.tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect, expect_equal
@@ -20,7 +20,7 @@ PLATFORM = "platform"
 
 
 def stale_page(
-    run: Run, services: Services, ledger: Ledger, adapter: Adapter
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter
 ) -> tuple[Page, dict[str, object]]:
     """A page whose cached copies are old: published, cached, changed without telling; and its new value."""
     page = new_page(run, services, ledger, adapter)
@@ -55,7 +55,9 @@ def stale_page(
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
-def test_believed(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_believed(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Before it the old text is a hit (so it was the webhook that refreshed); other models refresh nothing."""
     for form in ("signature", "secret"):
         page, value = stale_page(run, services, ledger, adapter)
@@ -118,7 +120,9 @@ def test_believed(run: Run, services: Services, ledger: Ledger, adapter: Adapter
     timeout=100,
     why_slow="KV on Cloudflare needs up to a minute until every location sees a change",
 )
-def test_refused(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_refused(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Eight wrong ones leave the kept text as it was; the right one works, once (positive control)."""
     page, value = stale_page(run, services, ledger, adapter)
     body = page.hook("publish", value)
@@ -176,7 +180,9 @@ def test_refused(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     timeout=100,
     why_slow="Builder.io's webhooks and edge cache may take half a minute on a live target",
 )
-def test_burst(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_burst(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """The first change's webhook is sent again last, late, as networks do; the newest text stays."""
     page = new_page(run, services, ledger, adapter)
     first = page.publish(f"text 0 {page.tag}")

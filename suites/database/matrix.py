@@ -13,7 +13,7 @@ from typing import Any
 
 from clients.http_port import WireAnswer
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.description import Description, fill, names_in
 from core.description.database import ADMIN, NOBODY, OWNER, STRANGER, Database, Row, Step, Table
 from core.errors import Missed, ServiceError
@@ -55,7 +55,9 @@ class Subject:
 class Matrix:
     """Prepares the rows and tries the verbs. `findings` holds, in words, whatever a preparation showed to be wrong."""
 
-    def __init__(self, run: Run, services: Services, ledger: Ledger, actor: Callable[[], Actor]) -> None:
+    def __init__(
+        self, run: Run, services: ServiceClients, ledger: Ledger, actor: Callable[[], Actor]
+    ) -> None:
         self.run, self.services, self.ledger = run, services, ledger
         self.described: Description = run.target.description
         self.database: Database = self.described.database

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.sdk import refused, row, rows
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_denied, expect_equal
 from core.outcome import SampleOutcome
 from core.passport import check
@@ -23,7 +23,7 @@ DATABASE = "supabase.database"
     needs=("database.rest", "auth.email", "database.tables.posts", "database.tables.profiles"),
 )
 def test_profile_and_post(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Both writes answer with the row; PostgreSQL holds the same, and the audit log an entry for each."""
     person = actor()
@@ -82,7 +82,7 @@ def test_profile_and_post(
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_stranger_denied(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_stranger_denied(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """What the author may do works; the same from a stranger or nobody changes nothing, whatever it answers."""
     author, stranger = actor(), actor()
     words = run.tag()

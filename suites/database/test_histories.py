@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -27,7 +27,7 @@ Post = dict[str, Any]
 class World:
     """What all histories share: the target, the three people, and how many requests were made."""
 
-    services: Services
+    services: ServiceClients
     people: list[Actor]
     steps: int = 0
     told: Told = field(default_factory=Told)
@@ -178,7 +178,7 @@ def _known_fields(stored: Post) -> Post:
     timeout=60,
     why_slow="some two hundred random steps, each compared with what PostgreSQL holds",
 )
-def test_random_histories(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_random_histories(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Hypothesis makes the histories; on a failure its last lines show the one that failed, step by step."""
 
     class Machine(Posts):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clients.sdk import refused, row, rows
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.errors import Missed
 from core.expect import expect, expect_equal
 from core.outcome import SampleOutcome
@@ -39,7 +39,7 @@ def moment(post: Mapping[str, Any], column: str) -> datetime:
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_post_values(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_post_values(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """At each limit one value that fits (positive control) and one that does not."""
     person = actor()
     posts = person.supabase.table("posts")
@@ -103,7 +103,7 @@ def test_post_values(run: Run, services: Services, actor: NewActor, witness: Wit
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_pages_without_gaps(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_pages_without_gaps(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Keyset paging as the web app does it, with a new post written before each page; counts are exact."""
     person = actor()
     tag = run.tag()
@@ -158,7 +158,7 @@ def test_pages_without_gaps(run: Run, services: Services, actor: NewActor, witne
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_conflicting_edits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_conflicting_edits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Eight edits of version 1 at once, each its own request: exactly one answers with the row."""
     person = actor()
     posts = person.supabase.table("posts")
@@ -200,7 +200,7 @@ def test_conflicting_edits(run: Run, services: Services, actor: NewActor, witnes
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_upsert_race(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_upsert_race(services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Eight first writes of one person's consent, half by upsert and half by the function."""
     person = actor()
 
@@ -234,7 +234,7 @@ def test_upsert_race(services: Services, actor: NewActor, witness: Witness) -> N
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.posts"),
 )
-def test_publish_all_or_none(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_publish_all_or_none(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """With a stranger's post among them nothing is published; without it all are (positive control)."""
     person, stranger = actor(), actor()
     new = [{"title": run.tag()} for _ in range(3)]
@@ -267,7 +267,7 @@ def test_publish_all_or_none(run: Run, services: Services, actor: NewActor, witn
     needs=("database.rest", "auth.email", "database.tables.posts", "database.tables.profiles"),
 )
 def test_typical_queries(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Twenty posts with their authors, one profile, an insert with its audit row: five times each."""
     person = actor()

@@ -7,7 +7,7 @@ from typing import Any
 
 from clients.made_files import MadeFile
 from clients.sdk import refused, row, rows
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -25,7 +25,7 @@ DATABASE = "supabase.database"
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.profiles"),
 )
-def test_profile_limits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_profile_limits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Fields at and past their limits; columns that nobody may set; the version rises by one a change."""
     person, other = actor(), actor()
     profiles = person.supabase.table("profiles")
@@ -67,7 +67,7 @@ def test_profile_limits(run: Run, services: Services, actor: NewActor, witness: 
     service=DATABASE,
     needs=("database.rest", "auth.email", "database.tables.audit_log"),
 )
-def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_audit_complete(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """One profile change, a post's whole life and two consents; the entries tell exactly this story."""
     person, stranger = actor(), actor()
     tag = run.tag()
@@ -132,7 +132,7 @@ def test_audit_complete(run: Run, services: Services, actor: NewActor, witness: 
     needs=("database.rest", "platform.api", "auth.email", "storage.supabase", "database.tables.audit_log"),
 )
 def test_audit_of_files(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Two versions, a new name, and the end: each change of the file and of its versions, by its owner."""
     person, first = actor(), made(1000)
@@ -172,7 +172,7 @@ def test_audit_of_files(
     service=DATABASE,
     needs=("database.sql", "auth.email", "database.rest", "database.tables.audit_log"),
 )
-def test_audit_immutable(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_audit_immutable(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Insert, update, delete and truncate by each hand; the entries are the same afterwards, and reading works."""
     person = actor()
     row(person.supabase.table("posts").insert({"title": run.tag()}).execute(), "a post is written")
@@ -214,7 +214,7 @@ def test_audit_immutable(run: Run, services: Services, actor: NewActor, witness:
     expect_equal(after, before, "the audit log is unchanged after fifteen tries", service=DATABASE)
 
 
-def _as_person(services: Services, token: str) -> Any:
+def _as_person(services: ServiceClients, token: str) -> Any:
     def send(method: str, path: str, *, params: dict[str, str], body: Any) -> Any:
         return services.database.rest(method, path, token=token, params=params, body=body)
 

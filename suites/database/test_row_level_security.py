@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.sql import Sql
 from core.description import Description
 from core.description.database import Decided
@@ -26,7 +26,7 @@ API_ROLES = ("anon", "authenticated")
     service=DATABASE,
     needs=("auth.email", "database.rest", "database.sql", "database.tables"),
 )
-def test_catalog(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_catalog(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Read from PostgreSQL's catalog; a table, view, function, policy or privilege that nobody decided on fails.
 
     First, that the services speak for this very database: a catalog of another one would say nothing.
@@ -161,7 +161,9 @@ def _round_it(sql: Sql, described: Description) -> list[str]:
     timeout=120,
     why_slow="every table, role and verb, each by several ways",
 )
-def test_matrix(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+def test_matrix(
+    run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
+) -> None:
     """Each allowed verb really works (positive control), each other one changes nothing, by the witness.
 
     Rows are read by select, by count (HEAD), through the views that are described, and embedded in the row before
@@ -204,7 +206,7 @@ def test_matrix(run: Run, services: Services, ledger: Ledger, actor: NewActor, w
     service=DATABASE,
     needs=("auth.email", "database.rest", "database.sql", "database.functions"),
 )
-def test_service_functions(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_service_functions(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """A person and a visitor are refused each of them; functions that only read and are meant for them answer."""
     sql, functions = services.database.demand_sql(), run.target.description.database.functions
     assert functions is not None

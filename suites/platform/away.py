@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect_equal
@@ -17,14 +17,14 @@ WHY = "a service is taken away, its absence awaited, and its return"
 TIMEOUT = 120.0
 
 
-def health(services: Services) -> dict[str, Any]:
+def health(services: ServiceClients) -> dict[str, Any]:
     """The platform's own word on its services; a health page answers 503 when it is down."""
     answer = services.platform.call("GET", "/api/health", allow=(503,))
     document: dict[str, Any] = answer.expect(200, 503, claim="the health page answers").json(dict)
     return document
 
 
-def well_again(services: Services) -> None:
+def well_again(services: ServiceClients) -> None:
     """Waits until the platform says that all its services are well."""
     eventually(
         lambda: health(services)["status"],
@@ -35,7 +35,7 @@ def well_again(services: Services) -> None:
     )
 
 
-def told_ill(services: Services, *names: str, status: str) -> None:
+def told_ill(services: ServiceClients, *names: str, status: str) -> None:
     """Waits until the health page says that these services are ill; the platform must call itself `status` then."""
     away = " and ".join(names)
     sick = eventually(
@@ -50,7 +50,7 @@ def told_ill(services: Services, *names: str, status: str) -> None:
     )
 
 
-def make_old(services: Services, path: str) -> None:
+def make_old(services: ServiceClients, path: str) -> None:
     """Makes every kept copy of a page an hour and more old."""
     for key in eventually(
         lambda: services.kv.keys(content_keys(path)), within=30, claim="the page is kept in KV", service="kv"

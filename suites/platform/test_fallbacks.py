@@ -9,7 +9,7 @@ import json
 
 from clients.control import fault, outage
 from clients.made_files import MIB
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.ledger import Ledger
@@ -35,7 +35,9 @@ from suites.types import NewActor, NewFile, Witness
     why_slow=WHY,
     exclusive=True,
 )
-def test_builder(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_builder(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """The kept copy is made old through KV's own API first, so that the platform has to ask."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"kept {page.tag}")
@@ -95,7 +97,7 @@ def test_builder(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     exclusive=True,
 )
 def test_telemetry(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Sentry's process is stopped, the vendors' intakes fail: upload, read and chat go on."""
     person, file = actor(), made(1000)
@@ -151,7 +153,7 @@ def test_telemetry(
     exclusive=True,
 )
 def test_supabase(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Killed, not stopped: uploads are refused in the contract's words and leave nothing; content is served on."""
     person, file, lost = actor(), made(6 * MIB), made(6 * MIB)
@@ -226,7 +228,7 @@ def test_supabase(
 )
 def test_auth(
     run: Run,
-    services: Services,
+    services: ServiceClients,
     adapter: Adapter,
     actor: NewActor,
     made: NewFile,

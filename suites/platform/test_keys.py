@@ -8,7 +8,7 @@ from typing import Any
 
 from clients.http_port import WireAnswer
 from clients.s3 import S3
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import r2
 from core.errors import ServiceError
 from core.expect import expect, expect_status
@@ -25,7 +25,7 @@ Call = Callable[[dict[str, str]], WireAnswer]
 """One read with these headers in place of the right ones; {} for the right ones."""
 
 
-def reads(run: Run, services: Services) -> Iterator[tuple[str, Call, dict[str, str]]]:
+def reads(run: Run, services: ServiceClients) -> Iterator[tuple[str, Call, dict[str, str]]]:
     """(service, a read that needs its key, headers with a wrong one), for whatever the target has."""
     bearer = {"Authorization": f"Bearer {WRONG}"}
     supabase = {"apikey": WRONG, **bearer}
@@ -83,7 +83,9 @@ def stranger_to_r2(run: Run) -> Iterator[S3]:
     service="platform",
     needs=("platform.api", "auth.email", "platform.whoami", "database.probe"),
 )
-def test_keys(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_keys(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """The same read with both keys, so that the refusal is the key's; the platform itself by a person's token."""
     for service, call, wrong in reads(run, services):
         good = call({})

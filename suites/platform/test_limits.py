@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
@@ -52,7 +52,7 @@ def stopped(ask: Callable[[], WireAnswer], what: str, *, first: int, most: int) 
     timeout=60,
     why_slow="some four hundred requests, one after the other",
 )
-def test_rate_limits(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The limits of one person of our own: no other person shares them, on a live target either."""
     eager, other = actor(), actor()
 

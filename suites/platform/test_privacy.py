@@ -8,7 +8,7 @@ from typing import Any
 
 from clients.identities import Actor
 from clients.made_files import MIB, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
@@ -48,7 +48,7 @@ class Life:
 
 
 def live(
-    services: Services,
+    services: ServiceClients,
     adapter: Adapter,
     person: Actor,
     made: NewFile,
@@ -99,7 +99,7 @@ def by_id(rows: list[dict[str, Any]]) -> dict[str, Any]:
 )
 def test_export(
     run: Run,
-    services: Services,
+    services: ServiceClients,
     adapter: Adapter,
     actor: NewActor,
     made: NewFile,
@@ -190,7 +190,7 @@ def test_export(
         )
 
 
-def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> None:
+def counted(services: ServiceClients, adapter: Adapter, person: Actor, title: str) -> None:
     """One visit of a signed-in person at both analytics services, readable there."""
     body = {
         "name": "page_view",
@@ -229,7 +229,7 @@ def counted(services: Services, adapter: Adapter, person: Actor, title: str) -> 
 )
 def test_erase(
     run: Run,
-    services: Services,
+    services: ServiceClients,
     adapter: Adapter,
     actor: NewActor,
     made: NewFile,
@@ -335,7 +335,7 @@ def test_erase(
     timeout=90,
     why_slow="an accepted event is readable only after indexing",
 )
-def test_account_consent(run: Run, services: Services, person: Actor, witness: Witness) -> None:
+def test_account_consent(run: Run, services: ServiceClients, person: Actor, witness: Witness) -> None:
     """No answer yet and a refusal send nothing; agreeing does, and taking it back ends it."""
     titles = {name: f"assay {name} {run.tag()}" for name in ("unasked", "declined", "granted", "withdrawn")}
 

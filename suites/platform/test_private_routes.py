@@ -7,7 +7,7 @@ import time
 import jwt
 
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -39,7 +39,7 @@ def forged(person: Actor, other: Actor) -> dict[str, str]:
     needs=("platform.api", "auth.email", "platform.private"),
 )
 def test_private_routes(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Two people are told apart; the routes are those of `[platform] private` in the project's target.toml."""
     person, other = actor(), actor()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.description.base import Route
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
@@ -66,7 +66,9 @@ def expect_common(answer: WireAnswer) -> None:
     service=PLATFORM,
     needs=("platform.api", "auth.email", "platform.private"),
 )
-def test_headers(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_headers(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Pages by their content security policy, the API by what may be kept of it; errors no less than answers."""
     person = actor()
     described = run.target.description.platform
@@ -126,7 +128,7 @@ def test_headers(run: Run, services: Services, adapter: Adapter, actor: NewActor
     needs=("platform.api", "auth.email", "platform.private"),
 )
 def test_other_origins(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Judged as a browser would: by Access-Control-Allow-Origin in answers and in those to preflights."""
     person = actor()
@@ -187,7 +189,7 @@ def _unreadable(answer: WireAnswer, origin: str) -> None:
     )
 
 
-def public_texts(services: Services) -> Iterable[tuple[str, str]]:
+def public_texts(services: ServiceClients) -> Iterable[tuple[str, str]]:
     """(path, text) of what anybody may read: configuration, first page, its scripts and what these load."""
     for path in services.run.target.description.platform.pages.configuration:
         yield path, services.platform.call("GET", path).demand(200).text
@@ -213,7 +215,7 @@ def public_texts(services: Services) -> Iterable[tuple[str, str]]:
     needs=("platform.web", "platform.api", "auth.email", "platform.error"),
 )
 def test_nothing_secret(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Every secret of the target is looked for in the configuration, the first page and every script behind it."""
     secrets = {

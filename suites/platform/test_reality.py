@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clients.made_files import MIB, made_bytes
 from clients.sdk import refused
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.platform import PROBED
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
@@ -30,7 +30,9 @@ PLATFORM = "platform"
     service="supabase.auth",
     needs=("auth.email", "platform.api", "platform.whoami"),
 )
-def test_auth(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_auth(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """A name set by the admin API is read by the person; the platform knows them; deleted, they log in no more."""
     person, tag = actor(), run.tag()
     services.auth.admin.update_user_by_id(person.id, {"user_metadata": {"assay": tag}})
@@ -69,7 +71,7 @@ def test_auth(run: Run, services: Services, adapter: Adapter, actor: NewActor, w
     service="supabase.database",
     needs=("database.sql", "auth.email", "database.rest", "database.tables.posts"),
 )
-def test_database(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_database(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Inserted, changed and deleted by SQL, read by a person through the REST API each time."""
     person, tag = actor(), run.tag()
     sql = services.database.demand_sql()
@@ -103,7 +105,7 @@ def test_database(run: Run, services: Services, actor: NewActor, witness: Witnes
     needs=("storage.supabase", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_storage(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Other bytes of the same length under the same key, written with the secret key; the old ones are gone."""
     person, file = actor(), made(5000)
@@ -130,7 +132,9 @@ def test_storage(
     service="r2",
     needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
-def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness) -> None:
+def test_r2(
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+) -> None:
     """Through R2's S3 API other bytes go under the file's key, then none."""
     person, file = actor(), made(6 * MIB)
     stored = prepared(services, adapter, person.access_token, file)
@@ -166,7 +170,9 @@ def test_r2(services: Services, adapter: Adapter, actor: NewActor, made: NewFile
     timeout=60,
     why_slow="Builder.io's edge cache may take half a minute on a live target",
 )
-def test_content(run: Run, services: Services, ledger: Ledger, adapter: Adapter, witness: Witness) -> None:
+def test_content(
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
+) -> None:
     """Nothing at a path that Builder.io does not know; its marker once it does."""
     page = new_page(run, services, ledger, adapter)
     nothing = page.get()
@@ -189,7 +195,7 @@ def test_content(run: Run, services: Services, ledger: Ledger, adapter: Adapter,
     service=PLATFORM,
     needs=("platform.api", "auth.email", "platform.health.services"),
 )
-def test_health(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_health(services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Each of the eleven is named and well, by a platform that knows whom Supabase knows and nobody else."""
     answer = services.platform.call("GET", "/api/health")
     health = answer.expect(200, claim="the platform says that it is well").json(dict)

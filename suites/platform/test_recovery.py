@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clients.control import outage
 from clients.made_files import MIB
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -30,7 +30,7 @@ from suites.types import NewActor, NewFile, Witness
 )
 def test_restart(
     run: Run,
-    services: Services,
+    services: ServiceClients,
     ledger: Ledger,
     adapter: Adapter,
     actor: NewActor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clients.control import fault
 from clients.http_port import WireAnswer
 from clients.made_files import MIB, MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
@@ -20,7 +20,7 @@ from suites.types import NewActor, NewFile, Witness
 
 
 def refused_upload(
-    services: Services, adapter: Adapter, token: str, file: MadeFile, *, away: str, how: str
+    services: ServiceClients, adapter: Adapter, token: str, file: MadeFile, *, away: str, how: str
 ) -> None:
     """Uploads a file that the platform must refuse in the contract's words, naming the store that is away."""
     answer = services.platform.call(
@@ -58,7 +58,7 @@ def expect_refused(answer: WireAnswer, away: str, how: str) -> None:
     exclusive=True,
 )
 def test_storage(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Supabase Storage answers 500 to everything: a small file is refused, a large one goes to R2."""
     person, small, large = actor(), made(1000), made(6 * MIB)
@@ -105,7 +105,7 @@ def test_storage(
     exclusive=True,
 )
 def test_r2(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Whole uploads, uploads in parts and reading fail by name; afterwards the same calls succeed."""
     person, large, lost, small = actor(), made(6 * MIB), made(6 * MIB), made(1000)
@@ -152,7 +152,7 @@ def test_r2(
     exclusive=True,
 )
 def test_kv(
-    run: Run, services: Services, ledger: Ledger, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """The kept page is not used, nothing breaks; a person is let in, one who was deleted is not."""
     page = new_page(run, services, ledger, adapter)

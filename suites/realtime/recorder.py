@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clients.identities import Actor
-from clients.service_clients import Services
-from clients.services.rooms import Member
+from clients.service_clients import ServiceClients
+from clients.services.rooms import RoomSocket
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect_equal
@@ -21,13 +21,13 @@ ROOMS = "rooms"
 class Recorder:
     """Keeps every connection to one room in order of joining."""
 
-    services: Services
+    services: ServiceClients
     room: str
-    _members: list[tuple[str, str, Member]] = field(default_factory=list)
+    _members: list[tuple[str, str, RoomSocket]] = field(default_factory=list)
 
-    def join(self, actor: Actor, *, since: int | None = None) -> Member:
+    def join(self, actor: Actor, *, since: int | None = None) -> RoomSocket:
         """Joins and waits for the welcome."""
-        member: Member = self.services.rooms.join(self.room, actor.access_token, since=since)
+        member: RoomSocket = self.services.rooms.join(self.room, actor.access_token, since=since)
         self._members.append((f"{actor.username} #{len(self._members) + 1}", actor.id, member))
         _ = member.welcome
         return member
@@ -101,7 +101,7 @@ NewRoom = Callable[[], Recorder]
 """Makes a recorder of a room of the check's own; what is still open in it ends with the check."""
 
 
-def _connection(name: str, user: str, member: Member) -> Connection:
+def _connection(name: str, user: str, member: RoomSocket) -> Connection:
     return Connection(
         name=name,
         user=user,
@@ -112,7 +112,7 @@ def _connection(name: str, user: str, member: Member) -> Connection:
     )
 
 
-def say_all(member: Member, bodies: Sequence[tuple[str, str]], *, within: float = 15) -> None:
+def say_all(member: RoomSocket, bodies: Sequence[tuple[str, str]], *, within: float = 15) -> None:
     """Sends (client id, body) pairs and waits for every acknowledgement."""
     for client_id, body in bodies:
         member.say(body, client_id)

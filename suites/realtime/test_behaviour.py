@@ -6,8 +6,8 @@ import json
 import time
 
 from clients.sdk import refused
-from clients.service_clients import Services
-from clients.services.rooms import Member
+from clients.service_clients import ServiceClients
+from clients.services.rooms import RoomSocket
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
@@ -28,7 +28,7 @@ FLOOD = 100
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_door(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_door(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """None, nonsense, the public key, a changed signature and a bad room name are refused; a good token is not."""
     person = actor()
     room = f"assay-{run.tag()}"
@@ -145,7 +145,7 @@ def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> Non
     b.say("calm", "calm")
     b.acked("calm")
 
-    def answered(member: Member) -> dict[str, str]:
+    def answered(member: RoomSocket) -> dict[str, str]:
         return {
             str(f.data["client_id"]): f.type if f.type == "ack" else str(f.data["code"])
             for f in list(member.frames)
@@ -182,7 +182,7 @@ def test_rate_limit(actor: NewActor, new_room: NewRoom, witness: Witness) -> Non
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_presence(services: Services, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
+def test_presence(services: ServiceClients, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """A second screen of the same person is no second person; they have gone only with their last screen."""
     anna, boris = actor(), actor()
     recorder = new_room()

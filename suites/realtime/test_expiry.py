@@ -8,7 +8,7 @@ from dataclasses import replace
 from clients.control import fault
 from clients.identities import Actor
 from clients.sdk import preparing, refused
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.permit import Action
@@ -24,7 +24,7 @@ LIFE = 8
 """Seconds that a token lives here; hosted projects give an hour, which no check can wait for."""
 
 
-def session_of(run: Run, services: Services, person: Actor, *, refresh: str = "") -> Actor:
+def session_of(run: Run, services: ServiceClients, person: Actor, *, refresh: str = "") -> Actor:
     """The person with a new session, or with the old one refreshed."""
     client = services.auth.person()
     with preparing("a new session"):
@@ -51,7 +51,7 @@ def session_of(run: Run, services: Services, person: Actor, *, refresh: str = ""
     exclusive=True,
 )
 def test_token_expires(
-    run: Run, services: Services, actor: NewActor, new_room: NewRoom, witness: Witness
+    run: Run, services: ServiceClients, actor: NewActor, new_room: NewRoom, witness: Witness
 ) -> None:
     """Anna lets hers expire, Boris hands in a fresh one, Cora's lives long; nothing said meanwhile is lost."""
     anna, boris, cora = actor(), actor(), actor()

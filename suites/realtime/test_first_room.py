@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect_equal
 from core.passport import check
 from core.run import Run
@@ -18,7 +18,7 @@ ROOMS = "rooms"
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_two_people_reconnect(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_two_people_reconnect(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The history over HTTP, which no socket uses, holds every message once and in one order."""
     anna, boris = actor(), actor()
     room = f"assay-{run.tag()}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from clients.identities import Crowd
-from clients.service_clients import Services
+from clients.identities import SharedIdentities
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -22,9 +22,9 @@ ROOMS = "rooms"
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_burst(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
+def test_burst(shared_identities: SharedIdentities, new_room: NewRoom, witness: Witness) -> None:
     """Ninety messages in one burst; the history over HTTP and all six records must agree."""
-    people = crowd.of(6)
+    people = shared_identities.of(6)
     recorder = new_room()
     with ThreadPoolExecutor(6) as pool:
         members = list(pool.map(recorder.join, people))
@@ -113,9 +113,9 @@ def test_same_message_again(actor: NewActor, new_room: NewRoom, witness: Witness
     service=ROOMS,
     needs=("rooms.websocket", "platform.api", "auth.email"),
 )
-def test_replay(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
+def test_replay(shared_identities: SharedIdentities, new_room: NewRoom, witness: Witness) -> None:
     """Sixty messages by four people; replays by limit and from any point are exact and in order."""
-    people = crowd.of(4)
+    people = shared_identities.of(4)
     recorder = new_room()
     members = [recorder.join(p) for p in people]
     for i, member in enumerate(members):
@@ -155,10 +155,14 @@ def test_replay(crowd: Crowd, new_room: NewRoom, witness: Witness) -> None:
     why_slow="a hundred people sign in, join and leave; hosted log-ins are limited to one in two seconds",
 )
 def test_hundred_people(
-    run: Run, services: Services, crowd: Crowd, new_room: NewRoom, witness: Witness
+    run: Run,
+    services: ServiceClients,
+    shared_identities: SharedIdentities,
+    new_room: NewRoom,
+    witness: Witness,
 ) -> None:
     """One connection each; every one says one thing to the ninety-nine others; the room counts them itself."""
-    people = crowd.of(100)
+    people = shared_identities.of(100)
     recorder = new_room()
     with ThreadPoolExecutor(10) as pool:
         members = list(pool.map(recorder.join, people))

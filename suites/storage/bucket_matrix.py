@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from clients.identities import Actor
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.description import fill
 from core.description.database import NOBODY, OWNER, STRANGER
 from core.description.storage import Bucket
@@ -42,7 +42,9 @@ class Object:
 class BucketMatrix:
     """Puts the objects there and tries the verbs, each by every way that Storage offers."""
 
-    def __init__(self, run: Run, services: Services, ledger: Ledger, actor: Callable[[], Actor]) -> None:
+    def __init__(
+        self, run: Run, services: ServiceClients, ledger: Ledger, actor: Callable[[], Actor]
+    ) -> None:
         self.run, self.storage, self.ledger = run, services.storage, ledger
         self.people = {OWNER: actor(), STRANGER: actor()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.made_files import MIB, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
@@ -22,7 +22,7 @@ R2 = "r2"
     needs=("platform.api", "auth.email", "storage.r2", "storage.supabase", "platform.files.*.ranges"),
 )
 def test_ranges(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """First, middle, last and open ranges; one past the end; ETag by content; HEAD without body."""
     person = actor()
@@ -103,7 +103,7 @@ def test_ranges(
     ),
 )
 def test_stranger_denied(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Each way to a file with a stranger's token and with none; the owner's own way works at the end."""
     owner, stranger, file = actor(), actor(), made(1000)
@@ -180,7 +180,7 @@ def test_stranger_denied(
     service="supabase.storage",
     needs=("storage.supabase", "auth.email", "storage.buckets.avatars"),
 )
-def test_avatars(services: Services, actor: NewActor, witness: Witness) -> None:
+def test_avatars(services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Bucket `avatars` through Storage itself: own folder, images up to 1 MiB; public to read."""
     owner, stranger = actor(), actor()
     png = b"\x89PNG\r\n\x1a\n" + b"a" * 1000

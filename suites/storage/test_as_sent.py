@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from clients.made_files import MIB, made_bytes
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
@@ -27,7 +27,7 @@ SWEPT, SWEPT_HERE = 150, 25
 """Seconds until the sweeper must have been: it comes once a minute on a live target, each 3 s on the embedded one."""
 
 
-def type_in_store(services: Services, store: str, key: str) -> str | None:
+def type_in_store(services: ServiceClients, store: str, key: str) -> str | None:
     """The content type that a store itself tells of an object."""
     if store == "r2":
         head = services.r2.s3.head(key)
@@ -52,7 +52,7 @@ def type_in_store(services: Services, store: str, key: str) -> str | None:
     ),
 )
 def test_kept_as_sent(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """An image of each size class, under a name with every kind of letter; type by row, store, list and download."""
     person = actor()
@@ -120,7 +120,9 @@ def test_kept_as_sent(
     service=PLATFORM,
     needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.link"),
 )
-def test_links_end(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_links_end(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """A week is taken (positive control); a second more, none, and less than none are not."""
     person = actor()
     token, name = person.access_token, f"{run.tag()}.bin"
@@ -190,7 +192,7 @@ def cut_upload(
     why_slow="the sweeper, which comes once a minute on a live target, is waited for",
 )
 def test_unfinished(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Cut in the middle, to either store; and an upload in parts whose time is over, which stays until then."""
     person = actor()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect
 from core.ledger import Ledger
 from core.passport import check
@@ -22,7 +22,9 @@ STORAGE = "supabase.storage"
     timeout=60,
     why_slow="every bucket, role and verb, each by several ways",
 )
-def test_matrix(run: Run, services: Services, ledger: Ledger, actor: NewActor, witness: Witness) -> None:
+def test_matrix(
+    run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
+) -> None:
     """Objects are read by download, list and signed address, written by upload, update, upsert and move."""
     matrix = BucketMatrix(run, services, ledger, actor)
     wrong: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clients.identities import Actor
 from clients.made_files import MadeFile, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.passport import check
@@ -17,7 +17,7 @@ SMALL = 3000
 REFUSED = (401, 403, 404)
 
 
-def held(services: Services, store: str, key: str) -> str | None:
+def held(services: ServiceClients, store: str, key: str) -> str | None:
     """SHA-256 of the object that a store itself holds under a key, or None. `store` is `r2` or `storage:<bucket>`."""
     if store == "r2":
         found: str | None = services.r2.s3.sha256(key)
@@ -36,7 +36,7 @@ def held(services: Services, store: str, key: str) -> str | None:
     why_slow="a file on each side of every rule, up and down",
 )
 def test_files(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """One file for every rule of each kind: a small one, and one byte over each size at which the store changes."""
     owner, stranger = actor(), actor()
@@ -52,7 +52,7 @@ def test_files(
     expect(kinds, "the project describes a kind of file", service=PLATFORM)
 
 
-def _uploaded(services: Services, adapter: Adapter, owner: Actor, file: MadeFile, kind: str) -> Stored:
+def _uploaded(services: ServiceClients, adapter: Adapter, owner: Actor, file: MadeFile, kind: str) -> Stored:
     described = adapter.files(kind)
     answer = adapter.upload(
         services.platform.port, owner.access_token, name=file.name, data=file.data, mime=file.mime, kind=kind
@@ -79,7 +79,7 @@ def _uploaded(services: Services, adapter: Adapter, owner: Actor, file: MadeFile
 
 
 def _lies_where_it_should(
-    services: Services, adapter: Adapter, stored: Stored, file: MadeFile, kind: str, witness: Witness
+    services: ServiceClients, adapter: Adapter, stored: Stored, file: MadeFile, kind: str, witness: Witness
 ) -> None:
     described = adapter.files(kind)
     due = described.store_of(file.size)
@@ -103,7 +103,7 @@ def _lies_where_it_should(
 
 
 def _is_its_owners(
-    services: Services,
+    services: ServiceClients,
     adapter: Adapter,
     owner: Actor,
     stranger: Actor,
@@ -142,7 +142,7 @@ def _is_its_owners(
 
 
 def _goes(
-    services: Services, adapter: Adapter, owner: Actor, stored: Stored, file: MadeFile, kind: str
+    services: ServiceClients, adapter: Adapter, owner: Actor, stored: Stored, file: MadeFile, kind: str
 ) -> None:
     described = adapter.files(kind)
     if described.remove is None:

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from clients.identities import Actor
 from clients.made_files import PROGRAMS, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
@@ -30,7 +30,7 @@ EXAMPLES, STEPS = 4, 15
 class World:
     """What all histories share: the target and the person; how many steps were taken."""
 
-    services: Services
+    services: ServiceClients
     adapter: Adapter
     person: Actor
     steps: int = 0
@@ -197,7 +197,9 @@ class Files(RuleBasedStateMachine):
     timeout=90,
     why_slow="a hundred random steps, each compared with the list and the rows, each history with the stores",
 )
-def test_random_histories(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_random_histories(
+    services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Hypothesis makes the histories; on a failure its last lines show the one that failed, step by step."""
 
     class Machine(Files):

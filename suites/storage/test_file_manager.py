@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clients.made_files import MIB, MadeFile
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
@@ -24,7 +24,9 @@ PLATFORM = "platform"
     service=PLATFORM,
     needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.list"),
 )
-def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_search(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """Names with wildcards and other scripts are plain text; another person's files never show."""
     person, other = actor(), actor()
     token = person.access_token
@@ -90,7 +92,7 @@ def test_search(run: Run, services: Services, adapter: Adapter, actor: NewActor,
     why_slow="objects of what was removed are waited for until they are swept away",
 )
 def test_batch(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """A stranger's file, a name taken and a bad folder, each as the last of three; then three good ones."""
     person, stranger = actor(), actor()
@@ -160,7 +162,7 @@ def test_batch(
     needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.change"),
 )
 def test_rename(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """The object in its store is the same before and after."""
     person, first, second = actor(), made(1000), made(1000)
@@ -216,7 +218,7 @@ def test_rename(
         "platform.files.*.quota",
     ),
 )
-def test_quota(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_quota(services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Four uploads of 512 MiB are begun without a byte; a fifth is refused; one aborted makes room again."""
     person = actor()
     port, token = services.platform.port, person.access_token

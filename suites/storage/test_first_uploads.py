@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.made_files import MIB
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect_equal
 from core.passport import check
 from scenarios.adapter import Adapter
@@ -22,7 +22,7 @@ R2 = "r2"
     needs=("storage.supabase", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_small_file(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Bytes by SHA-256 through Storage's own API; R2's own API shows nothing of this person's."""
     person, file = actor(), made(1 * MIB)
@@ -46,7 +46,7 @@ def test_small_file(
     needs=("storage.r2", "platform.api", "auth.email", "platform.files.*.upload.stored_in"),
 )
 def test_large_file(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Bytes by SHA-256 through R2's S3 API; Storage's own API shows nothing of this person's."""
     person, file = actor(), made(6 * MIB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from clients.made_files import MIB, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.strict_json import told
 from core.clock import eventually
 from core.errors import Missed
@@ -39,7 +39,7 @@ def parameters(url: str) -> dict[str, str]:
     needs=("platform.api", "auth.email", "storage.supabase", "platform.files.*.link"),
 )
 def test_signed_links(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Every part of the link changed by itself is refused; a link of one second ends."""
     owner, file, other = actor(), made(1000), made(1000)
@@ -143,7 +143,7 @@ def test_signed_links(
     needs=("storage.r2", "platform.api", "auth.email", "storage.supabase", "platform.files.*.direct"),
 )
 def test_direct(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """R2 checks the signature itself: changed, another key and another method are refused; CORS names our origin."""
     owner, small, large = actor(), made(1000), made(6 * MIB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clients.made_files import MIB, MadeFile, made_bytes
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
@@ -16,7 +16,7 @@ from suites.types import NewActor, NewFile, Witness
 R2 = "r2"
 
 
-def begin(services: Services, adapter: Adapter, token: str, file: MadeFile) -> dict[str, Any]:
+def begin(services: ServiceClients, adapter: Adapter, token: str, file: MadeFile) -> dict[str, Any]:
     """Starts an upload in parts that must be taken."""
     answer = adapter.start_upload(
         services.platform.port, token, name=file.name, size=file.size, sha256=file.sha256
@@ -41,7 +41,7 @@ def begin(services: Services, adapter: Adapter, token: str, file: MadeFile) -> d
     why_slow="20 MiB in parts, some of them twice",
 )
 def test_parts_any_order(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Part 3, then a wrong part 1, then what is missing as the server tells it, then part 1 rightly."""
     person, file = actor(), made(20 * MIB)
@@ -99,7 +99,7 @@ def test_parts_any_order(
     why_slow="two uploads in parts and the wait until the stores are empty",
 )
 def test_parts_refused(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """After a wrong sum at the end nothing remains: no object, no part, no row."""
     person, stranger, file = actor(), actor(), made(9 * MIB)
@@ -164,7 +164,7 @@ def test_parts_refused(
     why_slow="8 MiB up, and the wait until the stores are empty",
 )
 def test_parts_aborted(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """R2 shows the unfinished upload before (positive control) and none after; its id is then unknown."""
     person, file = actor(), made(9 * MIB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.made_files import MIB, THRESHOLD
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import now_ns
 from core.expect import expect, expect_equal, expect_status
 from core.outcome import SampleOutcome
@@ -31,7 +31,7 @@ R2 = "r2"
     ),
 )
 def test_threshold(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Empty, one byte, a byte under, exactly, a byte over: each whole in its store and absent from the other."""
     person = actor()
@@ -74,7 +74,7 @@ def test_threshold(
     why_slow="100 MB go up once and come down once for the witness's hash",
 )
 def test_hundred_megabytes(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """One request of 100 MB; the sample counts only if R2's own API holds the same bytes."""
     person, file = actor(), made(100 * 1000 * 1000)
@@ -110,7 +110,7 @@ def test_hundred_megabytes(
     needs=("platform.api", "auth.email", "database.rest", "storage.supabase", "platform.files.*.refuses"),
 )
 def test_refused_uploads(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """No token, a wrong sum, a type that its bytes deny, a program, a bad name; each beside one that is taken."""
     person, file = actor(), made(1000)
@@ -174,7 +174,7 @@ def test_refused_uploads(
     service="platform",
     needs=("platform.api", "auth.email", "storage.r2", "platform.files.*.parts"),
 )
-def test_too_large(services: Services, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
+def test_too_large(services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness) -> None:
     """Over 512 MiB in parts, or the rule of parts broken; a fitting start works (positive control)."""
     person = actor()
     port, token = services.platform.port, person.access_token

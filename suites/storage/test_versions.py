@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from clients.made_files import MIB, MadeFile, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect_equal, expect_status
 from core.passport import check
@@ -27,7 +27,7 @@ PLATFORM = "platform"
     why_slow="objects of what was removed are waited for until they are swept away",
 )
 def test_versions(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Three versions across both stores; the first restored as the fourth; removal takes all their objects."""
     person = actor()
@@ -112,7 +112,7 @@ def test_versions(
     needs=("platform.api", "auth.email", "storage.supabase", "platform.files.*.restore"),
 )
 def test_same_name_at_once(
-    services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """Six different contents under one name at the same moment; each is one version, whole."""
     person, name = actor(), made(0).name

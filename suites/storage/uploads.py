@@ -7,14 +7,14 @@ from typing import Any
 
 from clients.http_port import WireAnswer
 from clients.made_files import MadeFile, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.errors import ServiceError
 from core.expect import expect, expect_equal, expect_status
 from scenarios.adapter import Adapter
 
 
 def upload(
-    services: Services, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
+    services: ServiceClients, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
 ) -> dict[str, Any]:
     """Uploads in one request; the answer must describe the file as sent."""
     answer = adapter.upload(
@@ -38,7 +38,7 @@ def upload(
 
 
 def prepared(
-    services: Services, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
+    services: ServiceClients, adapter: Adapter, token: str, file: MadeFile, *, folder: str = "/"
 ) -> dict[str, Any]:
     """Uploads as preparation: a failure is broken, not missed."""
     answer = adapter.upload(
@@ -50,7 +50,7 @@ def prepared(
     return stored
 
 
-def read(services: Services, token: str, file: str, **headers: str) -> WireAnswer:
+def read(services: ServiceClients, token: str, file: str, **headers: str) -> WireAnswer:
     """A file's content through the platform, with these headers."""
     answer: WireAnswer = services.platform.call(
         "GET", f"/api/files/{file}/content", token=token, headers=headers
@@ -58,7 +58,7 @@ def read(services: Services, token: str, file: str, **headers: str) -> WireAnswe
     return answer
 
 
-def expect_content(services: Services, token: str, stored: dict[str, Any], file: MadeFile) -> None:
+def expect_content(services: ServiceClients, token: str, stored: dict[str, Any], file: MadeFile) -> None:
     """The platform hands the same bytes out again, and says from which store."""
     answer = read(services, token, stored["id"])
     expect_status(answer, 200, "reading one's own file answers 200", service="platform")
@@ -67,7 +67,7 @@ def expect_content(services: Services, token: str, stored: dict[str, Any], file:
     )
 
 
-def held(services: Services, store: str, key: str) -> str | None:
+def held(services: ServiceClients, store: str, key: str) -> str | None:
     """SHA-256 of the object that a store itself holds under a key, or None."""
     if store == "r2":
         found: str | None = services.r2.s3.sha256(key)
@@ -89,7 +89,7 @@ class Holdings:
         return not (self.supabase or self.r2)
 
 
-def holdings(services: Services, owner: str) -> Holdings:
+def holdings(services: ServiceClients, owner: str) -> Holdings:
     """What the stores' own APIs list for a person; nothing for a store that the target does not have."""
     has = services.run.target.has
     return Holdings(
@@ -98,7 +98,7 @@ def holdings(services: Services, owner: str) -> Holdings:
     )
 
 
-def listed(services: Services, token: str, **params: Any) -> dict[str, Any]:
+def listed(services: ServiceClients, token: str, **params: Any) -> dict[str, Any]:
     """The file manager's list."""
     answer = services.platform.call("GET", "/api/files", token=token, params=params)
     document: dict[str, Any] = answer.expect(200, claim="the file list answers 200").json(dict)

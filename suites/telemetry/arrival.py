@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.datadog import lines
 from core.clock import eventually, now_ns
 from core.outcome import SampleOutcome
@@ -20,7 +20,7 @@ WHY_SLOW = "the vendor shows an accepted datum only after indexing it, up to a m
 TIMEOUT = 120.0
 
 
-def relayed(services: Services, events: list[dict[str, Any]], *, claim: str) -> WireAnswer:
+def relayed(services: ServiceClients, events: list[dict[str, Any]], *, claim: str) -> WireAnswer:
     """Hands RUM events to the platform's relay, as the browser SDK's proxy setting does; it must take them."""
     answer: WireAnswer = services.platform.call(
         "POST",
@@ -31,7 +31,7 @@ def relayed(services: Services, events: list[dict[str, Any]], *, claim: str) -> 
     return answer.expect(200, 202, claim=claim)
 
 
-def tracked(services: Services, event: dict[str, Any], *, cookie: str) -> WireAnswer:
+def tracked(services: ServiceClients, event: dict[str, Any], *, cookie: str) -> WireAnswer:
     """Hands an event to the platform's relay in the form of Mixpanel's browser SDK; consent is the cookie."""
     answer: WireAnswer = services.platform.call(
         "POST",
@@ -42,13 +42,16 @@ def tracked(services: Services, event: dict[str, Any], *, cookie: str) -> WireAn
     return answer
 
 
-def readable(run: Run, service: str, accepted: WireAnswer | None, probe: Callable[[], T], *, claim: str) -> T:
+def readable(
+    run: Run, service: str, accepted: WireAnswer | None, probe: Callable[[], T | None], *, claim: str
+) -> T:
     """Waits for the datum at the service; records when it was readable, and the acceptance only then.
 
     `accepted` is the intake's answer (None when no client of ours sent the datum).
     """
     begin = accepted.intended if accepted else now_ns()
     seen = eventually(probe, within=DEADLINES[service], every=0.1, claim=claim, service=service)
+    assert seen is not None
     if accepted:
         run.journal.sample(
             run.journal.series("perf.telemetry", {"service": service}),

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.datadog import lines
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
@@ -28,7 +28,7 @@ PLATFORM = "platform"
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_datadog_kinds(run: Run, services: Services, witness: Witness) -> None:
+def test_datadog_kinds(run: Run, services: ServiceClients, witness: Witness) -> None:
     """One batch through the platform's relay; each kind is searched by its own attribute."""
     session, view, tag = str(uuid.uuid4()), str(uuid.uuid4()), run.tag()
     dd = services.datadog
@@ -92,7 +92,7 @@ def test_datadog_kinds(run: Run, services: Services, witness: Witness) -> None:
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> None:
+def test_datadog_wrong_token(run: Run, services: ServiceClients, witness: Witness) -> None:
     """A wrong token is refused by the intake; the right one, sent later, arrives (positive control)."""
     lost, kept = str(uuid.uuid4()), str(uuid.uuid4())
 
@@ -147,7 +147,7 @@ def test_datadog_wrong_token(run: Run, services: Services, witness: Witness) -> 
     why_slow=WHY_SLOW,
 )
 def test_custom_metric(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """An upload of a size that nobody else uploads; its bytes appear in platform.upload.bytes by store."""
     person = actor()
@@ -193,7 +193,7 @@ def test_custom_metric(
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_ga4_valid(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_ga4_valid(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """GA4 answers 2xx to everything: its validating endpoint and its reports are what tells."""
     spoken, lost, mine = (f"assay {run.tag()}" for _ in range(3))
 
@@ -245,7 +245,7 @@ def test_ga4_valid(run: Run, services: Services, actor: NewActor, witness: Witne
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_mixpanel_valid(run: Run, services: Services, witness: Witness) -> None:
+def test_mixpanel_valid(run: Run, services: ServiceClients, witness: Witness) -> None:
     """The same insert id three times, as SDKs repeat after a lost answer; a wrong token and an event without name."""
     tag, lost = run.tag(), run.tag()
     mixpanel = services.mixpanel

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from clients.service_clients import Services
-from clients.services.datadog import Client
+from clients.service_clients import ServiceClients
+from clients.services.datadog import DatadogClient
 from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
@@ -60,7 +60,7 @@ def queries(widgets: Any, within: str = "") -> Iterator[Query]:
                     yield Query(title, "rum", search, asked.get("compute") or {}, groups)
 
 
-def numbers(dd: Client, query: Query, session: str, since: float) -> list[float]:
+def numbers(dd: DatadogClient, query: Query, session: str, since: float) -> list[float]:
     """What a widget's query yields of what was sent since then; of RUM events, of this session's alone."""
     if query.source == "metrics":
         return dd.metric_points(query.text, since=since)
@@ -68,7 +68,7 @@ def numbers(dd: Client, query: Query, session: str, since: float) -> list[float]
     return [number for number in found if number]
 
 
-def experience(dd: Client, session: str, tag: str) -> list[dict[str, Any]]:
+def experience(dd: DatadogClient, session: str, tag: str) -> list[dict[str, Any]]:
     """One event of each kind that a browser sends of a person's visit."""
     view = str(uuid.uuid4())
     seen = {"name": f"/assay/{tag}", "time_spent": 10**9, "action": {"count": 1}, "error": {"count": 1}}
@@ -104,7 +104,7 @@ def experience(dd: Client, session: str, tag: str) -> list[dict[str, Any]]:
 )
 def test_dashboard(
     run: Run,
-    services: Services,
+    services: ServiceClients,
     ledger: Ledger,
     adapter: Adapter,
     actor: NewActor,

@@ -6,7 +6,7 @@ import json
 import uuid
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -25,7 +25,7 @@ SOURCE = (".ts", ".tsx", ".js", ".mjs", ".jsx")
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_sentry_error(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The Worker throws on purpose; Sentry's own API shows the event with release and environment, and no address."""
     person = actor()
     version = services.platform.call("GET", "/api/version").expect(200, claim="the platform says its version")
@@ -96,7 +96,7 @@ def test_sentry_error(run: Run, services: Services, actor: NewActor, witness: Wi
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
+def test_datadog_view(run: Run, services: ServiceClients, witness: Witness) -> None:
     """The event goes through the platform's relay, as the browser SDK's proxy setting sends it."""
     session, view = str(uuid.uuid4()), str(uuid.uuid4())
     event = services.datadog.event(
@@ -137,7 +137,7 @@ def test_datadog_view(run: Run, services: Services, witness: Witness) -> None:
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_ga4_event(run: Run, services: Services, witness: Witness) -> None:
+def test_ga4_event(run: Run, services: ServiceClients, witness: Witness) -> None:
     """The unconsented one is sent first, so that it had its time when the consented one is readable."""
     silent, spoken = f"assay silent {run.tag()}", f"assay spoken {run.tag()}"
 
@@ -188,7 +188,7 @@ def test_ga4_event(run: Run, services: Services, witness: Witness) -> None:
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_mixpanel_event(run: Run, services: Services, witness: Witness) -> None:
+def test_mixpanel_event(run: Run, services: ServiceClients, witness: Witness) -> None:
     """Both go through the platform's relay in the browser SDK's form; consent is the cookie."""
     silent, spoken = run.tag(), run.tag()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.expect import expect
 from core.ledger import Ledger
@@ -26,7 +26,7 @@ DATADOG = "datadog"
     timeout=2 * TIMEOUT,
     why_slow="DataDog judges its monitors about once a minute",
 )
-def test_monitor(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+def test_monitor(run: Run, services: ServiceClients, ledger: Ledger, witness: Witness) -> None:
     """It watches one session's errors; another's is sent first and must leave it calm."""
     dd, name = services.datadog, f"assay {run.tag()}"
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())

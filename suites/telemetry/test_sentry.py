@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services.sentry import new_event_id
 from core.clock import eventually
 from core.expect import expect, expect_equal
@@ -24,7 +24,7 @@ SENTRY = "sentry"
 PLATFORM = "platform"
 
 
-def error_event(run: Run, services: Services, version: str, **more: Any) -> dict[str, Any]:
+def error_event(run: Run, services: ServiceClients, version: str, **more: Any) -> dict[str, Any]:
     """An error as the browser SDK sends it, of a type that nobody else throws."""
     tag = run.tag()
     return {
@@ -50,7 +50,7 @@ def error_event(run: Run, services: Services, version: str, **more: Any) -> dict
     }
 
 
-def relay(services: Services, envelope: bytes) -> WireAnswer:
+def relay(services: ServiceClients, envelope: bytes) -> WireAnswer:
     """Sends an envelope as the browser SDK's tunnel does."""
     answer: WireAnswer = services.platform.call(
         "POST", "/api/telemetry/sentry", body=envelope, headers={"Content-Type": "text/plain;charset=UTF-8"}
@@ -58,7 +58,7 @@ def relay(services: Services, envelope: bytes) -> WireAnswer:
     return answer
 
 
-def version_of(services: Services) -> str:
+def version_of(services: ServiceClients) -> str:
     """The release that the platform says it is."""
     answer = services.platform.call("GET", "/api/version")
     return str(answer.expect(200, claim="the platform says its version").json(dict)["version"])
@@ -73,7 +73,7 @@ def version_of(services: Services) -> str:
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_browser_error(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_browser_error(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Release, environment, tag, type and the person by id alone, as Sentry's own API shows them."""
     person = actor()
     event = error_event(run, services, version_of(services), user={"id": person.id})
@@ -116,7 +116,7 @@ def test_browser_error(run: Run, services: Services, actor: NewActor, witness: W
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_wrong_key(run: Run, services: Services, witness: Witness) -> None:
+def test_wrong_key(run: Run, services: ServiceClients, witness: Witness) -> None:
     """Sentry's intake refuses the key, the tunnel another DSN; afterwards a right one arrives and they did not."""
     version = version_of(services)
     lost = [error_event(run, services, version) for _ in range(2)]
@@ -159,7 +159,7 @@ def test_wrong_key(run: Run, services: Services, witness: Witness) -> None:
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_transaction(run: Run, services: Services, actor: NewActor, witness: Witness) -> None:
+def test_transaction(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """An upload is work worth a transaction; its trace id stands in the answer's X-Trace."""
     person = actor()
     answer = services.platform.call(
@@ -209,7 +209,7 @@ def test_transaction(run: Run, services: Services, actor: NewActor, witness: Wit
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_session(run: Run, services: Services, witness: Witness) -> None:
+def test_session(run: Run, services: ServiceClients, witness: Witness) -> None:
     """One session of a release that nobody else has; the release health API counts exactly one."""
     release = f"assay@{run.tag()}"
     moment = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
@@ -272,7 +272,7 @@ def receiver(tag: str) -> Iterator[tuple[str, list[bytes]]]:
     timeout=TIMEOUT,
     why_slow="Sentry tells its receivers within a minute",
 )
-def test_alert(run: Run, services: Services, ledger: Ledger, witness: Witness) -> None:
+def test_alert(run: Run, services: ServiceClients, ledger: Ledger, witness: Witness) -> None:
     """The rule filters on a tag of our own; an error without it is sent first and must not be told."""
     version, tag = version_of(services), run.tag()
     with receiver(tag) as (address, bodies):

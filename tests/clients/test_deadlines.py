@@ -120,7 +120,7 @@ def test_a_listing_that_never_ends_ends(serving):
     body = b'{"result": [{"name": "a"}], "result_info": {"cursor": "again"}}'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
     server = serving(lambda connection, over: connection.sendall(head % len(body) + body))
-    client = object.__new__(kv.Client)
+    client = object.__new__(kv.KvClient)
     client.port = HttpPort("kv", permit(server), base=server.url)
     with pytest.raises(ServiceError, match="never ends"):
         client.keys("a")

@@ -12,7 +12,7 @@ from clients import embedded
 from clients.belongings import remove_person
 from clients.bulk_identities import make as make_crowd
 from clients.identities import make_actor, plan_user
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import catalogue, undoers
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
@@ -40,7 +40,7 @@ def run(stack, tmp_path):
 
 @pytest.fixture
 def services(run):
-    with Services(run) as services:
+    with ServiceClients(run) as services:
         yield services
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from clients import http
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import modules
 from core.errors import Missed, ServiceError
 from tests.clients.strange import KINDS, strange_run
@@ -91,7 +91,7 @@ def test_a_strange_answer_names_its_service(attribute, kind, tmp_path):
     judged = (
         attribute == "platform" and kind == "html"
     )  # its own answer: that is missed, and no fault of ours
-    with strange_run(kind, tmp_path) as run, Services(run) as services:
+    with strange_run(kind, tmp_path) as run, ServiceClients(run) as services:
         for how, call in CALLS[attribute].items():
             with pytest.raises(Missed if judged else ServiceError) as caught:
                 call(services)

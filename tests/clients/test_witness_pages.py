@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from clients.services import catalogue
-from clients.services.database import Client
+from clients.services.database import DatabaseClient
 from core.run import Run
 from core.target import resolve
 from tests.clients.strange import environment
@@ -49,7 +49,7 @@ def test_the_witness_reads_every_page(number, tmp_path):
     address = f"http://127.0.0.1:{server.server_port}"
     variables = environment(9) | {"VITE_SUPABASE_URL": address, "SUPABASE_DB_URL": ""}
     run = Run.begin(tmp_path, resolve("embedded", catalogue(), environment=variables), "test")
-    client = Client(run)
+    client = DatabaseClient(run)
     try:
         found = client.witness_rows("audit_log")
     finally:

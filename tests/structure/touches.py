@@ -68,7 +68,7 @@ ADAPTER = {
     "room_protocols": "rooms.websocket",
 }
 """Methods of the adapter that ask for more than the platform's own API."""
-IDENTITIES = {"make_actor": "auth.email", "Crowd": "auth.email", "sign_in": "auth.email"}
+IDENTITIES = {"make_actor": "auth.email", "SharedIdentities": "auth.email", "sign_in": "auth.email"}
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clients import embedded
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import catalogue
 from core.events import LedgerConfirmed
 from core.evidence import Evidence
@@ -36,7 +36,7 @@ def test_nothing_is_left_behind(tmp_path):
         assert len(people) >= 2
 
         run = Run.begin(tmp_path / "witness", stack.target(catalogue()), "test")
-        with Services(run) as services:
+        with ServiceClients(run) as services:
             for person in people:
                 sql = services.database.demand_sql()
                 for table, column in (

@@ -5,7 +5,7 @@ from websockets.server import ServerProtocol
 
 from core.errors import ConfigError
 from loadengine.net.tcp import NoAnswer
-from loadengine.net.websocket import Refused, WebSocket
+from loadengine.net.websocket import HandshakeRefused, WebSocket
 from tests.loadengine.patched.helpers import within
 
 
@@ -148,7 +148,7 @@ def test_a_refused_handshake_says_what_the_server_said(engine, serve):
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno")
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         ws(engine, serve(refuse))
     assert caught.value.response.status == 401
 
