@@ -65,7 +65,10 @@ def choose_project(
         ),
     ] = None,
 ) -> None:
-    """Finds the project, for this command and all that it starts; one's own is a live target unless told otherwise."""
+    """Finds the project, for this command and all that it starts.
+
+    One's own is a live target and keeps its runs in its folder, unless the user says otherwise.
+    """
     from core.project import VARIABLE, find_project
     from core.user_settings import choose, offer
 
@@ -73,6 +76,7 @@ def choose_project(
     choose(VARIABLE, str(found.folder))
     if not found.is_reference:
         offer("ASSAY_TARGET", "live")
+        offer("ASSAY_RUNS", str(found.folder / "runs"))
 
 
 @app.command()
@@ -129,12 +133,13 @@ def check(
     ] = "",
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
+    from core.project import find_project
     from runner import declared_checks
     from runner.session import Request, run_plan
     from runner.verdict import judge_and_write
 
     if show:
-        for declared in declared_checks.declared():
+        for declared in declared_checks.declared(own=find_project().own):
             flags = "".join([" exclusive" * declared.exclusive, " report-only" * (not declared.gate)])
             print(f"{declared.id}{flags}")
         return

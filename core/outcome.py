@@ -72,15 +72,17 @@ class Phase(IntEnum):
     DRAIN = 2
 
 
-EXPECTING_ROOMS = ("suites", "scenarios")
+OWN_ROOMS = ("checks", "flows")
+"""Folders of a project that hold checks: of services, and in a browser."""
+EXPECTING_ROOMS = ("suites", "scenarios", *OWN_ROOMS)
 """Rooms whose plain `assert` is an expectation; one that fails elsewhere is a fault of the harness."""
 
 
 def classify(error: BaseException) -> tuple[Verdict, str | None]:
     """The verdict that an exception stands for, and the service it names, if any.
 
-    Only a failed expectation is `missed`: Missed, or an AssertionError raised by a line in a suite or a
-    scenario. Everything else, a time-out included, is `broken`.
+    Only a failed expectation is `missed`: Missed, or an AssertionError raised by a line in a room
+    of checks. Everything else, a time-out included, is `broken`.
     """
     if isinstance(error, Missed):
         return Verdict.MISSED, error.service

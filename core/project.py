@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 from core.errors import ConfigError
@@ -98,14 +99,28 @@ def _unquoted(text: str) -> str:
     return text.split(" #", 1)[0].rstrip()
 
 
+def importable(folder: str | Path) -> None:
+    """Lets modules of a project be imported; last on the path, so that they hide nothing of ours."""
+    if folder and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def own_module(name: str, file: Path) -> ModuleType:
+    """The module of a project's folder that `file` holds, `name` from that folder on. Raises ConfigError."""
+    importable(file.parents[name.count(".")])
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ConfigError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from error
+
+
 def own_class(named: str, folder: str | Path, base: type[T], setting: str) -> type[T]:
     """The class `module:Class` that a project names in its settings in the place of `base`.
 
     The module stands in the project's folder, or anywhere that Python finds. Raises ConfigError when the name leads
     nowhere, or to something that is no subclass.
     """
-    if folder and str(folder) not in sys.path:
-        sys.path.append(str(folder))  # last, so that it hides nothing of ours
+    importable(folder)
     module, _, name = named.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
     {
         "ASSAY_PROJECT": "the folder that describes the platform",
         "ASSAY_TARGET": "embedded, live, or the name of a target of the project",
-        "ASSAY_RUNS": "where runs are kept; `runs/` of the checkout without it",
+        "ASSAY_RUNS": "where runs are kept; `runs/` of the project (the reference's: of the checkout) without it",
         "ASSAY_STATE": "the embedded target's folder; `.assay/stack` without it",
         "ASSAY_HISTORY": "earlier runs: an SQLite file or a PostgreSQL URL",
         "ASSAY_BROWSER": "the Chromium to drive",

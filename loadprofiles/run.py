@@ -27,6 +27,7 @@ from core.errors import AssayError, BrokenError, ConfigError, PermitError
 from core.lifeline import ends_with_us
 from core.load_needs import Needs, read_needs
 from core.permit import Action
+from core.project import find_project
 from core.run import LoadPart, Run
 from core.user_settings import for_child
 from loadengine.identities import Person
@@ -42,13 +43,22 @@ _ADDRESSES = ("PLATFORM_URL", "VITE_SUPABASE_URL")
 
 
 def profiles() -> list[str]:
-    """The names of the shipped profiles."""
-    return sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "run"))
+    """The names of the shipped profiles, and of those in `loads/` of a project of one's own. Raises ConfigError."""
+    return sorted(_files())
 
 
 def needs_of(profile: str) -> Needs:
-    """What a shipped profile needs, read without importing it. Raises ConfigError for what it states wrongly."""
-    return read_needs(FOLDER / f"{profile}.py")
+    """What a profile needs, read without importing it. Raises ConfigError for what it states wrongly."""
+    return read_needs(_files()[profile])
+
+
+def _files() -> dict[str, Path]:
+    shipped = {path.stem: path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "run")}
+    project = find_project().own
+    own = {path.stem: path for path in (project / "loads").glob("[!_]*.py")} if project else {}
+    for name in sorted(shipped.keys() & own.keys()):
+        raise ConfigError(f"{own[name]}: a shipped load is called '{name}'; give yours a name of its own.")
+    return shipped | own
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +153,7 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         raise ConfigError(f"--warm-up {options.warm_up} leaves nothing of --for {options.duration} to judge.")
     spawn_rate = max(options.users / _SPAWN_WITHIN, 10.0)
     whole = lasting + options.users / spawn_rate
-    files = [FOLDER / f"{options.profile}.py"]
+    files = [_files()[options.profile]]
     files += [FOLDER / "shapes" / "driver.py"] if shapes.needs_driver(options.shape) else []
     command = [sys.executable, "-m", "locust", "-f", ",".join(map(str, files)), "--headless"]
     command += [

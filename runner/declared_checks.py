@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ConfigError
+from core.outcome import OWN_ROOMS
 from core.run import ROOT
 
 
@@ -23,26 +24,54 @@ class Declared:
     gate: bool
     exclusive: bool
     path: Path
+    root: Path
+    """The folder that holds its room: the checkout, or a project of a team's own."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a project's own."""
+        return self._rooms[0] in OWN_ROOMS
+
+    @property
+    def in_browser(self) -> bool:
+        """Whether it drives a browser."""
+        return "browser" in self._rooms or self._rooms[0] == "flows"
+
+    @property
+    def _rooms(self) -> tuple[str, ...]:
+        return self.path.relative_to(self.root).parts
 
 
-def declared(root: Path = ROOT) -> list[Declared]:
-    """Every check of `suites/` and `scenarios/`, in the order of files and lines.
+def declared(root: Path = ROOT, own: Path | None = None) -> list[Declared]:
+    """Every check of `suites/` and `scenarios/`, and of `checks/` and `flows/` of a project of one's `own`, in the order
+    of files and lines.
 
-    Raises ConfigError for a file that is not Python or a passport whose id is not plain text.
+    Raises ConfigError for a file that is not Python, a passport whose id is not plain text, or an own check that is
+    called like another.
     """
-    found: list[Declared] = []
-    for room in ("suites", "scenarios"):
-        for path in sorted((root / room).rglob("test_*.py")):
-            found += _checks_of(path)
+    found = [check for room in ("suites", "scenarios") for check in _room(root, room)]
+    places = {check.id: check.path for check in found}
+    for check in (one for room in OWN_ROOMS if own for one in _room(own, room)):
+        if check.id in places:
+            raise ConfigError(
+                f"{check.path}: the check '{check.id}' is there already, in {places[check.id]}; give yours an id of its own."
+            )
+        places[check.id] = check.path
+        found.append(check)
     return found
 
 
-def gating(root: Path = ROOT) -> tuple[str, ...]:
+def gating(root: Path = ROOT, own: Path | None = None) -> tuple[str, ...]:
     """Identifiers of every check that decides."""
-    return tuple(check.id for check in declared(root) if check.gate)
+    return tuple(check.id for check in declared(root, own) if check.gate)
 
 
-def _checks_of(path: Path) -> Iterator[Declared]:
+def _room(root: Path, room: str) -> Iterator[Declared]:
+    for path in sorted((root / room).rglob("test_*.py")):
+        yield from _checks_of(path, root)
+
+
+def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except SyntaxError as error:
@@ -63,6 +92,7 @@ def _checks_of(path: Path) -> Iterator[Declared]:
                 _flag(words, "gate", True),
                 _flag(words, "exclusive", False),
                 path,
+                root,
             )
 
 

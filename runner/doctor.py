@@ -19,14 +19,15 @@ from core.errors import AssayError, ConfigError
 from core.journal import Journal
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
-from core.project import find_project
-from core.run import ROOT, Run, new_directory
+from core.project import find_project, own_module
+from core.run import Run, new_directory
 from core.secret import Redactor
 from core.target import Target, resolve
 from reports.judging.decidable import refuse_undecidable
 from reports.judging.overrides import Sources
 from runner import declared_checks
-from runner.session import Request, hold_target, plans_of
+from runner.preparation import plans_of
+from runner.session import Request, hold_target
 
 out = Console(highlight=False, width=None)
 
@@ -75,7 +76,7 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
                 continue
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
             out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
-        required = list(plan.manifest(declared_checks.gating()).checks)
+        required = list(plan.manifest(declared_checks.gating(own=find_project().own)).checks)
         count, left = _coverage(target, required)
         told["plan"] = {"name": plan.name, "covered": count, "of": len(required), "not": left}
         if as_json:
@@ -170,10 +171,12 @@ def _coverage(target: Target, required: list[str]) -> tuple[int, dict[str, list[
 
 
 def passports() -> dict[str, Passport]:
-    """Passports of every check, by importing the suites' modules as pytest does."""
+    """Passports of every check, by importing the suites' modules as pytest does. Raises ConfigError."""
     found: dict[str, Passport] = {}
-    for path in sorted({declared.path for declared in declared_checks.declared()}):
-        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    own = find_project().own
+    for path, root in sorted({(one.path, one.root) for one in declared_checks.declared(own=own)}):
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        module = own_module(name, path) if root == own else importlib.import_module(name)
         for value in vars(module).values():
             passport = getattr(value, ATTRIBUTE, None)
             if isinstance(passport, Passport):

@@ -16,7 +16,8 @@ from core.objective import load_objectives
 from core.plan import load_plan
 from core.run import ROOT
 from reports.judging.overrides import OBJECTIVES
-from runner.session import PLANS, Request, run_plan
+from runner.preparation import PLANS
+from runner.session import Request, run_plan
 
 ROOMS = (
     "core",

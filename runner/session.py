@@ -22,7 +22,6 @@ from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
 from core.clock import eventually, now_ns
-from core.config import load_toml, nearest
 from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
@@ -44,21 +43,18 @@ from core.load_events import LoadLeft, LoadRepeated
 from core.objective import Objective
 from core.outcome import RunOutcome
 from core.permit import Action
-from core.plan import Plan, PlannedProfile, load_plan
+from core.plan import Plan, PlannedProfile
 from core.project import find_project
 from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
 from core.secret import Redactor
 from core.target import Target
 from core.user_settings import setting
-from loadprofiles import shapes
 from loadprofiles.run import needs_of
-from reports.judging.checks import Requirements
-from reports.judging.decidable import refuse_undecidable
-from reports.judging.overrides import Sources
 from runner import declared_checks, imported, retry
+from runner.check_parts import CheckPart, parts_of
+from runner.preparation import prepare
 from runner.processes import Part, run_parts
 
-PLANS = ROOT / "plans"
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
 LOG_KEPT = 4 * 1024 * 1024
@@ -113,39 +109,35 @@ class RunSession:
 
     def checks(self) -> None:
         """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
-        found = [c for c in declared_checks.declared() if self._wanted(c.id)]
-        api = [c for c in found if not c.exclusive and not _in_browser(c)]
-        browser = [c for c in found if not c.exclusive and _in_browser(c)]
-        exclusive = [c for c in found if c.exclusive]
-        if api:
-            self._pytest("checks", api, ["-n", str(self.request.workers), "--dist", "worksteal"])
-        if browser:
-            self._pytest("browser", browser, [])
+        parts = parts_of(
+            [c for c in declared_checks.declared(own=find_project().own) if self._wanted(c.id)],
+            self.request.workers,
+        )
+        for part in parts:
+            if not part.exclusive:
+                self._pytest(part)
+        exclusive = [part for part in parts if part.exclusive]
         if exclusive and self.target.embedded:
             with _state_of_its_own(self.directory) as state, embedded.attach(state=state) as stack:
                 apart = stack.target(catalogue())
                 self.run.redactor.learn(apart.secrets())
-                self._pytest("exclusive", exclusive, ["--exclusive"], apart)
-        elif exclusive:  # what the permit does not allow is journaled with why it is not covered
-            self._pytest("exclusive", exclusive, ["--exclusive"])
+                for part in exclusive:
+                    self._pytest(part, apart)
+        else:  # what the permit does not allow is journaled with why it is not covered
+            for part in exclusive:
+                self._pytest(part)
 
     def _wanted(self, check: str) -> bool:
         return check in self.request.checks if self.request.checks else self.plan.wants(check)
 
-    def _pytest(
-        self,
-        name: str,
-        checks: Sequence[declared_checks.Declared],
-        extra: Sequence[str],
-        target: Target | None = None,
-    ) -> None:
-        files = sorted({str(c.path.relative_to(ROOT)) for c in checks})
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *extra]
+    def _pytest(self, checks: CheckPart, target: Target | None = None) -> None:
+        name = checks.name
+        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *checks.words]
         command += ["-W", "default"]  # a library's deprecation is no statement about a platform
-        command += ["--checks", ",".join(sorted(c.id for c in checks))]
+        command += ["--checks", ",".join(sorted(c.id for c in checks.checks))]
         command += ["--alluredir", str(self.directory / "allure-results")]
-        command += [*self.request.pytest_arguments, *files]
-        self._say(f"{name}: {len(checks)} checks")
+        command += [*self.request.pytest_arguments, *checks.files]
+        self._say(f"{name}: {len(checks.checks)} checks")
         log = self.directory / "logs" / f"{name}.log"
         with self.run.handed(target=target) as joining:
             part = self._part(name, command, joining, log)
@@ -265,73 +257,12 @@ def _last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
-def _in_browser(check: declared_checks.Declared) -> bool:
-    return "browser" in check.path.relative_to(ROOT).parts
-
-
-def profiles() -> list[str]:
-    """Names of the shipped load profiles: the modules of `loadprofiles/` that are no part of its engine."""
-    return sorted(p.stem for p in (ROOT / "loadprofiles").glob("*.py") if p.stem not in ("__init__", "run"))
-
-
-def plans_of(name: str) -> Path:
-    """The folder that holds a plan: the project's own `plans/` first, then the shipped ones."""
-    own = find_project().folder / "plans"
-    return own if (own / f"{name}.toml").is_file() else PLANS
-
-
-def prepare(request: Request) -> tuple[Plan, dict[str, Objective]]:
-    """Loads and validates everything that can be wrong before any traffic. Raises ConfigError."""
-    sources = Sources(find_project().own)
-    objectives = sources.objectives()
-    sources.check()
-    plan = load_plan(request.plan, plans_of(request.plan), objectives)
-    refuse_undecidable(plan)
-    for profile in plan.profiles:
-        if profile.name not in (known_profiles := profiles()):
-            raise ConfigError(
-                f"plan '{plan.name}' runs '{profile.name}', which is no load profile; known are "
-                f"{', '.join(known_profiles)}."
-            )
-        if profile.shape not in shapes.NAMES:
-            raise ConfigError(
-                f"plan '{plan.name}' gives '{profile.name}' the shape '{profile.shape}'; known are "
-                f"{', '.join(shapes.NAMES)}."
-            )
-    capabilities = {capability for service in catalogue() for capability in service.capabilities}
-    for name in plan.must_cover:
-        if name not in capabilities:
-            near = nearest(name, capabilities)
-            raise ConfigError(f"plan '{plan.name}' must cover '{name}', which is no capability; {near}")
-    known = {c.id for c in declared_checks.declared()}
-    _refuse_unknown(plan, known, sources)
-    for wanted in request.checks:
-        if wanted not in known:
-            raise ConfigError(f"there is no check '{wanted}'; `assay check --list` shows them all.")
-    return plan, objectives
-
-
-def _refuse_unknown(plan: Plan, known: set[str], sources: Sources) -> None:
-    """Raises ConfigError for a plan that names a check or a requirement that does not exist."""
-    imported_ids = tuple(results.id for results in plan.results)
-    for check in () if plan.checks == "all" else plan.checks:
-        if check not in known and not any(check == r or check.startswith(f"{r}.") for r in imported_ids):
-            raise ConfigError(f"plan '{plan.name}' names the check '{check}'; {nearest(check, known)}")
-    listed = load_toml(sources.requirements, Requirements).root
-    requirements = {identifier for group in listed.values() for identifier in group}
-    for results in plan.results:
-        for one in results.requirement:
-            if one not in requirements:
-                what = f"the requirement '{one}' of the results '{results.id}'"
-                raise ConfigError(f"plan '{plan.name}' names {what}; {nearest(one, requirements)}")
-
-
 def run_plan(request: Request) -> Path:
     """Runs what was asked for and returns the run's folder, whatever became of it.
 
     Raises ConfigError before anything was recorded.
     """
-    plan, objectives = prepare(request)
+    plan, objectives = prepare(request.plan, request.checks)
 
     def parts(one: RunSession) -> None:
         if request.with_checks:
@@ -408,8 +339,11 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
         project=str(find_project().own or ""),
     )
     journal.write(started, durable=True)
-    manifest = plan.manifest(declared_checks.gating())
-    declared = tuple(DeclaredCheck(check.id, check.requirement) for check in declared_checks.declared())
+    own = find_project().own
+    manifest = plan.manifest(declared_checks.gating(own=own))
+    declared = tuple(
+        DeclaredCheck(check.id, check.requirement) for check in declared_checks.declared(own=own)
+    )
     journal.write(PlanResolved(plan.name, plan.title, manifest, declared), durable=True)
 
 

@@ -11,9 +11,9 @@ from core.permit import Action
 from core.plan import Plan, PlannedObjective, PlannedProfile
 from core.project import find_project
 from loadprofiles import shapes
-from loadprofiles.run import needs_of
+from loadprofiles.run import needs_of, profiles
 from reports.judging.overrides import Sources
-from runner.session import Request, RunSession, live_target, profiles, record
+from runner.session import Request, RunSession, live_target, record
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
 ANSWERS_RIGHT = "load.wrong"

@@ -1,4 +1,4 @@
-"""The services, one module each, found by listing this folder.
+"""The services, one module each, found by listing this folder and `services/` of a project of one's own.
 
 A module offers `SERVICE` (what the service is), `ATTRIBUTE` and a client class (its attribute of `ServiceClients`),
 `undoers(run)` where it can create something, and `probes(run)` for the doctor. `catalogue()` finds them all; adding a
@@ -12,10 +12,13 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.errors import ConfigError
 from core.ledger import Undo
+from core.project import find_project, own_module
 from core.service import Service
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 Probe = Callable[[], str]
 """A harmless, read-only question of `assay doctor`: what it learnt in a few words; raises when refused."""
 
+OWN = "services"
+"""The folder of a project that holds services of its own."""
 C = TypeVar("C")
 _undoing: dict[tuple[type, int], tuple[Any, Any]] = {}
 
@@ -43,11 +48,35 @@ def undoing(client: type[C], run: Run) -> C:
     return found
 
 
-@cache
 def modules() -> tuple[ModuleType, ...]:
-    """Every service module, by name."""
+    """Every service module by name, a project's own last. Raises ConfigError for one of those that is no service."""
+    return _modules(find_project().own)
+
+
+@cache
+def _modules(own: Path | None) -> tuple[ModuleType, ...]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
+    found = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    for file in sorted((own / OWN).glob("[!_]*.py")) if own else ():
+        module = own_module(f"{OWN}.{file.stem}", file)
+        if not isinstance(getattr(module, "SERVICE", None), Service):
+            raise ConfigError(
+                f"{file}: a service's module says SERVICE = Service(...); docs/adding.md shows one."
+            )
+        for what, known in (
+            (module.SERVICE.id, [one.SERVICE.id for one in found]),
+            (getattr(module, "ATTRIBUTE", ""), [getattr(one, "ATTRIBUTE", "") for one in found]),
+            *(
+                (name, [c for one in found for c in one.SERVICE.capabilities])
+                for name in module.SERVICE.capabilities
+            ),
+        ):
+            if what and what in known:
+                raise ConfigError(
+                    f"{file}: '{what}' is another service's already; give yours a name of its own."
+                )
+        found.append(module)
+    return tuple(found)
 
 
 def catalogue() -> tuple[Service, ...]:

@@ -5,9 +5,9 @@ import typer
 
 import cli
 from loadprofiles import shapes
+from runner import preparation, verdict
 from runner import session as running
-from runner import verdict
-from runner.session import Request, prepare
+from runner.preparation import prepare
 
 
 def test_it_runs_the_nights_plan_and_exits_by_its_verdict(monkeypatch, tmp_path):
@@ -22,7 +22,7 @@ def test_it_runs_the_nights_plan_and_exits_by_its_verdict(monkeypatch, tmp_path)
 
 
 def test_the_nights_plan_takes_about_an_hour_and_decides_every_number_of_the_seed():
-    plan, objectives = prepare(Request(plan="nightly"))
+    plan, objectives = prepare("nightly")
     assert 45 * 60 <= sum(profile.duration for profile in plan.profiles) <= 75 * 60
     decided = {planned.id for planned in plan.objectives}
     assert decided >= {o for o in objectives if o.startswith(("perf.", "prod."))}
@@ -31,12 +31,12 @@ def test_the_nights_plan_takes_about_an_hour_and_decides_every_number_of_the_see
 
 def test_a_plan_with_an_unknown_profile_or_shape_is_refused(monkeypatch, tmp_path):
     text = 'title = "T"\nbudget = "1m"\n[[profiles]]\nname = "NAME"\nusers = 1\nfor = "5s"\nshape = "SHAPE"\n'
-    monkeypatch.setattr(running, "PLANS", tmp_path)
+    monkeypatch.setattr(preparation, "PLANS", tmp_path)
     for name, shape, said in (
         ("nothing", "ramp", "no load profile"),
         ("database", "round", "the shape 'round'"),
     ):
         (tmp_path / "p.toml").write_text(text.replace("NAME", name).replace("SHAPE", shape))
         with pytest.raises(running.ConfigError, match=said):
-            prepare(Request(plan="p"))
+            prepare("p")
     assert "round" not in shapes.NAMES

@@ -50,8 +50,8 @@ class Second:
         return subprocess.run(
             [sys.executable, "-m", "cli", *words],
             cwd=at or self.folder,
-            env=for_child({"PYTHONPATH": str(ROOT), "ASSAY_RUNS": str(self.folder / "runs"), "COLUMNS": "200"},
-                          without=("ASSAY_PROJECT", "ASSAY_TARGET", "ASSAY_RUN", "ASSAY_STATE")),
+            env=for_child({"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+                          without=("ASSAY_PROJECT", "ASSAY_TARGET", "ASSAY_RUN", "ASSAY_RUNS", "ASSAY_STATE")),
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -1,0 +1,64 @@
+"""Which pytest processes a run's checks need: shipped or a project's own, of services or in a browser, exclusive last."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from core.run import ROOT
+from runner.declared_checks import Declared
+
+
+@dataclass(frozen=True)
+class CheckPart:
+    """Checks that one pytest process runs."""
+
+    name: str
+    checks: tuple[Declared, ...]
+    words: tuple[str, ...]
+    """Pytest's options for them."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether they run last, serially, on an embedded target of their own."""
+        return self.checks[0].exclusive
+
+    @property
+    def files(self) -> list[str]:
+        """Their modules."""
+        return sorted({str(check.path) for check in self.checks})
+
+
+def parts_of(checks: Sequence[Declared], workers: int) -> list[CheckPart]:
+    """The parts in the order in which they run; checks of services share `workers` processes, all others have one."""
+    found = []
+    for (exclusive, own, browser), group in groupby(sorted(checks, key=_kind), key=_kind):
+        members = tuple(group)
+        kind = "exclusive" if exclusive else "browser" if browser else "checks"
+        words = ["--exclusive"] if exclusive else []
+        if not (exclusive or browser):
+            words += ["-n", str(workers), "--dist", "worksteal"]
+        if own:
+            kind = f"own-{kind}" if not (exclusive and browser) else "own-exclusive-browser"
+            words += _as_own(members[0])
+        found.append(CheckPart(kind, members, tuple(words)))
+    return found
+
+
+def _kind(check: Declared) -> tuple[bool, bool, bool]:
+    """What tells parts apart; exclusive shipped checks need not be told apart by where they run."""
+    return check.exclusive, check.own, check.in_browser and (check.own or not check.exclusive)
+
+
+def _as_own(check: Declared) -> list[str]:
+    """Pytest's options for checks of a project: Assay's settings and fixtures, the project's folder as root."""
+    root = str(check.root)
+    return [
+        *("-c", str(ROOT / "pyproject.toml"), "--rootdir", root, "--confcutdir", root),
+        *("-o", f"cache_dir={ROOT / '.assay' / 'cache' / 'pytest'}"),
+        *("-o", f"pythonpath=. {shlex.quote(root)}"),
+        *("-p", "fixtures.plugin", "-p", "suites.conftest"),
+        *(("-p", "scenarios.browser.conftest") if check.in_browser else ()),
+    ]
