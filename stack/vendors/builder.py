@@ -18,7 +18,6 @@ from starlette.routing import Route
 
 from stack.vendors.builder_admin import BuilderAdmin
 from stack.vendors.edge import Edge, cache_control
-from stack.vendors.editor import Editor
 from stack.vendors.query import MISSING, BadQuery, literal, lookup, matches, unflatten
 from stack.vendors.store import Store
 from stack.vendors.targeting import fits
@@ -54,7 +53,6 @@ class Builder:
         self._latest = max((entry["lastUpdated"] for entry in store.all(ENTRY)), default=0)
         self.edge = Edge(float(options.get("builder_delay_ms", 100)) / 1000)
         self.webhooks = Webhooks(store, variables, options)
-        self.editor = Editor(store, variables, ENTRY)
         self.admin = BuilderAdmin(store, variables, MODEL)
         for name, kind in BUILT_IN_MODELS.items():
             if store.get(MODEL, name) is None:
@@ -248,7 +246,6 @@ class Builder:
         return [
             Route("/api/v1/write/{model}", self.create, methods=["POST"]),
             Route("/api/v1/write/{model}/{entry}", self.change, methods=["PATCH", "PUT", "DELETE"]),
-            *self.editor.routes(),
             *self.admin.routes(),
         ]
 

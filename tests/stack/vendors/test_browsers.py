@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import jsonschema
 import pytest
 from playwright.sync_api import Frame, Page, Response
 
+from scenarios.browser.visual_editor import open_editor
 from tests.stack.vendors.running import ROOT
 from tests.stack.vendors.site import with_node
 from tests.stack.vendors.waiting import until
@@ -261,13 +261,6 @@ def test_the_visual_editor_drives_the_first_generation_sdk(vendors, site, marker
         frame.wait_for_function("window.shown === 'changed'")
 
 
-def test_a_wrong_key_does_not_edit(vendors, marker):
-    made = publish(vendors, f"/{marker}", marker)
-    for key in ("", "bpk-" + "0" * 32, vendors.env["BUILDER_PUBLIC_KEY"]):
-        url = f"{vendors.env['BUILDER_WRITE_URL']}/content/{made['id']}/edit"
-        assert httpx.get(url, params={"key": key}).status_code == 401
-
-
 @contextmanager
 def edited(vendors, site, entry: dict[str, Any], name: str, **more: Any) -> Iterator[tuple[Page, Frame]]:
     """The editor with the site's page in its frame."""
@@ -282,11 +275,13 @@ def edited(vendors, site, entry: dict[str, Any], name: str, **more: Any) -> Iter
     context = site.browser.new_context()
     context.add_init_script(f"window.settings = {json.dumps(settings)}")
     page = context.new_page()
-    query = {
-        "key": vendors.env["BUILDER_PRIVATE_KEY"],
-        "preview": f"http://127.0.0.1:{site.port}/{name}.html",
-    }
-    page.goto(f"{vendors.env['BUILDER_WRITE_URL']}/content/{entry['id']}/edit?{urlencode(query)}")
+    open_editor(
+        page,
+        vendors.env["BUILDER_WRITE_URL"],
+        entry,
+        f"http://127.0.0.1:{site.port}/{name}.html",
+        public_key=vendors.env["BUILDER_PUBLIC_KEY"],
+    )
     handle = page.query_selector("#preview")
     assert handle is not None
     frame = handle.content_frame()
