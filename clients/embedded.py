@@ -14,7 +14,7 @@ from typing import IO, Any
 from core.errors import BrokenError, ConfigError
 from core.run import ROOT
 from core.service import Service
-from core.target import Engine, Target, resolve
+from core.target import ServiceEngine, Target, resolve
 from core.user_settings import setting
 
 
@@ -23,7 +23,7 @@ class Embedded:
     """A held lease on the running stack. The stack ends when its last holder does, however that dies."""
 
     variables: dict[str, str]
-    engines: dict[str, Engine]
+    engines: dict[str, ServiceEngine]
     control_url: str
     control_token: str
     state: Path
@@ -91,7 +91,7 @@ def attach(*, state: Path | None = None, progress: IO[str] | int | None = None) 
     ready: dict[str, Any] = json.loads(line)
     return Embedded(
         variables=ready["variables"],
-        engines={name: Engine(e["kind"], e["name"]) for name, e in ready["engines"].items()},
+        engines={name: ServiceEngine(e["kind"], e["name"]) for name, e in ready["engines"].items()},
         control_url=ready["control"]["url"],
         control_token=ready["control"]["token"],
         state=Path(ready["state"]),

@@ -26,7 +26,7 @@ _WIDEST = 60
 _AT_LINE = re.compile(r"\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-class Settings(BaseModel):
+class StrictModel(BaseModel):
     """Base of every model that stands in a file: frozen, and no key but its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)

@@ -92,7 +92,7 @@ class PlannedLoad:
 
 
 @dataclass(frozen=True)
-class PlannedObjective:
+class ManifestObjective:
     """One objective that is judged: from at least `min_samples`, measured by `profile` (a load, or `checks`)."""
 
     id: str
@@ -108,7 +108,7 @@ class Manifest:
 
     checks: tuple[str, ...]
     profiles: tuple[PlannedLoad, ...]
-    objectives: tuple[PlannedObjective, ...]
+    objectives: tuple[ManifestObjective, ...]
     must_cover: tuple[str, ...] = ()
     """Capabilities of which a check must have run."""
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from core.config import Settings, nearest, shown
+from core.config import StrictModel, nearest, shown
 from core.errors import ConfigError
 
 NAME = "NEEDS"
 
 
-class Needs(Settings):
+class Needs(StrictModel):
     """What a load needs of the target, and what is made for it beforehand.
 
     `uses` names everything of the target that it touches: capabilities, and keys that a project describes. `people` are

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from core.config import Document, Settings, nearest, read_toml
+from core.config import Document, StrictModel, nearest, read_toml
 from core.errors import ConfigError
 from core.toml_lines import Location
 
 Direction = Literal["below", "above"]
 
 
-class ObjectiveTable(Settings):
+class ObjectiveTable(StrictModel):
     """One number to be met, as its table in objectives.toml says it.
 
     `metric` is that of the samples or gauges (the objective's own identifier when empty); `limit` is in `unit`;

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from core import events
 from core.clock import seconds
-from core.config import Document, Settings, Text, nearest, read_toml
+from core.config import Document, StrictModel, Text, nearest, read_toml
 from core.errors import ConfigError
 from core.objective import Objective
 
@@ -31,7 +31,7 @@ Duration = Annotated[float, BeforeValidator(_seconds)]
 """Seconds, written as a number or like "30s", "5m", "1h30m"."""
 
 
-class PlannedProfile(Settings):
+class PlannedProfile(StrictModel):
     """One load of a plan.
 
     `users` and `rate` (arrivals per second, all users together) are held for `duration` seconds, of which
@@ -53,7 +53,7 @@ class PlannedProfile(Settings):
         return math.floor(self.yields.get(objective, 0.0) * max(0.0, self.duration - self.warm_up))
 
 
-class ObjectiveEntry(Settings):
+class ObjectiveEntry(StrictModel):
     """An objective as a plan names it, and what this plan asks of it otherwise than objectives.toml."""
 
     id: str
@@ -62,7 +62,7 @@ class ObjectiveEntry(Settings):
     source: str | None = Field(None, validation_alias="from")
 
 
-class ImportedResults(Settings):
+class ImportedResults(StrictModel):
     """Result files of another tool, whose cases are checks of the run (`runner/imported`).
 
     `files` is a pattern relative to the project's folder (`**` for any folders); what is older than `newer_than`
@@ -79,7 +79,7 @@ class ImportedResults(Settings):
     owner: Text = "platform"
 
 
-class PlanFile(Settings):
+class PlanFile(StrictModel):
     """A plan's file."""
 
     title: str
@@ -144,7 +144,7 @@ class Plan:
                 for p in self.profiles
             ),
             objectives=tuple(
-                events.PlannedObjective(
+                events.ManifestObjective(
                     o.id, o.objective.percentile, o.objective.samples, o.source, o.objective.blocks
                 )
                 for o in self.objectives

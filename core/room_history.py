@@ -27,7 +27,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Connection:
+class RoomConnection:
     """One member's connection from join to end.
 
     `since` is what it asked to be replayed from; `frames` are (arrival in ns, frame) in order of arrival;
@@ -77,7 +77,7 @@ class Violation:
 
 @dataclass
 class _Judge:
-    connections: Sequence[Connection]
+    connections: Sequence[RoomConnection]
     kept: Sequence[Data]
     found: list[Violation] = field(default_factory=list)
 
@@ -85,7 +85,7 @@ class _Judge:
         self.found.append(Violation(rule, what))
 
 
-def violations(connections: Iterable[Connection], kept: Sequence[Data]) -> list[Violation]:
+def violations(connections: Iterable[RoomConnection], kept: Sequence[Data]) -> list[Violation]:
     """Every promise that the history breaks. `kept` are the room's messages at the end, oldest first.
 
     The history must hold every author of the room, and all connections that are `open` must have had time
@@ -163,7 +163,7 @@ def _identity(m: Data) -> tuple[str, str, str]:
     return m["user"]["id"], m["client_id"], m["body"]
 
 
-def _rising(judge: _Judge, c: Connection) -> None:
+def _rising(judge: _Judge, c: RoomConnection) -> None:
     last = 0
     for _, m in c.live():
         if m["id"] == last:
@@ -173,7 +173,7 @@ def _rising(judge: _Judge, c: Connection) -> None:
         last = max(last, m["id"])
 
 
-def _no_gap(judge: _Judge, c: Connection) -> None:
+def _no_gap(judge: _Judge, c: RoomConnection) -> None:
     ids = [m["id"] for _, m in c.live()]
     expected = (c.welcome or {}).get("last_id", 0) + 1
     for number in ids:
@@ -182,7 +182,7 @@ def _no_gap(judge: _Judge, c: Connection) -> None:
         expected = max(expected, number + 1)
 
 
-def _replay_is_exact(judge: _Judge, c: Connection) -> None:
+def _replay_is_exact(judge: _Judge, c: RoomConnection) -> None:
     if (welcome := c.welcome) is None:
         return
     got = [m["id"] for m in welcome["messages"]]
@@ -194,7 +194,7 @@ def _replay_is_exact(judge: _Judge, c: Connection) -> None:
         judge.say("exact replay", f"{c.name} joined {_since(c)} and got {_few(got)} instead of {_few(due)}")
 
 
-def _nothing_early(judge: _Judge, c: Connection) -> None:
+def _nothing_early(judge: _Judge, c: RoomConnection) -> None:
     welcome = c.welcome
     for _, data in c.frames:
         if data.get("type") == "welcome":
@@ -209,7 +209,7 @@ def _nothing_early(judge: _Judge, c: Connection) -> None:
             )
 
 
-def _acks_agree(judge: _Judge, c: Connection) -> None:
+def _acks_agree(judge: _Judge, c: RoomConnection) -> None:
     numbers: dict[str, int] = {}
     sent = [s.client_id for s in c.sent]
     for _, ack in c.acks():
@@ -227,7 +227,7 @@ def _acks_agree(judge: _Judge, c: Connection) -> None:
 
 def _resumed_exactly(judge: _Judge) -> None:
     """Over a person's reconnects with `since`, each message comes exactly once."""
-    by_user: dict[str, list[Connection]] = {}
+    by_user: dict[str, list[RoomConnection]] = {}
     for c in judge.connections:
         by_user.setdefault(c.user, []).append(c)
     for user, chain in by_user.items():
@@ -252,12 +252,12 @@ def _nothing_lost_to_the_present(judge: _Judge) -> None:
             judge.say("delivered to all present", f"{c.name} never received {_few(lacking)}")
 
 
-def present(connections: Iterable[Connection]) -> set[str]:
+def present(connections: Iterable[RoomConnection]) -> set[str]:
     """Whom everybody must see as members: users with an open connection."""
     return {c.user for c in connections if c.ended == "open"}
 
 
-def seen_present(connection: Connection) -> set[str]:
+def seen_present(connection: RoomConnection) -> set[str]:
     """Whom this connection believes to be there: its welcome's members, changed by the deltas since."""
     welcome = connection.welcome
     there = {m["id"] for m in welcome["members"]} if welcome else set()
@@ -279,7 +279,7 @@ def _quoted(text: str) -> str:
     return repr(text[:40])
 
 
-def _since(c: Connection) -> str:
+def _since(c: RoomConnection) -> str:
     return "afresh" if c.since is None else f"since {c.since}"
 
 

@@ -30,7 +30,7 @@ Declared = Literal["required", "absent"]
 
 
 @dataclass(frozen=True)
-class Engine:
+class ServiceEngine:
     """What answers for a service: `engine` (the real program), `stand-in` (ours), or `vendor` (live)."""
 
     kind: Literal["engine", "stand-in", "vendor"]
@@ -46,7 +46,7 @@ class Target:
     capabilities: Mapping[str, Declared]
     permit: Permit
     services: tuple[Service, ...]
-    engines: Mapping[str, Engine]
+    engines: Mapping[str, ServiceEngine]
     settings: Mapping[str, Any] = field(default_factory=dict)
     control_url: str | None = None
     control_token: str = field(default="", repr=False)
@@ -144,7 +144,7 @@ def resolve(
     *,
     environment: Mapping[str, str] | None = None,
     file: Path | None = None,
-    engines: Mapping[str, Engine] | None = None,
+    engines: Mapping[str, ServiceEngine] | None = None,
     control_url: str | None = None,
     control_token: str = "",
     project: Project | None = None,

@@ -5,7 +5,7 @@ from loadengine.locust import hooks
 from loadengine.locust.arrivals import Poisson, Replay, Uniform
 from loadengine.locust.users import ClosedUser, OpenUser
 from loadengine.measure.measure import Measure
-from loadengine.net.http1 import Expect, HttpClient, Request, Stream
+from loadengine.net.http1 import Expect, HttpClient, PreparedRequest, StreamedBody
 from loadengine.net.response import Response
 from loadengine.net.websocket import WebSocket
 
@@ -17,10 +17,10 @@ __all__ = [
     "Measure",
     "OpenUser",
     "Poisson",
+    "PreparedRequest",
     "Replay",
-    "Request",
     "Response",
-    "Stream",
+    "StreamedBody",
     "Uniform",
     "WebSocket",
     "hooks",

@@ -6,23 +6,23 @@ import ssl
 from typing import Any, Protocol
 from urllib.parse import SplitResult
 
-from loadengine.measure.recorder import Recorder
+from loadengine.measure.recorder import SampleRecorder
 from loadengine.measure.trace import Tracer
 from loadengine.net.reactor import Reactor
 from loadengine.net.tcp import Endpoint
-from loadengine.process import Process
-from loadengine.settings import Settings
+from loadengine.process import LoadProcess
+from loadengine.settings import LoadSettings
 
 
 class LoadContext(Protocol):
     """One generating process, as its clients, its arrivals and its health see it."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> LoadSettings:
         """What the operator set."""
 
     @property
-    def process(self) -> Process:
+    def process(self) -> LoadProcess:
         """Journal and ticks."""
 
     @property
@@ -30,7 +30,7 @@ class LoadContext(Protocol):
         """All sockets."""
 
     @property
-    def recorder(self) -> Recorder:
+    def recorder(self) -> SampleRecorder:
         """Where samples go."""
 
     @property
@@ -44,7 +44,7 @@ class LoadContext(Protocol):
     def endpoint(self, parts: SplitResult, source: str | None, tls: ssl.SSLContext | None) -> Endpoint:
         """Where to connect for an address. Raises ConfigError."""
 
-    def place(self) -> tuple[int, int]:
+    def worker_rank(self) -> tuple[int, int]:
         """This process's number among the generating ones, and how many those are."""
 
     def all_users(self) -> int:

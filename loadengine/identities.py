@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Person:
+class LoadIdentity:
     """One signed-in identity of the target; tokens and password are secrets."""
 
     id: str

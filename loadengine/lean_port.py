@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from loadengine.context import LoadContext
 from loadengine.measure.measure import Measure
-from loadengine.net.http1 import Expect, HttpClient, Request, Stream
+from loadengine.net.http1 import Expect, HttpClient, PreparedRequest, StreamedBody
 from loadengine.net.response import Response
 
 _CACHED = 256
 
 
-class Sender(Protocol):
+class RequestSender(Protocol):
     """A user with connections of its own."""
 
     @property
@@ -32,13 +32,15 @@ class LeanPort:
     recorded. What is asked for often (same method, address and headers) is serialised once.
     """
 
-    def __init__(self, user: Sender, measure: Measure | None = None, expect: Expect | None = None) -> None:
+    def __init__(
+        self, user: RequestSender, measure: Measure | None = None, expect: Expect | None = None
+    ) -> None:
         self._user = user
         self._measure = measure
         self._expect = expect
         if measure:
             user.engine.recorder.new_series(measure.metric, **measure.labels)  # declared: its absence is told
-        self._prepared: dict[tuple[object, ...], Request] = {}
+        self._prepared: dict[tuple[object, ...], PreparedRequest] = {}
 
     def request(
         self,
@@ -46,7 +48,7 @@ class LeanPort:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Stream | None = None,
+        body: bytes | StreamedBody | None = None,
     ) -> Response:
         """Sends one request; never raises for what the server does (status 0: see `Response.error`)."""
         key = (method, url, tuple(headers.items()) if headers else None, body is None)

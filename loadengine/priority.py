@@ -16,7 +16,7 @@ _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _ATTRIBUTES = struct.Struct("<IIQiIQQQ")  # size, policy, flags, nice, priority, runtime, deadline, period
 
 
-def serve_first(nice: int) -> None:
+def raise_priority(nice: int) -> None:
     """Gives this process priority `nice` where the system allows it, and short slices where it knows them."""
     with contextlib.suppress(OSError):  # not allowed to everybody
         os.setpriority(os.PRIO_PROCESS, 0, nice)

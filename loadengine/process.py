@@ -11,35 +11,35 @@ import gevent
 from core.errors import JournalError
 from core.event import Event
 from core.journal import Journal
-from loadengine.settings import Settings
+from loadengine.settings import LoadSettings
 
 TICK = 0.25
 """Seconds between beats."""
-BREATH = 0.0005
+YIELD_PAUSE = 0.0005
 """Seconds between two steps of a beat, in which the load goes on: all steps in one go were the p99 of its lag."""
-PULSE = 0.1
+FLUSH_INTERVAL = 0.1
 """Seconds between handing evidence to the kernel: a killed process loses at most what it measured in this time."""
 
 Step = Callable[[], Iterator[None] | None]
 """Something done regularly; what takes longer yields between its pieces."""
 
 
-class Process:
+class LoadProcess:
     """Evidence goes out through here. A disk that refuses it breaks the run in words, never by a traceback."""
 
-    def __init__(self, settings: Settings, role: str, journal: Journal | None) -> None:
+    def __init__(self, settings: LoadSettings, role: str, journal: Journal | None) -> None:
         self.settings = settings
         self.role = role
         self.broken: str | None = None
         """Why this run's evidence is worth nothing, or None."""
-        self.beat: list[Step] = []
+        self.on_tick: list[Step] = []
         """Called every TICK seconds, in order."""
-        self.pulse: list[Step] = []
+        self.before_flush: list[Step] = []
         """Called every PULSE seconds, in order, before the journal is handed to the kernel."""
         self._journal = journal
         self._greenlets = [
-            gevent.spawn(self._run, self.beat, TICK),
-            gevent.spawn(self._run, self.pulse, PULSE),
+            gevent.spawn(self._run, self.on_tick, TICK),
+            gevent.spawn(self._run, self.before_flush, FLUSH_INTERVAL),
         ]
 
     def mask(self, text: str) -> str:
@@ -84,8 +84,8 @@ class Process:
             for step in steps:
                 try:
                     for _ in step() or ():
-                        gevent.sleep(BREATH)
+                        gevent.sleep(YIELD_PAUSE)
                 except Exception:
                     traceback.print_exc()
-                gevent.sleep(BREATH)
+                gevent.sleep(YIELD_PAUSE)
             self.flush()

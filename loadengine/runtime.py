@@ -30,20 +30,20 @@ from core.permit import EVERYTHING, THIS_MACHINE, Action, Permit
 from core.run import Run
 from core.secret import Redactor
 from core.target import Target
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 from loadengine.locust.dispatch import Dispatcher
 from loadengine.measure.delta import Delta
-from loadengine.measure.health import Health
+from loadengine.measure.health import GeneratorMonitor
 from loadengine.measure.in_flight import Outstanding
 from loadengine.measure.measure import Measure
-from loadengine.measure.recorder import Recorder
+from loadengine.measure.recorder import SampleRecorder
 from loadengine.measure.trace import Tracer
 from loadengine.net.http1 import HttpClient, resolve
 from loadengine.net.reactor import Reactor
 from loadengine.net.tcp import Endpoint
-from loadengine.priority import serve_first
-from loadengine.process import Process
-from loadengine.settings import Settings
+from loadengine.priority import raise_priority
+from loadengine.process import LoadProcess
+from loadengine.settings import LoadSettings
 
 _now = time.monotonic_ns
 SLOWEST_EVERY = 5_000_000_000
@@ -54,10 +54,10 @@ NO_RUN = (
 )
 
 
-class Engine:
+class LoadEngine:
     """Everything that the users of one generating process share."""
 
-    def __init__(self, process: Process, environment: Any, run: Run | None) -> None:
+    def __init__(self, process: LoadProcess, environment: Any, run: Run | None) -> None:
         self.environment = environment
         self._run = run
         self.permit = run.permit if run else Permit(EVERYTHING, THIS_MACHINE)
@@ -66,12 +66,12 @@ class Engine:
         self.settings = process.settings
         self.reactor = Reactor(lambda error: self.user_error(None, error))
         self.tracer = Tracer(self.settings.run_id)
-        self.recorder = Recorder(environment.stats, process)
+        self.recorder = SampleRecorder(environment.stats, process)
         self.dispatcher = Dispatcher(self)
-        self.health = Health(self, self.dispatcher)
+        self.health = GeneratorMonitor(self, self.dispatcher)
         self.outstanding: list[Outstanding] = []
         """What was sent and has not arrived, by what it counts for."""
-        self.last_words: list[Callable[[], None]] = []
+        self.on_drained: list[Callable[[], None]] = []
         """Called once the load has drained, while samples still count: a profile's judgement of the whole."""
         self.closing = False
         """True once the load is over: nothing new is sent."""
@@ -81,9 +81,9 @@ class Engine:
         self._addresses = itertools.count(2)
         self._persons = itertools.count()
         self._context: ssl.SSLContext | None = None
-        serve_first(self.settings.nice)
-        process.beat += [self._sweep, self.recorder.settle, self.health.check, self._tell_slowest]
-        process.pulse.append(self.recorder.write)
+        raise_priority(self.settings.nice)
+        process.on_tick += [self._sweep, self.recorder.settle, self.health.check, self._tell_slowest]
+        process.before_flush.append(self.recorder.write)
 
     # -- what users need ---------------------------------------------------------------------------------
 
@@ -132,26 +132,26 @@ class Engine:
         host = urlsplit(target or self.environment.host or "").hostname or ""
         if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
             return None
-        number, of = self.place()
+        number, of = self.worker_rank()
         serial = next(self._addresses) * of + number
         return f"127.{1 + serial // 62500 % 250}.{1 + serial // 250 % 250}.{1 + serial % 250}"
 
     @cached_property
-    def people(self) -> list[Person]:
+    def people(self) -> list[LoadIdentity]:
         """The pool of signed-in identities that this load was handed."""
-        return [Person(**entry) for entry in self._run.load.people] if self._run else []
+        return [LoadIdentity(**entry) for entry in self._run.load.people] if self._run else []
 
-    def next_person(self) -> Person:
+    def next_person(self) -> LoadIdentity:
         """The next identity of the pool; workers begin at different ones."""
         people = self.people
         if not people:
             raise ConfigError(
                 "this profile needs signed-in people, and was handed none; it names them in NEEDS."
             )
-        number, of = self.place()
+        number, of = self.worker_rank()
         return people[(next(self._persons) * of + number) % len(people)]
 
-    def place(self) -> tuple[int, int]:
+    def worker_rank(self) -> tuple[int, int]:
         """This process's number among the generating ones, and how many those are."""
         runner = self.environment.runner
         options = self.environment.parsed_options
@@ -215,7 +215,7 @@ class Engine:
         gevent.sleep(0.01)
         for waiting in self.outstanding:
             waiting.give_up()
-        for judge in self.last_words:
+        for judge in self.on_drained:
             try:
                 judge()
             except Exception as error:
@@ -260,18 +260,18 @@ class Engine:
             self.process.write(SampleSlow(series.metric, series.labels, trace, ms, slow.intended))
 
 
-def engine_of(environment: Any) -> Engine:
+def engine_of(environment: Any) -> LoadEngine:
     """The engine of this Locust environment, made on first use."""
-    found: Engine | None = getattr(environment, "assay", None)
+    found: LoadEngine | None = getattr(environment, "assay", None)
     if found is None:
         process, run = begin(
             environment, "worker" if isinstance(environment.runner, WorkerRunner) else "load"
         )
-        found = environment.assay = Engine(process, environment, run)
+        found = environment.assay = LoadEngine(process, environment, run)
     return found
 
 
-def begin(environment: Any, role: str) -> tuple[Process, Run | None]:
+def begin(environment: Any, role: str) -> tuple[LoadProcess, Run | None]:
     """This Locust process's evidence and its part in the run, if there is one; whoever started it, here it begins.
 
     Ends the process with one sentence, before anything was sent, when the settings are wrong, the target does not
@@ -283,15 +283,15 @@ def begin(environment: Any, role: str) -> tuple[Process, Run | None]:
             run.permit.demand(Action.LOAD, f"the load '{run.load.profile}'")
         elif any(getattr(kind, "needs_run", False) for kind in environment.user_classes):
             raise ConfigError(NO_RUN)
-        settings = Settings.of(environment.parsed_options, run.load.settings if run else None)
+        settings = LoadSettings.of(environment.parsed_options, run.load.settings if run else None)
     except (ConfigError, PermitError) as error:
         print(f"assay load: {error}", file=sys.stderr, flush=True)
         sys.exit(USAGE)
     if run:
         settings = replace(settings, run_dir=run.directory, run_id=run.id, profile=run.load.profile)
-        return Process(settings, role, run.journal), run
+        return LoadProcess(settings, role, run.journal), run
     alone = Journal(settings.run_dir, role, Redactor(), background=False) if settings.run_dir else None
-    return Process(settings, role, alone), None
+    return LoadProcess(settings, role, alone), None
 
 
 def _is_address(host: str) -> bool:

@@ -13,7 +13,7 @@ from core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Settings:
+class LoadSettings:
     """One process's settings; every one has a default that suits a plain `locust -f`."""
 
     run_dir: Path | None = None
@@ -51,7 +51,7 @@ class Settings:
     """Where the generator runs, for the report."""
 
     @classmethod
-    def of(cls, options: Any = None, handed: Mapping[str, str] | None = None) -> Settings:
+    def of(cls, options: Any = None, handed: Mapping[str, str] | None = None) -> LoadSettings:
         """Options given to Locust win over what the run has `handed` down. Raises ConfigError."""
         found: dict[str, Any] = {}
         for field in fields(cls):
@@ -83,7 +83,7 @@ def _is_number(text: str) -> bool:
 
 def add_options(parser: Any) -> None:
     """Makes each setting an option of Locust's command line, shared with workers and hidden from the web UI."""
-    for field in fields(Settings):
+    for field in fields(LoadSettings):
         parser.add_argument(
             f"--assay-{field.name.replace('_', '-')}",
             metavar="VALUE",

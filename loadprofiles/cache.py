@@ -22,8 +22,8 @@ from locust import constant, task
 from clients.services.builder import MODEL, page_entry
 from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
-from loadengine.runtime import Engine
-from loadprofiles.oracles.pages import Changing, Kept, fresh, pages_made
+from loadengine.runtime import LoadEngine
+from loadprofiles.oracles.pages import CachedPage, ChangingPage, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
 
 NEEDS = Needs(uses=("platform.api", "content.api", "cache.kv"), pages=6)
@@ -37,22 +37,22 @@ REFRESH = Measure("cache.refresh")
 _numbers = count(1)
 
 
-def still(engine: Engine) -> list[dict[str, Any]]:
+def still(engine: LoadEngine) -> list[dict[str, Any]]:
     """Pages that nobody changes."""
     made = pages_made(engine)
     return made[: len(made) // 2]
 
 
-def stale(engine: Engine) -> float:
+def stale(engine: LoadEngine) -> float:
     """STALE of this target."""
     return STALE_EMBEDDED if engine.target.embedded else STALE
 
 
 @cache
-def moving(engine: Engine) -> dict[str, Changing]:
+def moving(engine: LoadEngine) -> dict[str, ChangingPage]:
     """Pages that the writer changes, by path; one truth for all users of this process."""
     made = pages_made(engine)
-    return {page["path"]: Changing(page, stale(engine)) for page in made[len(made) // 2 :]}
+    return {page["path"]: ChangingPage(page, stale(engine)) for page in made[len(made) // 2 :]}
 
 
 class Reader(PlatformUser, OpenUser):
@@ -64,7 +64,7 @@ class Reader(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """One port for each page."""
-        self.still = [(page["path"], self.port(HIT, Kept(page))) for page in still(self.engine)]
+        self.still = [(page["path"], self.port(HIT, CachedPage(page))) for page in still(self.engine)]
         self.moving = [(path, self.port(CHANGING, truth)) for path, truth in moving(self.engine).items()]
 
     @task(3)

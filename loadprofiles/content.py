@@ -16,7 +16,7 @@ from locust import task
 
 from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson
-from loadprofiles.oracles.pages import Kept, fresh, pages_made
+from loadprofiles.oracles.pages import CachedPage, fresh, pages_made
 from loadprofiles.users.platform_user import PlatformUser
 
 NEEDS = Needs(uses=("platform.api", "content.api"), pages=8)
@@ -34,7 +34,7 @@ class Visitor(PlatformUser, OpenUser):
     def on_start(self) -> None:
         """One port for each page that is kept."""
         self.pages = pages_made(self.engine)
-        self.kept = [(page["path"], self.port(HIT, Kept(page))) for page in self.pages]
+        self.kept = [(page["path"], self.port(HIT, CachedPage(page))) for page in self.pages]
 
     @task(2)
     def open_page_anew(self) -> None:

@@ -20,7 +20,7 @@ from locust import constant, task
 
 from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
-from loadprofiles.oracles.posts import Truth, written
+from loadprofiles.oracles.posts import ExpectedPosts, written
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.api import database
 
@@ -43,7 +43,7 @@ class Database(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes an identity; makes one port for each kind of query, with its check."""
-        self.truth = Truth.of(self.engine)
+        self.truth = ExpectedPosts.of(self.engine)
         me = self.person.id
         self.posts = self.port(POSTS_OF_ALL, self.truth.latest)
         self.profile = self.port(PROFILE, self.truth.profile(me))
@@ -106,6 +106,6 @@ class BurstUser(PlatformUser, ClosedUser):
     def ask_at_once(self) -> None:
         """Everybody waits for a connection, and everybody gets the right row."""
         me = self.person
-        port = self.port(AT_ONCE, Truth.of(self.engine).profile(me.id))
+        port = self.port(AT_ONCE, ExpectedPosts.of(self.engine).profile(me.id))
         burst = [gevent.spawn(database.profile, port, self.adapter, me.token, me.id) for _ in range(CROWD)]
         gevent.joinall(burst, raise_error=False)

@@ -19,7 +19,7 @@ from typing import Any
 from locust import task
 
 from core.description import fill, pick
-from core.description.load import Expectation, Request
+from core.description.load import DescribedRequest, Expectation
 from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson, Response
 from loadengine.lean_port import LeanPort
@@ -43,10 +43,10 @@ class Asker(PlatformUser, OpenUser):
             "supabase": self.adapter.supabase,
             "user": self.person.id,
         }
-        self.asked: list[tuple[Request, LeanPort]] = [(one, self._port(one)) for one in requests]
+        self.asked: list[tuple[DescribedRequest, LeanPort]] = [(one, self._port(one)) for one in requests]
         self.weights = [one.weight for one in requests]
 
-    def _port(self, one: Request) -> LeanPort:
+    def _port(self, one: DescribedRequest) -> LeanPort:
         measure = _measures.setdefault(one.name, Measure(one.metric or "http", request=one.name))
         return self.port(measure, partial(right, one.expect, self.values))
 

@@ -22,15 +22,15 @@ from locust import events
 
 from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson, Response
-from loadengine.runtime import Engine
-from loadprofiles.oracles.pages import Kept, fresh, pages_made
-from loadprofiles.oracles.posts import Truth, written
+from loadengine.runtime import LoadEngine
+from loadprofiles.oracles.pages import CachedPage, fresh, pages_made
+from loadprofiles.oracles.posts import ExpectedPosts, written
 from loadprofiles.users import concurrency_probe
-from loadprofiles.users.file_round_trip import Parcel, send
+from loadprofiles.users.file_round_trip import RoundTripFile, send
 from loadprofiles.users.platform_user import PlatformUser
-from loadprofiles.users.room_member import Seat
-from loadprofiles.users.room_monitor import Chat
-from loadprofiles.users.session import Session
+from loadprofiles.users.room_member import RoomMember
+from loadprofiles.users.room_monitor import RoomMonitor
+from loadprofiles.users.session import UserSession
 from scenarios.adapter import adapter_of
 from scenarios.api import database
 
@@ -54,12 +54,12 @@ POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind, **MINE) for
 SEARCH, DRAFTS, AUDIT = (Measure("database", kind=kind, **MINE) for kind in ("search", "drafts", "audit"))
 MISS, HIT = (Measure("perf.content", cache=state, **MINE) for state in ("miss", "hit"))
 TRACK = Measure("analytics", kind="track", **MINE)
-SMALL, LARGE = Parcel(48_000, "48kB"), Parcel(6_000_000, "6MB")
+SMALL, LARGE = RoundTripFile(48_000, "48kB"), RoundTripFile(6_000_000, "6MB")
 _numbers = count(1)
 _joining = BoundedSemaphore(25)
 
 
-class Somebody(PlatformUser, OpenUser):
+class MixedUser(PlatformUser, OpenUser):
     """A signed-in person with a socket."""
 
     own_address = True
@@ -68,21 +68,21 @@ class Somebody(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat in a room; one port for each thing that is often done, with its check."""
-        chat = Chat.of(self.engine, self.adapter.platform, **MINE)
+        monitor = RoomMonitor.of(self.engine, self.adapter.platform, **MINE)
         me = self.person.id
-        self.truth, self.pages = Truth.of(self.engine), pages_made(self.engine)
-        self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, self.adapter, self.seat, **MINE)
+        self.truth, self.pages = ExpectedPosts.of(self.engine), pages_made(self.engine)
+        self.member = RoomMember(monitor, self, self.person.token)
+        self.session = UserSession(self, self.adapter, self.member, **MINE)
         self.newest = self.port(POSTS_OF_ALL, self.truth.latest)
         self.mine = self.port(PROFILE, self.truth.profile(me))
         self.own = self.port(DRAFTS, self.truth.drafts(me))
         with _joining:
-            self.seat.come()
+            self.member.come()
         self.session.who_am_i()
 
     def on_stop(self) -> None:
         """Leaves."""
-        self.seat.leave()
+        self.member.leave()
 
     def read_posts(self) -> None:
         """Twenty posts with their authors."""
@@ -125,7 +125,7 @@ class Somebody(PlatformUser, OpenUser):
 
     def chat(self) -> None:
         """One message to the room."""
-        self.seat.say(self.intended())
+        self.member.say(self.intended())
 
     def send_small(self) -> None:
         """A small file, to Supabase Storage."""
@@ -154,29 +154,29 @@ class Somebody(PlatformUser, OpenUser):
 
 
 DAY = {
-    Somebody.chat: 220,
-    Somebody.read_posts: 200,
-    Somebody.open_page: 150,
-    Somebody.read_profile: 100,
-    Somebody.search: 70,
-    Somebody.read_drafts: 65,
-    Somebody.write: 50,
-    Somebody.track: 50,
-    Somebody.who_am_i: 30,
-    Somebody.open_page_anew: 30,
-    Somebody.send_small: 20,
-    Somebody.refresh: 12,
-    Somebody.sign_in: 2,
-    Somebody.send_large: 1,
+    MixedUser.chat: 220,
+    MixedUser.read_posts: 200,
+    MixedUser.open_page: 150,
+    MixedUser.read_profile: 100,
+    MixedUser.search: 70,
+    MixedUser.read_drafts: 65,
+    MixedUser.write: 50,
+    MixedUser.track: 50,
+    MixedUser.who_am_i: 30,
+    MixedUser.open_page_anew: 30,
+    MixedUser.send_small: 20,
+    MixedUser.refresh: 12,
+    MixedUser.sign_in: 2,
+    MixedUser.send_large: 1,
 }
 """What a person does, out of a thousand times."""
-Somebody.tasks = [what for what, often in DAY.items() for _ in range(often)]
+MixedUser.tasks = [what for what, often in DAY.items() for _ in range(often)]
 
 
 @cache
-def kept(engine: Engine) -> list[Kept]:
+def kept(engine: LoadEngine) -> list[CachedPage]:
     """What is known of each page in the cache, for all users of this process."""
-    return [Kept(page) for page in pages_made(engine)]
+    return [CachedPage(page) for page in pages_made(engine)]
 
 
 def accepted(answer: Response) -> str | None:
@@ -190,7 +190,9 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        concurrency_probe.begin(Chat.of(engine, adapter_of(engine.target).platform, **MINE), "prod.scale")
+        concurrency_probe.begin(
+            RoomMonitor.of(engine, adapter_of(engine.target).platform, **MINE), "prod.scale"
+        )
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

@@ -19,15 +19,15 @@ from core.load_needs import Needs
 from loadengine.api import OpenUser, Poisson
 from loadprofiles.users import reconnect_storm
 from loadprofiles.users.platform_user import PlatformUser
-from loadprofiles.users.room_member import Seat
-from loadprofiles.users.room_monitor import Chat
-from loadprofiles.users.session import Session
+from loadprofiles.users.room_member import RoomMember
+from loadprofiles.users.room_monitor import RoomMonitor
+from loadprofiles.users.session import UserSession
 
 NEEDS = Needs(uses=("platform.api", "auth.email", "rooms.websocket"), people=10_000)
 _joining = BoundedSemaphore(50)  # joins come in bursts of this many
 
 
-class Member(PlatformUser, OpenUser):
+class RoomUser(PlatformUser, OpenUser):
     """A person in a room who speaks every few seconds."""
 
     own_address = True
@@ -36,19 +36,19 @@ class Member(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat and joins."""
-        chat = Chat.of(self.engine, self.adapter.platform)
-        self.seat = Seat(chat, self, self.person.token)
-        self.session = Session(self, self.adapter, self.seat)
-        reconnect_storm.expect(chat)
+        monitor = RoomMonitor.of(self.engine, self.adapter.platform)
+        self.member = RoomMember(monitor, self, self.person.token)
+        self.session = UserSession(self, self.adapter, self.member)
+        reconnect_storm.expect(monitor)
         with _joining:
-            self.seat.come()
+            self.member.come()
 
     def on_stop(self) -> None:
         """Leaves."""
-        self.seat.leave()
+        self.member.leave()
 
     @task
     def speak(self) -> None:
         """One message, awaited by every other member who is in the room now."""
-        self.seat.say(self.intended())
+        self.member.say(self.intended())
         _ = self.session.token  # renewed when it is about to end

@@ -30,7 +30,7 @@ from core.permit import Action
 from core.project import find_project
 from core.run import LoadPart, Run
 from core.user_settings import for_child
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 from loadprofiles import shapes
 from loadprofiles.setup.saturation import watched
 
@@ -88,7 +88,7 @@ def _load(run: Run, options: argparse.Namespace, command: Sequence[str], setting
     """Makes what the profile needs, runs Locust with it, undoes it."""
     needs = needs_of(options.profile)
     with contextlib.ExitStack() as stack:
-        people: list[Person] = []
+        people: list[LoadIdentity] = []
         material: dict[str, Any] = {}
         if needs.people:
             from loadprofiles.users.identity_pool import made  # SDKs take a second to import

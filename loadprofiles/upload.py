@@ -27,7 +27,7 @@ from locust.exception import StopUser
 from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, Response
 from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
-from loadprofiles.oracles.files import MadeFile, Stores
+from loadprofiles.oracles.files import Stores, StreamedFile
 from loadprofiles.oracles.pending import Pending
 from loadprofiles.users.platform_user import PlatformUser
 
@@ -80,7 +80,7 @@ class Uploader(PlatformUser, ClosedUser):
         """Sends a file, has it verified, removes it."""
         sizes = self.engine.run.load.variables.get("ASSAY_UPLOAD_MB", SIZES).split(",")
         megabytes = float(sizes[next(_numbers) % len(sizes)])
-        file, pending = MadeFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
+        file, pending = StreamedFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
         begun = _now()
         try:
             stored = self._in_one(file) if file.size <= LIMIT else self._in_parts(file)
@@ -101,7 +101,7 @@ class Uploader(PlatformUser, ClosedUser):
             pending.confirm(file.name)
         self.adapter.remove_file(self.removals, self.person.token, stored["id"])
 
-    def _in_one(self, file: MadeFile) -> dict[str, Any]:
+    def _in_one(self, file: StreamedFile) -> dict[str, Any]:
         headers = self.adapter.platform_headers(self.person.token) | {
             "content-type": "application/octet-stream",
             "x-content-sha256": file.sha256,
@@ -109,7 +109,7 @@ class Uploader(PlatformUser, ClosedUser):
         address = f"{self.adapter.platform}/api/upload?name={file.name}.bin&folder=/"
         return dict(_taken(self.sends.request("POST", address, headers=headers, body=file.whole()), "file"))
 
-    def _in_parts(self, file: MadeFile) -> dict[str, Any]:
+    def _in_parts(self, file: StreamedFile) -> dict[str, Any]:
         token = self.person.token
         started = self.adapter.start_upload(
             self.starts, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
@@ -177,7 +177,7 @@ def _taken(answer: Any, what: str) -> Any:
         raise NotTaken(answer, "the answer is not in the contract's form (cut or altered)") from None
 
 
-def _demand_right(stored: dict[str, Any], file: MadeFile) -> None:
+def _demand_right(stored: dict[str, Any], file: StreamedFile) -> None:
     """What the platform says that it stored is what was sent, where it belongs."""
     right = "r2" if file.size > LIMIT else "supabase"
     said = Response(201, b"", b"", 0, 0, 0, 0)

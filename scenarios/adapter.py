@@ -20,7 +20,7 @@ from core.errors import BrokenError
 from core.port import Answer, Port
 from core.project import own_class
 from core.target import Target
-from scenarios.api.place import Place
+from scenarios.api.endpoints import Endpoints
 
 T = TypeVar("T")
 BINARY = "application/octet-stream"
@@ -49,7 +49,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Adapter(Place):
+class Adapter(Endpoints):
     """One platform. `platform` and `supabase` are its origins, `key` Supabase's public key."""
 
     description: Description = field(default_factory=Description, repr=False)

@@ -14,7 +14,7 @@ from core.errors import AssayError
 from core.ledger import Ledger
 from core.run import Run
 from scenarios.adapter import Adapter, adapter_of
-from suites.realtime.recorder import NewRoom, Recorder
+from suites.realtime.room_recorder import NewRoom, RoomRecorder
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def made(run: Run) -> Callable[..., MadeFile]:
 @pytest.fixture
 def new_room(run: Run, services: ServiceClients) -> Iterator[NewRoom]:
     """`new_room()` records a new room of this check's own; its connections end with the check."""
-    rooms: list[Recorder] = []
+    rooms: list[RoomRecorder] = []
 
-    def make() -> Recorder:
-        rooms.append(Recorder(services, f"assay-{run.tag()}"))
+    def make() -> RoomRecorder:
+        rooms.append(RoomRecorder(services, f"assay-{run.tag()}"))
         return rooms[-1]
 
     yield make

@@ -14,14 +14,14 @@ from locust import task
 from locust.exception import StopUser
 
 from loadengine.api import ClosedUser, Measure
-from loadprofiles.oracles.files import MadeFile
+from loadprofiles.oracles.files import StreamedFile
 from loadprofiles.upload import PARALLEL
 
 PLAN = json.loads(Path(os.environ["BENCH_PLAN"]).read_text())
 DONE: list[dict[str, Any]] = []
 
 
-class Sender(ClosedUser):
+class RequestSender(ClosedUser):
     """Takes a file of the plan, sends its parts, notes their tags."""
 
     timeout = 300.0
@@ -32,7 +32,7 @@ class Sender(ClosedUser):
         if not PLAN["files"]:
             raise StopUser
         file = PLAN["files"].pop()
-        made = MadeFile(PLAN["size"])
+        made = StreamedFile(PLAN["size"])
         put = self.port(Measure("part"))
 
         def part(number: int) -> dict[str, Any]:

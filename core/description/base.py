@@ -14,7 +14,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """A part of a description: an unknown key is an error, and nothing is changed after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
@@ -44,7 +44,7 @@ Where = Annotated[str, Field(pattern=r"^([\w$-]+(\.[\w$-]+)*)?$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class Route(Part):
+class Route(Section):
     """One request of the platform's: `path`, `query`, `headers` and `json` are templates (`{id}`, `{name}`).
 
     `body` says what is sent: nothing, the bytes themselves (`raw`), or the template `json`. `answers` is the

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from core.description.base import Part, allow, names_in
+from core.description.base import Section, allow, names_in
 
 OWNER, STRANGER, NOBODY = "owner", "stranger", "nobody"
 ALWAYS = (OWNER, STRANGER, NOBODY)
@@ -15,7 +15,7 @@ ADMIN = "admin"
 """The secret key, which row-level security does not bind; prepares and never counts as a role."""
 
 
-class Row(Part):
+class Row(Section):
     """A row that something else needs: made by `as` (the owner, or `admin`: the secret key)."""
 
     table: str
@@ -24,7 +24,7 @@ class Row(Part):
     key: str = "id"
 
 
-class Step(Part):
+class Step(Section):
     """One row that gives a role what it has, such as a membership."""
 
     by: str = Field(default=ADMIN, alias="as")
@@ -32,7 +32,7 @@ class Step(Part):
     row: dict[str, Any]
 
 
-class Decided(Part):
+class Decided(Section):
     """What the catalog holds of a table, decided in full: policies by name, and privileges of the API's roles.
 
     `insert` and `update` are the columns that people may give and change.
@@ -45,7 +45,7 @@ class Decided(Part):
     update: tuple[str, ...] = ()
 
 
-class Table(Part):
+class Table(Section):
     """One case of a table: a row, how it is changed, and what each role `may` do with it (letters of CRUD).
 
     `table` names the table where the case is called otherwise (a draft and a published post are two cases of one
@@ -94,7 +94,7 @@ class Table(Part):
         return self
 
 
-class Functions(Part):
+class Functions(Section):
     """Functions that the API's roles may call; `closed` are tried by name and must be refused to both."""
 
     anon: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Functions(Part):
         return self
 
 
-class Database(Part):
+class Database(Section):
     """The public schema. A table that is neither described nor ignored fails: nobody decided on it."""
 
     probe: str = ""

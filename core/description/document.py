@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from core.description.base import Part
+from core.description.base import Section
 from core.description.database import Database
 from core.description.load import Load
 from core.description.people import People
@@ -20,14 +20,14 @@ NAMES = {"list": "listing", "json": "fields", "as": "by", "register": "register_
 Declared = Literal["required", "absent"]
 
 
-class PermitPart(Part):
+class PermitPart(Section):
     """What may be done to the target, and which further hosts it uses."""
 
     actions: tuple[str, ...] | None = None
     hosts: tuple[str, ...] = ()
 
 
-class Settings(Part):
+class TargetSettings(Section):
     """Settings of Assay for this project: classes of its own in the place of the shipped ones."""
 
     pages: str = ""
@@ -38,7 +38,7 @@ class Settings(Part):
     adapter: str = Field(default="", pattern=r"^([\w.]+:\w+)?$")
 
 
-class Description(Part):
+class Description(Section):
     """A platform as its project describes it. Every part is optional; what is not named is not there."""
 
     name: str = ""
@@ -57,7 +57,7 @@ class Description(Part):
     privacy: Privacy = Privacy()
     load: Load = Load()
     permit: PermitPart = PermitPart()
-    settings: Settings = Settings()
+    settings: TargetSettings = TargetSettings()
     places: dict[str, str] = Field(default_factory=dict, repr=False)
     """Where each path stands, `file:line`; reading fills it, as it does `folder`. No file may say either."""
     folder: str = ""
@@ -76,7 +76,7 @@ class Description(Part):
             for part in found:
                 if isinstance(part, dict):
                     inside += part.values() if step == "*" else [part.get(step)]
-                elif isinstance(part, Part):
+                elif isinstance(part, Section):
                     inside.append(getattr(part, NAMES.get(step, step), None))
             found = inside
         return found
@@ -90,7 +90,7 @@ class Description(Part):
 
         `*` is any entry: `platform.files.*.link` holds when one kind of file has links.
         """
-        return any(bool(found) or isinstance(found, Part) for found in self._all(path.split(".")))
+        return any(bool(found) or isinstance(found, Section) for found in self._all(path.split(".")))
 
     def where(self, path: str) -> str:
         """`file:line` of what is described at a path, or of the nearest part around it; '' when nobody knows."""

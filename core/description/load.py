@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from core.description.base import Part, allow, names_in
+from core.description.base import Section, allow, names_in
 
 NAMES = ("platform", "supabase", "tag", "user", "number")
 
 
-class Expectation(Part):
+class Expectation(Section):
     """What a right answer holds: its status, these values anywhere below it, and these keys in each of its rows."""
 
     status: int = 200
@@ -21,7 +21,7 @@ class Expectation(Part):
     """So many rows at least, where `each` is given."""
 
 
-class Request(Part):
+class DescribedRequest(Section):
     """One kind of request. Give its address as `get`, `post`, `patch` or `delete`."""
 
     name: str
@@ -47,7 +47,7 @@ class Request(Part):
         return self.get or self.post or self.patch or self.delete
 
     @model_validator(mode="after")
-    def _one(self) -> Request:
+    def _one(self) -> DescribedRequest:
         given = [name for name in ("get", "post", "patch", "delete") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError("write one address: get, post, patch or delete")
@@ -58,10 +58,10 @@ class Request(Part):
         return self
 
 
-class Load(Part):
+class Load(Section):
     """Loads that are data."""
 
-    http: tuple[Request, ...] = ()
+    http: tuple[DescribedRequest, ...] = ()
 
     @model_validator(mode="after")
     def _names(self) -> Load:

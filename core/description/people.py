@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from core.description.base import Part, allow, names_in
+from core.description.base import Section, allow, names_in
 
 
-class Ready(Part):
+class Ready(Section):
     """A row that the platform makes for each new person: `table`, and its column that holds the person's id."""
 
     table: str
     column: str = "id"
 
 
-class PersonUndo(Part):
+class PersonUndo(Section):
     """One thing that goes before a test person does: rows by a column, or objects by a prefix of their keys."""
 
     table: str = ""
@@ -39,7 +39,7 @@ class PersonUndo(Part):
         return self
 
 
-class People(Part):
+class People(Section):
     """What Auth is set to, and how test people come and go."""
 
     register_: bool = Field(default=True, alias="register")

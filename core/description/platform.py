@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from core.description.base import Part, Path, Route, Size, Where, allow_names
+from core.description.base import Path, Route, Section, Size, Where, allow_names
 
 _STORE = re.compile(r"r2|storage:[\w.-]+")
 FILE_NAMES = ("name", "folder", "size", "type", "sha256", "tag", "user")
@@ -21,14 +21,14 @@ def known_store(store: str) -> str:
     return store
 
 
-class Version(Part):
+class Version(Section):
     """Where the deployed version is told, and where in the answer it stands."""
 
     path: Path
     field: Where = "version"
 
 
-class Health(Part):
+class HealthSection(Section):
     """Where the platform tells how it is; `well` are values that its answer holds when all is well."""
 
     path: Path
@@ -36,7 +36,7 @@ class Health(Part):
     services: Where = ""
 
 
-class WhoAmI(Part):
+class WhoAmI(Section):
     """A person's own answer: 200 and their id for their token, 401 for nobody and for a forged one."""
 
     path: Path
@@ -44,7 +44,7 @@ class WhoAmI(Part):
     email: Where = ""
 
 
-class Refusal(Part):
+class Refusal(Section):
     """Where an error's words stand; empty: the platform tells none."""
 
     code: Where = ""
@@ -52,7 +52,7 @@ class Refusal(Part):
     details: Where = ""
 
 
-class Pages(Part):
+class Pages(Section):
     """Paths of web pages, by who may open them."""
 
     public: tuple[Path, ...] = ()
@@ -61,7 +61,7 @@ class Pages(Part):
     """What anybody may read beside pages: a configuration for the browser, for example."""
 
 
-class StoreRule(Part):
+class StoreRule(Section):
     """One rule of where a file's bytes lie: those over `above` bytes; without it, all that no earlier one took."""
 
     above: Size | None = None
@@ -86,7 +86,7 @@ class Upload(Route):
     stored_in: Where = ""
 
 
-class Parts(Part):
+class Parts(Section):
     """An upload in parts: started, each part sent, completed; or given up."""
 
     start: Route
@@ -106,7 +106,7 @@ class Parts(Part):
         return self
 
 
-class Files(Part):
+class Files(Section):
     """One kind of file that people put on the platform.
 
     `store` says where its bytes must lie; the witness reads them there under the upload's `key`.
@@ -174,11 +174,11 @@ class Files(Part):
         return ""
 
 
-class Platform(Part):
+class Platform(Section):
     """The platform's own API. What is not described is never asked for."""
 
     version: Version | None = None
-    health: Health | None = None
+    health: HealthSection | None = None
     whoami: WhoAmI | None = None
     refusal: Refusal = Refusal()
     private: tuple[Path, ...] = ()

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from core.description.base import Part, Path, Route, Where, allow, allow_names, names_in
+from core.description.base import Path, Route, Section, Where, allow, allow_names, names_in
 
 
-class Frames(Part):
+class Frames(Section):
     """What a member sends, as templates of JSON: {body}, {client_id}, {status}, {on}, {since}, {limit}, {token}."""
 
     send: dict[str, Any] = Field(default_factory=dict)
@@ -29,7 +29,7 @@ class Frames(Part):
         return self
 
 
-class Rooms(Part):
+class Rooms(Section):
     """A room over WebSocket: its path, how the token is carried, what a member sends, and its history over HTTP."""
 
     path: Path
@@ -51,7 +51,7 @@ class Rooms(Part):
         return self
 
 
-class Content(Part):
+class Content(Section):
     """Pages of a content system: the route that renders one, where it tells the cache's part, and the webhook."""
 
     page: Route
@@ -66,7 +66,7 @@ class Content(Part):
         return self
 
 
-class Telemetry(Part):
+class Telemetry(Section):
     """Relays that the platform offers to the browser's SDKs, and its own analytics route."""
 
     sentry: Path | None = None
@@ -75,7 +75,7 @@ class Telemetry(Part):
     track: Path | None = None
 
 
-class Privacy(Part):
+class Privacy(Section):
     """What the law asks for: everything about a person as one document, and its erasure."""
 
     export: Route | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from core.description.base import Part, Size, allow, names_in
+from core.description.base import Section, Size, allow, names_in
 from core.description.database import ALWAYS
 
 
-class Bucket(Part):
+class Bucket(Section):
     """One bucket: the key and type of an object that its owner might put there, and what each role `may` do.
 
     `by` is who puts the object: the owner, or `admin` (the secret key) where people may not. `refuses` are types
@@ -49,7 +49,7 @@ class Bucket(Part):
         return self
 
 
-class Storage(Part):
+class Storage(Section):
     """The buckets by name."""
 
     buckets: dict[str, Bucket] = Field(default_factory=dict)

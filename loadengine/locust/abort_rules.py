@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadengine.locust.live_stats import View
-from loadengine.settings import Settings
+from loadengine.locust.live_stats import LiveStats
+from loadengine.settings import LoadSettings
 
 WINDOWS = (0.75, 5.0, 25.0)
 """Seconds looked back, the shortest that holds enough answers; a busy live load stops within a second."""
@@ -11,18 +11,18 @@ FEWEST = 20
 """Answers in the window below which nothing is concluded, and operations under way whose silence tells."""
 
 
-class Watch:
+class AbortRules:
     """Judges a running load a few times a second."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LoadSettings) -> None:
         self._settings = settings
         self._count, self._since, self._waiting = -1, 0, 0
 
-    def reason_to_stop(self, view: View, now: int, under_way: int) -> str | None:
+    def reason_to_stop(self, view: LiveStats, now: int, under_way: int) -> str | None:
         """Why the load must stop now, in a sentence, or None. `under_way`: operations that have not ended."""
         return self._answers(view, now) or self._silence(view, now, under_way)
 
-    def _answers(self, view: View, now: int) -> str | None:
+    def _answers(self, view: LiveStats, now: int) -> str | None:
         settings = self._settings
         for window in WINDOWS:
             recent = view.recent(now, window)
@@ -44,7 +44,7 @@ class Watch:
             )
         return None
 
-    def _silence(self, view: View, now: int, under_way: int) -> str | None:
+    def _silence(self, view: LiveStats, now: int, under_way: int) -> str | None:
         """A target that hangs answers nothing, so that its answers say nothing."""
         if view.count != self._count:
             self._count, self._since, self._waiting = view.count, now, under_way

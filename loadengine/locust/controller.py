@@ -23,14 +23,14 @@ from core.load_events import (
     WorkerLost,
 )
 from core.outcome import LoadOutcome, SampleOutcome
-from loadengine.locust.abort_rules import Watch
+from loadengine.locust.abort_rules import AbortRules
 from loadengine.locust.live_line import progress_line
-from loadengine.locust.live_stats import View
+from loadengine.locust.live_stats import LiveStats
 from loadengine.measure.delta import Delta
 from loadengine.measure.histogram import Histogram
 
 if TYPE_CHECKING:
-    from loadengine.process import Process
+    from loadengine.process import LoadProcess
 
 _now = time.monotonic_ns
 STOPPED, BROKEN = 1, 3
@@ -41,8 +41,8 @@ _PRINT_EVERY = 5.0
 class LoadController:
     """One per load. `ask_to_finish` lets the generating processes end and tell the rest."""
 
-    def __init__(self, process: Process, environment: Any, ask_to_finish: Callable[[], None]) -> None:
-        self.view = View()
+    def __init__(self, process: LoadProcess, environment: Any, ask_to_finish: Callable[[], None]) -> None:
+        self.view = LiveStats()
         self.health: dict[str, GeneratorHealth] = {}
         """The last `generator.health` of each generating process."""
         self.lost: list[str] = []
@@ -54,11 +54,11 @@ class LoadController:
         self._process = process
         self._environment = environment
         self._ask_to_finish = ask_to_finish
-        self._watch = Watch(process.settings)
+        self._watch = AbortRules(process.settings)
         self._running = False
         self._over = False
         self._told, self._printed, self._started = 0, 0, _now()
-        process.beat.append(self.check)
+        process.on_tick.append(self.check)
 
     # -- what comes in -------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class LoadController:
         self.counted_by_workers.clear()
         self.stopped = None
         self._running, self._over, self._started = True, False, _now()
-        self._watch = Watch(self._process.settings)
+        self._watch = AbortRules(self._process.settings)
         settings, runner = self._process.settings, self._environment.runner
         self._process.write(
             LoadStarted(

@@ -30,7 +30,7 @@ would open a connection for each while answers that free one lie unread, and nev
 _BACKLOG = 100_000  # arrivals that may wait for a lane; beyond, they are dropped and counted
 
 
-class Arriving(Protocol):
+class ArrivingUser(Protocol):
     """A user who has arrivals."""
 
     rate: float
@@ -43,23 +43,23 @@ class Arriving(Protocol):
         """What the next one does."""
 
 
-class Cancelled(GreenletExit):  # type: ignore[misc]
+class ArrivalCancelled(GreenletExit):  # type: ignore[misc]
     """Thrown into a lane that is still busy when the time to finish is over."""
 
 
-class Lane(greenlet):  # type: ignore[misc]
+class TaskGreenlet(greenlet):  # type: ignore[misc]
     """Runs one arrival after another; `intended` is the schedule's time until the first request takes it."""
 
     intended: int
-    user: Arriving | None
+    user: ArrivingUser | None
     work: Callable[[Any], Any]
 
 
-class Stream:
+class ArrivalStream:
     """The arrivals of one user class."""
 
     def __init__(self, engine: LoadContext, schedule: Schedule, per_user: float) -> None:
-        self.users: list[Arriving] = []
+        self.users: list[ArrivingUser] = []
         self.next_at = 0
         self._engine = engine
         self._schedule = schedule
@@ -68,17 +68,17 @@ class Stream:
         self._origin, self._elapsed, self._turn = 0, 0.0, 0
         self._rate = 0.0
 
-    def join(self, user: Arriving) -> None:
+    def join(self, user: ArrivingUser) -> None:
         """One more user: the rate rises."""
         self.users.append(user)
         self._retime()
 
-    def leave(self, user: Arriving) -> None:
+    def leave(self, user: ArrivingUser) -> None:
         """One user fewer."""
         self.users.remove(user)
         self._retime()
 
-    def take(self) -> Arriving:
+    def take(self) -> ArrivingUser:
         """Whose turn the due arrival is; moves `next_at` on."""
         self._turn = (self._turn + 1) % len(self.users)
         self._advance()
@@ -120,29 +120,29 @@ class Dispatcher:
 
     def __init__(self, engine: LoadContext) -> None:
         self._engine = engine
-        self._streams: dict[type, Stream] = {}
+        self._streams: dict[type, ArrivalStream] = {}
         self._pacer = Pacer(engine.reactor, self._due)
-        self._idle: list[Lane] = []
-        self.busy: set[Lane] = set()
-        self.backlog: deque[tuple[int, Arriving, Callable[[Any], Any]]] = deque()
+        self._idle: list[TaskGreenlet] = []
+        self.busy: set[TaskGreenlet] = set()
+        self.backlog: deque[tuple[int, ArrivingUser, Callable[[Any], Any]]] = deque()
         self.limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 4 // 5, 25_000)
         """Arrivals under way at once: files are limited, and so are the ports towards one address."""
         self.arrived = 0
         self.dropped = 0
 
-    def join(self, user: Arriving) -> None:
+    def join(self, user: ArrivingUser) -> None:
         """A user begins to have arrivals."""
         kind = type(user)
         stream = self._streams.get(kind)
         if stream is None:
             schedule = user.arrivals()
             if isinstance(schedule, Replay):
-                schedule.share(*self._engine.place())
-            stream = self._streams[kind] = Stream(self._engine, schedule, user.rate)
+                schedule.share(*self._engine.worker_rank())
+            stream = self._streams[kind] = ArrivalStream(self._engine, schedule, user.rate)
         stream.join(user)
         self._arm()
 
-    def leave(self, user: Arriving) -> None:
+    def leave(self, user: ArrivingUser) -> None:
         """A user has no arrivals any more; those under way finish."""
         self._streams[type(user)].leave(user)
 
@@ -160,8 +160,8 @@ class Dispatcher:
 
     def cancel(self) -> None:
         """Ends what is under way; to be called in the hub."""
-        for lane in list(self.busy):
-            lane.throw(Cancelled)
+        for runner in list(self.busy):
+            runner.throw(ArrivalCancelled)
 
     # -- in the hub --------------------------------------------------------------------------------------
 
@@ -183,23 +183,23 @@ class Dispatcher:
             due, now = min(times), _now()
             self._pacer.arm(due if due <= now else max(due, now + _COALESCE))
 
-    def _launch(self, intended: int, user: Arriving, work: Callable[[Any], Any]) -> None:
+    def _launch(self, intended: int, user: ArrivingUser, work: Callable[[Any], Any]) -> None:
         self.arrived += 1
         if self._idle:
-            lane = self._idle.pop()
+            runner = self._idle.pop()
         elif len(self.busy) < self.limit:
-            lane = Lane(self._lane, self._engine.reactor.hub)
+            runner = TaskGreenlet(self._run_tasks, self._engine.reactor.hub)
         elif len(self.backlog) < _BACKLOG:
             self.backlog.append((intended, user, work))
             return
         else:
             self._drop(intended, user)
             return
-        lane.intended, lane.user, lane.work = intended, user, work
-        self.busy.add(lane)
-        lane.switch(lane)
+        runner.intended, runner.user, runner.work = intended, user, work
+        self.busy.add(runner)
+        runner.switch(runner)
 
-    def _drop(self, intended: int, user: Arriving) -> None:
+    def _drop(self, intended: int, user: ArrivingUser) -> None:
         self.dropped += 1
         now = _now()
         series = self._engine.recorder.new_series("arrival", name=type(user).__name__)
@@ -207,23 +207,23 @@ class Dispatcher:
 
     # -- in a lane ---------------------------------------------------------------------------------------
 
-    def _lane(self, lane: Lane) -> None:
+    def _run_tasks(self, runner: TaskGreenlet) -> None:
         wait = self._engine.reactor.wait
         while True:
-            user = lane.user
+            user = runner.user
             try:
-                lane.work(user)
+                runner.work(user)
             except (StopUser, StopTest):
                 pass
             except GreenletExit:
-                self.busy.discard(lane)
+                self.busy.discard(runner)
                 return
             except Exception as error:
                 self._engine.user_error(user, error)
             if self.backlog:
-                lane.intended, lane.user, lane.work = self.backlog.popleft()
+                runner.intended, runner.user, runner.work = self.backlog.popleft()
                 continue
-            lane.user = None
-            self.busy.discard(lane)
-            self._idle.append(lane)
+            runner.user = None
+            self.busy.discard(runner)
+            self._idle.append(runner)
             wait()

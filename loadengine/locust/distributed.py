@@ -30,7 +30,7 @@ from gevent.server import StreamServer
 from core.load_events import GeneratorHealth, WorkerClock, WorkerJoined
 from loadengine.locust.controller import LoadController
 from loadengine.measure.delta import Delta
-from loadengine.process import Process
+from loadengine.process import LoadProcess
 
 REPORT_EVERY = 0.25
 _now = time.monotonic_ns
@@ -49,7 +49,7 @@ def report_often() -> None:
 class MasterLink:
     """The master's side."""
 
-    def __init__(self, process: Process, runner: Any) -> None:
+    def __init__(self, process: LoadProcess, runner: Any) -> None:
         self.controller: LoadController | None = None
         self._process = process
         self._runner = runner
@@ -61,7 +61,7 @@ class MasterLink:
         runner.register_message(_HELLO, self._hello)
         runner.register_message(_FINISHED, self._worker_finished)
         runner.environment.events.worker_report.add_listener(self._report)
-        process.beat.append(self._count_heads)
+        process.on_tick.append(self._count_heads)
 
     def ask_to_finish(self) -> None:
         """Asks every worker to end, and waits for their last reports."""
@@ -128,7 +128,7 @@ class WorkerLink:
 
     def __init__(
         self,
-        process: Process,
+        process: LoadProcess,
         runner: Any,
         take: Callable[[], tuple[list[Delta], GeneratorHealth | None]],
         finish: Callable[[], int],

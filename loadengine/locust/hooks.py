@@ -15,8 +15,8 @@ from loadengine.locust.controller import LoadController
 from loadengine.locust.distributed import MasterLink, WorkerLink, report_often
 from loadengine.locust.stats_table import show_unrounded
 from loadengine.measure.delta import Delta
-from loadengine.process import Process
-from loadengine.runtime import Engine, begin, engine_of
+from loadengine.process import LoadProcess
+from loadengine.runtime import LoadEngine, begin, engine_of
 from loadengine.settings import add_options
 
 
@@ -42,21 +42,21 @@ def _init(environment: Any, **_: Any) -> None:
             _control_alone(environment, engine)
 
 
-def _listen(environment: Any, engine: Engine) -> None:
+def _listen(environment: Any, engine: LoadEngine) -> None:
     listen = environment.events
     listen.test_start.add_listener(lambda **_: engine.test_start())
     listen.spawning_complete.add_listener(lambda **_: engine.spawned())
     listen.test_stopping.add_listener(lambda **_: engine.finish())
 
 
-def _control_alone(environment: Any, engine: Engine) -> None:
+def _control_alone(environment: Any, engine: LoadEngine) -> None:
     controller = LoadController(engine.process, environment, engine.finish)
     tell = lambda: controller.receive(*engine.take())  # noqa: E731
-    engine.process.beat.insert(-1, tell)
+    engine.process.on_tick.insert(-1, tell)
     _follow(environment, engine.process, controller, tell)
 
 
-def _report_to_master(environment: Any, engine: Engine) -> None:
+def _report_to_master(environment: Any, engine: LoadEngine) -> None:
     def finish() -> int:
         engine.finish()
         kept.extend(engine.take()[0])
@@ -85,7 +85,9 @@ def _control_workers(environment: Any) -> None:
     _follow(environment, process, controller, lambda: None)
 
 
-def _follow(environment: Any, process: Process, controller: LoadController, tell: Callable[[], None]) -> None:
+def _follow(
+    environment: Any, process: LoadProcess, controller: LoadController, tell: Callable[[], None]
+) -> None:
     """Wires a controller to Locust's events; `tell` hands it what this process itself measured."""
     environment.assay_controller, environment.assay_process = controller, process  # for shapes
     metrics.serve(controller, environment, process.settings.metrics_port)

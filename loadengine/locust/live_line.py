@@ -10,7 +10,7 @@ from core.errors import ConfigError
 from core.load_events import GeneratorHealth
 from core.objective import Objective, load_objectives
 from core.project import find_project
-from loadengine.locust.live_stats import View
+from loadengine.locust.live_stats import LiveStats
 from loadengine.locust.stats_table import short
 from loadengine.measure.histogram import Histogram
 
@@ -18,7 +18,7 @@ _OBJECTIVES = Path(__file__).resolve().parents[2] / "reports" / "objectives.toml
 WINDOW = 5.0
 
 
-def progress_line(view: View, now: int, runner: Any, health: list[GeneratorHealth]) -> str:
+def progress_line(view: LiveStats, now: int, runner: Any, health: list[GeneratorHealth]) -> str:
     """What is going on, over the last seconds; objectives over the steady window so far."""
     recent = view.recent(now, WINDOW)
     p50, p95, p99 = (short(p) if recent.count else "-" for p in recent.response.percentiles(50, 95, 99))
@@ -33,7 +33,7 @@ def progress_line(view: View, now: int, runner: Any, health: list[GeneratorHealt
     return "  |  ".join(parts)
 
 
-def objective_states(view: View) -> list[str]:
+def objective_states(view: LiveStats) -> list[str]:
     """The objectives that this load measures, judged on the steady window so far (the report has the last word)."""
     found = []
     for objective in objectives():

@@ -17,7 +17,7 @@ _KEPT = 30  # seconds of deltas
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentWindow:
     """A window of the last seconds."""
 
     seconds: float
@@ -33,7 +33,7 @@ class Recent:
         return self.failed / self.count if self.count else 0.0
 
 
-class View:
+class LiveStats:
     """Grows by deltas. Times are monotonic nanoseconds of the process that looks."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class View:
         """A new test begins."""
         self.__init__()  # type: ignore[misc]
 
-    def recent(self, now: int, seconds: float, key: tuple[str, ...] | None = None) -> Recent:
+    def recent(self, now: int, seconds: float, key: tuple[str, ...] | None = None) -> RecentWindow:
         """The last `seconds`, of one series or of all."""
         response, counts = Histogram(), np.zeros(len(SampleOutcome), np.int64)
         since = now - int(seconds * 1e9)
@@ -71,7 +71,7 @@ class View:
                     response.merge(delta.histograms["live"])
                     counts += delta.counts.sum(axis=0)
         failed = int(counts[SampleOutcome.WRONG] + counts[SampleOutcome.ERROR])
-        return Recent(seconds, int(counts.sum()), failed, int(counts[SampleOutcome.REFUSED]), response)
+        return RecentWindow(seconds, int(counts.sum()), failed, int(counts[SampleOutcome.REFUSED]), response)
 
     def causes(self, most: int = 5) -> list[tuple[str, int]]:
         """The most frequent causes of failure so far."""

@@ -21,13 +21,13 @@ from loadengine.measure.histogram import HIGHEST_MS, Histogram
 _KEYS = [float(f"{value:.4g}") for value in HIGHEST_MS.tolist()]
 
 
-class Clock:
+class WallClock:
     """Monotonic nanoseconds as wall-clock seconds, fixed once so that seconds stay whole."""
 
     offset = time.time() - time.monotonic_ns() / 1e9
 
 
-class Booking:
+class PendingStats:
     """What one series, or all together, owe to Locust's statistics; paid once a second, their dictionaries are slow."""
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class Booking:
         self._last = max(self._last, int(done.max()))
         for second, count in enumerate(np.bincount(seconds - first).tolist(), first):
             if count:
-                self._seconds[int(second + Clock.offset)] += count
+                self._seconds[int(second + WallClock.offset)] += count
 
-    def pass_on(self, total: Booking, size: int) -> bool:
+    def pass_on(self, total: PendingStats, size: int) -> bool:
         """Adds the bytes of bodies, and makes `total` owe all of it, too; False if nothing is owed."""
         if not self._count:
             return False
@@ -74,7 +74,7 @@ class Booking:
         """Pays all of it to an entry of Locust's, whose annotations say int where its code takes fractions."""
         if not self._count:
             return
-        last = self._last / 1e9 + Clock.offset
+        last = self._last / 1e9 + WallClock.offset
         low, high = self._low / 1e6, self._high / 1e6
         previous = entry.last_request_timestamp
         entry.num_requests += self._count

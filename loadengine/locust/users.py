@@ -20,13 +20,13 @@ from locust import User
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING, DefaultTaskSet
 
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 from loadengine.lean_port import LeanPort
 from loadengine.locust.arrivals import Schedule, Uniform
 from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import CLOSED
 from loadengine.net.http1 import Expect, HttpClient
-from loadengine.runtime import Engine, engine_of
+from loadengine.runtime import LoadEngine, engine_of
 
 _now = time.monotonic_ns
 _WILL = (StopUser, StopTest, GreenletExit)
@@ -44,7 +44,7 @@ class LeanUser(User):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self.engine: Engine = engine_of(environment)
+        self.engine: LoadEngine = engine_of(environment)
 
         self._clients: dict[str, HttpClient] = {}
 
@@ -72,7 +72,7 @@ class LeanUser(User):
         return self.engine.next_address(self.host or "") if self.own_address else None
 
     @cached_property
-    def person(self) -> Person:
+    def person(self) -> LoadIdentity:
         """Who this user is: one of the pool, in turn. Raises ConfigError when there is no pool."""
         return self.engine.next_person()
 
@@ -108,8 +108,8 @@ class OpenUser(LeanUser):
     @staticmethod
     def intended() -> int:
         """When the running arrival was meant to happen (monotonic ns); for what is not an HTTP request."""
-        lane: Any = getcurrent()
-        return int(getattr(lane, "intended", 0)) or _now()
+        runner: Any = getcurrent()
+        return int(getattr(runner, "intended", 0)) or _now()
 
     def live(self) -> None:
         """Lends itself to the dispatcher."""
@@ -138,7 +138,7 @@ class ClosedUser(LeanUser):
 
     def live(self) -> None:
         """One iteration after another."""
-        lane: Any = getcurrent()
+        runner: Any = getcurrent()
         engine, tracer = self.engine, self.engine.tracer
         planned = 0
         if self.pace:
@@ -146,7 +146,7 @@ class ClosedUser(LeanUser):
         while not engine.closing and self._state != LOCUST_STATE_STOPPING:
             if planned:
                 self._pause((planned - _now()) / 1e9)
-                lane.intended = planned
+                runner.intended = planned
                 planned += int((self.pace or 0) * 1e9)
             before = tracer.number
             work = self.choose()
@@ -161,7 +161,7 @@ class ClosedUser(LeanUser):
                 raise
             except Exception as error:
                 engine.user_error(self, error)
-            lane.intended = 0
+            runner.intended = 0
             pause = 0.0 if planned else self.wait_time()
             if pause > 0 or tracer.number == before:
                 self._pause(pause)

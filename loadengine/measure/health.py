@@ -32,7 +32,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOCAL_LIMITS = ("EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM")
 
 
-class Waiting(Protocol):
+class HasBacklog(Protocol):
     """The arrivals of a process, as far as its health goes."""
 
     dropped: int
@@ -43,10 +43,10 @@ class Waiting(Protocol):
         """That wait for a lane."""
 
 
-class Health:
+class GeneratorMonitor:
     """One per generating process; `check` is called at every tick."""
 
-    def __init__(self, engine: LoadContext, arrivals: Waiting) -> None:
+    def __init__(self, engine: LoadContext, arrivals: HasBacklog) -> None:
         self._engine, self._arrivals = engine, arrivals
         self._since, self._cpu = _now(), time.process_time()
         self._dropped = 0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable
 
 from loadengine.measure.measure import Measure
-from loadengine.measure.recorder import ERROR, OK, WRONG, Recorder
+from loadengine.measure.recorder import ERROR, OK, WRONG, SampleRecorder
 
 _now = time.monotonic_ns
 LOST = "not delivered in time"
@@ -15,7 +15,7 @@ LOST = "not delivered in time"
 class Outstanding:
     """By key, when each message was meant to be sent and was; oldest first."""
 
-    def __init__(self, recorder: Recorder, measure: Measure, within: int) -> None:
+    def __init__(self, recorder: SampleRecorder, measure: Measure, within: int) -> None:
         self.measure = measure
         self._recorder = recorder
         self._within = within

@@ -19,10 +19,10 @@ from locust.stats import RequestStats
 
 from core.journal import SAMPLE
 from core.outcome import Phase, SampleOutcome
-from loadengine.locust.stats_table import Booking, book_failures
+from loadengine.locust.stats_table import PendingStats, book_failures
 from loadengine.measure.delta import HISTOGRAMS, Delta
 from loadengine.measure.histogram import Histogram, index_of
-from loadengine.process import Process
+from loadengine.process import LoadProcess
 
 BLOCK = 8192
 CLOSED, DROPPED, RETRIED = 1, 2, 4
@@ -38,7 +38,7 @@ Record = Callable[[int, int, int, int, int, int], None]
 OK, WRONG, ERROR, REFUSED, CANCELLED = (int(outcome) for outcome in SampleOutcome)
 
 
-class Series:
+class RecordedSeries:
     """One thing measured, under one name, by this process.
 
     Holds what came since `take` was last called: `response`, `service` and `lag` of the steady window's
@@ -58,7 +58,7 @@ class Series:
         self.method = self.labels.get("method", "")
         self.size = 0
         self.measured = False
-        self.booking = Booking()
+        self.booking = PendingStats()
         self.clear()
 
     def clear(self) -> None:
@@ -76,23 +76,23 @@ class Series:
         return found
 
 
-class Recorder:
+class SampleRecorder:
     """One per process. `record` is the hot path; everything else happens in `write`, `settle` and `flush`."""
 
-    def __init__(self, stats: RequestStats, process: Process) -> None:
+    def __init__(self, stats: RequestStats, process: LoadProcess) -> None:
         self._stats = stats
         self._process = process
-        self.series: list[Series] = []
-        self._by_key: dict[Any, Series] = {}
+        self.series: list[RecordedSeries] = []
+        self._by_key: dict[Any, RecordedSeries] = {}
         self._buffer = bytearray(BLOCK * _RECORD)
         self.record: Record
         """Takes one measurement: series, outcome, flags, and when it was intended, sent, done (monotonic ns)."""
         self.record, self._taken = self._writer()
         self._turn = 0
-        self._total = Booking()
+        self._total = PendingStats()
         self._blocks: list[np.ndarray[Any, Any]] = []
         """Written and not digested …"""
-        self._parts: deque[tuple[Series, np.ndarray[Any, Any]]] = deque()
+        self._parts: deque[tuple[RecordedSeries, np.ndarray[Any, Any]]] = deque()
         """… nor when split by series."""
         self._failures: dict[int, Counter[str]] = defaultdict(Counter)
         self.steady_from = _FAR
@@ -104,7 +104,7 @@ class Recorder:
         self.recent_causes: Counter[str] = Counter()
         """Causes since `take_causes` was last called."""
 
-    def new_series(self, metric: str, **labels: str) -> Series:
+    def new_series(self, metric: str, **labels: str) -> RecordedSeries:
         """The series of this metric and these labels, made on first use; cheap, but not for the hot path."""
         key = metric, tuple(sorted(labels.items()))
         found = self._by_key.get(key)
@@ -112,7 +112,7 @@ class Recorder:
             number = self._process.series(metric, labels)
             if number is None:
                 number = len(self.series)
-            found = self._by_key[key] = Series(number, metric, labels)
+            found = self._by_key[key] = RecordedSeries(number, metric, labels)
             while len(self.series) <= number:  # numbers that the journal gave to others stay unused
                 self.series.append(found)
             self.series[number] = found
@@ -148,7 +148,7 @@ class Recorder:
         self.record(series, outcome, flags, intended, sent, done)
 
     def write(self) -> None:
-        """Hands what was recorded since the last time to the journal. A full disk is noted in `Process.broken`."""
+        """Hands what was recorded since the last time to the journal. A full disk is noted in `LoadProcess.broken`."""
         if count := self._taken() // _RECORD:
             block = np.frombuffer(self._buffer, SAMPLE, count).copy()
             intended = block["intended"]
@@ -196,7 +196,7 @@ class Recorder:
         for number in used:
             self._parts.append((self.series[number], block if len(used) == 1 else block[numbers == number]))
 
-    def _tell(self, series: Series) -> None:
+    def _tell(self, series: RecordedSeries) -> None:
         if series.booking.pass_on(self._total, series.size):
             series.size = 0
             series.booking.tell(self._stats.entries[series.name, series.method])
@@ -236,7 +236,7 @@ class Recorder:
         self.recent_causes.clear()
         return found
 
-    def _digest(self, series: Series, block: Any) -> None:
+    def _digest(self, series: RecordedSeries, block: Any) -> None:
         outcome, phase = block["outcome"], block["phase"]
         series.measured = True
         shape = series.counts.shape

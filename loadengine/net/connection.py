@@ -16,7 +16,7 @@ import httptools
 from greenlet import getcurrent
 
 from loadengine.net.reactor import READ, TIMED_OUT, WRITE, Reactor
-from loadengine.net.tcp import CLOSED_EARLY, RECEIVE, Endpoint, NoAnswer, Wire, cause_of
+from loadengine.net.tcp import CLOSED_EARLY, RECEIVE, Endpoint, NoAnswer, TcpConnection, cause_of
 
 _now = time.monotonic_ns
 _read, _write = os.read, os.write
@@ -71,7 +71,7 @@ class Heads:
 HEADS = Heads()
 
 
-class Connection(Wire):
+class HttpConnection(TcpConnection):
     """A socket, its parser, and at most one exchange at a time.
 
     `reusable` turns False once the server closed, asked to close, or broke the protocol.
@@ -175,7 +175,7 @@ class Connection(Wire):
                 data = None
             self.done = _now()
             reactor.deadlines[fd] = 0
-            reactor.handlers[fd] = self.at_rest
+            reactor.handlers[fd] = self.idle_handler
         except (OSError, ssl.SSLError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.close()
             raise NoAnswer(cause_of(error, WAITING)) from error
@@ -206,7 +206,7 @@ class Connection(Wire):
             return None
         self.done = done
         self.reactor.deadlines[self.fd] = 0
-        self.reactor.handlers[self.fd] = self.at_rest
+        self.reactor.handlers[self.fd] = self.idle_handler
         self.fresh = False
         return heads.status, data, data[heads.end :], heads.encoded
 

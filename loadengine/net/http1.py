@@ -33,7 +33,7 @@ from core.errors import ConfigError
 from loadengine.context import LoadContext
 from loadengine.measure.measure import Measure
 from loadengine.measure.recorder import CANCELLED, ERROR, OK, REFUSED, RETRIED, WRONG
-from loadengine.net.connection import Connection
+from loadengine.net.connection import HttpConnection
 from loadengine.net.response import Response
 from loadengine.net.tcp import NoAnswer
 
@@ -46,7 +46,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamedBody:
     """A body that is made while it is sent. `blocks()` is called anew for each attempt."""
 
     size: int
@@ -54,14 +54,14 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Request:
+class PreparedRequest:
     """A request ready to send: everything but its trace and body is already bytes."""
 
     method: str
     template: bytes
     series: int
     has_body: bool
-    body: bytes | Stream | None
+    body: bytes | StreamedBody | None
     expect: Expect | None
 
 
@@ -93,14 +93,14 @@ class HttpClient:
         self._endpoint = engine.endpoint(parts, source, tls)
         self._timeout = int(timeout * 1e9)
         self._flags = flags
-        self._idle: list[Connection] = []
-        self._prepared: dict[Any, Request] = {}
+        self._idle: list[HttpConnection] = []
+        self._prepared: dict[Any, PreparedRequest] = {}
         self.headers: dict[str, str] = _Headers(self._prepared.clear)
 
     # -- the hot path ------------------------------------------------------------------------------------
 
     def fetch(
-        self, request: Request, body: bytes | Stream | None = None, expect: Expect | None = None
+        self, request: PreparedRequest, body: bytes | StreamedBody | None = None, expect: Expect | None = None
     ) -> Response:
         """Sends a prepared request, judges and records the answer, and returns it.
 
@@ -109,11 +109,11 @@ class HttpClient:
         engine = self._engine
         if engine.closing:
             raise StopUser
-        lane = getcurrent()
+        runner = getcurrent()
         sent = _now()
-        intended = getattr(lane, "intended", 0)
+        intended = getattr(runner, "intended", 0)
         if intended:
-            lane.intended = 0
+            runner.intended = 0
         else:
             intended = sent
         tracer = engine.tracer
@@ -128,7 +128,7 @@ class HttpClient:
         while True:
             connection = None
             try:
-                connection = idle.pop() if idle else Connection(engine.reactor, self._endpoint, deadline)
+                connection = idle.pop() if idle else HttpConnection(engine.reactor, self._endpoint, deadline)
                 if not connection.reusable:
                     continue
                 answer = connection.exchange(head, deadline, stream, request.method == "HEAD")
@@ -169,12 +169,12 @@ class HttpClient:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Stream | None = None,
+        body: bytes | StreamedBody | None = None,
         has_body: bool | None = None,
         measure: Measure | None = None,
         name: str | None = None,
         expect: Expect | None = None,
-    ) -> Request:
+    ) -> PreparedRequest:
         """Serialises a request once. `name` groups paths that differ in an id; `measure` names a metric."""
         if not path.startswith("/"):
             raise ConfigError(f"a request's path starts with a slash, unlike {path!r}.")
@@ -194,7 +194,7 @@ class HttpClient:
         template = head + self._engine.tracer.lines + (b"" if with_body else b"\r\n")
         chosen = measure or Measure("http", name=name or path.partition("?")[0], method=method)
         series = self._engine.recorder.new_series(chosen.metric, **chosen.labels).number
-        return Request(method, template, series, with_body, body, expect)
+        return PreparedRequest(method, template, series, with_body, body, expect)
 
     def request(
         self,
@@ -202,7 +202,7 @@ class HttpClient:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Stream | None = None,
+        body: bytes | StreamedBody | None = None,
         name: str | None = None,
         measure: Measure | None = None,
         expect: Expect | None = None,
@@ -237,15 +237,15 @@ class HttpClient:
         """GET; options as for `request`."""
         return self.request("GET", path, **options)
 
-    def post(self, path: str, body: bytes | Stream = b"", **options: Any) -> Response:
+    def post(self, path: str, body: bytes | StreamedBody = b"", **options: Any) -> Response:
         """POST; options as for `request`."""
         return self.request("POST", path, body=body, **options)
 
-    def put(self, path: str, body: bytes | Stream = b"", **options: Any) -> Response:
+    def put(self, path: str, body: bytes | StreamedBody = b"", **options: Any) -> Response:
         """PUT; options as for `request`."""
         return self.request("PUT", path, body=body, **options)
 
-    def patch(self, path: str, body: bytes | Stream = b"", **options: Any) -> Response:
+    def patch(self, path: str, body: bytes | StreamedBody = b"", **options: Any) -> Response:
         """PATCH; options as for `request`."""
         return self.request("PATCH", path, body=body, **options)
 
@@ -260,7 +260,7 @@ class HttpClient:
         self._idle.clear()
 
     def _unanswered(
-        self, request: Request, cause: str, flags: int, intended: int, sent: int, number: int
+        self, request: PreparedRequest, cause: str, flags: int, intended: int, sent: int, number: int
     ) -> Response:
         done = _now()
         self._engine.recorder.failed(request.series, ERROR, flags, intended, sent, done, cause)
@@ -310,8 +310,10 @@ def split_lines(lines: bytes) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _with_body(head: bytes, body: bytes | Stream | None) -> tuple[bytes, Iterable[bytes | memoryview] | None]:
-    if isinstance(body, Stream):
+def _with_body(
+    head: bytes, body: bytes | StreamedBody | None
+) -> tuple[bytes, Iterable[bytes | memoryview] | None]:
+    if isinstance(body, StreamedBody):
         return head + b"content-length: %d\r\n\r\n" % body.size, body.blocks()
     body = body or b""
     head += b"content-length: %d\r\n\r\n" % len(body)

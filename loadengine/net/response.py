@@ -52,7 +52,7 @@ class Response:
     def of(
         cls, answer: tuple[int, bytes, bytes, bool], intended: int, sent: int, done: int, span: int
     ) -> Response:
-        """From what `Connection.exchange` returns; the hot path, so without a call of `__init__`."""
+        """From what `HttpConnection.exchange` returns; the hot path, so without a call of `__init__`."""
         made: Response = _new(cls)
         made.status, made._raw, made.body, encoded = answer
         made._decoded = None if encoded else made.body

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from loadengine.net.reactor import READ, WRITE
-from loadengine.net.tcp import Wire
+from loadengine.net.tcp import TcpConnection
 
 
-class TalkingWire(Wire):
+class BufferedTcpConnection(TcpConnection):
     """A wire whose handler runs in the hub; `write` keeps order and never waits."""
 
     __slots__ = ("unsent",)

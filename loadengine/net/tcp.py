@@ -41,14 +41,14 @@ def _nothing(events: int) -> None:
     """What a closed wire does with events."""
 
 
-class Wire:
+class TcpConnection:
     """A connected socket with one owner.
 
     `send` and `receive` are the socket's own methods, or those of its TLS session: they raise
     BlockingIOError where the caller has to wait. Subclasses put their handler into `reactor.handlers[fd]`.
     """
 
-    __slots__ = ("at_rest", "fd", "plain", "reactor", "receive", "reusable", "send", "sock", "tls")
+    __slots__ = ("fd", "idle_handler", "plain", "reactor", "receive", "reusable", "send", "sock", "tls")
 
     def __init__(self, reactor: Reactor, endpoint: Endpoint, deadline: int) -> None:
         """Connects before `deadline` (monotonic ns). Raises NoAnswer."""
@@ -58,7 +58,7 @@ class Wire:
         self.fd = -1
         self.plain = endpoint.tls is None
         """True without TLS: the descriptor may be read and written directly, which is cheaper."""
-        self.at_rest: Callable[[int], None] = self.idle
+        self.idle_handler: Callable[[int], None] = self.idle
         """`idle`, bound once."""
         self.sock = _Socket(endpoint.family, 1)
         try:
@@ -73,7 +73,7 @@ class Wire:
     def close(self) -> None:
         """Closes the socket; may be called again."""
         self.reusable = False
-        self.at_rest = _nothing  # no cycle, so no work for the collector
+        self.idle_handler = _nothing  # no cycle, so no work for the collector
         if self.fd >= 0:
             self.reactor.remove(self.fd)
             self.fd = -1
@@ -111,19 +111,19 @@ class Wire:
             reactor.change(fd, READ)
         self.send: Callable[[Any], int] = sock.send
         self.receive: Callable[[int], bytes] = sock.recv
-        self.tls: Tls | None = None
+        self.tls: TlsConnection | None = None
         if endpoint.tls:
-            self.tls = layer = Tls(endpoint.tls, endpoint.host, sock)
+            self.tls = layer = TlsConnection(endpoint.tls, endpoint.host, sock)
             reactor.deadlines[fd] = deadline
             while not layer.shake():
                 if reactor.wait() == TIMED_OUT:
                     raise TimeoutError(errno.ETIMEDOUT, "time-out")
             self.send, self.receive = layer.send, layer.receive
         reactor.deadlines[fd] = 0
-        reactor.handlers[fd] = self.at_rest
+        reactor.handlers[fd] = self.idle_handler
 
 
-class Tls:
+class TlsConnection:
     """A TLS session between memory and a non-blocking socket; raises BlockingIOError where a socket would."""
 
     __slots__ = ("_in", "_out", "_session", "_sock", "more", "unsent")

@@ -1,6 +1,6 @@
 """WebSockets by the thousand in one process: no greenlet, no thread and no task a socket.
 
-A socket is a `Wire` whose handler cuts frames and calls `on_message` straight from the reactor, in the hub;
+A socket is a `TcpConnection` whose handler cuts frames and calls `on_message` straight from the reactor, in the hub;
 sending is one system call. Measured against the alternatives inside Locust (`bench/load_sockets.py`, round trips
 per CPU-second): picows on uvloop in a native thread is as fast (most of a round trip is the kernel's), but needs
 29 kB a connection where this needs 4, and its thread takes turns with Locust's for the interpreter lock;
@@ -42,7 +42,7 @@ from loadengine.net.frames import (
 )
 from loadengine.net.reactor import READ, TIMED_OUT, WRITE
 from loadengine.net.response import Response
-from loadengine.net.send_buffer import TalkingWire
+from loadengine.net.send_buffer import BufferedTcpConnection
 from loadengine.net.tcp import CLOSED_EARLY, RECEIVE, NoAnswer, cause_of
 
 _now = time.monotonic_ns
@@ -64,7 +64,7 @@ class HandshakeRefused(NoAnswer):
         self.response = response
 
 
-class WebSocket(TalkingWire):
+class WebSocket(BufferedTcpConnection):
     """One open connection. Callbacks run in the hub and must not block.
 
     `on_message(payload)` gets each whole message as bytes; `on_close(code, reason)` is called once, with

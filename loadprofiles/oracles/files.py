@@ -11,14 +11,14 @@ from functools import cache
 from clients.services import r2, storage
 from core.errors import AssayError
 from core.run import Run
-from loadengine.api import Stream
+from loadengine.api import StreamedBody
 
 BLOCK = 1 << 20
 _STAMP = 16
 _COMMON = memoryview(os.urandom(BLOCK))
 
 
-class MadeFile:
+class StreamedFile:
     """`size` bytes that are made while they are sent: one shared mebibyte, each copy of it numbered, the last one named.
 
     So no two files are alike, parts that change places change the hash, and 20 files of 100 MB are one mebibyte.
@@ -37,11 +37,11 @@ class MadeFile:
             digest.update(piece)
         return digest.hexdigest()
 
-    def part(self, begin: int, end: int) -> Stream:
+    def part(self, begin: int, end: int) -> StreamedBody:
         """The bytes from `begin` up to `end`."""
-        return Stream(end - begin, lambda: self._pieces(begin, end))
+        return StreamedBody(end - begin, lambda: self._pieces(begin, end))
 
-    def whole(self) -> Stream:
+    def whole(self) -> StreamedBody:
         """All bytes."""
         return self.part(0, self.size)
 

@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 from loadengine.api import Expect, Response
-from loadengine.runtime import Engine
+from loadengine.runtime import LoadEngine
 
 
-def pages_made(engine: Engine) -> list[dict[str, Any]]:
+def pages_made(engine: LoadEngine) -> list[dict[str, Any]]:
     """Pages of this load: {id, path, tag, marker, served}."""
     found: list[dict[str, Any]] = engine.run.load.material["pages"]
     return found
@@ -34,7 +34,7 @@ def fresh(page: dict[str, Any], *, first: bool = True) -> Expect:
     return judge
 
 
-class Kept:
+class CachedPage:
     """The page as it was made, from the cache; a miss now and then, when its time is over."""
 
     def __init__(self, page: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Kept:
         return None
 
 
-class Changing:
+class ChangingPage:
     """A page whose text a writer of this process, or of another, changes: texts are numbered, `load <tag> <number>`."""
 
     def __init__(self, page: dict[str, Any], stale: float) -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Hashable
 
 from loadengine.api import Measure
-from loadengine.measure.recorder import ERROR, OK, WRONG, Recorder
-from loadengine.runtime import Engine
+from loadengine.measure.recorder import ERROR, OK, WRONG, SampleRecorder
+from loadengine.runtime import LoadEngine
 
 _now = time.monotonic_ns
 
@@ -21,7 +21,7 @@ class Pending:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LoadEngine,
         measure: Measure,
         *,
         within: float,
@@ -30,7 +30,7 @@ class Pending:
         at_end: int = WRONG,
     ) -> None:
         self.measure = measure
-        self._recorder: Recorder = engine.recorder
+        self._recorder: SampleRecorder = engine.recorder
         self._series = engine.recorder.new_series(measure.metric, **measure.labels).number
         self._within, self._why, self._flags, self._at_end = int(within * 1e9), why, flags, at_end
         self._waiting: dict[Hashable, tuple[int, int, int]] = {}

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from loadengine.api import Expect, Response
-from loadengine.runtime import Engine
+from loadengine.runtime import LoadEngine
 from loadprofiles.oracles import TITLE
 
 PAGE = 20
@@ -30,14 +30,14 @@ def _seal(identifier: str, title: str) -> str:
     return hashlib.sha256(f"{identifier} {title}".encode()).hexdigest()
 
 
-class Truth:
+class ExpectedPosts:
     """What was made before the load, by how it is asked for; one for a process, since it remembers what it saw."""
 
     @staticmethod
     @cache
-    def of(engine: Engine) -> Truth:
+    def of(engine: LoadEngine) -> ExpectedPosts:
         """The truth about the load that this engine takes part in."""
-        return Truth(engine.run.load.material)
+        return ExpectedPosts(engine.run.load.material)
 
     def __init__(self, made: Mapping[str, Any]) -> None:
         self._posts: list[dict[str, Any]] = made.get("posts", [])

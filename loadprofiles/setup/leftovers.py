@@ -14,13 +14,13 @@ from core.clock import eventually
 from core.errors import AssayError, Missed
 from core.events import Gauge
 from core.run import Run
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 
 WITHIN = 30.0
 """Seconds until everything that was asked to go must be gone."""
 
 
-def sweep(run: Run, profile: str, people: list[Person]) -> int:
+def sweep(run: Run, profile: str, people: list[LoadIdentity]) -> int:
     """Removes what these people's uploads left and journals what remains; returns how much that is.
 
     Gauge `load.leftovers` in objects: what the witnesses still find at the end.
@@ -51,7 +51,7 @@ def sweep(run: Run, profile: str, people: list[Person]) -> int:
         return len(left)
 
 
-def _unfinished(services: ServiceClients, person: Person) -> list[dict[str, Any]]:
+def _unfinished(services: ServiceClients, person: LoadIdentity) -> list[dict[str, Any]]:
     """Uploads under way, each aborted through the platform."""
     found = services.database.witness_rows("uploads", owner_id=person.id)
     for upload in found:
@@ -59,7 +59,7 @@ def _unfinished(services: ServiceClients, person: Person) -> list[dict[str, Any]
     return list(found)
 
 
-def _remove_files(services: ServiceClients, person: Person) -> int:
+def _remove_files(services: ServiceClients, person: LoadIdentity) -> int:
     found = services.platform.call("GET", "/api/files", token=person.token, params={"limit": 200})
     rows = found.demand(200).json(dict)["files"]
     for row in rows:
@@ -68,7 +68,11 @@ def _remove_files(services: ServiceClients, person: Person) -> int:
 
 
 def _remaining(
-    run: Run, services: ServiceClients, people: list[Person], parts: list[dict[str, Any]], left: list[str]
+    run: Run,
+    services: ServiceClients,
+    people: list[LoadIdentity],
+    parts: list[dict[str, Any]],
+    left: list[str],
 ) -> int:
     """How much the witnesses still find; `left` names it."""
     left.clear()

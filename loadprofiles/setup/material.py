@@ -19,14 +19,14 @@ from core.clock import eventually
 from core.errors import ServiceError
 from core.ledger import Ledger
 from core.run import Run
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 from loadprofiles.oracles import TITLE
 
 _POST = "id,title,body,tags,status,created_at,author:profiles(id,username,display_name)"
 
 
 @contextmanager
-def made(run: Run, people: list[Person], *, pages: int, posts: int) -> Iterator[dict[str, Any]]:
+def made(run: Run, people: list[LoadIdentity], *, pages: int, posts: int) -> Iterator[dict[str, Any]]:
     """What was made, see `loadprofiles.oracles`; it is gone at the end (posts with their authors)."""
     with run.part("material") as run, ServiceClients(run) as services:
         ledger = Ledger(run.journal, undoers(run), run.permit, check="load")
@@ -58,7 +58,7 @@ def _page(run: Run, services: ServiceClients, ledger: Ledger) -> dict[str, Any]:
     return {"id": made["id"], "path": path, "tag": tag, "marker": marker, "served": answer.json(dict)}
 
 
-def _posts(services: ServiceClients, people: list[Person], each: int) -> dict[str, Any]:
+def _posts(services: ServiceClients, people: list[LoadIdentity], each: int) -> dict[str, Any]:
     """Published posts and one draft of every person, as the REST API itself shows them to their author."""
     drafts: dict[str, Any] = {}
     profiles: dict[str, Any] = {}
@@ -90,6 +90,6 @@ def _posts(services: ServiceClients, people: list[Person], each: int) -> dict[st
     }
 
 
-def _row(person: Person, number: int, status: str) -> dict[str, Any]:
+def _row(person: LoadIdentity, number: int, status: str) -> dict[str, Any]:
     title = f"{TITLE} {person.username} {number}"
     return {"title": title, "body": f"{title}: " + "words " * 40, "status": status, "tags": ["load", status]}

@@ -24,7 +24,7 @@ EVERY = 20.0
 _ORIGIN = "VITE_SUPABASE_URL"
 
 
-class Watch(threading.Thread):
+class SaturationWatch(threading.Thread):
     """Asks until it is ended, and once more then."""
 
     def __init__(self, run: Run, profile: str) -> None:
@@ -72,7 +72,7 @@ def watched(run: Run, profile: str, origins: tuple[str, ...]) -> Iterator[None]:
         if not (run.target.control_token and run.target.find(_ORIGIN)):
             yield
             return
-        watch = Watch(run, profile)
+        watch = SaturationWatch(run, profile)
         watch.start()
         try:
             yield

@@ -10,7 +10,7 @@ from locust import LoadTestShape
 
 from core.load_events import LoadKnee
 from loadprofiles import shapes
-from loadprofiles.shapes.knee import CONFIDENCE, Search
+from loadprofiles.shapes.knee import CONFIDENCE, KneeSearch
 from loadprofiles.shapes.level import CLIMB, Level
 
 _AT_ONCE = 500.0
@@ -50,7 +50,7 @@ class Steps:
     """Tries one level after another: settle, measure, judge; after an overload it waits until that is gone."""
 
     def __init__(self, environment: Any, peak: int, seconds: float) -> None:
-        self.search = Search(peak)
+        self.search = KneeSearch(peak)
         self._controller = environment.assay_controller
         self._process = environment.assay_process
         self._seconds = seconds
@@ -78,7 +78,7 @@ class Steps:
         level, self._level = self._level, None
         self._process.write(told)
         print(f"level {level.users} users: {'holds' if told.holds else told.why}", flush=True)
-        self.search.told(told.holds)
+        self.search.record(told.holds)
         self._calm = max(self._calm, self.search.held // 2)
         if not told.holds:
             self._resting_since = at

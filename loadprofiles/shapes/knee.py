@@ -17,7 +17,7 @@ _WIDTH, _STALL, _LUCK = 0.08, 0.15, 0.02
 hold fails for a stall of the machine with `_STALL`, and one that would not holds by luck with `_LUCK`."""
 
 
-class Search:
+class KneeSearch:
     """Bisects the chances: each level that held or did not makes every possible knee more or less likely, and the next
     one is tried where half of the chance lies on either side. A stall of the machine moves the answer by little, and
     the chances that are left are the answer's confidence. `level` is what to try now, None when the search is over.
@@ -34,7 +34,7 @@ class Search:
         self._knees = [number * _STEP for number in range(-70, int(log(peak * _BEYOND) / _STEP) + 1)]
         self._chances = [1.0] * len(self._knees)
 
-    def told(self, holds: bool) -> None:
+    def record(self, holds: bool) -> None:
         """The level just tried held, or did not; decides what comes next."""
         assert self.level is not None
         tried = log(self.level)

@@ -13,30 +13,30 @@ import time
 import gevent
 
 from core.events import Gauge, Note, NoteLevel
-from loadprofiles.users.platform_witness import Unreadable, Witness
-from loadprofiles.users.room_monitor import MEMBERS, Chat, room_name
-from loadprofiles.users.session import Session
+from loadprofiles.users.platform_witness import Witness, WitnessError
+from loadprofiles.users.room_monitor import MEMBERS, RoomMonitor, room_name
+from loadprofiles.users.session import UserSession
 
 EVERY, CLIMBING = 5.0, 1.0
 """Seconds from one reading to the next, in the steady window and before it."""
 _now = time.monotonic_ns
 
 
-def begin(chat: Chat, metric: str) -> None:
+def begin(monitor: RoomMonitor, metric: str) -> None:
     """Starts counting, in the first generating process alone. `metric` is the gauge's name."""
-    if chat.engine.place()[0] == 0:
-        gevent.spawn(_count, chat, Witness(chat.engine.permit, chat.platform), metric)
+    if monitor.engine.worker_rank()[0] == 0:
+        gevent.spawn(_count, monitor, Witness(monitor.engine.permit, monitor.platform), metric)
 
 
-def _count(chat: Chat, witness: Witness, metric: str) -> None:
-    engine = chat.engine
+def _count(monitor: RoomMonitor, witness: Witness, metric: str) -> None:
+    engine = monitor.engine
     pool = {person.id for person in engine.people}
     while not engine.closing:
         began = _now()
         steady = engine.recorder.steady_from <= began
         try:
-            there, sockets = _ask(chat, witness, pool)
-        except Unreadable as error:
+            there, sockets = _ask(monitor, witness, pool)
+        except WitnessError as error:
             text = f"the rooms' presence could not be read: {error}"
             engine.process.write(Note(NoteLevel.WARNING, text))
         else:
@@ -44,7 +44,7 @@ def _count(chat: Chat, witness: Witness, metric: str) -> None:
             readings = (
                 (metric, there, "users"),
                 (f"{metric}.sockets", sockets, "sockets"),
-                (f"{metric}.addresses", len(Session.addresses), "addresses"),  # of this process's people
+                (f"{metric}.addresses", len(UserSession.addresses), "addresses"),  # of this process's people
             )
             for name, value, unit in readings:
                 engine.process.write(Gauge(name, value, unit, phase))
@@ -52,15 +52,15 @@ def _count(chat: Chat, witness: Witness, metric: str) -> None:
     witness.close()
 
 
-def _ask(chat: Chat, witness: Witness, pool: set[str]) -> tuple[int, int]:
+def _ask(monitor: RoomMonitor, witness: Witness, pool: set[str]) -> tuple[int, int]:
     """(distinct identities of the pool, sockets) over all rooms of the load."""
-    of = chat.engine.place()[1]
-    rooms = math.ceil(math.ceil(chat.engine.all_users() / of) / MEMBERS) * of
-    tokens = itertools.cycle([seat.token for seats in chat.seats.values() for seat in seats])
+    of = monitor.engine.worker_rank()[1]
+    rooms = math.ceil(math.ceil(monitor.engine.all_users() / of) / MEMBERS) * of
+    tokens = itertools.cycle([member.token for members in monitor.members.values() for member in members])
     there: set[str] = set()
     sockets = 0
-    for number in range(rooms) if chat.seats else ():
-        told = witness.ask(f"/api/rooms/{room_name(chat.engine, number)}/presence", next(tokens))
+    for number in range(rooms) if monitor.members else ():
+        told = witness.ask(f"/api/rooms/{room_name(monitor.engine, number)}/presence", next(tokens))
         there |= {member["id"] for member in told["members"]} & pool
         sockets += int(told["sockets"])
     return len(there), sockets

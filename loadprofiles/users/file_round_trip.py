@@ -18,7 +18,7 @@ LIMIT = 5 * 1024 * 1024
 _numbers = count(1)
 
 
-class Parcel:
+class RoundTripFile:
     """A body made once a process; `small` ones get a number, so that no two are alike."""
 
     def __init__(self, size: int, name: str) -> None:
@@ -35,9 +35,9 @@ class Parcel:
         return data, hashlib.sha256(data).hexdigest()
 
 
-def send(user: LeanUser, adapter: Adapter, token: str, parcel: Parcel, **labels: str) -> None:
+def send(user: LeanUser, adapter: Adapter, token: str, content: RoundTripFile, **labels: str) -> None:
     """Uploads, reads back, removes; each of the three is a measurement of its own."""
-    data, digest = parcel.make()
+    data, digest = content.make()
     store = "r2" if len(data) > LIMIT else "supabase"
 
     def stored(answer: Response) -> str | None:
@@ -59,7 +59,7 @@ def send(user: LeanUser, adapter: Adapter, token: str, parcel: Parcel, **labels:
         return None if answer.status == 204 else f"removing it answered {answer.status}"
 
     up, down, away = (
-        Measure("files", size=parcel.name, step=step, **labels) for step in ("upload", "read", "remove")
+        Measure("files", size=content.name, step=step, **labels) for step in ("upload", "read", "remove")
     )
     name = f"load-{digest[:24]}.bin"
     answer = adapter.upload(user.port(up, stored), token, name=name, data=data, sha256=digest)

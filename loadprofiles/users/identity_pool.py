@@ -12,11 +12,11 @@ from clients.services import undoers
 from core.events import Note, NoteLevel
 from core.ledger import Ledger
 from core.run import Run
-from loadengine.identities import Person
+from loadengine.identities import LoadIdentity
 
 
 @contextmanager
-def made(run: Run, count: int) -> Iterator[list[Person]]:
+def made(run: Run, count: int) -> Iterator[list[LoadIdentity]]:
     """`count` identities on the run's target, removed at the end.
 
     Raises ConfigError for a target that is not configured, BrokenError when Auth does not make them.
@@ -29,7 +29,7 @@ def made(run: Run, count: int) -> Iterator[list[Person]]:
                 members = bulk_identities.make(run, services.auth, ledger, count)
                 text = f"{count} people signed in within {time.monotonic() - began:.1f} s"
                 run.journal.write(Note(NoteLevel.INFO, text))
-                yield [Person(**vars(member)) for member in members]
+                yield [LoadIdentity(**vars(member)) for member in members]
         finally:
             for failure in ledger.undo_all():
                 print(f"left behind: {failure}", flush=True)

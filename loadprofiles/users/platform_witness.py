@@ -13,7 +13,7 @@ from core.permit import Permit
 TIMEOUT = 10.0
 
 
-class Unreadable(Exception):
+class WitnessError(Exception):
     """The platform did not tell; the text says why, alike for alike failures."""
 
 
@@ -40,14 +40,14 @@ class Witness:
                 return self._ask(path, token)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
-            raise Unreadable(f"{type(error).__name__}") from error
+            raise WitnessError(f"{type(error).__name__}") from error
 
     def _ask(self, path: str, token: str) -> dict[str, Any]:
         self._connection.request("GET", path, headers={"authorization": f"Bearer {token}"})
         answer = self._connection.getresponse()
         body = answer.read()
         if answer.status != 200:
-            raise Unreadable(f"answered {answer.status}")
+            raise WitnessError(f"answered {answer.status}")
         return dict(json.loads(body))
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from core.events import Note, NoteLevel
 from loadengine.measure.recorder import ERROR, OK
 
 if TYPE_CHECKING:
-    from loadprofiles.users.room_monitor import Chat
+    from loadprofiles.users.room_monitor import RoomMonitor
 
 VARIABLE = "ASSAY_ROOMS_STORM"
 EVERY = 60.0
@@ -21,46 +21,46 @@ MOST = 1000
 """Sockets cut at once."""
 _BACK_WITHIN = 30.0
 _AT_ONCE = 20
-_expected: WeakSet[Chat] = WeakSet()
+_expected: WeakSet[RoomMonitor] = WeakSet()
 _now = time.monotonic_ns
 
 
-def expect(chat: Chat) -> None:
+def expect(monitor: RoomMonitor) -> None:
     """Storms from the steady window on, each EVERY seconds (or what ASSAY_ROOMS_STORM says; 0 for never)."""
-    every = float(chat.engine.run.load.variables.get(VARIABLE) or EVERY)
-    if every > 0 and chat not in _expected:
-        _expected.add(chat)
-        gevent.spawn(_blow, chat, every)
+    every = float(monitor.engine.run.load.variables.get(VARIABLE) or EVERY)
+    if every > 0 and monitor not in _expected:
+        _expected.add(monitor)
+        gevent.spawn(_blow, monitor, every)
 
 
-def _blow(chat: Chat, every: float) -> None:
-    engine = chat.engine
+def _blow(monitor: RoomMonitor, every: float) -> None:
+    engine = monitor.engine
     last = 0
     while not engine.closing:
         if _now() >= max(last, engine.recorder.steady_from) + every * 1e9:
             last = _now()
-            _once(chat)
+            _once(monitor)
         gevent.sleep(0.1)
 
 
-def _once(chat: Chat) -> None:
+def _once(monitor: RoomMonitor) -> None:
     """Cuts everybody, sees them back; a few at a time, so that the generator keeps its schedule meanwhile."""
-    seats = [seat for present in chat.present.values() for seat in present][:MOST]
-    began, chat.storming = _now(), True
-    for number, seat in enumerate(seats):
-        seat.cut()
-        gevent.spawn_later(random.random(), seat.come)  # noqa: S311 (as clients spread their return)
+    members = [member for present in monitor.present.values() for member in present][:MOST]
+    began, monitor.storming = _now(), True
+    for number, member in enumerate(members):
+        member.cut()
+        gevent.spawn_later(random.random(), member.come)  # noqa: S311 (as clients spread their return)
         if number % _AT_ONCE == _AT_ONCE - 1:
             gevent.sleep(0)
-    text = f"reconnect storm: {len(seats)} sockets cut within {(_now() - began) / 1e6:.0f} ms"
-    chat.engine.process.write(Note(NoteLevel.INFO, text))
-    while (away := sum(not seat.here for seat in seats)) and not chat.engine.closing:
+    text = f"reconnect storm: {len(members)} sockets cut within {(_now() - began) / 1e6:.0f} ms"
+    monitor.engine.process.write(Note(NoteLevel.INFO, text))
+    while (away := sum(not member.here for member in members)) and not monitor.engine.closing:
         if _now() > began + _BACK_WITHIN * 1e9:
-            chat.note("rooms.storm", ERROR, began, "not everybody is back in time")
+            monitor.note("rooms.storm", ERROR, began, "not everybody is back in time")
             text = f"{away} are not back {_BACK_WITHIN:g} s after the storm"
-            chat.engine.process.write(Note(NoteLevel.WARNING, text))
+            monitor.engine.process.write(Note(NoteLevel.WARNING, text))
             break
         gevent.sleep(0.05)
-    chat.storming = False
+    monitor.storming = False
     if not away:
-        chat.note("rooms.storm", OK, began)
+        monitor.note("rooms.storm", OK, began)

@@ -13,7 +13,7 @@ from gevent.event import Event
 from loadengine.measure.recorder import ERROR, OK, REFUSED, WRONG
 from loadengine.net.tcp import NoAnswer
 from loadengine.net.websocket import HandshakeRefused, WebSocket
-from loadprofiles.users.room_monitor import Chat, Past, text_of
+from loadprofiles.users.room_monitor import PastConnection, RoomMonitor, text_of
 from scenarios.api import rooms
 
 if TYPE_CHECKING:
@@ -23,23 +23,23 @@ _now = time.monotonic_ns
 _WELCOME_WITHIN = 30.0
 
 
-class Seat:
+class RoomMember:
     """One member's place for the whole load, over as many connections as it takes. `token` may be renewed."""
 
-    def __init__(self, chat: Chat, user: LeanUser, token: str) -> None:
-        self.chat, self.user, self.token = chat, user, token
-        self.pasts: list[Past] = []
+    def __init__(self, monitor: RoomMonitor, user: LeanUser, token: str) -> None:
+        self.monitor, self.user, self.token = monitor, user, token
+        self.connections: list[PastConnection] = []
         self.last_id = 0
         self.socket: WebSocket | None = None
         self._unacked: dict[str, str] = {}
         self._missing: set[int] = set()
         self._welcomed = Event()
-        self.room = chat.take_seat(self)
+        self.room = monitor.add_member(self)
 
     @property
     def here(self) -> bool:
         """Whether the room has welcomed us and the socket is open."""
-        return self in self.chat.present[self.room]
+        return self in self.monitor.present[self.room]
 
     # -- coming and going ------------------------------------------------------------------------------------
 
@@ -50,10 +50,10 @@ class Seat:
         """
         while True:
             began = _now()
-            metric = "rooms.rejoin" if self.pasts else "rooms.join"
+            metric = "rooms.rejoin" if self.connections else "rooms.join"
             outcome, cause = self._try()
-            self.chat.note(metric, outcome, began, cause)
-            if outcome == OK or self.chat.engine.closing:
+            self.monitor.note(metric, outcome, began, cause)
+            if outcome == OK or self.monitor.engine.closing:
                 return
             gevent.sleep(random.uniform(0.5, 2.0))  # noqa: S311 (people do not return in step)
 
@@ -77,19 +77,19 @@ class Seat:
             self.socket.say_text(orjson.dumps(rooms.fresh_token(token)))
 
     def _try(self) -> tuple[int, str]:
-        chat, past = self.chat, Past(self.last_id if self.pasts else None)
-        address = f"ws{chat.platform.removeprefix('http')}/api/rooms/{self.room}"
-        address += f"?since={past.since}" if past.since is not None else ""
+        monitor, connection = self.monitor, PastConnection(self.last_id if self.connections else None)
+        address = f"ws{monitor.platform.removeprefix('http')}/api/rooms/{self.room}"
+        address += f"?since={connection.since}" if connection.since is not None else ""
         try:
             socket = WebSocket(
-                chat.engine, address, protocols=rooms.protocols(self.token), source=self.user.address
+                monitor.engine, address, protocols=rooms.protocols(self.token), source=self.user.address
             )
         except HandshakeRefused as error:
             return (REFUSED if error.response.status == 429 else ERROR), str(error)
         except NoAnswer as error:
             return ERROR, str(error)
         self._welcomed.clear()
-        self.pasts.append(past)
+        self.connections.append(connection)
         self.socket = socket
         waiting, socket.inbox = socket.inbox, []
         socket.on_message, socket.on_close = self._take, self._closed
@@ -102,8 +102,8 @@ class Seat:
         return ERROR, "joined and never welcomed"
 
     def _gone(self, how: Literal["left", "cut"]) -> None:
-        self.chat.present[self.room].discard(self)
-        self.pasts[-1].ended = how
+        self.monitor.present[self.room].discard(self)
+        self.connections[-1].ended = how
         self.socket = None
         self._welcomed.set()
 
@@ -111,8 +111,8 @@ class Seat:
         """The server or the network ended it: come back."""
         was_here = self.here
         self._gone("cut")
-        if not self.chat.engine.closing and was_here:
-            self.chat.note("rooms.closed", ERROR, _now(), f"the server closed a socket with {code}")
+        if not self.monitor.engine.closing and was_here:
+            self.monitor.note("rooms.closed", ERROR, _now(), f"the server closed a socket with {code}")
             gevent.spawn_later(random.uniform(0.1, 1.0), self.come)  # noqa: S311
 
     # -- speaking --------------------------------------------------------------------------------------------
@@ -121,19 +121,19 @@ class Seat:
         """One message, awaited by its author as acknowledged and by every other member who is in the room now."""
         if self.socket is None or not self.here:
             return  # away: a person who is offline cannot speak
-        chat, client_id = self.chat, self.chat.new_id(self.room)
-        awaited = chat.in_storm if chat.storming else chat.deliveries
-        for other in chat.present[self.room]:
+        monitor, client_id = self.monitor, self.monitor.new_id(self.room)
+        awaited = monitor.in_storm if monitor.storming else monitor.deliveries
+        for other in monitor.present[self.room]:
             if other is not self:
                 awaited.sent((client_id, other), intended)
-        chat.acks.sent((client_id, self), intended)
+        monitor.acks.sent((client_id, self), intended)
         self._send(client_id)
 
     def _send(self, client_id: str) -> None:
         if self.socket is None:
             return
         body = self._unacked[client_id] = text_of(client_id)
-        self.pasts[-1].sent.append((_now(), client_id, body))
+        self.connections[-1].sent.append((_now(), client_id, body))
         self.socket.say_text(orjson.dumps(rooms.send(body, client_id)))
 
     # -- listening, in the hub -------------------------------------------------------------------------------
@@ -143,23 +143,23 @@ class Seat:
             frame = orjson.loads(payload)
             kind = frame["type"]
         except (ValueError, KeyError, TypeError):
-            self.chat.note("rooms.frame", WRONG, _now(), "a frame is no JSON with a type")
+            self.monitor.note("rooms.frame", WRONG, _now(), "a frame is no JSON with a type")
             return
         if kind != "presence" or not self._welcomed.is_set():
-            self.pasts[-1].frames.append((_now(), payload))
+            self.connections[-1].frames.append((_now(), payload))
         match kind:
             case "message":
                 self._hear(frame, len(payload))
             case "ack":
                 self._unacked.pop(frame["client_id"], None)
-                self.chat.acks.arrived((frame["client_id"], self))
+                self.monitor.acks.arrived((frame["client_id"], self))
             case "welcome" | "history":
                 self._catch_up(frame, live=kind == "welcome")
             case "error":
                 self._refused(frame)
 
     def _catch_up(self, frame: dict[str, Any], *, live: bool) -> None:
-        resumed = not live or self.pasts[-1].since is not None
+        resumed = not live or self.connections[-1].since is not None
         if not resumed:
             self.last_id = frame["last_id"]
         for message in frame["messages"] if resumed else ():
@@ -167,7 +167,7 @@ class Seat:
         if frame["more"] and resumed and self.socket is not None:
             self.socket.say_text(orjson.dumps(rooms.replay(self.last_id)))
         if live:
-            self.chat.present[self.room].add(self)
+            self.monitor.present[self.room].add(self)
             self._welcomed.set()
             for client_id in list(self._unacked):
                 self._send(client_id)
@@ -175,8 +175,8 @@ class Seat:
     def _hear(self, message: dict[str, Any], size: int) -> None:
         wrong = self._wrong_with(message)
         key = (message.get("client_id"), self)
-        if not self.chat.arrived(key, size, wrong) and wrong:
-            self.chat.note("rooms.frame", WRONG, _now(), wrong)
+        if not self.monitor.arrived(key, size, wrong) and wrong:
+            self.monitor.note("rooms.frame", WRONG, _now(), wrong)
 
     def _wrong_with(self, message: dict[str, Any]) -> str | None:
         """What is wrong with a message as it came, by its number, its room and its body."""
@@ -198,4 +198,4 @@ class Seat:
 
     def _refused(self, frame: dict[str, Any]) -> None:
         limited = frame["code"] == "rate_limited"
-        self.chat.note("rooms.frame", REFUSED if limited else WRONG, _now(), f"refused: {frame['code']}")
+        self.monitor.note("rooms.frame", REFUSED if limited else WRONG, _now(), f"refused: {frame['code']}")

@@ -20,12 +20,12 @@ import gevent
 import orjson
 
 from core.events import Note, NoteLevel
-from core.room_history import Connection, Sent, violations
+from core.room_history import RoomConnection, Sent, violations
 from loadengine.api import Measure
 from loadengine.locust.users import LeanUser
 from loadengine.measure.recorder import ERROR, OK, WRONG
-from loadengine.runtime import Engine
-from loadprofiles.users.platform_witness import Unreadable, Witness
+from loadengine.runtime import LoadEngine
+from loadprofiles.users.platform_witness import Witness, WitnessError
 
 MEMBERS = 10
 WITHIN = 10.0
@@ -36,7 +36,7 @@ _now = time.monotonic_ns
 
 
 @dataclass(eq=False)
-class Past:
+class PastConnection:
     """One connection as it went: frames as they came (presence left out once welcomed), what was sent."""
 
     since: int | None
@@ -45,12 +45,12 @@ class Past:
     ended: Literal["left", "cut", "open"] = "open"
 
 
-class Seat(Protocol):
+class MonitoredMember(Protocol):
     """A member's place in a room, as far as the room is concerned."""
 
     user: LeanUser
     token: str
-    pasts: list[Past]
+    connections: list[PastConnection]
     last_id: int
 
     @property
@@ -69,19 +69,19 @@ def text_of(client_id: str) -> str:
     return f"{client_id} said under load {hashlib.sha256(client_id.encode()).hexdigest()[:24]}"
 
 
-class Chat:
-    """One per engine: `Chat.of(engine, ...)`."""
+class RoomMonitor:
+    """One per engine: `RoomMonitor.of(engine, ...)`."""
 
-    _all: ClassVar[WeakKeyDictionary[Engine, Chat]] = WeakKeyDictionary()
+    _all: ClassVar[WeakKeyDictionary[LoadEngine, RoomMonitor]] = WeakKeyDictionary()
 
     @classmethod
-    def of(cls, engine: Engine, platform: str, **labels: str) -> Chat:
+    def of(cls, engine: LoadEngine, platform: str, **labels: str) -> RoomMonitor:
         """The chat of this engine, made at first use; `labels` go to its measures."""
         if engine not in cls._all:
             cls._all[engine] = cls(engine, platform, labels)
         return cls._all[engine]
 
-    def __init__(self, engine: Engine, platform: str, labels: dict[str, str]) -> None:
+    def __init__(self, engine: LoadEngine, platform: str, labels: dict[str, str]) -> None:
         self.engine = engine
         self.platform = platform
         self.labels = labels
@@ -90,21 +90,21 @@ class Chat:
         self.storming = False
         """Whether we have cut sockets that are not back yet: what is sent then is no statement about perf.rooms."""
         self.acks = engine.expecting(Measure("rooms.ack", **labels), within=WITHIN)
-        self.seats: dict[str, list[Seat]] = {}
-        self.present: dict[str, set[Seat]] = {}
+        self.members: dict[str, list[MonitoredMember]] = {}
+        self.present: dict[str, set[MonitoredMember]] = {}
         self.kept: dict[str, list[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
         self._places = itertools.count()
-        engine.last_words.append(self.judge)
+        engine.on_drained.append(self.judge)
         gevent.spawn(self._keep_reading)
 
     # -- seats -----------------------------------------------------------------------------------------------
 
-    def take_seat(self, seat: Seat) -> str:
+    def add_member(self, member: MonitoredMember) -> str:
         """The room of the next seat."""
-        number, of = self.engine.place()
+        number, of = self.engine.worker_rank()
         name = room_name(self.engine, next(self._places) // MEMBERS * of + number)
-        self.seats.setdefault(name, []).append(seat)
+        self.members.setdefault(name, []).append(member)
         self.present.setdefault(name, set())
         return name
 
@@ -131,17 +131,20 @@ class Chat:
         """Reads every room's history to its end and records one verdict a room, with the promise that broke."""
         witness = Witness(self.engine.permit, self.platform)
         told = 0
-        for room, seats in self.seats.items():
+        for room, members in self.members.items():
             gevent.sleep(0)
             began = _now()
             try:
-                self._read(witness, room, seats)
-            except Unreadable as error:
+                self._read(witness, room, members)
+            except WitnessError as error:
                 self.note("rooms.history", ERROR, began, f"the history could not be read: {error}")
                 continue
             kept = self.kept[room]
             self._wait_for(room, kept[-1]["id"] if kept else 0)
-            broken = violations([_connection(seat, past) for seat in seats for past in seat.pasts], kept)
+            broken = violations(
+                [_connection(member, connection) for member in members for connection in member.connections],
+                kept,
+            )
             rules = sorted({v.rule for v in broken})
             self.note("rooms.history", WRONG if rules else OK, began, "; ".join(rules))
             for one in broken[: max(0, 10 - told)]:
@@ -152,46 +155,46 @@ class Chat:
     def _wait_for(self, room: str, last: int) -> None:
         """Nobody waits for deliveries to who came back a moment ago: give the last ones their time."""
         deadline = _now() + 1_000_000_000
-        while any(seat.last_id < last for seat in self.present[room]) and _now() < deadline:
+        while any(member.last_id < last for member in self.present[room]) and _now() < deadline:
             gevent.sleep(0.01)
 
     def _keep_reading(self) -> None:
         witness = Witness(self.engine.permit, self.platform)
         while not self.engine.closing:
             gevent.sleep(_READ_EVERY)
-            for room, seats in list(self.seats.items()):
+            for room, members in list(self.members.items()):
                 if self.engine.closing:
                     break
                 try:
-                    self._read(witness, room, seats)
-                except Unreadable as error:
+                    self._read(witness, room, members)
+                except WitnessError as error:
                     self.note("rooms.reading", ERROR, _now(), f"the history could not be read: {error}")
         witness.close()
 
-    def _read(self, witness: Witness, room: str, seats: list[Seat]) -> None:
+    def _read(self, witness: Witness, room: str, members: list[MonitoredMember]) -> None:
         """Appends what the room keeps since the last reading."""
         kept = self.kept.setdefault(room, [])
         more = True
         while more:
             since = kept[-1]["id"] if kept else 0
             path = f"/api/rooms/{room}/history?since={since}&limit=500"
-            page = witness.ask(path, seats[0].token)
+            page = witness.ask(path, members[0].token)
             found = [m for m in page["messages"] if m["id"] > (kept[-1]["id"] if kept else 0)]
             kept += found
             more = bool(page["more"] and found)
 
 
-def room_name(engine: Engine, number: int) -> str:
+def room_name(engine: LoadEngine, number: int) -> str:
     """Rooms of one load: named by the pool, which every worker shares and no other load has."""
     return f"load-{engine.people[0].id[:8] if engine.people else 'nobody'}-{number}"
 
 
-def _connection(seat: Seat, past: Past) -> Connection:
-    return Connection(
-        name=f"{seat.user.person.username} #{seat.pasts.index(past) + 1}",
-        user=seat.user.person.id,
-        since=past.since,
-        frames=tuple((at, orjson.loads(payload)) for at, payload in past.frames),
-        sent=tuple(Sent(*one) for one in past.sent),
-        ended=past.ended,
+def _connection(member: MonitoredMember, connection: PastConnection) -> RoomConnection:
+    return RoomConnection(
+        name=f"{member.user.person.username} #{member.connections.index(connection) + 1}",
+        user=member.user.person.id,
+        since=connection.since,
+        frames=tuple((at, orjson.loads(payload)) for at, payload in connection.frames),
+        sent=tuple(Sent(*one) for one in connection.sent),
+        ended=connection.ended,
     )

@@ -14,24 +14,24 @@ from scenarios.adapter import Adapter
 
 if TYPE_CHECKING:
     from loadengine.locust.users import LeanUser
-    from loadprofiles.users.room_member import Seat
+    from loadprofiles.users.room_member import RoomMember
 
 
 EARLY = 120.0
 """Seconds before its end at which a token is renewed."""
 
 
-class Session:
+class UserSession:
     """Renewing hands the new token to the person's seat in a room, too."""
 
     addresses: ClassVar[set[str]] = set()
     """Whence the platform says that people of this process came."""
 
-    def __init__(self, user: LeanUser, adapter: Adapter, seat: Seat, **labels: str) -> None:
+    def __init__(self, user: LeanUser, adapter: Adapter, member: RoomMember, **labels: str) -> None:
         person = user.person
         self._token, self._refresh_token = person.token, person.refresh_token
         self._ends = person.expires_at
-        self._user, self._adapter, self._seat = user, adapter, seat
+        self._user, self._adapter, self._seat = user, adapter, member
         self._busy = False
         self._ports = {
             kind: user.port(Measure("auth", kind=kind, **labels), whose(person.id))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from core.config import Settings, Text, load_toml
+from core.config import StrictModel, Text, load_toml
 from reports.judging.model import Cause, RunVerdict
 from reports.judging.verdict_table import STATES
 from reports.rendering.formatting import quantity
@@ -50,7 +50,7 @@ class Alert:
         return {"text": "\n".join(lines), "assay": asdict(self)}
 
 
-class Mute(Settings):
+class Mute(StrictModel):
     """Silence for one key (or a key's start, ending in `*`) until a day, by somebody, for a reason."""
 
     key: Text
@@ -64,7 +64,7 @@ class Mute(Settings):
         return hit and today <= self.until
 
 
-class AlertsFile(Settings):
+class AlertsFile(StrictModel):
     """alerts.toml."""
 
     mutes: tuple[Mute, ...] = Field((), validation_alias="mute")

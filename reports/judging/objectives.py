@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from core.events import PlannedObjective
+from core.events import ManifestObjective
 from core.objective import Objective
 from core.outcome import NOT_APPLICABLE, NOT_COVERED
 from reports.judging.group import judge_group
@@ -41,7 +41,7 @@ def judge_objectives(
     return results, curves
 
 
-def _blank(objective: Objective, plan: PlannedObjective | None) -> ObjectiveResult:
+def _blank(objective: Objective, plan: ManifestObjective | None) -> ObjectiveResult:
     percentile, wanted = objective.percentile, objective.samples
     if plan is not None:
         percentile, wanted = plan.percentile, plan.min_samples
@@ -64,7 +64,7 @@ def _blank(objective: Objective, plan: PlannedObjective | None) -> ObjectiveResu
     )
 
 
-def _vanished(plan: PlannedObjective) -> ObjectiveResult:
+def _vanished(plan: ManifestObjective) -> ObjectiveResult:
     """The plan required an objective that the objectives file no longer holds: it cannot be judged."""
     return ObjectiveResult(
         id=plan.id, title=plan.id, unit="", direction="below", limit=0.0, percentile=None, service="",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from core.config import Settings, Text, load_toml
+from core.config import StrictModel, Text, load_toml
 from reports.judging.model import Waiver
 
 
-class WaiverTable(Settings):
+class WaiverTable(StrictModel):
     """One `[[waiver]]`. `check` names a check or an objective; it still counts on the day of its `expiry`."""
 
     check: Text
@@ -21,7 +21,7 @@ class WaiverTable(Settings):
     expiry: dt.date
 
 
-class WaiverFile(Settings):
+class WaiverFile(StrictModel):
     """waivers.toml."""
 
     waivers: tuple[WaiverTable, ...] = Field((), validation_alias="waiver")

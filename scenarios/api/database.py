@@ -7,31 +7,35 @@ from typing import Any
 from urllib.parse import quote
 
 from core.port import Answer, Port
-from scenarios.api.place import Place
+from scenarios.api.endpoints import Endpoints
 
 KINDS = ("posts", "profile", "insert")
 """Labels of perf.database: twenty posts with their authors, one profile, an insert with its audit row."""
 
 
-def latest_posts(port: Port, place: Place, token: str, *, limit: int = 20) -> Answer:
+def latest_posts(port: Port, endpoints: Endpoints, token: str, *, limit: int = 20) -> Answer:
     """The newest published posts with their authors; the body is a list of rows."""
     query = (
         "select=id,title,body,created_at,author:profiles(id,username,display_name)"
         f"&status=eq.published&order=created_at.desc&limit={limit}"
     )
-    return port.request("GET", f"{place.supabase}/rest/v1/posts?{query}", headers=place.rest_headers(token))
+    return port.request(
+        "GET", f"{endpoints.supabase}/rest/v1/posts?{query}", headers=endpoints.rest_headers(token)
+    )
 
 
-def profile(port: Port, place: Place, token: str, user: str) -> Answer:
+def profile(port: Port, endpoints: Endpoints, token: str, user: str) -> Answer:
     """One profile by id; the body is a list of one row."""
     return port.request(
-        "GET", f"{place.supabase}/rest/v1/profiles?select=*&id=eq.{user}", headers=place.rest_headers(token)
+        "GET",
+        f"{endpoints.supabase}/rest/v1/profiles?select=*&id=eq.{user}",
+        headers=endpoints.rest_headers(token),
     )
 
 
 def write_post(
     port: Port,
-    place: Place,
+    endpoints: Endpoints,
     token: str,
     *,
     title: str,
@@ -44,54 +48,60 @@ def write_post(
     row: dict[str, Any] = {"title": title, "body": body, "status": status, "tags": list(tags)}
     if identifier:
         row["id"] = identifier
-    headers = place.rest_headers(token) | {
+    headers = endpoints.rest_headers(token) | {
         "Content-Type": "application/json",
         "Prefer": "return=representation",
     }
     return port.request(
-        "POST", f"{place.supabase}/rest/v1/posts", headers=headers, body=json.dumps(row).encode()
+        "POST", f"{endpoints.supabase}/rest/v1/posts", headers=headers, body=json.dumps(row).encode()
     )
 
 
-def search_posts(port: Port, place: Place, token: str, word: str, *, limit: int = 20) -> Answer:
+def search_posts(port: Port, endpoints: Endpoints, token: str, word: str, *, limit: int = 20) -> Answer:
     """Published posts whose title holds a word, as the page of posts searches."""
     query = f"select=id,title,body&title=ilike.*{quote(word)}*&status=eq.published&order=id.asc&limit={limit}"
-    return port.request("GET", f"{place.supabase}/rest/v1/posts?{query}", headers=place.rest_headers(token))
+    return port.request(
+        "GET", f"{endpoints.supabase}/rest/v1/posts?{query}", headers=endpoints.rest_headers(token)
+    )
 
 
-def page_of_posts(port: Port, place: Place, token: str, start: str, number: int, *, size: int = 20) -> Answer:
+def page_of_posts(
+    port: Port, endpoints: Endpoints, token: str, start: str, number: int, *, size: int = 20
+) -> Answer:
     """Page `number` (0…) of the published posts whose title begins with `start`, with the exact total."""
     query = (
         f"select=id,title,body&title=like.{quote(start)}*&status=eq.published&order=id.asc"
         f"&limit={size}&offset={number * size}"
     )
-    headers = place.rest_headers(token) | {"Prefer": "count=exact"}
-    return port.request("GET", f"{place.supabase}/rest/v1/posts?{query}", headers=headers)
+    headers = endpoints.rest_headers(token) | {"Prefer": "count=exact"}
+    return port.request("GET", f"{endpoints.supabase}/rest/v1/posts?{query}", headers=headers)
 
 
-def drafts(port: Port, place: Place, token: str, *, limit: int = 20) -> Answer:
+def drafts(port: Port, endpoints: Endpoints, token: str, *, limit: int = 20) -> Answer:
     """The oldest drafts that one may see: row-level security leaves one's own alone."""
     query = f"select=id,title,body,author_id&status=eq.draft&order=created_at.asc&limit={limit}"
-    return port.request("GET", f"{place.supabase}/rest/v1/posts?{query}", headers=place.rest_headers(token))
-
-
-def audit_of(port: Port, place: Place, token: str, entity: str) -> Answer:
-    """The audit entries of one row that its writer may read."""
-    query = f"select=actor,action,entity,entity_id&entity_id=eq.{entity}"
     return port.request(
-        "GET", f"{place.supabase}/rest/v1/audit_log?{query}", headers=place.rest_headers(token)
+        "GET", f"{endpoints.supabase}/rest/v1/posts?{query}", headers=endpoints.rest_headers(token)
     )
 
 
-def rewrite_post(port: Port, place: Place, token: str, post: str, body: str) -> Answer:
+def audit_of(port: Port, endpoints: Endpoints, token: str, entity: str) -> Answer:
+    """The audit entries of one row that its writer may read."""
+    query = f"select=actor,action,entity,entity_id&entity_id=eq.{entity}"
+    return port.request(
+        "GET", f"{endpoints.supabase}/rest/v1/audit_log?{query}", headers=endpoints.rest_headers(token)
+    )
+
+
+def rewrite_post(port: Port, endpoints: Endpoints, token: str, post: str, body: str) -> Answer:
     """Gives one's own post another body; the answer is a list of the row as stored."""
-    headers = place.rest_headers(token) | {
+    headers = endpoints.rest_headers(token) | {
         "Content-Type": "application/json",
         "Prefer": "return=representation",
     }
     return port.request(
         "PATCH",
-        f"{place.supabase}/rest/v1/posts?id=eq.{post}&select=id,body,version",
+        f"{endpoints.supabase}/rest/v1/posts?id=eq.{post}&select=id,body,version",
         headers=headers,
         body=json.dumps({"body": body}).encode(),
     )

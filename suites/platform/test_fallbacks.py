@@ -18,7 +18,7 @@ from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, make_old, told_ill, well_again
-from suites.realtime.recorder import NewRoom
+from suites.realtime.room_recorder import NewRoom
 from suites.storage.uploads import expect_content, holdings, prepared
 from suites.telemetry.arrival import readable
 from suites.types import NewActor, NewFile, Witness

@@ -14,7 +14,7 @@ from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.realtime.recorder import NewRoom, Recorder
+from suites.realtime.room_recorder import NewRoom, RoomRecorder
 from suites.storage.uploads import holdings, prepared
 from suites.telemetry.arrival import DEADLINES
 from suites.types import NewActor, NewFile, Witness
@@ -44,7 +44,7 @@ class Life:
     tag: str
     files: dict[str, str]
     """SHA-256 by name: a small file and a large one."""
-    room: Recorder
+    room: RoomRecorder
 
 
 def live(
@@ -52,7 +52,7 @@ def live(
     adapter: Adapter,
     person: Actor,
     made: NewFile,
-    room: Recorder,
+    room: RoomRecorder,
     tag: str,
 ) -> Life:
     """Gives a person a profile, two posts, a file in each store, an unfinished upload, a picture, and words in a room."""

@@ -12,7 +12,7 @@ from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
 from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, well_again
-from suites.realtime.recorder import NewRoom, say_all
+from suites.realtime.room_recorder import NewRoom, say_all
 from suites.storage.uploads import expect_content, prepared
 from suites.types import NewActor, NewFile, Witness
 

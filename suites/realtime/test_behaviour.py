@@ -11,7 +11,7 @@ from clients.services.rooms import RoomSocket
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
-from suites.realtime.recorder import NewRoom
+from suites.realtime.room_recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"

@@ -14,7 +14,7 @@ from core.passport import check
 from core.permit import Action
 from core.run import Run
 from suites.auth.people import claims_of
-from suites.realtime.recorder import NewRoom
+from suites.realtime.room_recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"

@@ -9,7 +9,7 @@ from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
-from suites.realtime.recorder import NewRoom, say_all
+from suites.realtime.room_recorder import NewRoom, say_all
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"

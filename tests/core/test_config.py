@@ -7,19 +7,19 @@ from typing import Literal
 import pytest
 from pydantic import Field, field_validator
 
-from core.config import Settings, load_toml, read_toml
+from core.config import StrictModel, load_toml, read_toml
 from core.errors import ConfigError
 from core.permit import Action
 
 
-class Load(Settings):
+class Load(StrictModel):
     name: str
     users: int = Field(ge=1)
     lasts: str = Field(alias="for", default="30s")
     rate: float = 0.0
 
 
-class Own(Settings):
+class Own(StrictModel):
     title: str
     checks: Literal["all", "none"] | tuple[str, ...] = ()
     loads: tuple[Load, ...] = ()

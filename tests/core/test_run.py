@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.events import Note
 from core.evidence import Evidence
 from core.run import LoadPart, Run
-from core.target import Engine, resolve
+from core.target import ServiceEngine, resolve
 from tests.clients.strange import environment
 
 ROOT = door.ROOT
@@ -43,7 +43,7 @@ def run(tmp_path):
         "embedded",
         catalogue(),
         environment=environment(9),
-        engines={"kv": Engine("engine", "miniflare")},
+        engines={"kv": ServiceEngine("engine", "miniflare")},
         control_url="http://127.0.0.1:8",
         control_token="control-token",
     )

@@ -12,7 +12,7 @@ from core.load_events import LoadFinished
 from core.run import ROOT, VARIABLE, LoadPart, Run
 from core.target import resolve
 from tests.clients.strange import environment
-from tests.runner.recorder import Recorder
+from tests.runner.recording_proxy import RecordingProxy
 
 RAISING = ROOT / "tests" / "loadengine" / "patched" / "raising.py"
 PERSON = {
@@ -34,7 +34,7 @@ def server(tmp_path):
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-    recorder = Recorder(process.stdout.readline().split("(")[1].split(")")[0].rstrip("/"))
+    recorder = RecordingProxy(process.stdout.readline().split("(")[1].split(")")[0].rstrip("/"))
     yield recorder
     recorder.close()
     process.kill()
@@ -93,7 +93,7 @@ def test_a_task_that_raises_makes_the_load_broken_and_tells_no_secret(server, tm
 
 
 def test_a_host_that_the_target_does_not_name_is_not_contacted(server, tmp_path):
-    stranger = Recorder(server.url)
+    stranger = RecordingProxy(server.url)
     done = locust(RAISING, tmp_path, described(tmp_path, server, "load"), STRANGER=stranger.url)
     stranger.close()
     assert stranger.connections == 0

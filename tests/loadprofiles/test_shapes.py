@@ -13,17 +13,17 @@ from bench import load_truth
 from core.evidence import Evidence
 from core.load_events import LoadFinished, LoadProgress
 from loadprofiles import shapes
-from loadprofiles.shapes.knee import FINE, Search
+from loadprofiles.shapes.knee import FINE, KneeSearch
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def searched(peak, holds, most=60):
     """The search against a target that `holds` a number of users or not; and the levels it tried."""
-    search, tried = Search(peak), []
+    search, tried = KneeSearch(peak), []
     while search.level is not None and len(tried) < most:
         tried.append(search.level)
-        search.told(holds(search.level))
+        search.record(holds(search.level))
     return search, tried
 
 

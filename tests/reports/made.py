@@ -18,8 +18,8 @@ from core.events import (
     CheckStarted,
     DeclaredCheck,
     Manifest,
+    ManifestObjective,
     PlannedLoad,
-    PlannedObjective,
     PlanResolved,
     RunFinished,
     RunStarted,
@@ -112,11 +112,11 @@ class Made:
     """Checks that the suites hold and the plan does not want."""
     loads: dict[str, float] = field(default_factory=lambda: {"database": 90, "upload": 90, "rooms": 90})
     unfinished_loads: set[str] = field(default_factory=set)
-    objectives: list[PlannedObjective] = field(
+    objectives: list[ManifestObjective] = field(
         default_factory=lambda: [
-            PlannedObjective("perf.database", 95.0, 400, "database", True),
-            PlannedObjective("perf.upload", 50.0, 5, "upload", True),
-            PlannedObjective("perf.rooms", 95.0, 400, "rooms", True),
+            ManifestObjective("perf.database", 95.0, 400, "database", True),
+            ManifestObjective("perf.upload", 50.0, 5, "upload", True),
+            ManifestObjective("perf.rooms", 95.0, 400, "rooms", True),
         ]
     )
     latency: dict[str, float] = field(

@@ -18,9 +18,9 @@ from core.events import (
     ComponentDied,
     Gauge,
     LedgerPlanned,
+    ManifestObjective,
     PartEnded,
     PartKind,
-    PlannedObjective,
     PlatformVersion,
 )
 from core.journal import Journal
@@ -89,7 +89,7 @@ def test_a_block_of_samples_that_vanished_is_broken(tmp_path: Path) -> None:
 
 
 def test_an_objective_that_left_the_file_is_broken(judged: Judged) -> None:
-    verdict = judged(objectives=[PlannedObjective("perf.gone", None, 1, "database", True)])
+    verdict = judged(objectives=[ManifestObjective("perf.gone", None, 1, "database", True)])
     assert verdict.exit == 3
     assert objective(verdict, "perf.gone").state == "broken"
 
@@ -253,7 +253,7 @@ def test_clock_trouble_is_broken(tmp_path: Path) -> None:
 
 
 def test_scale_needs_the_others_to_hold(tmp_path: Path) -> None:
-    scale = PlannedObjective("prod.scale", None, 10, "rooms", True)
+    scale = ManifestObjective("prod.scale", None, 10, "rooms", True)
     users = [Gauge("prod.scale", 1040 + i, "users") for i in range(12)]
     made = Made(tmp_path / "good", extra=users)
     made.objectives = [*made.objectives, scale]
@@ -387,7 +387,7 @@ def test_a_requirement_of_which_some_was_not_tried_is_not_met(judged: Judged) ->
 
 
 def test_a_limit_from_below_is_about_the_highest_reading(judged: Judged) -> None:
-    wanted = PlannedObjective("load.wrong", None, 1, "database", True)
+    wanted = ManifestObjective("load.wrong", None, 1, "database", True)
     found = objective(
         judged(objectives=[wanted], load_extra=[Gauge("load.wrong", 0, "answers")]), "load.wrong"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import reports
-from core.events import Gauge, PlannedObjective
+from core.events import Gauge, ManifestObjective
 from reports import History
 from reports.judging.judge import judge
 from reports.judging.load_timelines import MOST, _thin
@@ -66,7 +66,7 @@ def test_the_objective_s_page_draws_them(tmp_path: Path) -> None:
 
 
 def test_a_level_objective_draws_its_readings(judged: Judged, tmp_path: Path) -> None:
-    wanted = PlannedObjective("prod.scale", None, 3, "database", True)
+    wanted = ManifestObjective("prod.scale", None, 3, "database", True)
     readings = [Gauge("prod.scale", 1000 + n, "users") for n in range(4)]
     verdict = judged(objectives=[wanted], extra=readings)
     (scale,) = (o for o in verdict.objectives if o.id == "prod.scale")

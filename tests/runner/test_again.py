@@ -28,7 +28,7 @@ from core.target import resolve
 from runner import retry
 from runner.session import Request, RunSession
 from tests.clients.strange import environment
-from tests.runner.place import Place
+from tests.runner.sandbox import Sandbox
 
 SECOND = 1_000_000_000
 
@@ -97,13 +97,13 @@ def test_long_loads_and_searches_are_judged_as_they_went(duration, shape, worth)
 
 def test_a_generator_that_stood_still_is_told_and_not_measured_again(tmp_path):
     """The load's own process is stopped for a while: its arrivals come late, which is nobody's answer."""
-    place = Place(tmp_path)
-    run = place.start("load", "database", "--users", "10", "--for", "15s")
+    sandbox = Sandbox(tmp_path)
+    run = sandbox.start("load", "database", "--users", "10", "--for", "15s")
     said = []
     reader = threading.Thread(target=lambda: said.append(run.communicate()[0]))
     reader.start()
     try:
-        [steady, *_] = place.wait_for(LoadSteady)
+        [steady, *_] = sandbox.wait_for(LoadSteady)
         process = int(steady.source.rpartition("-")[2])
         threading.Event().wait((steady.event.steady_from - time.monotonic_ns()) / SECOND + 1)
         os.kill(process, signal.SIGSTOP)
@@ -113,8 +113,8 @@ def test_a_generator_that_stood_still_is_told_and_not_measured_again(tmp_path):
     finally:
         run.kill()
         reader.join(10)
-        place.down()
-    directory = place.newest()
+        sandbox.down()
+    directory = sandbox.newest()
     assert run.returncode == 3, said
     assert "behind the schedule" in said[0]
     assert not (directory / retry.ASIDE).exists()

@@ -15,7 +15,7 @@ import pytest
 
 from core.events import CheckFinished, CheckStarted, ComponentDied, RunFinished
 from core.evidence import Evidence
-from tests.runner.place import Place
+from tests.runner.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 CHECKS = (
@@ -35,35 +35,35 @@ CHECKS = (
 
 
 @pytest.fixture
-def place(tmp_path):
-    place = Place(tmp_path)
-    yield place
-    place.down()
+def sandbox(tmp_path):
+    sandbox = Sandbox(tmp_path)
+    yield sandbox
+    sandbox.down()
 
 
 @pytest.mark.parametrize("victim", ["postgres", "supabase", "platform", "vendors", "sentry"])
-def test_a_component_that_dies_makes_the_run_broken_by_name(place, victim):
-    run = place.start("check", *CHECKS[:9], "--plan", "smoke")
-    place.wait_for(CheckStarted)
-    os.kill(place.components()[victim]["pid"], signal.SIGKILL)
+def test_a_component_that_dies_makes_the_run_broken_by_name(sandbox, victim):
+    run = sandbox.start("check", *CHECKS[:9], "--plan", "smoke")
+    sandbox.wait_for(CheckStarted)
+    os.kill(sandbox.components()[victim]["pid"], signal.SIGKILL)
     said, _ = run.communicate(timeout=300)
     assert run.returncode == 3, said
     assert len(re.findall(rf"! broken +{victim} died", said)) == 1, said
-    assert "missed" not in place.outcomes().values()
-    [death] = Evidence(place.newest()).events(ComponentDied)
+    assert "missed" not in sandbox.outcomes().values()
+    [death] = Evidence(sandbox.newest()).events(ComponentDied)
     assert death.component == victim
     if victim == "postgres":  # the one that keeps the most
-        place.run("check", "database.profile_and_post", "--plan", "smoke")
-        assert place.outcomes() == {"database.profile_and_post": "met"}, "the next run is unharmed"
+        sandbox.run("check", "database.profile_and_post", "--plan", "smoke")
+        assert sandbox.outcomes() == {"database.profile_and_post": "met"}, "the next run is unharmed"
 
 
-def test_a_killed_run_is_broken_and_leaves_no_process(place):
-    run = place.start("check", *CHECKS, "--plan", "smoke")
-    place.wait_for(CheckStarted)
-    pids = [c["pid"] for c in place.components().values()]
+def test_a_killed_run_is_broken_and_leaves_no_process(sandbox):
+    run = sandbox.start("check", *CHECKS, "--plan", "smoke")
+    sandbox.wait_for(CheckStarted)
+    pids = [c["pid"] for c in sandbox.components().values()]
     run.kill()
     run.communicate(timeout=60)
-    code, said = place.run("gate", str(place.newest()))
+    code, said = sandbox.run("gate", str(sandbox.newest()))
     assert code == 3, said
     until = time.monotonic() + 60
     while any(psutil.pid_exists(pid) for pid in pids):
@@ -71,21 +71,21 @@ def test_a_killed_run_is_broken_and_leaves_no_process(place):
         time.sleep(0.1)
 
 
-def test_ctrl_c_keeps_the_evidence_and_says_so(place):
-    run = place.start("check", *CHECKS, "--plan", "smoke")
-    place.wait_for(CheckFinished)
+def test_ctrl_c_keeps_the_evidence_and_says_so(sandbox):
+    run = sandbox.start("check", *CHECKS, "--plan", "smoke")
+    sandbox.wait_for(CheckFinished)
     run.send_signal(signal.SIGINT)
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 3, said
-    [finished] = Evidence(place.newest()).events(RunFinished)
+    [finished] = Evidence(sandbox.newest()).events(RunFinished)
     assert finished.outcome == "interrupted"
-    assert place.outcomes()
+    assert sandbox.outcomes()
     assert "Traceback" not in said
 
 
-def test_the_embedded_variables_alone_give_the_same_verdicts_as_a_live_target(place, tmp_path):
+def test_the_embedded_variables_alone_give_the_same_verdicts_as_a_live_target(sandbox, tmp_path):
     holder = subprocess.Popen(
-        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(place.state)],
+        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(sandbox.state)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -95,15 +95,15 @@ def test_the_embedded_variables_alone_give_the_same_verdicts_as_a_live_target(pl
     try:
         ready = json.loads(holder.stdout.readline())
         variables = subprocess.run(
-            [sys.executable, "-m", "cli", "env", "--json", "--state", str(place.state)],
+            [sys.executable, "-m", "cli", "env", "--json", "--state", str(sandbox.state)],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,
         )
         assert json.loads(variables.stdout) == ready["variables"]
-        place.run("check", *CHECKS, "--plan", "smoke")
-        embedded = place.outcomes()
+        sandbox.run("check", *CHECKS, "--plan", "smoke")
+        embedded = sandbox.outcomes()
         shutil.copy(ROOT / "target.example.toml", tmp_path / "target.toml")
         words = [
             "check",
@@ -115,10 +115,10 @@ def test_the_embedded_variables_alone_give_the_same_verdicts_as_a_live_target(pl
             "--target-file",
             str(tmp_path / "target.toml"),
         ]
-        _, said = place.run(*words, ASSAY_STATE="", **json.loads(variables.stdout))
-        assert place.outcomes() == embedded, said
+        _, said = sandbox.run(*words, ASSAY_STATE="", **json.loads(variables.stdout))
+        assert sandbox.outcomes() == embedded, said
         assert set(embedded.values()) == {"met"}
-        code, said = place.run("gate", str(place.newest()), "--release")
+        code, said = sandbox.run("gate", str(sandbox.newest()), "--release")
         assert code != 0, "a target on this machine speaks for no release"
     finally:
         holder.communicate(timeout=60)

@@ -14,8 +14,8 @@ import pytest
 from core.events import CheckFinished, LedgerPlanned, TargetResolved
 from core.evidence import Evidence
 from core.load_events import LoadFinished, LoadStarted
-from tests.runner.place import ROOT, Place
-from tests.runner.recorder import Recorder
+from tests.runner.recording_proxy import RecordingProxy
+from tests.runner.sandbox import ROOT, Sandbox
 
 LOADS = "x-assay-run"
 """Header of every request that the load generator sends."""
@@ -34,7 +34,9 @@ class Live:
         self.runs, self.here, self.there = folder / "runs", folder / "here", folder / "there"
         self.here.mkdir()
         self.there.mkdir()
-        self.platform, self.supabase = (Recorder(variables[n]) for n in ("PLATFORM_URL", "VITE_SUPABASE_URL"))
+        self.platform, self.supabase = (
+            RecordingProxy(variables[n]) for n in ("PLATFORM_URL", "VITE_SUPABASE_URL")
+        )
         variables = variables | {"PLATFORM_URL": self.platform.url, "VITE_SUPABASE_URL": self.supabase.url}
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "PYTEST_"))}
         self.environment = {
@@ -89,9 +91,9 @@ class Live:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     folder = tmp_path_factory.mktemp("live")
-    place = Place(folder / "stack")
+    sandbox = Sandbox(folder / "stack")
     holder = subprocess.Popen(
-        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(place.state)],
+        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(sandbox.state)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -100,13 +102,13 @@ def live(tmp_path_factory):
     )
     assert holder.stdout.readline()
     told = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), "env", "--json", "--state", str(place.state)],
+        [sys.executable, str(ROOT / "cli.py"), "env", "--json", "--state", str(sandbox.state)],
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    live = Live(folder, place, json.loads(told.stdout))
+    live = Live(folder, sandbox, json.loads(told.stdout))
     yield live
     holder.communicate(timeout=60)
     live.platform.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.place import ROOT, Place
+from tests.runner.sandbox import ROOT, Sandbox
 
 SECRETS = (
     "SUPABASE_SERVICE_KEY",
@@ -43,9 +43,9 @@ def every_part(folder: Path):
 
 @pytest.mark.timeout(400)
 def test_no_secret_is_in_any_artifact(tmp_path):
-    place = Place(tmp_path)
+    sandbox = Sandbox(tmp_path)
     holder = subprocess.Popen(
-        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(place.state)],
+        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(sandbox.state)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -55,14 +55,14 @@ def test_no_secret_is_in_any_artifact(tmp_path):
     try:
         variables = json.loads(holder.stdout.readline())["variables"]
         checks = ("browser.register_upload_chat", "auth.register_confirm_login")
-        _, said = place.run("check", *checks, "--plan", "smoke", "--pictures")
+        _, said = sandbox.run("check", *checks, "--plan", "smoke", "--pictures")
     finally:
         holder.communicate(timeout=60)
-        place.down()
-    assert set(place.outcomes().values()) == {"met"}, said
+        sandbox.down()
+    assert set(sandbox.outcomes().values()) == {"met"}, said
     found = []
     traces = 0
-    for name, data in every_part(place.newest()):
+    for name, data in every_part(sandbox.newest()):
         traces += name.endswith(".network") or ".trace" in name
         found += [f"{name}: {what}" for what, form in LOOKS.items() if form.search(data)]
         found += [f"{name}: {key}" for key in SECRETS if variables[key].encode() in data]

@@ -16,7 +16,7 @@ from core.ownership import NotOursError
 from core.secret import Redactor
 from runner import sweep
 from runner.sweep import sweep_runs
-from tests.runner.place import ROOT
+from tests.runner.sandbox import ROOT
 
 OURS, OTHER = {"kv": "0123456789abcdef"}, {"kv": "fedcba9876543210"}
 WRITER = """

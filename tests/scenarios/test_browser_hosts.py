@@ -14,7 +14,7 @@ from core.target import resolve
 from fixtures.browser import launch
 from fixtures.browser.flow import Stage
 from tests.clients.strange import environment
-from tests.runner.recorder import Recorder
+from tests.runner.recording_proxy import RecordingProxy
 
 PAGE = """<!doctype html><html><head>
 <link rel="stylesheet" href="{0}/style.css"><link rel="preconnect" href="{0}"><link rel="prefetch" href="{0}/next">
@@ -56,7 +56,7 @@ def platform(tmp_path):
 @pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
 def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named):
     folder, address = platform
-    other = Recorder(address)
+    other = RecordingProxy(address)
     origins = {"127.0.0.1": other.url, "localhost": other.url.replace("127.0.0.1", "localhost")}
     variables = environment(9) | {"PLATFORM_URL": address}
     variables |= {"BUILDER_API_URL": other.url} if named else {}

@@ -14,7 +14,7 @@ from core.events import CheckFinished, Step
 from core.evidence import Evidence
 from core.target import resolve
 from scenarios.browser.pages import Pages, pages_of
-from tests.runner.place import ROOT, Place
+from tests.runner.sandbox import ROOT, Sandbox
 
 OWN = '\n[settings]\npages = "{}"\n'
 CHECK = "browser.session_restored"
@@ -31,7 +31,7 @@ def complete() -> dict[str, str]:
     return {v.name: f"https://{v.name.lower()}.example" if v.url else "some-value" for v in every}
 
 
-def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -> CheckFinished:
+def outcome(sandbox: Sandbox, variables: dict[str, str], file: Path, folder: Path) -> CheckFinished:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "scenarios/browser", "-q", "--tb=short"),
@@ -39,7 +39,7 @@ def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -
             *("--run-dir", str(folder)),
         ],
         cwd=ROOT,
-        env={**place.environment, **variables},
+        env={**sandbox.environment, **variables},
         capture_output=True,
         text=True,
         timeout=200,
@@ -51,9 +51,9 @@ def outcome(place: Place, variables: dict[str, str], file: Path, folder: Path) -
 
 @pytest.mark.timeout(300)
 def test_a_flow_runs_on_the_pages_that_target_toml_names(tmp_path):
-    place = Place(tmp_path / "place")
+    sandbox = Sandbox(tmp_path / "place")
     held = subprocess.Popen(
-        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(place.state)],
+        [sys.executable, "-m", "stack.supervisor", "up", "--hold", "--json", "--state", str(sandbox.state)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -65,13 +65,13 @@ def test_a_flow_runs_on_the_pages_that_target_toml_names(tmp_path):
     shutil.copy(Path(__file__).with_name("own_pages.py"), own / "own_pages.py")
     try:
         variables = json.loads(held.stdout.readline())["variables"]
-        told = outcome(place, variables, described(own, "own_pages:OwnPages"), tmp_path / "with")
+        told = outcome(sandbox, variables, described(own, "own_pages:OwnPages"), tmp_path / "with")
         assert told.outcome == "met", told.message
         steps = [event.name for event in Evidence(tmp_path / "with").events(Step)]
         assert steps[0] == "ada: meldete sich an", "the user's page was the one that acted"
     finally:
         held.communicate(timeout=60)
-        place.down()
+        sandbox.down()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from core.events import CheckFinished
 from core.evidence import Evidence
 from fixtures.browser.launch import find
 from reports.rendering.serve import server
-from tests.runner.place import Place
+from tests.runner.sandbox import Sandbox
 from tests.runner.test_redaction import LOOKS, every_part
 from tests.scenarios.planted import FAULTS
 
@@ -34,12 +34,14 @@ NAMED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """One run of the flows with their faults planted; the stack is up for as long as it lasts."""
-    place = Place(tmp_path_factory.mktemp("planted"))
+    sandbox = Sandbox(tmp_path_factory.mktemp("planted"))
     try:
-        _, said = place.run("check", *FAULTS, "--plan", "smoke", PYTEST_ADDOPTS="-p tests.scenarios.planted")
+        _, said = sandbox.run(
+            "check", *FAULTS, "--plan", "smoke", PYTEST_ADDOPTS="-p tests.scenarios.planted"
+        )
     finally:
-        place.down()
-    directory = place.newest()
+        sandbox.down()
+    directory = sandbox.newest()
     assert (directory / "report" / "index.html").exists(), said
     return directory
 

@@ -9,7 +9,7 @@ import functools
 import re
 
 from core.description import read_description
-from core.description.base import Part, Route
+from core.description.base import Route, Section
 from core.project import REFERENCE
 from tests.structure.tree import modules, room
 
@@ -59,7 +59,7 @@ LEFT: dict[str, int] = {
     "suites/platform/test_privacy.py": 50,
     "suites/platform/test_reality.py": 20,
     "suites/platform/test_stores_away.py": 20,
-    "suites/realtime/recorder.py": 10,
+    "suites/realtime/room_recorder.py": 10,
     "suites/realtime/test_behaviour.py": 10,
     "suites/realtime/test_expiry.py": 10,
     "suites/realtime/test_first_room.py": 10,
@@ -88,7 +88,7 @@ def paths(part):
     """Every route of the platform's own, up to its first template."""
     if isinstance(part, str) and part.startswith("/"):
         yield part.split("{")[0].rstrip("/")
-    elif isinstance(part, Part):
+    elif isinstance(part, Section):
         names = ["path"] if isinstance(part, Route) else list(type(part).model_fields)
         for name in names:
             yield from paths(getattr(part, name))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.room_history import Connection, Sent, present, seen_present, violations
+from core.room_history import RoomConnection, Sent, present, seen_present, violations
 
 
 def message(number, user="anna", client_id=None, body=None):
@@ -42,14 +42,14 @@ def frames(*data):
 def right():
     """Anna says three things; Boris hears one, is cut, and comes back for the other two."""
     kept = [message(n) for n in (1, 2, 3)]
-    anna = Connection(
+    anna = RoomConnection(
         "anna-1",
         "anna",
         frames=frames(welcome(), kept[0], ack(1), kept[1], ack(2), kept[2], ack(3)),
         sent=tuple(Sent(n, f"c{n}", f"body {n}") for n in (1, 2, 3)),
     )
-    boris = Connection("boris-1", "boris", frames=frames(welcome(), kept[0]), ended="cut")
-    again = Connection("boris-2", "boris", since=1, frames=frames(welcome(2, [kept[1]]), kept[2]))
+    boris = RoomConnection("boris-1", "boris", frames=frames(welcome(), kept[0]), ended="cut")
+    again = RoomConnection("boris-2", "boris", since=1, frames=frames(welcome(2, [kept[1]]), kept[2]))
     return [anna, boris, again], kept
 
 
@@ -129,16 +129,18 @@ def test_each_wrong_history_is_caught_by_its_rule(rule, index, wrong):
 def test_a_fresh_join_gets_the_last_fifty_only():
     kept = [message(n) for n in range(1, 61)]
     sent = tuple(Sent(n, f"c{n}", f"body {n}") for n in range(1, 61))
-    anna = Connection("a", "anna", frames=frames(welcome(), *kept), sent=sent)
-    assert violations([anna, Connection("b", "boris", frames=frames(welcome(60, kept[10:])))], kept) == []
-    late = Connection("b", "boris", frames=frames(welcome(60, kept)))
+    anna = RoomConnection("a", "anna", frames=frames(welcome(), *kept), sent=sent)
+    assert violations([anna, RoomConnection("b", "boris", frames=frames(welcome(60, kept[10:])))], kept) == []
+    late = RoomConnection("b", "boris", frames=frames(welcome(60, kept)))
     assert rules([anna, late], kept) == {"exact replay"}
 
 
 def test_two_screens_of_one_person_are_no_resumption():
     kept = [message(1)]
-    one = Connection("a1", "anna", frames=frames(welcome(), kept[0], ack(1)), sent=(Sent(0, "c1", "body 1"),))
-    two = Connection("a2", "anna", frames=frames(welcome(), kept[0]))
+    one = RoomConnection(
+        "a1", "anna", frames=frames(welcome(), kept[0], ack(1)), sent=(Sent(0, "c1", "body 1"),)
+    )
+    two = RoomConnection("a2", "anna", frames=frames(welcome(), kept[0]))
     assert violations([one, two], kept) == []
 
 
@@ -146,9 +148,9 @@ def test_presence_follows_the_deltas():
     def delta(event, user):
         return {"type": "presence", "event": event, "user": {"id": user, "name": user}, "status": "online"}
 
-    c = Connection("a", "anna", frames=frames(welcome(), delta("join", "clara"), delta("leave", "boris")))
+    c = RoomConnection("a", "anna", frames=frames(welcome(), delta("join", "clara"), delta("leave", "boris")))
     assert seen_present(c) == {"anna", "clara"}
-    assert present([c, Connection("b", "boris", ended="cut")]) == {"anna"}
+    assert present([c, RoomConnection("b", "boris", ended="cut")]) == {"anna"}
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -164,7 +166,7 @@ def test_any_single_corruption_of_a_random_right_history_is_caught(seed):
             if m["user"]["id"] == user:
                 seen.append(ack(m["id"]))
         sent = tuple(Sent(m["id"], m["client_id"], m["body"]) for m in kept if m["user"]["id"] == user)
-        connections.append(Connection(f"{user}-1", user, frames=frames(welcome(), *seen), sent=sent))
+        connections.append(RoomConnection(f"{user}-1", user, frames=frames(welcome(), *seen), sent=sent))
     assert violations(connections, kept) == []
 
     data = [d for _, d in connections[0].frames]

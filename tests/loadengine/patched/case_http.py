@@ -8,7 +8,7 @@ from locust.exception import StopUser
 
 from core.errors import ConfigError
 from loadengine.measure.measure import Measure
-from loadengine.net.http1 import Stream
+from loadengine.net.http1 import StreamedBody
 from tests.loadengine.patched.helpers import counts, read_request, within
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -264,7 +264,7 @@ def test_a_large_streamed_body_arrives_whole(engine, serve):
             connection.sendall(OK)
 
     block = bytes(range(256)) * 1024
-    body = Stream(40 * len(block), lambda: (memoryview(block) for _ in range(40)))
+    body = StreamedBody(40 * len(block), lambda: (memoryview(block) for _ in range(40)))
     client = engine.client(serve(talk), timeout=20.0)
     assert client.put("/big", body).body == b"ok"
     assert client.put("/big", block * 40).body == b"ok"
@@ -279,7 +279,7 @@ def test_an_answer_before_the_body_was_sent_is_taken(engine, serve):
 
     client = engine.client(serve(talk), timeout=5.0)
     block = b"x" * (1 << 20)
-    assert client.put("/big", Stream(200 << 20, lambda: (block for _ in range(200)))).status == 413
+    assert client.put("/big", StreamedBody(200 << 20, lambda: (block for _ in range(200)))).status == 413
     assert client._idle == []
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from loadprofiles.users import room_member
-from loadprofiles.users.file_round_trip import LIMIT, Parcel
+from loadprofiles.users.file_round_trip import LIMIT, RoundTripFile
 from loadprofiles.users.room_monitor import text_of
-from loadprofiles.users.session import EARLY, Session, seen_as, subject, whose
+from loadprofiles.users.session import EARLY, UserSession, seen_as, subject, whose
 
 ROOM = "load-abc-1"
 
@@ -17,7 +17,7 @@ ROOM = "load-abc-1"
 @pytest.fixture
 def listener():
     """A seat that has heard nothing yet."""
-    made = object.__new__(room_member.Seat)
+    made = object.__new__(room_member.RoomMember)
     made.room, made.last_id, made._missing = ROOM, 0, set()
     return made
 
@@ -100,14 +100,14 @@ def test_the_platform_must_see_the_person_at_their_address():
 
 @pytest.mark.parametrize(("left", "renewed"), [(EARLY + 60, False), (EARLY - 60, True)])
 def test_a_token_is_renewed_before_it_ends(monkeypatch, left, renewed):
-    person = object.__new__(Session)
+    person = object.__new__(UserSession)
     person._token, person._ends = "old", time.time() + left
-    monkeypatch.setattr(Session, "refresh", lambda self: setattr(self, "_token", "new"))
+    monkeypatch.setattr(UserSession, "refresh", lambda self: setattr(self, "_token", "new"))
     assert person.token == ("new" if renewed else "old")
 
 
 def test_small_parcels_differ_and_large_ones_go_to_the_other_store():
-    small, large = Parcel(1000, "1kB"), Parcel(LIMIT + 1, "large")
+    small, large = RoundTripFile(1000, "1kB"), RoundTripFile(LIMIT + 1, "large")
     assert small.make()[1] != small.make()[1]
     assert len(small.make()[0]) == 1000
     assert large.make()[1] == large.make()[1]
@@ -116,7 +116,7 @@ def test_small_parcels_differ_and_large_ones_go_to_the_other_store():
 def test_people_of_all_workers_send_from_different_addresses(engine, monkeypatch):
     found = []
     for number in range(3):
-        monkeypatch.setattr(engine, "place", lambda number=number: (number, 3))
+        monkeypatch.setattr(engine, "worker_rank", lambda number=number: (number, 3))
         monkeypatch.setattr(engine, "_addresses", iter(range(2, 402)))
         found += [engine.next_address("http://127.0.0.1:80") for _ in range(400)]
     assert len(set(found)) == 1200

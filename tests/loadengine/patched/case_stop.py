@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from core.outcome import Phase, SampleOutcome
-from loadengine.locust.abort_rules import Watch
-from loadengine.locust.live_stats import View
+from loadengine.locust.abort_rules import AbortRules
+from loadengine.locust.live_stats import LiveStats
 from loadengine.measure.delta import Delta
-from loadengine.settings import Settings
+from loadengine.settings import LoadSettings
 
 SECOND = 1_000_000_000
 NOW = 1000 * SECOND
@@ -26,7 +26,7 @@ def told(view, at, ok=0, wrong=0, ms=10.0):
 
 
 def reason(view, now=NOW, under_way=0, **settings):
-    return Watch(Settings(**settings)).reason_to_stop(view, now, under_way)
+    return AbortRules(LoadSettings(**settings)).reason_to_stop(view, now, under_way)
 
 
 @pytest.mark.parametrize(
@@ -44,28 +44,28 @@ def reason(view, now=NOW, under_way=0, **settings):
     ],
 )
 def test_answers_of_the_last_second_decide(ok, wrong, ms, settings, said):
-    view = View()
+    view = LiveStats()
     told(view, NOW - SECOND // 2, ok, wrong, ms)
     found = reason(view, **settings)
     assert found is None if said is None else said in found
 
 
 def test_what_failed_long_ago_does_not_count():
-    view = View()
+    view = LiveStats()
     told(view, NOW - 3 * SECOND, wrong=1000)
     told(view, NOW - SECOND // 2, ok=30)
     assert reason(view) is None
 
 
 def test_a_slow_load_is_judged_over_a_longer_time():
-    view = View()
+    view = LiveStats()
     for second in range(12):
         told(view, NOW - second * SECOND, wrong=2)
     assert "100% of the last 24 answers failed" in reason(view)
 
 
 def test_a_target_that_hangs():
-    view, watch = View(), Watch(Settings(stop_silence=2.0))
+    view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
     told(view, NOW, ok=100)
     assert watch.reason_to_stop(view, NOW, 50) is None
     assert watch.reason_to_stop(view, NOW + SECOND, 300) is None
@@ -75,14 +75,14 @@ def test_a_target_that_hangs():
 
 
 def test_silence_of_a_load_that_asks_little_says_nothing():
-    view, watch = View(), Watch(Settings(stop_silence=2.0))
+    view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
     told(view, NOW, ok=100)
     for second in range(20):
         assert watch.reason_to_stop(view, NOW + second * SECOND, 5) is None
 
 
 def test_an_answer_ends_the_silence():
-    view, watch = View(), Watch(Settings(stop_silence=2.0))
+    view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
     for second in range(20):
         told(view, NOW + second * SECOND, ok=1)
         assert watch.reason_to_stop(view, NOW + second * SECOND, 100) is None

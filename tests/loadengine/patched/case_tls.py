@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from loadengine.net.http1 import Stream
+from loadengine.net.http1 import StreamedBody
 from loadengine.net.websocket import WebSocket
 from tests.loadengine.patched.helpers import counts, read_request, within
 
@@ -98,7 +98,7 @@ def test_large_bodies_both_ways(engine, secure):
     client = engine.client(address, tls=context, timeout=20.0)
     block = b"y" * (1 << 20)
     for _ in range(2):
-        answer = client.put("/big", Stream(12 << 20, lambda: (block for _ in range(12))))
+        answer = client.put("/big", StreamedBody(12 << 20, lambda: (block for _ in range(12))))
         assert answer.body == b"z" * 3_000_000
     assert sizes == [12 << 20] * 2
 

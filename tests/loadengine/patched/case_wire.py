@@ -21,15 +21,19 @@ OF_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "traceparent", "
 TOKEN = "header.payload.signature"
 
 JOURNEYS = {
-    "database.audit_of": lambda port, place: database.audit_of(port, place, TOKEN, "0a-b"),
-    "database.drafts": lambda port, place: database.drafts(port, place, TOKEN),
-    "database.page_of_posts": lambda port, place: database.page_of_posts(port, place, TOKEN, "lo ad", 2),
-    "database.rewrite_post": lambda port, place: database.rewrite_post(port, place, TOKEN, "0a-b", "ü"),
-    "database.search_posts": lambda port, place: database.search_posts(port, place, TOKEN, "ü w"),
-    "database.latest_posts": lambda port, place: database.latest_posts(port, place, TOKEN),
-    "database.profile": lambda port, place: database.profile(port, place, TOKEN, "0a-b"),
-    "database.write_post": lambda port, place: database.write_post(
-        port, place, TOKEN, title="ü % %s", body="b", tags=("x",)
+    "database.audit_of": lambda port, endpoints: database.audit_of(port, endpoints, TOKEN, "0a-b"),
+    "database.drafts": lambda port, endpoints: database.drafts(port, endpoints, TOKEN),
+    "database.page_of_posts": lambda port, endpoints: database.page_of_posts(
+        port, endpoints, TOKEN, "lo ad", 2
+    ),
+    "database.rewrite_post": lambda port, endpoints: database.rewrite_post(
+        port, endpoints, TOKEN, "0a-b", "ü"
+    ),
+    "database.search_posts": lambda port, endpoints: database.search_posts(port, endpoints, TOKEN, "ü w"),
+    "database.latest_posts": lambda port, endpoints: database.latest_posts(port, endpoints, TOKEN),
+    "database.profile": lambda port, endpoints: database.profile(port, endpoints, TOKEN, "0a-b"),
+    "database.write_post": lambda port, endpoints: database.write_post(
+        port, endpoints, TOKEN, title="ü % %s", body="b", tags=("x",)
     ),
 }
 PEOPLE_DO = {
@@ -76,18 +80,18 @@ def recorded(serve):
 def test_both_ports_send_the_same(engine, recorded, name):
     address, seen = recorded
     described = read_description(REFERENCE / "target.toml")
-    place = Adapter(platform=address, supabase=address, key="public-key", description=described)
+    endpoints = Adapter(platform=address, supabase=address, key="public-key", description=described)
     journey = JOURNEYS.get(name) or PEOPLE_DO[name]
     permit = Permit(frozenset(Action), frozenset({"127.0.0.1"}))
     checks = HttpPort("supabase.database", permit)
-    journey(checks, place)
+    journey(checks, endpoints)
     checks.close()
 
-    class Person(ClosedUser):
+    class LoadUser(ClosedUser):
         host = address
         abstract = True
 
-    journey(Person(engine.environment).port(), place)
+    journey(LoadUser(engine.environment).port(), endpoints)
     (first, headers, body), (lean_first, lean_headers, lean_body) = seen
     assert lean_first == first
     assert lean_body == body

@@ -6,17 +6,17 @@ from locust.env import Environment
 
 from core.journal import Journal
 from core.secret import Redactor
-from loadengine.process import Process
-from loadengine.runtime import Engine
-from loadengine.settings import Settings
+from loadengine.process import LoadProcess
+from loadengine.runtime import LoadEngine
+from loadengine.settings import LoadSettings
 
 
 def make_engine(run_dir=None):
     environment = Environment(user_classes=[])
     environment.create_local_runner()
-    settings = Settings(run_dir=run_dir, run_id="test-run", drain=2.0)
+    settings = LoadSettings(run_dir=run_dir, run_id="test-run", drain=2.0)
     journal = Journal(run_dir, "load", Redactor(), background=False) if run_dir else None
-    engine = Engine(Process(settings, "load", journal), environment, None)
+    engine = LoadEngine(LoadProcess(settings, "load", journal), environment, None)
     engine.recorder.steady_from = 0
     environment.assay = engine
     return engine

@@ -10,7 +10,7 @@ from loadengine.api import Measure, OpenUser
 from loadprofiles.users.platform_user import PlatformUser
 
 
-class Somebody(PlatformUser, OpenUser):
+class MixedUser(PlatformUser, OpenUser):
     rate = 5
 
     @task

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 _HEAD = re.compile(rb"([A-Z]{3,7}) (\S+) HTTP/1\.1\r\n((?:[^\r\n]+\r\n)*)\r\n")
 
 
-class Recorder:
+class RecordingProxy:
     """Listens on a port of its own. `requests` are (method, path, headers in small letters)."""
 
     def __init__(self, origin: str) -> None:

@@ -13,7 +13,7 @@ from core.evidence import Evidence
 ROOT = Path(__file__).parents[2]
 
 
-class Place:
+class Sandbox:
     """A folder with a state for stacks and a folder for runs."""
 
     def __init__(self, folder: Path) -> None:

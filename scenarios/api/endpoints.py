@@ -8,7 +8,7 @@ from core.target import Target
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoints:
     """`platform` and `supabase` are origins without a last slash; `key` is Supabase's public key."""
 
     platform: str
@@ -16,7 +16,7 @@ class Place:
     key: str
 
     @classmethod
-    def of(cls, target: Target) -> Place:
+    def of(cls, target: Target) -> Endpoints:
         """The target's; empty where it has no such service."""
         platform, supabase = (
             (target.find(name) or "").rstrip("/") for name in ("PLATFORM_URL", "VITE_SUPABASE_URL")

@@ -12,13 +12,13 @@ from clients.services.rooms import RoomSocket
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect_equal
-from core.room_history import Connection, Sent, present, seen_present, violations
+from core.room_history import RoomConnection, Sent, present, seen_present, violations
 
 ROOMS = "rooms"
 
 
 @dataclass
-class Recorder:
+class RoomRecorder:
     """Keeps every connection to one room in order of joining."""
 
     services: ServiceClients
@@ -32,7 +32,7 @@ class Recorder:
         _ = member.welcome
         return member
 
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[RoomConnection]:
         """Every connection as recorded so far."""
         return [_connection(name, user, member) for name, user, member in self._members]
 
@@ -97,12 +97,12 @@ class Recorder:
                 member.close()
 
 
-NewRoom = Callable[[], Recorder]
+NewRoom = Callable[[], RoomRecorder]
 """Makes a recorder of a room of the check's own; what is still open in it ends with the check."""
 
 
-def _connection(name: str, user: str, member: RoomSocket) -> Connection:
-    return Connection(
+def _connection(name: str, user: str, member: RoomSocket) -> RoomConnection:
+    return RoomConnection(
         name=name,
         user=user,
         since=member.since,
