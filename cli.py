@@ -49,6 +49,26 @@ ExpectVersion = Annotated[
     typer.Option("--expect-version", help="wait for this deployed version, and demand it again at the end"),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="parallel pytest workers")]
+Migrations = Annotated[
+    Path | None,
+    typer.Option(
+        "--migrations", help="your supabase/migrations: the embedded target serves them, and nothing else"
+    ),
+]
+Seed = Annotated[list[Path] | None, typer.Option("--seed", help="with --migrations: SQL to run after them")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="with --migrations: the config.toml; else the one beside them")
+]
+SkipExtension = Annotated[
+    list[str] | None, typer.Option("--skip-extension", help="with --migrations: go on without this extension")
+]
+DefaultGrants = Annotated[
+    bool | None,
+    typer.Option(
+        "--default-grants/--no-default-grants",
+        help="with --migrations: open what is made in `public` to the API, as before 2026-10-30",
+    ),
+]
 State = Annotated[
     Path | None, typer.Option("--state", envvar="ASSAY_STATE", help="the embedded target's folder")
 ]
@@ -94,6 +114,7 @@ def validate(
     ] = False,
 ) -> None:
     """Runs a plan: checks and load, then the verdict and the report. The main job."""
+    from runner import own_schema
     from runner.session import Request, run_plan
     from runner.verdict import judge_and_write
 
@@ -101,6 +122,7 @@ def validate(
         plan=plan,
         target=target,
         target_file=target_file,
+        serves=own_schema.chosen(target=target),
         expect_version=expect_version,
         workers=workers,
         quiet=quiet,
@@ -119,7 +141,9 @@ def nightly(
 @app.command()
 def check(
     ids: Annotated[list[str] | None, typer.Argument(help="checks by id; all when none is named")] = None,
-    plan: Annotated[str, typer.Option(help="the plan whose requirements still count")] = "gate",
+    plan: Annotated[
+        str, typer.Option(help="the plan whose requirements still count: gate, or schema with --migrations")
+    ] = "",
     target: Target = "embedded",
     target_file: TargetFile = Path("target.toml"),
     workers: Workers = 2,
@@ -131,10 +155,15 @@ def check(
     browser: Annotated[
         str, typer.Option("--browser", help="chromium, firefox or webkit, where Playwright's build exists")
     ] = "",
+    migrations: Migrations = None,
+    seed: Seed = None,
+    config: Config = None,
+    skip_extension: SkipExtension = None,
+    default_grants: DefaultGrants = None,
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
     from core.project import find_project
-    from runner import declared_checks
+    from runner import declared_checks, own_schema
     from runner.session import Request, run_plan
     from runner.verdict import judge_and_write
 
@@ -147,10 +176,14 @@ def check(
         raise ConfigError(f"there is no browser '{browser}'; known are chromium, firefox, webkit.")
     arguments = [*(["-k", keyword] if keyword else []), *(["--pictures"] if pictures else [])]
     arguments += ["--browser", browser] if browser else []
+    serves = own_schema.chosen(
+        migrations, seed or (), config, skip_extension or (), default_grants, target=target
+    )
     request = Request(
-        plan=plan,
-        target=target,
+        plan=plan or ("schema" if serves else "gate"),
+        target="embedded" if migrations else target,
         target_file=target_file,
+        serves=serves,
         checks=ids or (),
         pytest_arguments=arguments,
         workers=workers,
@@ -249,10 +282,19 @@ def init(
     folder: Annotated[Path, typer.Argument(help="the folder to make, in your own repository")] = Path(
         "assay"
     ),
+    migrations: Migrations = None,
+    seed: Seed = None,
+    config: Config = None,
+    skip_extension: SkipExtension = None,
+    default_grants: DefaultGrants = None,
 ) -> None:
-    """Describes your platform as far as the given keys can read; you decide the rest. Writes nothing to it."""
-    from runner.init import init_project
+    """Describes your platform as far as the given keys, or your migrations, tell; you decide the rest."""
+    from runner import own_schema
+    from runner.init import init_from_migrations, init_project
 
+    if migrations:
+        serves = own_schema.named(migrations, seed or (), config, skip_extension or (), default_grants)
+        raise typer.Exit(init_from_migrations(folder, serves))
     raise typer.Exit(init_project(folder))
 
 

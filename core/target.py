@@ -149,10 +149,12 @@ def resolve(
     control_token: str = "",
     project: Project | None = None,
     complete: bool = True,
+    serves: Description | None = None,
 ) -> Target:
     """Resolves a target. Raises ConfigError, one sentence, naming each variable or line that is wrong.
 
-    Without `complete` variables may be missing: for who only looks (`assay doctor`).
+    Without `complete` variables may be missing: for who only looks (`assay doctor`). `serves` is the description of the
+    team's own project that the embedded target serves in the reference platform's place.
     """
     env = dict(os.environ if environment is None else environment)
     services = tuple(services)
@@ -163,15 +165,19 @@ def resolve(
         kind = "live"
     if kind not in ("embedded", "live"):
         raise ConfigError(f"'{kind}' is not a target; use --target embedded or --target live.")
-    description = read_description(file)
+    description = serves or read_description(file)
     known = {c for s in services for c in s.capabilities}
     from_files = {} if kind == "embedded" else _from_files(description, file.parent)
     env = {
         **from_files,
         **{name: value for name, value in env.items() if value.strip() or name not in from_files},
     }
-    everything: dict[str, Declared] = dict.fromkeys(sorted(known), "required")
-    capabilities = _capabilities(description, known) if kind == "live" else everything
+    capabilities: dict[str, Declared] = dict.fromkeys(sorted(known), "required")
+    if kind == "live" or serves:
+        capabilities = _capabilities(description, known)
+    if serves:
+        served = {c for s in services if s.id in (engines or {}) for c in s.capabilities}
+        capabilities = {name: said if name in served else "absent" for name, said in capabilities.items()}
     theirs = _names(description, services) if kind == "live" else {}
     values: dict[str, str] = {}
     missing: list[str] = []
@@ -196,12 +202,12 @@ def resolve(
     shown = {value for name, value in values.items() if name in public}
     return Target(
         kind=kind,  # type: ignore[arg-type]
-        name=description.name if kind == "live" and description.name else kind,
+        name=description.name if (kind == "live" or serves) and description.name else kind,
         capabilities=capabilities,
         permit=permit,
         services=services,
         engines=dict(engines or {}),
-        settings=description.settings.model_dump(exclude_defaults=True) if kind == "live" else {},
+        settings=description.settings.model_dump(exclude_defaults=True) if kind == "live" or serves else {},
         control_url=control_url if kind == "embedded" else None,
         control_token=control_token if kind == "embedded" else "",
         description=description,

@@ -6,11 +6,11 @@ What a person must decide stands marked in `target.toml`, which is refused until
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
+from clients.embedded import Serves, attach
 from clients.services import auth, database, storage
 from clients.services.platform import SERVICE as PLATFORM
 from core.errors import ConfigError
@@ -20,7 +20,7 @@ from core.run import Run
 from core.secret import Redactor
 from core.target import resolve
 from core.user_settings import for_child
-from runner import suggestion
+from runner import own_schema, suggestion
 
 out = Console(highlight=False, soft_wrap=True)
 CAPABILITIES = ("auth.email", "database.rest", "database.sql", "storage.supabase")
@@ -41,8 +41,31 @@ def init_project(folder: Path) -> int:
         text, decide = _description(run, folder, env_file)
     finally:
         run.journal.close()
+    _write(folder, text, decide)
+    return 0
+
+
+def init_from_migrations(folder: Path, serves: Serves) -> int:
+    """The same from a team's migrations alone: the embedded target is started with them, and its catalog is read."""
+    file = folder / FILE
+    if file.exists():
+        raise ConfigError(f"{file} is there already; move it away, or edit it.")
+    with attach(serves=serves) as stack:
+        text, decide = own_schema.suggested(stack, _name(folder), serves, beside=folder)
+    _write(folder, text, decide)
+    return 0
+
+
+def _name(folder: Path) -> str:
+    """What the project is called: as its folder, or the one around a folder `assay`."""
+    folder = folder.resolve()
+    return folder.name if folder.name != "assay" else folder.parent.name
+
+
+def _write(folder: Path, text: str, decide: list[str]) -> None:
+    """Writes the files of a project, and tells what a person has to decide."""
+    file, name = folder / FILE, _name(folder)
     (folder / "plans").mkdir(parents=True, exist_ok=True)
-    name = folder.resolve().name if folder.resolve().name != "assay" else folder.resolve().parent.name
     file.write_text(text, encoding="utf-8")
     (folder / "plans" / "own.toml").write_text(PLAN.format(name=name), encoding="utf-8")
     (folder / ".gitignore").write_text(".env\nruns/\n", encoding="utf-8")
@@ -52,7 +75,6 @@ def init_project(folder: Path) -> int:
     out.print(
         f"Then: assay doctor --project {folder}; assay check --project {folder} --plan own", markup=False
     )
-    return 0
 
 
 def _variables(folder: Path) -> tuple[dict[str, str], str]:
@@ -80,63 +102,14 @@ def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str]]
     tables = suggestion.tables_of(client.sql) if client.sql else {}
     functions = suggestion.functions_of(client.sql) if client.sql else {}
     buckets = storage.StorageClient(run).as_admin("GET", "/bucket").demand(200).json(list)
-    decide = [f"may of {name}" for name in tables] + [f"may of the bucket {b['id']}" for b in buckets]
+    found = suggestion.Suggested(tables, functions, buckets)
+    decide = found.to_decide()
     if not client.sql:
         decide.append(
             "[database.tables]: set SUPABASE_DB_URL and start again, and the tables are read for you"
         )
     decide.append("[platform]: your own API's routes, where you have one")
-    return "\n".join(_lines(tables, functions, buckets, folder, env_file, bool(client.sql))), decide
-
-
-def _lines(
-    tables: dict[str, suggestion.Table],
-    functions: dict[str, list[str]],
-    buckets: list[dict[str, object]],
-    folder: Path,
-    env_file: str,
-    by_sql: bool,
-) -> Iterator[str]:
-    yield "# What Assay knows of your platform (docs/your-platform.md). Every part is optional, an unknown key is refused."
-    yield ""
-    yield f"name = {suggestion.quoted(folder.resolve().parent.name)}"
-    if env_file:
-        yield f"env_files = [{suggestion.quoted(env_file)}]"
-    yield ""
-    yield "# What is not named here is absent, and what needs it does not apply. `assay doctor --capabilities` lists all."
-    yield "[capabilities]"
-    yield '"auth.email" = "required"'
-    yield '"database.rest" = "required"'
-    yield f'{"" if by_sql else "# "}"database.sql" = "required"'
-    yield f'{"" if buckets else "# "}"storage.supabase" = "required"'
-    yield '# "platform.api" = "required"   # your own API, at PLATFORM_URL: describe it next'
-    yield ""
-    yield "# [platform]"
-    yield '# health  = { path = "/healthz", well = { ok = true } }'
-    yield '# whoami  = { path = "/me", id = "id" }'
-    yield '# private = ["/me"]'
-    yield ""
-    yield "[people]"
-    yield 'confirm = "mail"   # or "none"'
-    yield 'undo = []          # what goes before a test person does: { table = "teams", column = "created_by" }'
-    yield ""
-    if tables:
-        yield "[database]"
-        yield f"probe = {suggestion.quoted(next(iter(tables)))}"
-        yield "ignore = []        # tables of the public schema that need no decision"
-        if functions:
-            names = ", ".join(f"{role} = {suggestion.listed(names)}" for role, names in functions.items())
-            yield f"functions = {{ {names} }}"
-        yield ""
-        yield from suggestion.toml_of(tables)
-    for bucket in buckets:
-        yield f"[storage.buckets.{suggestion.quoted(str(bucket['id']))}]"
-        yield "decide = true   # is `may` what you mean? Correct it, then remove this line"
-        yield 'key = "{user}/{tag}.txt"'
-        yield 'type = "text/plain"'
-        if isinstance(limit := bucket.get("file_size_limit"), int):
-            yield f"limit = {limit}"
-        yield f"public = {'true' if bucket.get('public') else 'false'}"
-        yield 'as = "admin"    # "owner" where people put objects there themselves'
-        yield 'may = { owner = "R", stranger = "", nobody = "" }'
-        yield ""
+    has = {"auth.email", "database.rest"}
+    has |= {name for name, there in (("database.sql", client.sql), ("storage.supabase", buckets)) if there}
+    lines = [*suggestion.beginning(_name(folder), has, env_file=env_file), *found.lines(decide=True)]
+    return "\n".join(lines), decide

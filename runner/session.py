@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from clients import embedded
 from clients.control import deaths
+from clients.embedded import Serves
 from clients.http import client, json_of
 from clients.services import catalogue
 from core import target as targets
@@ -50,7 +51,7 @@ from core.secret import Redactor
 from core.target import Target
 from core.user_settings import setting
 from loadprofiles.run import needs_of
-from runner import declared_checks, imported, retry
+from runner import declared_checks, imported, own_schema, retry
 from runner.check_parts import CheckPart, parts_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
@@ -78,6 +79,8 @@ class Request:
     expect_version: str | None = None
     run_dir: Path | None = None
     quiet: bool = False
+    serves: Serves | None = None
+    """The team's own migrations that the embedded target serves in the reference platform's place."""
 
 
 @dataclass
@@ -118,8 +121,12 @@ class RunSession:
                 self._pytest(part)
         exclusive = [part for part in parts if part.exclusive]
         if exclusive and self.target.embedded:
-            with _state_of_its_own(self.directory) as state, embedded.attach(state=state) as stack:
-                apart = stack.target(catalogue())
+            serves = self.request.serves
+            with (
+                _state_of_its_own(self.directory) as state,
+                embedded.attach(state=state, serves=serves) as stack,
+            ):
+                apart = own_schema.target_of(stack, serves)
                 self.run.redactor.learn(apart.secrets())
                 for part in exclusive:
                     self._pytest(part, apart)
@@ -263,7 +270,11 @@ def run_plan(request: Request) -> Path:
     Raises ConfigError before anything was recorded.
     """
     plan, objectives = prepare(request.plan, request.checks)
+    with embedded.attach(serves=request.serves) if request.serves else nullcontext():  # it may refuse them
+        return _recorded(request, plan, objectives)
 
+
+def _recorded(request: Request, plan: Plan, objectives: Mapping[str, Objective]) -> Path:
     def parts(one: RunSession) -> None:
         if request.with_checks:
             one.checks()
@@ -358,9 +369,12 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path 
     if request.target != "embedded":
         yield _on(live_target(request), journal), None
         return
+    serves = request.serves
     console.print("[bold]·[/bold] embedded target: starting")
-    with embedded.attach(progress=sys.stderr) as stack:
-        yield _on(stack.target(catalogue()), journal), stack.state
+    with embedded.attach(progress=None if serves else sys.stderr, serves=serves) as stack:
+        for note in stack.notes if serves else ():
+            console.print("[bold]·[/bold]", escape(note))
+        yield _on(own_schema.target_of(stack, serves), journal), stack.state
 
 
 def _on(target: Target, journal: Journal) -> Run:

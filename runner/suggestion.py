@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum
 """
+USUAL = ("auth.email", "database.rest", "database.sql", "storage.supabase")
+"""Capabilities that nearly every project has; one that was not found stands in the file as a comment."""
 COMMANDS = {"C": "INSERT", "R": "SELECT", "U": "UPDATE", "D": "DELETE"}
 
 
@@ -158,13 +160,62 @@ def functions_of(sql: Sql) -> dict[str, list[str]]:
     }
 
 
-def toml_of(tables: dict[str, Table]) -> Iterator[str]:
-    """The tables as they stand in a target.toml, each marked for a person to decide."""
+@dataclass(frozen=True)
+class Suggested:
+    """What a catalog suggests for a whole `target.toml`."""
+
+    tables: dict[str, Table]
+    functions: dict[str, list[str]]
+    buckets: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, sql: Sql) -> Suggested:
+        """From PostgreSQL's catalog and Storage's table of buckets; reads only."""
+        buckets = sql.rows("select id, public, file_size_limit from storage.buckets order by id")
+        return cls(tables_of(sql), functions_of(sql), buckets)
+
+    def to_decide(self) -> list[str]:
+        """What a person has to decide, one line each."""
+        return [f"may of {name}" for name in self.tables] + [
+            f"may of the bucket {bucket['id']}" for bucket in self.buckets
+        ]
+
+    def lines(self, *, decide: bool) -> Iterator[str]:
+        """`[database]` and `[storage]` of a target.toml. `decide` marks each table and bucket for a person."""
+        if self.tables:
+            yield "[database]"
+            yield f"probe = {quoted(next(iter(self.tables)))}"
+            yield "ignore = []        # tables of the public schema that need no decision"
+            if self.functions:
+                names = ", ".join(f"{role} = {listed(names)}" for role, names in self.functions.items())
+                yield f"functions = {{ {names} }}"
+            yield ""
+            yield from toml_of(self.tables, decide=decide)
+        for bucket in self.buckets:
+            yield f"[storage.buckets.{quoted(str(bucket['id']))}]"
+            if decide:
+                yield DECIDE
+            yield 'key = "{user}/{tag}.txt"'
+            yield 'type = "text/plain"'
+            if isinstance(limit := bucket.get("file_size_limit"), int):
+                yield f"limit = {limit}"
+            yield f"public = {'true' if bucket.get('public') else 'false'}"
+            yield 'as = "admin"    # "owner" where people put objects there themselves'
+            yield 'may = { owner = "R", stranger = "", nobody = "" }'
+            yield ""
+
+
+DECIDE = "decide = true   # is `may` what you mean? Correct it, then remove this line"
+
+
+def toml_of(tables: dict[str, Table], *, decide: bool = True) -> Iterator[str]:
+    """The tables as they stand in a target.toml. `decide` marks each for a person."""
     for table in tables.values():
         before: dict[str, tuple[str, dict[str, Any]]] = {}
         row = table.row(tables, before)
         yield f"[database.tables.{table.name}]"
-        yield "decide = true   # is `may` what you mean? Correct it, then remove this line"
+        if decide:
+            yield DECIDE
         for name, (target, needed) in before.items():
             yield f"before.{name} = {{ table = {quoted(target)}, row = {inline(needed)} }}"
         if table.keys and table.keys != ["id"]:
@@ -173,6 +224,38 @@ def toml_of(tables: dict[str, Table]) -> Iterator[str]:
         yield f"change = {inline(table.change())}"
         yield f"may = {inline(table.may())}"
         yield ""
+
+
+def beginning(
+    name: str, capabilities: Collection[str], *, env_file: str = "", people: Mapping[str, Any] | None = None,
+    embedded: Mapping[str, Any] | None = None,
+) -> Iterator[str]:  # fmt: skip
+    """How a target.toml begins: name, `[capabilities]`, `[platform]`, `[people]`, and `[embedded]` where it is served."""
+    yield "# What Assay knows of your platform (docs/your-platform.md). Every part is optional, an unknown key is refused."
+    yield ""
+    yield f"name = {quoted(name)}"
+    if env_file:
+        yield f"env_files = [{quoted(env_file)}]"
+    yield ""
+    yield "# What is not named here is absent, and what needs it does not apply. `assay doctor --capabilities` lists all."
+    yield "[capabilities]"
+    for capability in dict.fromkeys((*USUAL, *sorted(capabilities))):
+        yield f'{"" if capability in capabilities else "# "}"{capability}" = "required"'
+    yield '# "platform.api" = "required"   # your own API, at PLATFORM_URL: describe it next'
+    yield ""
+    yield "# [platform]"
+    yield '# health  = { path = "/healthz", well = { ok = true } }'
+    yield '# whoami  = { path = "/me", id = "id" }'
+    yield '# private = ["/me"]'
+    yield ""
+    if embedded:
+        yield "[embedded]          # `--target embedded` serves these, without an account"
+        yield from (f"{key} = {_toml(value)}" for key, value in embedded.items())
+        yield ""
+    yield "[people]"
+    yield from (f"{key} = {_toml(value)}" for key, value in (people or {"confirm": "mail"}).items())
+    yield 'undo = []          # what goes before a test person does: { table = "teams", column = "created_by" }'
+    yield ""
 
 
 def quoted(text: str) -> str:

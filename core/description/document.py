@@ -27,6 +27,20 @@ class PermitPart(Section):
     hosts: tuple[str, ...] = ()
 
 
+class EmbeddedProject(Section):
+    """What the embedded target serves in the reference platform's place: a team's own Supabase project.
+
+    Paths are relative to the file. `config` is the Supabase CLI's `config.toml`. `default_grants` gives the API's
+    roles what is made in `public`, as in projects from before 2026-10-30; else the age of the first migration decides.
+    """
+
+    migrations: str
+    seed: tuple[str, ...] = ()
+    config: str = ""
+    skip_extensions: tuple[str, ...] = ()
+    default_grants: bool | None = None
+
+
 class TargetSettings(Section):
     """Settings of Assay for this project: classes of its own in the place of the shipped ones."""
 
@@ -56,12 +70,15 @@ class Description(Section):
     telemetry: Telemetry = Telemetry()
     privacy: Privacy = Privacy()
     load: Load = Load()
+    embedded: EmbeddedProject | None = None
     permit: PermitPart = PermitPart()
     settings: TargetSettings = TargetSettings()
     places: dict[str, str] = Field(default_factory=dict, repr=False)
     """Where each path stands, `file:line`; reading fills it, as it does `folder`. No file may say either."""
     folder: str = ""
     """The folder of the file: what it names is beside it."""
+    suggested: bool = False
+    """Made from a catalog, so that nobody decided anything in it; no file may say it."""
 
     @field_validator("capabilities", mode="before")
     @classmethod

@@ -33,9 +33,9 @@ def read_description(file: Path) -> Description:
     return _validated(document, places, file)
 
 
-def parse_description(text: str, file: Path = Path("target.toml")) -> Description:
-    """The same from text; `file` is what messages call it."""
-    return _validated(_toml(text, file), _places(text, file), file)
+def parse_description(text: str, file: Path = Path("target.toml"), *, suggested: bool = False) -> Description:
+    """The same from text; `file` is what messages call it. `suggested` says that nobody decided what stands there."""
+    return _validated(_toml(text, file), _places(text, file), file, suggested=suggested)
 
 
 def _document(file: Path, below: Sequence[Path]) -> tuple[dict[str, Any], Places]:
@@ -75,9 +75,11 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validated(document: Mapping[str, Any], places: Places, file: Path) -> Description:
+def _validated(
+    document: Mapping[str, Any], places: Places, file: Path, *, suggested: bool = False
+) -> Description:
     told: dict[str, Any] = {"places": {".".join(map(str, steps)): where for steps, where in places.items()}}
-    told["folder"] = str(file.resolve().parent)
+    told |= {"folder": str(file.resolve().parent), "suggested": suggested}
     for name in sorted(set(document) & set(told)):
         raise ConfigError(f"{_where((name,), places, file)}: '{name}' is not known; remove it.")
     try:
@@ -171,7 +173,7 @@ def _known(steps: Sequence[str | int]) -> list[str]:
             )
     model = _model(found)
     names = (f.alias or name for name, f in model.model_fields.items()) if model else ()
-    return sorted(set(names) - {"places", "folder"})
+    return sorted(set(names) - {"places", "folder", "suggested"})
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

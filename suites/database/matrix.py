@@ -68,6 +68,10 @@ class Matrix:
         self.roles = (NOBODY, STRANGER, *between, OWNER)
         """Those who may least go first."""
         self.findings: list[str] = []
+        self.access: dict[str, dict[str, str]] = {}
+        """By case and role, the verbs that worked, in the order in which they were tried."""
+        self.untried: dict[str, str] = {}
+        """Tables of a suggested description that no row could be made for, and why."""
 
     def token(self, role: str) -> str | None:
         """A role's access token; None for nobody."""
@@ -78,19 +82,27 @@ class Matrix:
     def subjects(self) -> Iterator[Subject]:
         """A row of every case, with what it needs before it and what its roles have."""
         for name, case in self.database.tables.items():
-            values: dict[str, Any] = {"tag": self.run.tag(), "number": _number()}
-            values["user"] = self.people[OWNER].id
-            values |= {f"{role}.id": person.id for role, person in self.people.items()}
-            for before, row in case.before.items():
-                made = self._insert(
-                    row.table, row.row, fill(row.row, values), row.by, self._line(f"{name}.before.{before}")
-                )
-                values |= {f"{before}.{column}": value for column, value in made.items()}
-                values[f"{before}.id"] = made.get(row.key)
-            self._give_roles(case, values, known=True)
-            subject = Subject(name, self.database.table_of(name), case, values)
-            self._make(subject)
-            yield subject
+            try:
+                yield self._subject(name, case)
+            except (Missed, ServiceError) as error:
+                if not self.described.suggested:
+                    raise
+                self.untried[name] = str(error)
+
+    def _subject(self, name: str, case: Table) -> Subject:
+        values: dict[str, Any] = {"tag": self.run.tag(), "number": _number()}
+        values["user"] = self.people[OWNER].id
+        values |= {f"{role}.id": person.id for role, person in self.people.items()}
+        for before, row in case.before.items():
+            made = self._insert(
+                row.table, row.row, fill(row.row, values), row.by, self._line(f"{name}.before.{before}")
+            )
+            values |= {f"{before}.{column}": value for column, value in made.items()}
+            values[f"{before}.id"] = made.get(row.key)
+        self._give_roles(case, values, known=True)
+        subject = Subject(name, self.database.table_of(name), case, values)
+        self._make(subject)
+        return subject
 
     def _give_roles(self, case: Table, values: Mapping[str, Any], *, known: bool) -> None:
         """Gives the roles of a case what they have: what can be given before its row is there, or what speaks of it."""
@@ -171,15 +183,27 @@ class Matrix:
 
     def attempt(self, subject: Subject, role: str, verb: str) -> list[str]:
         """The ways by which a role did this with the row; none when it could not."""
-        match verb:
-            case "R":
-                return [way for way, saw in self._reads(subject, role).items() if saw]
-            case "U":
-                return self._changes(subject, role)
-            case "D":
-                return self._deletes(subject, role)
-            case _:
-                return self._adds(subject, role)
+        did = self._attempt(subject, role, verb)
+        letters = self.access.setdefault(subject.name, {}).setdefault(role, "")
+        self.access[subject.name][role] = letters + (verb if did else "")
+        return did
+
+    def _attempt(self, subject: Subject, role: str, verb: str) -> list[str]:
+        try:
+            match verb:
+                case "R":
+                    return [way for way, saw in self._reads(subject, role).items() if saw]
+                case "U":
+                    return self._changes(subject, role)
+                case "D":
+                    return self._deletes(subject, role)
+                case _:
+                    return self._adds(subject, role)
+        except (Missed, ServiceError) as error:
+            if not self.described.suggested:
+                raise
+            self.untried[f"{subject.name}, {VERBS[verb]} by {role}"] = str(error)
+            return []
 
     def ways_to_read(self, subject: Subject) -> list[str]:
         """The ways by which whoever may read the row must see it."""

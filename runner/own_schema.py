@@ -1,0 +1,147 @@
+"""A team's own migrations as the embedded target: what is served, and the description where no target.toml gives one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clients.embedded import Embedded, Serves
+from clients.http import client, json_of
+from clients.services import catalogue
+from clients.sql import Sql
+from core.description import Description, parse_description, read_description
+from core.errors import ConfigError
+from core.permit import EVERYTHING, Origin, Permit
+from core.project import Project, find_project
+from core.target import Target
+from runner import suggestion
+
+OPEN_BY_DEFAULT_UNTIL = "20261030"
+"""Until then what `postgres` made in `public` was open to the API's roles (Supabase changelog, 2026-04-28)."""
+
+
+def named(
+    migrations: Path,
+    seed: Sequence[Path] = (),
+    config: Path | None = None,
+    skip_extensions: Sequence[str] = (),
+    default_grants: bool | None = None,
+) -> Serves:
+    """What the command line or `[embedded]` names. Without `config` it is the config.toml beside the migrations' folder.
+
+    Raises ConfigError for a folder or file that is not there.
+    """
+    folder = migrations.absolute()
+    versions = sorted(match[1] for file in folder.glob("*.sql") if (match := re.match(r"(\d+)_", file.name)))
+    if not folder.is_dir() or not versions:
+        raise ConfigError(
+            f"{migrations} holds no migrations (<digits>_<name>.sql); name the folder that does."
+        )
+    beside = folder.parent / "config.toml"
+    config = config.absolute() if config else beside if beside.is_file() else None
+    for file in (*seed, *([config] if config else [])):
+        if not file.is_file():
+            raise ConfigError(f"{file} does not exist; name a file that does.")
+    if default_grants is None:
+        default_grants = versions[0][:8] < OPEN_BY_DEFAULT_UNTIL
+    return Serves(
+        folder, tuple(file.absolute() for file in seed), config, tuple(skip_extensions), default_grants
+    )
+
+
+def chosen(
+    migrations: Path | None = None,
+    seed: Sequence[Path] = (),
+    config: Path | None = None,
+    skip_extensions: Sequence[str] = (),
+    default_grants: bool | None = None,
+    *,
+    target: str,
+) -> Serves | None:
+    """What the embedded target serves: the command line's migrations, else what the project's `[embedded]` names.
+
+    None for the reference platform and for a live target. Raises ConfigError for options that go with --migrations alone.
+    """
+    if migrations:
+        return named(migrations, seed, config, skip_extensions, default_grants)
+    if seed or config or skip_extensions or default_grants is not None:
+        raise ConfigError(
+            "--seed, --config, --skip-extension and --default-grants go with --migrations; name it too."
+        )
+    return of_project(find_project()) if target == "embedded" else None
+
+
+def of_project(project: Project) -> Serves | None:
+    """What `[embedded]` of the project's target.toml names; None where the embedded target is the reference platform."""
+    if project.own is None or not project.target_file().is_file():
+        return None
+    part = read_description(project.target_file()).embedded
+    if part is None:
+        return None
+    here = project.folder
+    return named(
+        here / part.migrations,
+        seed=[here / file for file in part.seed],
+        config=here / part.config if part.config else None,
+        skip_extensions=part.skip_extensions,
+        default_grants=part.default_grants,
+    )
+
+
+def target_of(stack: Embedded, serves: Serves | None) -> Target:
+    """The target that a started stack is: the reference platform, or a project by its target.toml, else by its catalog."""
+    return stack.target(catalogue(), describe(stack) if serves else None)
+
+
+def describe(stack: Embedded) -> Description:
+    """The description of what the stack serves: the project's own, else what its catalog and Auth's settings suggest."""
+    project = find_project()
+    if project.own and project.target_file().is_file():
+        return read_description(project.target_file())
+    text, _ = suggested(stack, "own migrations")
+    return parse_description(text, Path("the catalog"), suggested=True)
+
+
+def suggested(
+    stack: Embedded, name: str, serves: Serves | None = None, *, beside: Path | None = None
+) -> tuple[str, list[str]]:
+    """A target.toml for what the stack serves, and what a person has to decide in it.
+
+    With `beside`, the folder in which it will stand, it says `[embedded]`, and marks what is to be decided.
+    """
+    url, key = stack.variables["VITE_SUPABASE_URL"], stack.variables["VITE_SUPABASE_ANON_KEY"]
+    dsn = stack.variables["SUPABASE_DB_URL"]
+    permit = Permit(EVERYTHING, frozenset(str(Origin.of(address)) for address in (url, dsn)))
+    with client("supabase.auth", permit, base_url=url) as http:
+        settings = json_of(http.get("/auth/v1/settings", headers={"apikey": key}), "supabase.auth", dict)
+    sql = Sql(dsn, permit)
+    try:
+        found = suggestion.Suggested.read(sql)
+    finally:
+        sql.close()
+    people = {
+        "register": not settings.get("disable_signup"),
+        "confirm": "none" if settings.get("mailer_autoconfirm") else "mail",
+    }
+    capabilities = {"auth.email", "auth.mail", "auth.mfa", "database.rest", "database.sql"}
+    capabilities |= {"auth.anonymous"} if (settings.get("external") or {}).get("anonymous_users") else set()
+    capabilities |= {"storage.supabase"} if found.buckets else set()
+    part = _part(serves, beside) if serves and beside else None
+    begins = suggestion.beginning(name, capabilities, people=people, embedded=part)
+    return "\n".join([*begins, *found.lines(decide=beside is not None)]), found.to_decide()
+
+
+def _part(serves: Serves, beside: Path) -> dict[str, Any]:
+    """`[embedded]` as it stands in a target.toml of the folder `beside`."""
+
+    def near(path: Path) -> str:
+        return os.path.relpath(path, beside.absolute())
+
+    part: dict[str, Any] = {"migrations": near(serves.migrations)}
+    part |= {"seed": [near(file) for file in serves.seed]} if serves.seed else {}
+    part |= {"config": near(serves.config)} if serves.config else {}
+    part |= {"skip_extensions": list(serves.skip_extensions)} if serves.skip_extensions else {}
+    return {**part, "default_grants": serves.default_grants}

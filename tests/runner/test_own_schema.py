@@ -1,0 +1,120 @@
+"""A team's own migrations on the embedded target: what is served, from the command line and from `[embedded]`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.description import parse_description
+from core.errors import ConfigError
+from core.project import Project
+from runner import own_schema
+from runner.init import init_from_migrations
+from tests.runner.sandbox import Sandbox
+
+SCHEMA = """
+create table public.todos (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null default auth.uid() references auth.users on delete cascade,
+  title text not null
+);
+alter table public.todos enable row level security;
+create policy own on public.todos for all to authenticated
+  using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+"""
+
+
+def folder(tmp_path: Path, *more: str, first: str = "20260101000000") -> Path:
+    migrations = tmp_path / "supabase" / "migrations"
+    migrations.mkdir(parents=True)
+    (migrations / f"{first}_first.sql").write_text(SCHEMA)
+    for number, text in enumerate(more):
+        (migrations / f"{int(first) + 1 + number}_more.sql").write_text(text)
+    return migrations
+
+
+def test_what_lies_beside_the_migrations_is_found(tmp_path):
+    migrations = folder(tmp_path)
+    (migrations.parent / "config.toml").write_text('project_id = "x"\n')
+    serves = own_schema.named(migrations)
+    assert serves.config == migrations.parent / "config.toml"
+    assert serves.default_grants, "what is older than 2026-10-30 is open to the API by default"
+    assert "--default-grants" in serves.words
+
+
+def test_a_project_of_today_grants_nothing_by_default(tmp_path):
+    assert not own_schema.named(folder(tmp_path, first="20261101000000")).default_grants
+    assert own_schema.named(tmp_path / "supabase" / "migrations", default_grants=True).default_grants
+
+
+def test_the_description_names_the_same_relative_to_its_file(tmp_path):
+    migrations = folder(tmp_path)
+    project = tmp_path / "assay"
+    project.mkdir()
+    (project / "target.toml").write_text(
+        '[embedded]\nmigrations = "../supabase/migrations"\nskip_extensions = ["plv8"]\ndefault_grants = false\n'
+    )
+    serves = own_schema.of_project(Project(project))
+    assert serves is not None
+    assert serves.migrations.resolve() == migrations.resolve()
+    assert (serves.skip_extensions, serves.default_grants) == (("plv8",), False)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"migrations": "nowhere"}, "holds no migrations"),
+        ({"migrations": "supabase/migrations", "seed": [Path("no.sql")]}, "no.sql does not exist"),
+        ({"seed": [Path("no.sql")]}, "go with --migrations"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch, options, says):
+    folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    given = dict(options)
+    where = Path(given.pop("migrations")) if "migrations" in given else None
+    with pytest.raises(ConfigError, match=says):
+        own_schema.chosen(where, given.get("seed", ()), target="embedded")
+
+
+def test_no_file_may_say_that_it_was_suggested():
+    with pytest.raises(ConfigError, match="suggested"):
+        parse_description("suggested = true\n")
+
+
+def test_migrations_alone_are_judged(tmp_path):
+    """Only PostgreSQL and the gateway start; the catalog describes the tables, and the matrix tries them."""
+    sandbox = Sandbox(tmp_path)
+    code, said = sandbox.run(
+        "check", "database.rls_matrix", "database.rls_catalog", "--migrations", str(folder(tmp_path))
+    )
+    assert "workerd" not in said
+    run = sandbox.newest()
+    access = json.loads((run / "evidence" / "access-tables.json").read_text())
+    assert access["access"]["todos"] == {"nobody": "", "owner": "RUCD", "stranger": ""}, said
+    assert "2 met" in said, said
+    assert code in (0, 1)
+
+
+def test_a_failed_migration_is_one_message(tmp_path):
+    sandbox = Sandbox(tmp_path)
+    migrations = folder(tmp_path, "select 1;\n\ncreate table x (\n  a nosuch\n);\n")
+    code, said = sandbox.run("check", "--migrations", str(migrations))
+    assert code == 2, said
+    assert '_more.sql, line 4: type "nosuch" does not exist in: create table x' in said
+    assert "hosted project would refuse it too" in said
+
+
+def test_init_reads_migrations_alone(tmp_path, monkeypatch, capsys):
+    migrations = folder(tmp_path)
+    monkeypatch.setenv("ASSAY_STATE", str(tmp_path / "stack"))
+    project = tmp_path / "assay"
+    assert init_from_migrations(project, own_schema.named(migrations)) == 0
+    assert "may of todos" in capsys.readouterr().out
+    text = (project / "target.toml").read_text()
+    with pytest.raises(ConfigError, match="decide is true"):
+        parse_description(text)
+    decided = parse_description(text.replace("decide = true", "# decide = true"))
+    assert decided.embedded is not None
+    assert decided.embedded.migrations == "../supabase/migrations"
+    assert decided.database.tables["todos"].may["owner"] == "CRUD"
