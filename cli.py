@@ -229,6 +229,32 @@ def load(
 
 
 @app.command()
+def drill(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="defects by id or its beginning, requirement, service, kind, healthy, subtle"
+        ),
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--catalogue", help="a folder of your own defects")
+    ] = None,
+    shard: Annotated[str, typer.Option("--shard", help="K/N: the K-th of N parts")] = "",
+    resume: Annotated[Path | None, typer.Option("--resume", help="go on with this drill's folder")] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="run all checks of the requirement, so that noise shows")
+    ] = False,
+    workers: Workers = 3,
+) -> None:
+    """Plants known faults one after the other, and says which of them the checks see."""
+    from runner.drill.catalogue import SHIPPED
+    from runner.drill.drill import Wish, run_drill
+
+    wish = Wish(only or (), catalogue or SHIPPED, shard, workers, wide, resume)
+    raise typer.Exit(run_drill(wish))
+
+
+@app.command()
 def report(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="run folders or ids; the newest when none is named")

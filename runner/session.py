@@ -81,6 +81,8 @@ class Request:
     quiet: bool = False
     serves: Serves | None = None
     """The team's own migrations that the embedded target serves in the reference platform's place."""
+    stack: embedded.Embedded | None = None
+    """An embedded stack that is this run's alone: exclusive checks run on it too."""
 
 
 @dataclass
@@ -120,7 +122,7 @@ class RunSession:
             if not part.exclusive:
                 self._pytest(part)
         exclusive = [part for part in parts if part.exclusive]
-        if exclusive and self.target.embedded:
+        if exclusive and self.target.embedded and not self.request.stack:
             serves = self.request.serves
             with (
                 _state_of_its_own(self.directory) as state,
@@ -368,6 +370,9 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path 
     """The run on the resolved target, and the embedded stack's folder; holds the stack's lease."""
     if request.target != "embedded":
         yield _on(live_target(request), journal), None
+        return
+    if request.stack:
+        yield _on(request.stack.target(catalogue()), journal), request.stack.state
         return
     serves = request.serves
     console.print("[bold]·[/bold] embedded target: starting")

@@ -1,0 +1,58 @@
+"""Which defects are planted at the same time: those that cannot meet, so that the whole fits the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.errors import ConfigError
+from runner.drill.catalogue import Defect
+
+MOST = 12
+"""Defects in one batch: more of them and a surprise is hard to lay at one's door."""
+
+
+def batches(defects: Sequence[Defect], most: int = MOST) -> list[list[Defect]]:
+    """The defects in groups, each defect once. The same list gives the same groups.
+
+    Two defects are planted together only if no check is expected to see both and they touch nothing in common. Healthy
+    variants go with their like, and what runs under a load goes alone.
+    """
+    groups: list[list[Defect]] = []
+    for defect in sorted(defects, key=lambda d: (d.entry.healthy, _weight(d), d.id)):
+        home = None if _lonely(defect) else next((g for g in groups if _fits(defect, g, most)), None)
+        if home is None:
+            groups.append([defect])
+        else:
+            home.append(defect)
+    return groups
+
+
+def _weight(defect: Defect) -> int:
+    """What needs no restart comes first; so a batch is mostly of one sort."""
+    return int(any(kind in ("source", "config", "process") for kind in defect.kinds))
+
+
+def _lonely(defect: Defect) -> bool:
+    return defect.entry.alone or defect.entry.load is not None
+
+
+def _fits(defect: Defect, group: Sequence[Defect], most: int) -> bool:
+    if (
+        len(group) >= most
+        or group[0].entry.healthy != defect.entry.healthy
+        or _weight(group[0]) != _weight(defect)
+    ):
+        return False
+    return not any(
+        _lonely(o) or o.touched & defect.touched or set(o.checks) & set(defect.checks) for o in group
+    )
+
+
+def shard(groups: Sequence[list[Defect]], text: str) -> list[list[Defect]]:
+    """The K-th of N parts of the groups, e.g. "2/4". Raises ConfigError for what is no part."""
+    if not text:
+        return list(groups)
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise ConfigError(f"--shard {text} is no part; write K/N, such as 2/4.")
+    return list(groups)[int(number) - 1 :: int(of)]

@@ -1,0 +1,254 @@
+"""The drill itself: batches are planted, checked, judged and restored, one after the other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.markup import escape
+
+from clients.services import catalogue as services
+from core.errors import AssayError, ConfigError
+from core.outcome import Verdict
+from core.plan import Plan, PlannedObjective, PlannedProfile
+from core.project import find_project
+from core.run import name_directory, runs
+from reports import judge
+from reports.judging.overrides import Sources
+from runner import declared_checks
+from runner.drill import matrix
+from runner.drill.batches import batches, shard
+from runner.drill.catalogue import SHIPPED, Defect, Load, read_catalogue, select
+from runner.drill.plants import NotPlanted, Planted
+from runner.drill.results import BROKEN, Result, Results, Seen, judged, summarise
+from runner.drill.stage import Stage
+from runner.session import Request, RunSession, record
+
+PREFIX = "drill-"
+PROFILE_OF_CHECKS = "checks"
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for."""
+
+    only: Sequence[str] = ()
+    folder: Path = SHIPPED
+    part: str = ""
+    workers: int = 3
+    wide: bool = False
+    """Run every check of a defect's service, so that noise shows; else its own checks alone."""
+    resume: Path | None = None
+    """The folder of a drill to go on with."""
+
+
+class Drill:
+    """One drill in its folder."""
+
+    def __init__(
+        self, wish: Wish, stage: Stage, directory: Path, declared: Sequence[declared_checks.Declared]
+    ) -> None:
+        self.wish = wish
+        self.stage = stage
+        self.directory = directory
+        self.results = Results(directory)
+        self.declared = declared
+        self.objectives = Sources(find_project().own).objectives()
+        self._whole = stage.fingerprint()
+
+    def run(self, groups: Sequence[Sequence[Defect]]) -> None:
+        """Drills every group that has no result yet, and tells how far it is."""
+        left = [[d for d in group if self.results.of(d) is None] for group in groups]
+        left = [group for group in left if group]
+        total = sum(map(len, left))
+        began, done = time.monotonic(), 0
+        for number, group in enumerate(left, 1):
+            for result in self._tried(group):
+                self.results.add(result)
+                done += 1
+                _say(result, done, total, began)
+            if number % 10 == 0:
+                console.print(f"· {number} of {len(left)} batches", soft_wrap=True)
+
+    def _tried(self, group: Sequence[Defect]) -> Iterable[Result]:
+        """The results of a group. What was not seen together is tried again alone: a batch may hide it, a surprise in a
+        batch has no name."""
+        together, unplanted = self._batch(group)
+        if len(group) == 1:
+            yield from [*together, *unplanted]
+            return
+        again = {r.defect for r in together if not r.good or r.noise}
+        for result in together:
+            if result.defect not in again:
+                yield result
+        yield from unplanted
+        for defect in group:
+            if defect.id in again:
+                alone, unplanted = self._batch([defect])
+                yield from [*alone, *unplanted]
+
+    def _batch(self, group: Sequence[Defect]) -> tuple[list[Result], list[Result]]:
+        """Plants a group, runs its checks, restores. Returns the results, and those of what could not be planted."""
+        unplanted: list[Result] = []
+        group = list(group)
+        while group:
+            began = time.monotonic()
+            directory = name_directory(self.directory)
+            try:
+                with Planted(self.stage, group):
+                    self._record(group, directory)
+            except NotPlanted as failure:
+                culprit = next(d for d in group if d.id == failure.defect)
+                unplanted.append(Result(culprit.id, culprit.digest, BROKEN, words=f"not planted: {failure}"))
+                group.remove(culprit)
+                self._mend()
+                continue
+            except (AssayError, psycopg.Error) as failure:
+                words = f"could not be planted or restored: {failure}"
+                self._mend(renew=True)
+                return [Result(d.id, d.digest, BROKEN, words=words) for d in group], unplanted
+            self._mend()
+            seen = self._seen(directory)
+            seconds = (time.monotonic() - began) / len(group)
+            explained = {check for defect in group for check in defect.checks}
+            noise = sorted(n for n, one in seen.items() if one.state == Verdict.MISSED and n not in explained)
+            results = [judged(defect, seen) for defect in group]
+            for result in results:
+                result.seconds, result.run = round(seconds, 1), directory.name
+                result.noise = noise
+            return results, unplanted
+        return [], unplanted
+
+    def _mend(self, *, renew: bool = False) -> None:
+        """A new stack where the old one is not what it was."""
+        try:
+            well = not renew and self.stage.fingerprint() == self._whole
+        except psycopg.Error:
+            well = False
+        if not well:
+            console.print("· the database is not what it was before: a new stack is started", soft_wrap=True)
+            self.stage.renew()
+            self._whole = self.stage.fingerprint()
+
+    def _record(self, group: Sequence[Defect], directory: Path) -> None:
+        wanted = {name for defect in group for name in defect.checks}
+        checks = sorted(self._with_neighbours({w for w in wanted if w not in self.objectives}, group))
+        load = next((d.entry.load for d in group if d.entry.load), None)
+        plan = self._plan(checks, sorted(wanted & set(self.objectives)), load)
+        request = Request(
+            plan="drill",
+            checks=checks,
+            workers=self.wish.workers,
+            quiet=True,
+            run_dir=directory,
+            stack=self.stage.stack,
+        )
+
+        def parts(one: RunSession) -> None:
+            if checks:
+                one.checks()
+            if load:
+                one.load()
+
+        with _no_chatter():
+            record(request, plan, self.objectives, parts)
+
+    def _with_neighbours(self, checks: set[str], group: Sequence[Defect]) -> set[str]:
+        if not self.wish.wide:
+            return checks
+        wanted = {d.entry.requirement for d in group}
+        return checks | {c.id for c in self.declared if wanted & set(c.requirement)}
+
+    def _plan(self, checks: Sequence[str], objectives: Sequence[str], load: Load | None) -> Plan:
+        profiles: tuple[PlannedProfile, ...] = ()
+        if load:
+            profiles = (
+                PlannedProfile(
+                    name=load.profile, users=load.users, rate=load.rate, duration=load.seconds,
+                    warm_up=min(5.0, load.seconds / 4),
+                ),
+            )  # fmt: skip
+        source = load.profile if load else PROFILE_OF_CHECKS
+        planned = tuple(PlannedObjective(self.objectives[name], source) for name in objectives)
+        return Plan("drill", "a drill", 600, checks=tuple(checks), profiles=profiles, objectives=planned)
+
+    def _seen(self, directory: Path) -> dict[str, Seen]:
+        verdict = judge(directory, project=find_project().own)
+        seen = {
+            c.id: Seen(c.state, " ".join(filter(None, (c.message, c.expected, c.saw))))
+            for c in verdict.checks
+        }
+        return seen | {o.id: Seen(o.state, o.reason) for o in verdict.objectives}
+
+
+class _no_chatter:
+    """The progress of a batch's own run is not told: the drill has its own."""
+
+    def __enter__(self) -> None:
+        from runner import session
+
+        self._before, session.console.quiet = session.console.quiet, True
+
+    def __exit__(self, *_: object) -> None:
+        from runner import session
+
+        session.console.quiet = self._before
+
+
+def _say(result: Result, done: int, total: int, began: float) -> None:
+    spent = time.monotonic() - began
+    left = spent / done * (total - done) / 60
+    colour = "green" if result.good else "red"
+    noise = f" [yellow](and {', '.join(result.noise)})[/yellow]" if result.noise else ""
+    words = "" if result.good else f" {escape(result.words[:200])}"
+    console.print(
+        f"[bold]{done}/{total}[/bold] [{colour}]{result.outcome:8}[/{colour}] {escape(result.defect)}{noise}{words} "
+        f"[dim]{left:.0f} min left[/dim]",
+        soft_wrap=True,
+    )
+
+
+def run_drill(wish: Wish, most: int | None = None) -> int:
+    """Drills the catalogue and writes the matrix. Returns 0 when every defect was caught and nobody was accused, else 1.
+
+    Raises ConfigError for a catalogue or a word that is wrong, before anything is started.
+    """
+    declared = declared_checks.declared()
+    sources = Sources(find_project().own)
+    known = read_catalogue(
+        wish.folder, declared, sorted(sources.objectives()), services(), sources.requirements
+    )
+    chosen = select(known, wish.only)
+    groups = shard(batches(chosen, most) if most else batches(chosen), wish.part)
+    mine = [defect for group in groups for defect in group]
+    directory = _directory(wish)
+    console.print(f"· {len(mine)} defects in {len(groups)} batches; {directory}", soft_wrap=True)
+    stage = Stage(sys.stderr)
+    try:
+        drill = Drill(wish, stage, directory, declared)
+        drill.run(groups)
+    finally:
+        stage.close()
+    found = [result for d in mine if (result := drill.results.of(d))]
+    summary = summarise(found, mine, [c.id for c in declared])
+    matrix.write(directory, mine, found, summary)
+    matrix.show(found, summary)
+    return 0 if all(result.good for result in found) and len(found) == len(mine) else 1
+
+
+def _directory(wish: Wish) -> Path:
+    if wish.resume:
+        folder = wish.resume if wish.resume.is_dir() else runs() / wish.resume
+        if not folder.is_dir():
+            raise ConfigError(f"--resume {wish.resume}: there is no such drill, here or under runs/.")
+        return folder.absolute()
+    named = name_directory()
+    folder = named.with_name(PREFIX + named.name)
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,167 @@
+"""The catalogue: what ships can be used, what is wrong is one sentence with file and line, batches keep defects apart."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.services import catalogue as services
+from core.errors import ConfigError
+from core.project import find_project
+from reports.judging.overrides import Sources
+from runner import declared_checks
+from runner.drill.batches import batches, shard
+from runner.drill.catalogue import SHIPPED, Defect, Entry, Source, Sql, read_catalogue, select
+from runner.drill.plants import changed
+from runner.drill.results import Seen, judged, summarise
+
+GOOD = """
+title = "A policy is gone"
+requirement = "P1.3"
+service = "supabase.database"
+words = "Everybody read everything."
+source = "OWASP API1:2023"
+caught_by = ["database.rls_matrix"]
+says = "posts"
+[[plant]]
+sql = "select 1"
+restore = "select 2"
+"""
+
+
+def read(folder):
+    sources = Sources(find_project().own)
+    return read_catalogue(
+        folder, declared_checks.declared(), sorted(sources.objectives()), services(), sources.requirements
+    )
+
+
+def entry(**more):
+    told = {
+        "title": "t",
+        "requirement": "P1.3",
+        "service": "r2",
+        "words": "w",
+        "source": "s",
+        "caught_by": ["a"],
+    }
+    plant = Sql(sql="a", restore="b")
+    return Entry(**{**told, "plant": (plant,), **more})
+
+
+def defect(name, **more):
+    return Defect(name, entry(**more), "0", SHIPPED)
+
+
+def test_every_shipped_defect_can_be_read_and_every_source_that_it_patches_holds_its_words():
+    root = SHIPPED.parent
+    found = read(SHIPPED)
+    assert len({d.id for d in found}) == len(found)
+    for one in found:
+        texts = {}
+        for plant in one.entry.plant:
+            if isinstance(plant, Source):
+                file = root / "stack" / plant.source
+                text = texts.get(file) or file.read_text()
+                texts[file] = changed(text, plant.find, plant.replace, f"{one.id}: {file}", every=plant.all)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('requirement = "P1.3"', 'requirement = "P1.33"', "line 3: 'P1.33': did you mean 'P1.3'?"),
+        (
+            "database.rls_matrix",
+            "database.rls_matrx",
+            "line 7: there is no check or objective 'database.rls_matrx'",
+        ),
+        ('service = "supabase.database"', 'service = "database"', "line 4: 'database'"),
+        ("says =", "say =", "line 8: say is not known"),
+        ('restore = "select 2"', "", "restore is missing"),
+        ('caught_by = ["database.rls_matrix"]', "healthy = true", "watched_by is missing"),
+        ('sql = "select 1"', 'skl = "select 1"', "line 9: a plant has one of the keys sql"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_file_and_line(tmp_path, old, new, says):
+    (tmp_path / "a.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path)
+    assert says in str(error.value)
+
+
+def test_words_of_only_choose_by_id_requirement_service_and_kind(tmp_path):
+    for name in ("P1.3/one", "P1.3/two", "KV/three"):
+        file = tmp_path / f"{name}.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(GOOD)
+    found = read(tmp_path)
+    assert [d.id for d in select(found, ["P1.3/one"])] == ["P1.3/one"]
+    assert [d.id for d in select(found, ["KV"])] == ["KV/three"]
+    assert (
+        len(select(found, ["sql"]))
+        == len(select(found, ["supabase.database"]))
+        == len(select(found, ["*"]))
+        == 3
+    )
+    with pytest.raises(ConfigError, match=r"P1\.3/one"):
+        select(found, ["P1.3/onne"])
+
+
+CHECKS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True)
+
+
+@given(st.lists(st.tuples(CHECKS, st.booleans(), st.booleans()), max_size=30), st.integers(1, 4))
+def test_batches_hold_each_defect_once_and_nothing_that_could_meet(made, parts):
+    defects = [
+        defect(
+            str(i), alone=alone, healthy=healthy, watched_by=names * healthy, caught_by=names * (not healthy)
+        )
+        for i, (names, alone, healthy) in enumerate(made)
+    ]
+    groups = batches(defects)
+    assert sorted(d.id for group in groups for d in group) == sorted(d.id for d in defects)
+    for group in groups:
+        assert len(group) == 1 or not any(d.entry.alone for d in group)
+        checks = [name for d in group for name in d.checks]
+        assert len(set(checks)) == len(checks)
+        assert len({d.entry.healthy for d in group}) == 1
+    shards = [shard(groups, f"{k}/{parts}") for k in range(1, parts + 1)]
+    assert sorted(map(id, (g for one in shards for g in one))) == sorted(map(id, groups))
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "/"])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="--shard"):
+        shard([], text)
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "outcome"),
+    [
+        ("missed", "the AUDIT lacks it", "caught"),
+        ("missed", "something else", "misled"),
+        ("met", "", "slipped"),
+        ("broken", "audit", "broken"),
+        ("not_covered", "", "broken"),
+    ],
+)
+def test_only_a_missed_check_in_the_right_words_has_caught_a_defect(state, words, outcome):
+    assert judged(defect("x", says="audit"), {"a": Seen(state, words)}).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("met", "quiet"), ("missed", "accused"), ("broken", "broken")]
+)
+def test_a_healthy_variant_is_accused_by_a_missed_check_alone(state, outcome):
+    one = defect("x", healthy=True, watched_by=("a",), caught_by=())
+    assert judged(one, {"a": Seen(state, "")}).outcome == outcome
+
+
+def test_what_could_not_be_judged_counts_apart_and_a_check_without_a_fault_is_toothless():
+    defects = [defect("x"), defect("y"), defect("z")]
+    states = {"x": "missed", "y": "met", "z": "broken"}
+    results = [judged(d, {"a": Seen(states[d.id], "")}) for d in defects]
+    summary = summarise(results, defects, ["a", "b"])
+    assert (summary.caught, summary.faults, summary.sensitivity) == (1, 2, 0.5)
+    assert list(summary.toothless) == ["b"]
