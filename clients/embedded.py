@@ -98,13 +98,17 @@ class Serves:
 
 
 def attach(
-    *, state: Path | None = None, progress: IO[str] | int | None = None, serves: Serves | None = None
+    *,
+    state: Path | None = None,
+    progress: IO[str] | int | None = None,
+    serves: Serves | None = None,
+    tree: Path = ROOT,
 ) -> Embedded:
     """Starts the stack or joins the running one, and holds it.
 
     `state` is its folder (default `.assay/stack`, or ASSAY_STATE). Progress goes to `progress` (a stream or
-    a subprocess constant). `serves` is a project of one's own. Raises ConfigError or BrokenError with the
-    supervisor's own sentence.
+    a subprocess constant). `serves` is a project of one's own, `tree` holds the `stack/` that is started. Raises
+    ConfigError or BrokenError with the supervisor's own sentence.
     """
     named = setting("ASSAY_STATE")
     folder = state or (Path(named).absolute() if named else serves.state if serves else None)
@@ -114,7 +118,7 @@ def attach(
     command += serves.words if serves else []
     holder = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=tree,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=progress or subprocess.PIPE,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from core.config import Document, Settings, Text, load_toml, nearest, read_toml
+from core.config import Document, StrictModel, Text, load_toml, nearest, read_toml
 from core.errors import ConfigError
 from core.run import ROOT
 from core.service import Service
@@ -22,14 +22,14 @@ SHIPPED = ROOT / "defects"
 PLATFORM = "platform"
 
 
-class Sql(Settings):
+class Sql(StrictModel):
     """Statements on the platform's database, as its owner, and those that undo them."""
 
     sql: Text
     restore: Text
 
 
-class Function(Settings):
+class Function(StrictModel):
     """A change of a function's source in the database. Its old definition is put back by itself."""
 
     function: Text
@@ -38,7 +38,7 @@ class Function(Settings):
     replace: str
 
 
-class Source(Settings):
+class Source(StrictModel):
     """A change of a source file of the embedded target; the component is built from a copy and served."""
 
     source: Text
@@ -49,7 +49,7 @@ class Source(Settings):
     """Every place where `find` stands; else it must stand exactly once."""
 
 
-class Match(Settings):
+class Match(StrictModel):
     """Which exchanges a proxy rule is for. Patterns are regular expressions, searched; `every` is each n-th of them."""
 
     method: str = ""
@@ -64,7 +64,7 @@ class Match(Settings):
     every: int = Field(default=1, ge=1)
 
 
-class Change(Settings):
+class Change(StrictModel):
     """What becomes of a message on its way."""
 
     find: str = ""
@@ -90,7 +90,7 @@ class Change(Settings):
     """The connection ends without an answer, and the request reaches nobody."""
 
 
-class Mock(Settings):
+class Mock(StrictModel):
     """An answer that is made up; the service is not asked."""
 
     status: int = 200
@@ -98,7 +98,7 @@ class Mock(Settings):
     body: str = ""
 
 
-class Frames(Settings):
+class Frames(StrictModel):
     """What becomes of WebSocket messages. `down` is from the platform to its client."""
 
     direction: Text = "down"
@@ -116,7 +116,7 @@ class Frames(Settings):
     replace: str = ""
 
 
-class Proxy(Settings):
+class Proxy(StrictModel):
     """A rule between two parts: whoever asks at this address meets it."""
 
     proxy: Text
@@ -128,7 +128,7 @@ class Proxy(Settings):
     frames: Frames | None = None
 
 
-class Setting(Settings):
+class Setting(StrictModel):
     """A value of the embedded target's CONFIG.json, such as `options.content_ttl_seconds`; its component restarts."""
 
     config: Text
@@ -136,14 +136,14 @@ class Setting(Settings):
     component: Text = PLATFORM
 
 
-class Process(Settings):
+class Process(StrictModel):
     """A component of the embedded target: `stop`, `kill` (both start it again at the end), or `pause` (SIGSTOP)."""
 
     process: Text
     action: Text = "stop"
 
 
-class Command(Settings):
+class Command(StrictModel):
     """Commands of one's own, for a staging that no other kind reaches: run by the shell, in the catalogue's folder."""
 
     command: Text
@@ -185,7 +185,7 @@ Plant = Annotated[
 ]
 
 
-class Load(Settings):
+class Load(StrictModel):
     """The load under which a defect of speed shows."""
 
     profile: Text
@@ -194,7 +194,7 @@ class Load(Settings):
     seconds: float = Field(default=20, gt=0)
 
 
-class Entry(Settings):
+class Entry(StrictModel):
     """One file of the catalogue, as it stands."""
 
     title: Text

@@ -219,7 +219,7 @@ def run_drill(wish: Wish, most: int | None = None) -> int:
 
     Raises ConfigError for a catalogue or a word that is wrong, before anything is started.
     """
-    declared = declared_checks.declared()
+    declared = declared_checks.declared(own=find_project().own)
     sources = Sources(find_project().own)
     known = read_catalogue(
         wish.folder, declared, sorted(sources.objectives()), services(), sources.requirements

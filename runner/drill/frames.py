@@ -32,8 +32,11 @@ class Frame:
         """The frame as it is sent, with a new mask where it had one."""
         n = len(self.payload)
         bit = 0x80 if self.masked else 0
-        size = bytes([bit | n]) if n < 126 else bytes([bit | 126]) + n.to_bytes(2, "big")
-        if n > 0xFFFF:
+        if n < 126:
+            size = bytes([bit | n])
+        elif n <= 0xFFFF:
+            size = bytes([bit | 126]) + n.to_bytes(2, "big")
+        else:
             size = bytes([bit | 127]) + n.to_bytes(8, "big")
         if not self.masked:
             return bytes([self.head]) + size + self.payload

@@ -92,7 +92,7 @@ class Server:
         try:
             while await self._exchange(client):
                 client.h11.start_next_cycle()
-        except (OSError, h11.ProtocolError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, h11.ProtocolError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             client.close(hard=client.h11.our_state is h11.SEND_BODY)
         else:
             client.close()
@@ -258,6 +258,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 class Proxies:
     """All proxies of a drill, by name, on a thread of their own."""
 
@@ -289,8 +296,10 @@ class Proxies:
         """Ends all proxies."""
         for server in self._servers.values():
             self._do(server.stop())
+        self._do(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

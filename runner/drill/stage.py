@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -24,11 +23,11 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from clients.control import call
-from clients.embedded import Embedded
+from clients.embedded import Embedded, attach
 from clients.services import catalogue
-from core.errors import BrokenError, ConfigError
+from core.errors import ConfigError
 from core.run import ROOT
-from core.target import Engine, Target
+from core.target import Target
 from runner.drill.proxy import Proxies
 
 HOME = ROOT / ".assay" / "drill"
@@ -73,34 +72,7 @@ class Stage:
                 (self.tree / path.name).symlink_to(path)
 
     def _up(self) -> Embedded:
-        command = [
-            sys.executable,
-            "-m",
-            "stack.supervisor",
-            "up",
-            "--hold",
-            "--json",
-            "--state",
-            str(self.state),
-        ]
-        holder = subprocess.Popen(
-            command,
-            cwd=self.tree,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert holder.stdout is not None and holder.stderr is not None  # noqa: PT018
-        line = holder.stdout.readline()
-        if not line:
-            said = holder.stderr.read().strip().splitlines() or ["it said nothing"]
-            raise BrokenError(f"the drill's stack did not start: {said[-1]}")
-        holder.stderr.close()
-        ready = json.loads(line)
-        engines = {name: Engine(e["kind"], e["name"]) for name, e in ready["engines"].items()}
-        control = ready["control"]
-        return Embedded(ready["variables"], engines, control["url"], control["token"], self.state, holder)
+        return attach(state=self.state, progress=self._progress, tree=self.tree)
 
     @property
     def target(self) -> Target:
@@ -231,13 +203,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def embedded(progress: TextIO | None = None) -> Iterator[Stage]:
-    """A stage for as long as the block lasts."""
-    stage = Stage(progress)
-    try:
-        yield stage
-    finally:
-        stage.close()
