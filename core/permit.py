@@ -13,6 +13,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from core.errors import PermitError
+from core.reading import is_admin, only_reads
 
 
 class Action(StrEnum):
@@ -98,6 +99,24 @@ class Permit:
                 "target.toml if the target really uses it."
             )
         return address
+
+    def send(self, method: str, address: str) -> str:
+        """Returns `address` unless a request of this method may not go there (PermitError)."""
+        self.contact(address)
+        self.demand_method(method, address)
+        return address
+
+    def demand_method(self, method: str, address: str) -> None:
+        """Raises PermitError for a request that writes where only reading is permitted; `address` is a URL or a path."""
+        writing = Action.ADMIN if is_admin(address) else Action.WRITE
+        action = Action.READ if only_reads(method, address) else writing
+        if action not in self.actions:
+            self.demand(action, f"{method} {urlsplit(address).path or '/'}")
+
+    @property
+    def any_method(self) -> bool:
+        """Whether a request of every method may be sent."""
+        return self.actions >= PRODUCTION_SAFE
 
     def names(self, address: str) -> bool:
         """Whether the target names this address's host, with its port and scheme where it names those."""

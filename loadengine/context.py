@@ -6,6 +6,7 @@ import ssl
 from typing import Any, Protocol
 from urllib.parse import SplitResult
 
+from core.permit import Permit
 from loadengine.measure.recorder import SampleRecorder
 from loadengine.measure.trace import Tracer
 from loadengine.net.reactor import Reactor
@@ -20,6 +21,10 @@ class LoadContext(Protocol):
     @property
     def settings(self) -> LoadSettings:
         """What the operator set."""
+
+    @property
+    def permit(self) -> Permit:
+        """What may be sent, and where."""
 
     @property
     def process(self) -> LoadProcess:
@@ -42,7 +47,7 @@ class LoadContext(Protocol):
         """True once the load is over: nothing new is sent."""
 
     def endpoint(self, parts: SplitResult, source: str | None, tls: ssl.SSLContext | None) -> Endpoint:
-        """Where to connect for an address. Raises ConfigError."""
+        """Where to connect for an address. Raises PermitError, ConfigError."""
 
     def worker_rank(self) -> tuple[int, int]:
         """This process's number among the generating ones, and how many those are."""

@@ -117,6 +117,8 @@ class LoadEngine:
         Raises PermitError for what the target does not name, ConfigError for a name that does not resolve.
         """
         self.permit.contact(parts.geturl())
+        if parts.scheme in ("ws", "wss"):
+            self.permit.demand_method("GET", parts.geturl())
         host = parts.hostname or ""
         secure = parts.scheme in ("https", "wss")
         port = parts.port or (443 if secure else 80)

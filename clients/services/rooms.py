@@ -284,7 +284,7 @@ class RoomsClient:
         elif token is not None:
             protocols = [Subprotocol(PROTOCOL), Subprotocol(f"token.{token}")]
         address = f"{self.url}/api/rooms/{room}" + (f"?{urlencode(query)}" if query else "")
-        self.run.target.permit.contact(address)
+        self.run.target.permit.send("GET", address)
         try:
             connection = connect(
                 address,

@@ -93,6 +93,7 @@ class HttpClient:
         self._endpoint = engine.endpoint(parts, source, tls)
         self._timeout = int(timeout * 1e9)
         self._flags = flags
+        self._any_method = engine.permit.any_method
         self._idle: list[HttpConnection] = []
         self._prepared: dict[Any, PreparedRequest] = {}
         self.headers: dict[str, str] = _Headers(self._prepared.clear)
@@ -175,9 +176,14 @@ class HttpClient:
         name: str | None = None,
         expect: Expect | None = None,
     ) -> PreparedRequest:
-        """Serialises a request once. `name` groups paths that differ in an id; `measure` names a metric."""
+        """Serialises a request once. `name` groups paths that differ in an id; `measure` names a metric.
+
+        Raises PermitError for a request that writes where the target permits reading alone.
+        """
         if not path.startswith("/"):
             raise ConfigError(f"a request's path starts with a slash, unlike {path!r}.")
+        if not self._any_method:
+            self._engine.permit.demand_method(method, self._prefix + path)
         with_body = (
             has_body if has_body is not None else body is not None or method in ("POST", "PUT", "PATCH")
         )

@@ -1,5 +1,7 @@
 """The browser reaches what the target names and nothing else, whatever a page asks for; and the run is told."""
 
+import contextlib
+import dataclasses
 import functools
 import http.server
 import threading
@@ -9,9 +11,10 @@ import pytest
 from clients.services import catalogue
 from core.events import Note
 from core.evidence import Evidence
+from core.permit import Action, Permit
 from core.run import Run
 from core.target import resolve
-from fixtures.browser import launch
+from fixtures.browser import launch, permit_proxy
 from fixtures.browser.flow import Stage
 from tests.clients.strange import environment
 from tests.runner.recording_proxy import RecordingProxy
@@ -23,7 +26,7 @@ PAGE = """<!doctype html><html><head>
 <script>
 const settled = [
   fetch("{0}/fetch", {{mode: "no-cors"}}),
-  new Promise(done => {{ const s = new WebSocket("{1}/socket"); s.onopen = s.onerror = () => done(); }}),
+  new Promise(done => {{ const s = new WebSocket("{1}/socket"); s.onopen = s.onerror = s.onclose = done; }}),
   new Promise(done => {{ const e = new EventSource("{0}/events"); e.onopen = e.onerror = () => {{ e.close(); done(); }}; }}),
   new Promise(done => {{ const r = new XMLHttpRequest(); r.onloadend = () => done();
     r.open("POST", "{0}/xhr"); r.send("x"); }}),
@@ -53,8 +56,25 @@ def platform(tmp_path):
     server.server_close()
 
 
+@pytest.fixture(params=["resolver rules", "proxy"])
+def kept_by(request, monkeypatch):
+    """How the browser is held: Chromium's rules, or, as Firefox and WebKit are, the permit's own proxy."""
+    with contextlib.ExitStack() as held:
+
+        def by_proxy(run):
+            server = held.enter_context(permit_proxy.serving(run.permit))
+            return {
+                "args": [*launch.QUIET, "--no-sandbox"],
+                "proxy": {"server": server, "bypass": "<-loopback>"},
+            }
+
+        if request.param == "proxy":
+            monkeypatch.setattr(launch, "_rules", by_proxy)
+        yield
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
-def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named):
+def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named, kept_by):
     folder, address = platform
     other = RecordingProxy(address)
     origins = {"127.0.0.1": other.url, "localhost": other.url.replace("127.0.0.1", "localhost")}
@@ -81,3 +101,25 @@ def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp
     told = " ".join(event.text for event in Evidence(run.directory).events(Note))
     assert (f"wanted {other.url}, which the target does not name: refused" in told) is not named
     assert f"wanted {origins['localhost']}, which the target does not name: refused" in told
+
+
+def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, tmp_path):
+    folder, address = platform
+    recorder = Recorder(address)
+    target = resolve("embedded", catalogue(), environment=environment(9) | {"PLATFORM_URL": recorder.url})
+    target = dataclasses.replace(target, permit=Permit(frozenset({Action.READ}), target.permit.hosts))
+    run = Run.begin(tmp_path / "run", target, "test")
+    (folder / "page.html").write_text(PAGE.format(recorder.url, recorder.url.replace("http", "ws")))
+    with launch.started(run) as browser:
+        stage = Stage(run, browser, "made")
+        page = stage.person("ada").page
+        page.goto(f"{recorder.url}/page.html")
+        page.wait_for_function("document.title === 'settled'")
+        stage.close("met")
+    run.journal.close()
+    recorder.close()
+    assert {method for method, _, _ in recorder.requests} == {"GET"}
+    assert recorder.of("GET", "/fetch")
+    assert not recorder.of("GET", "/socket")
+    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
+    assert "POST /xhr needs the permit 'write'" in told
