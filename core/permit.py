@@ -108,8 +108,12 @@ class Permit:
 
     def demand_method(self, method: str, address: str) -> None:
         """Raises PermitError for a request that writes where only reading is permitted; `address` is a URL or a path."""
-        writing = Action.ADMIN if is_admin(address) else Action.WRITE
-        action = Action.READ if only_reads(method, address) else writing
+        if only_reads(method, address):
+            action = Action.READ
+        elif is_admin(address):
+            action = Action.ADMIN
+        else:
+            action = Action.WRITE
         if action not in self.actions:
             self.demand(action, f"{method} {urlsplit(address).path or '/'}")
 

@@ -32,5 +32,6 @@ def only_reads(method: str, address: str) -> bool:
 
 
 def is_admin(address: str) -> bool:
-    """Whether a URL or path belongs to Supabase Auth's admin API."""
-    return _ADMIN.search(urlsplit(address).path) is not None
+    """Whether a request to this URL or path is one of Supabase Auth's admin API."""
+    parts = urlsplit(address)
+    return parts.scheme not in ("ws", "wss") and _ADMIN.search(parts.path) is not None
