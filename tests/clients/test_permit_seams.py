@@ -21,7 +21,7 @@ from clients.http import GuardedTransport
 from clients.http_port import HttpPort
 from clients.identities import make_actor
 from clients.s3 import S3
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from clients.services import catalogue, modules
 from core.ledger import Ledger
 from core.permit import EVERYTHING, Action, Permit
@@ -189,7 +189,7 @@ def everything(run, seen):
     """Does all that clients can do; returns how many calls and what came through."""
     before = len(seen.requests)
     number = 0
-    with Services(run) as services:
+    with ServiceClients(run) as services:
         for _words, call in calls(services):
             number += 1
             with suppress(Exception):
@@ -296,7 +296,7 @@ def test_an_identity_needs_admin_and_the_ledger_write(run, server):
     for actions in SUBSETS:
         before = len(server.requests)
         narrow = with_permit(run, actions)
-        with Services(narrow) as services, suppress(Exception):
+        with ServiceClients(narrow) as services, suppress(Exception):
             make_actor(narrow, services, Ledger(narrow.journal, {}, narrow.permit, check="made"))
         if not actions >= {Action.WRITE, Action.ADMIN}:
             assert server.requests[before:] == []
