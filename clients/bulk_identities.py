@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from clients.belongings import remove_person
 from clients.http_port import WireAnswer
 from clients.services import auth, undoing
 from core.description import fill
@@ -83,8 +84,6 @@ def _demand(answer: WireAnswer, doing: str) -> dict[str, Any]:
 
 def remove(run: Run, start: str) -> None:
     """Removes everybody whose address begins with `start`, and what they own in the stores."""
-    from clients.belongings import remove_person  # it stands on Auth's module, whose undo calls this
-
     demand_tag(run.id, start, "the start of a crowd's addresses")
     client = undoing(auth.AuthClient, run)
     there = [

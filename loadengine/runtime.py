@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import gevent
@@ -45,6 +45,7 @@ from loadengine.priority import raise_priority
 from loadengine.process import LoadProcess
 from loadengine.settings import LoadSettings
 
+T = TypeVar("T")
 _now = time.monotonic_ns
 SLOWEST_EVERY = 5_000_000_000
 USAGE = 2
@@ -70,6 +71,7 @@ class LoadEngine:
         self.dispatcher = Dispatcher(self)
         self.health = GeneratorMonitor(self, self.dispatcher)
         self.outstanding: list[Outstanding] = []
+        self._once: dict[type, Any] = {}
         """What was sent and has not arrived, by what it counts for."""
         self.on_drained: list[Callable[[], None]] = []
         """Called once the load has drained, while samples still count: a profile's judgement of the whole."""
@@ -102,6 +104,15 @@ class LoadEngine:
     def client(self, base_url: str, **options: Any) -> HttpClient:
         """An HTTP client of its own for one user."""
         return HttpClient(self, base_url, **options)
+
+    def once(self, kind: type[T], make: Callable[[], T]) -> T:
+        """This process's one `kind`, made when it is first asked for; closed as the load ends, if it can be."""
+        if kind not in self._once:
+            self._once[kind] = made = make()
+            if close := getattr(made, "close", None):
+                self.environment.events.quitting.add_listener(lambda **_: close())
+        found: T = self._once[kind]
+        return found
 
     def expecting(self, measure: Measure, *, within: float = 30.0) -> Outstanding:
         """Keeps account of messages that are to arrive somewhere; one for each measure will do."""

@@ -14,7 +14,7 @@ import uuid
 from itertools import count
 from typing import Any
 
-from locust import events, task
+from locust import task
 
 from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson
@@ -31,7 +31,6 @@ NEEDS = Needs(
 
 RELAYS = {service: Measure("telemetry.relay", service=service) for service in DEADLINES}
 _numbers = count(1)
-_readers: list[Readers] = []
 
 
 class Browser(PlatformUser, OpenUser):
@@ -42,10 +41,7 @@ class Browser(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """A port for each relay; one reader of what arrives for the whole process."""
-        if not _readers:
-            _readers.append(Readers(self.engine.run, lambda service: _account(self, service)))
-            _readers[0].start()
-        self.reader = _readers[0]
+        self.reader = self.engine.once(Readers, lambda: _reading(self))
         self.relays = {service: self.port(measure) for service, measure in RELAYS.items()}
 
     @task
@@ -118,6 +114,12 @@ def accepted(service: str, key: str, answer: Any) -> str | None:
     return None if right else "the intake's answer is not that of an accepted event"
 
 
+def _reading(user: Browser) -> Readers:
+    readers = Readers(user.engine.run, lambda service: _account(user, service))
+    readers.start()
+    return readers
+
+
 def _account(user: Browser, service: str) -> Pending:
     """Where a service's accepted events wait until they are readable; one for the whole process."""
     found = next((p for p in user.engine.outstanding if p.measure.labels.get("service") == service), None)
@@ -128,9 +130,3 @@ def _account(user: Browser, service: str) -> Pending:
         )
     assert isinstance(found, Pending)
     return found
-
-
-@events.quitting.add_listener  # type: ignore[untyped-decorator]
-def _close(**_: Any) -> None:
-    for readers in _readers:
-        readers.close()

@@ -21,7 +21,7 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
-from locust import between, events, task
+from locust import between, task
 from locust.exception import StopUser
 
 from core.load_needs import Needs
@@ -50,7 +50,6 @@ SIZES = "0.2,0.2,0.2,6,25,100"
 _now = time.monotonic_ns
 _numbers = count()
 _witnesses = BoundedSemaphore(2)  # reading back whole files is work of its own
-_stores: list[Stores] = []
 
 
 class NotTaken(Exception):
@@ -94,7 +93,8 @@ class Uploader(PlatformUser, ClosedUser):
             raise
         pending.accepted(file.name, begun, begun, done)
         with _witnesses:
-            wrong = _witness(self).holds(stored["store"], stored["object_key"], file.sha256)
+            stores = self.engine.once(Stores, lambda: Stores(self.engine.run))
+            wrong = stores.holds(stored["store"], stored["object_key"], file.sha256)
         if wrong:
             pending.deny(file.name, wrong)
         else:
@@ -202,15 +202,3 @@ def _account(user: Uploader, size: str) -> Pending:
         )
     assert isinstance(found, Pending)
     return found
-
-
-def _witness(user: Uploader) -> Stores:
-    if not _stores:
-        _stores.append(Stores(user.engine.run))
-    return _stores[0]
-
-
-@events.quitting.add_listener  # type: ignore[untyped-decorator]
-def _close(**_: Any) -> None:
-    for stores in _stores:
-        stores.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from clients.services import services_of, undoers
+from clients.services import services_of
+from clients.undo import undoers
 from core.errors import ConfigError
 from core.event import Event
 from core.events import LedgerLeft, RunStarted, TargetIdentified, TargetResolved

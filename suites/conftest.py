@@ -9,7 +9,7 @@ import pytest
 from clients.identities import Actor, SharedIdentities, make_actor
 from clients.made_files import MadeFile
 from clients.service_clients import ServiceClients
-from clients.services import undoers
+from clients.undo import undoers
 from core.errors import AssayError
 from core.ledger import Ledger
 from core.run import Run

@@ -17,7 +17,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import ConfigError
-from core.ledger import Undo
 from core.project import find_project, own_module
 from core.service import Service
 
@@ -89,12 +88,3 @@ def services_of(kind: str) -> tuple[str, ...]:
     if kind.startswith("auth."):
         return ("supabase.auth", "supabase.database", "supabase.storage", "r2")
     return tuple(module.SERVICE.id for module in modules() if kind.partition(".")[0] == module.ATTRIBUTE)
-
-
-def undoers(run: Run) -> dict[str, Undo]:
-    """How to undo each kind of thing that a client can create."""
-    found: dict[str, Undo] = {}
-    for module in modules():
-        if make := getattr(module, "undoers", None):
-            found.update(make(run))
-    return found

@@ -17,9 +17,8 @@ from clients.http_port import HttpPort, WireAnswer
 from clients.login_budget import paced
 from clients.mailbox import Mailbox
 from clients.sdk import SupabaseTransport, guarded
-from clients.services import Probe, undoing
-from core.ledger import Undo
-from core.ownership import NotOursError, carries_tag, demand_tag
+from clients.services import Probe
+from core.ownership import carries_tag
 from core.run import Run
 from core.service import Service, Variable
 
@@ -239,38 +238,6 @@ class AuthClient:
         self.port.close()
         if self.mailbox:
             self.mailbox.close()
-
-
-def undoers(run: Run) -> dict[str, Undo]:
-    """`auth.user` {local, id?}: what the person owns in the stores, the person, and mail to them.
-
-    `local` is the address's local part; the domain is the target's. A person who is known by their id may have no
-    address (an anonymous one); any other address than one of ours makes them somebody's.
-    `auth.crowd` {start}: everybody whose address begins so.
-    """
-
-    def undo_user(key: Mapping[str, Any]) -> None:
-        # imported here: it stands on this module and on the stores'
-        from clients.belongings import remove_person
-
-        client = undoing(AuthClient, run)
-        local = demand_tag(run.id, key.get("local", ""), "the address of a person")
-        email = f"{local}@{client.domain}"
-        identifier = key.get("id") or client.find_id(email)
-        if identifier:
-            there = client.user(identifier)
-            if there and there.get("email") and not client.is_ours(there):
-                raise NotOursError(f"person {identifier} has no address of run {run.id}'s own")
-            remove_person(run, identifier)
-        if client.mailbox:
-            client.mailbox.delete_for(email)
-
-    def undo_crowd(key: Mapping[str, Any]) -> None:
-        from clients import bulk_identities
-
-        bulk_identities.remove(run, str(key["start"]))
-
-    return {"auth.user": undo_user, "auth.crowd": undo_crowd}
 
 
 def probes(run: Run) -> dict[str, Probe]:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from clients.service_clients import ServiceClients
-from clients.services import undoers
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
+from clients.undo import undoers
 from core.clock import eventually
 from core.errors import ServiceError
 from core.ledger import Ledger

@@ -15,7 +15,6 @@ import gevent
 from core.events import Gauge, Note, NoteLevel
 from loadprofiles.users.platform_witness import Witness, WitnessError
 from loadprofiles.users.room_monitor import MEMBERS, RoomMonitor, room_name
-from loadprofiles.users.session import UserSession
 
 EVERY, CLIMBING = 5.0, 1.0
 """Seconds from one reading to the next, in the steady window and before it."""
@@ -44,7 +43,7 @@ def _count(monitor: RoomMonitor, witness: Witness, metric: str) -> None:
             readings = (
                 (metric, there, "users"),
                 (f"{metric}.sockets", sockets, "sockets"),
-                (f"{metric}.addresses", len(UserSession.addresses), "addresses"),  # of this process's people
+                (f"{metric}.addresses", len(monitor.addresses), "addresses"),  # of this process's people
             )
             for name, value, unit in readings:
                 engine.process.write(Gauge(name, value, unit, phase))

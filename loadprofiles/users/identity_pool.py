@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from clients import bulk_identities
 from clients.service_clients import ServiceClients
-from clients.services import undoers
+from clients.undo import undoers
 from core.events import Note, NoteLevel
 from core.ledger import Ledger
 from core.run import Run

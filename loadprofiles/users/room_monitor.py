@@ -92,6 +92,8 @@ class RoomMonitor:
         self.acks = engine.expecting(Measure("rooms.ack", **labels), within=WITHIN)
         self.members: dict[str, list[MonitoredMember]] = {}
         self.present: dict[str, set[MonitoredMember]] = {}
+        self.addresses: set[str] = set()
+        """Whence the platform says that people of this process came."""
         self.kept: dict[str, list[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
         self._places = itertools.count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -23,9 +23,6 @@ EARLY = 120.0
 
 class UserSession:
     """Renewing hands the new token to the person's seat in a room, too."""
-
-    addresses: ClassVar[set[str]] = set()
-    """Whence the platform says that people of this process came."""
 
     def __init__(self, user: LeanUser, adapter: Adapter, member: RoomMember, **labels: str) -> None:
         person = user.person
@@ -69,7 +66,7 @@ class UserSession:
         """Asks the platform whom it sees, and from which address."""
         answer = self._adapter.whoami(self._me, self.token)
         if answer.status == 200 and not getattr(answer, "error", None):
-            self.addresses.add(answer.json()["address"])
+            self._seat.monitor.addresses.add(answer.json()["address"])
 
     def _take(self, answer: Answer) -> None:
         if answer.status == 200 and not getattr(answer, "error", None):

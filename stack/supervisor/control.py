@@ -20,13 +20,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Coroutine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from stack.supervisor.component import Site
 from stack.supervisor.errors import StackError
-
-if TYPE_CHECKING:
-    from stack.supervisor.serve import Supervisor
+from stack.supervisor.events import Events
+from stack.supervisor.ports import Ports
+from stack.supervisor.process import Process
 
 ACTIONS = ("stop", "start", "restart", "kill")
 FAULT_TIMEOUT_S = 10
@@ -40,10 +41,28 @@ class RequestRefused(Exception):
         self.status = status
 
 
+class Stack(Protocol):
+    """What the control address asks of the supervisor."""
+
+    token: str
+    pinned: bool
+    ports: Ports
+    site: Site
+    events: Events
+    processes: dict[str, Process]
+    ending: asyncio.Event
+
+    async def act(self, name: str, action: str) -> dict[str, Any]:
+        """Stops, starts, restarts or kills one component; describes it as it then is."""
+
+    def lease_is_free(self) -> bool:
+        """Whether nobody holds the stack."""
+
+
 class Control:
     """Serves the control address from a thread; all work is done in the supervisor's own loop."""
 
-    def __init__(self, supervisor: Supervisor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, supervisor: Stack, loop: asyncio.AbstractEventLoop) -> None:
         self.supervisor = supervisor
         self.loop = loop
         control = self

@@ -13,7 +13,7 @@ from clients.http_port import HttpPort
 from clients.s3 import S3
 from clients.services import kv
 from core.errors import ServiceError
-from core.permit import Permit, host_of
+from core.permit import EVERYTHING, Permit, host_of
 from core.secret import Secret
 
 HEAD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: "x"\r\nContent-Length: 100000\r\n\r\n'
@@ -70,7 +70,7 @@ def dripping(start, drop):
 
 
 def permit(server):
-    return Permit(frozenset(), frozenset({host_of(server.url)}))
+    return Permit(EVERYTHING, frozenset({host_of(server.url)}))
 
 
 @pytest.mark.parametrize(("start", "drop"), [(HEAD, b" "), (HEAD[:17], b"X-More: 1\r\n"), (b"H", b"")])

@@ -13,9 +13,10 @@ from clients.belongings import remove_person
 from clients.bulk_identities import make as make_crowd
 from clients.identities import make_actor, plan_user
 from clients.service_clients import ServiceClients
-from clients.services import catalogue, undoers
+from clients.services import catalogue
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
+from clients.undo import undoers
 from core.description.people import PersonUndo
 from core.events import LedgerLeft, LedgerUndone
 from core.evidence import Evidence

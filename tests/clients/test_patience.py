@@ -11,7 +11,7 @@ import pytest
 from clients import patience
 from clients.http import GuardedTransport
 from core.errors import ServiceError
-from core.permit import Permit
+from core.permit import EVERYTHING, Permit
 from tests.clients.test_login_budget import Clock
 
 
@@ -74,6 +74,6 @@ def test_beyond_its_deadline_the_limit_is_named_and_nothing_said_of_the_platform
 def test_only_what_no_check_judges_is_waited_out(service: str, status: int) -> None:
     given = iter([refused(), httpx.Response(200, json={})])
     inner = httpx.MockTransport(lambda _: next(given))
-    permit = Permit(frozenset(), frozenset({"127.0.0.1"}))
+    permit = Permit(EVERYTHING, frozenset({"127.0.0.1"}))
     with httpx.Client(transport=GuardedTransport(service, permit, inner=inner)) as client:
         assert client.post("http://127.0.0.1/", json={"a": 1}).status_code == status

@@ -34,7 +34,7 @@ UNDO = """
 import sys
 from core.ledger import undo
 from core.run import Run
-from clients.services import undoers
+from clients.undo import undoers
 run = Run.join("sweep")
 print(undo(run.journal, undoers(run), "1", "auth.crowd", {"start": sys.argv[1]}))
 """
