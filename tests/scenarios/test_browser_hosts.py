@@ -105,7 +105,7 @@ def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp
 
 def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, tmp_path):
     folder, address = platform
-    recorder = Recorder(address)
+    recorder = RecordingProxy(address)
     target = resolve("embedded", catalogue(), environment=environment(9) | {"PLATFORM_URL": recorder.url})
     target = dataclasses.replace(target, permit=Permit(frozenset({Action.READ}), target.permit.hosts))
     run = Run.begin(tmp_path / "run", target, "test")
