@@ -10,7 +10,6 @@ import inspect
 import itertools
 import re
 import threading
-from contextlib import suppress
 
 import httpx
 import pytest
@@ -100,6 +99,14 @@ def with_permit(run, actions, hosts=None):
     )
 
 
+def tried(call):
+    """What a call gave, or the error that it ended with: only what reached the server counts here."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
 def arguments(function):
     """Something for each argument that has no default, by its name and annotation."""
     for name, one in inspect.signature(function).parameters.items():
@@ -124,18 +131,17 @@ def arguments(function):
 def calls(services):
     """Everything that the clients of all services can be asked to do: (words, call)."""
     for module in modules():
-        try:
-            client = getattr(services, module.ATTRIBUTE)
-        except Exception:  # refused where it is built: that is a refusal too
+        client = tried(lambda name=module.ATTRIBUTE: getattr(services, name))
+        if isinstance(client, Exception):  # refused where it is built: that is a refusal too
             continue
         held = {module.ATTRIBUTE: client}
-        with suppress(Exception):
-            held |= {
-                f"{module.ATTRIBUTE}.{n}": v for n, v in vars(client).items() if isinstance(v, HttpPort | S3)
-            }
+        held |= {
+            f"{module.ATTRIBUTE}.{n}": v for n, v in vars(client).items() if isinstance(v, HttpPort | S3)
+        }
         for name in ("s3", "sql", "mailbox"):
-            with suppress(Exception):
-                held[f"{module.ATTRIBUTE}.{name}"] = getattr(client, name)
+            one = tried(lambda client=client, name=name: getattr(client, name))
+            if not isinstance(one, Exception):
+                held[f"{module.ATTRIBUTE}.{name}"] = one
         for words, one in held.items():
             for name, function in inspect.getmembers(type(one), inspect.isfunction):
                 if name.startswith("_") or name == "close" or one is None:
@@ -192,9 +198,8 @@ def everything(run, seen):
     with ServiceClients(run) as services:
         for _words, call in calls(services):
             number += 1
-            with suppress(Exception):
-                if close := getattr(call(), "close", None):
-                    close()
+            if isinstance(made := tried(call), HttpPort):
+                made.close()
     gc.collect()  # what calls left open ends here
     return number, seen.requests[before:]
 
@@ -231,11 +236,10 @@ def test_probes_of_the_doctor_only_read(run, server, record_property):
     before = len(server.requests)
     number = 0
     for module in modules():
-        with suppress(Exception):
-            for probe in module.probes(reading).values():
-                number += 1
-                with suppress(Exception):
-                    probe()
+        made = tried(lambda module=module: module.probes(reading))
+        for probe in () if isinstance(made, Exception) else made.values():
+            number += 1
+            tried(probe)
     gc.collect()
     record_property("cases", number)
     assert number >= 10
@@ -272,8 +276,7 @@ def test_a_port_sends_only_what_is_named_and_permitted(actions, method, path, sc
     permit = Permit(frozenset(actions), frozenset(named))
     transport = GuardedTransport("platform", permit, inner=inner)
     address = f"{scheme}://{host}:{asked}/{path.lstrip('/')}"
-    with suppress(Exception):
-        transport.handle_request(httpx.Request(method, address))
+    tried(lambda: transport.handle_request(httpx.Request(method, address)))
     for _, url in sent:
         assert permit.names(str(url))
         assert any(_names(pattern, scheme, host, asked) for pattern in named)
@@ -296,7 +299,8 @@ def test_an_identity_needs_admin_and_the_ledger_write(run, server):
     for actions in SUBSETS:
         before = len(server.requests)
         narrow = with_permit(run, actions)
-        with ServiceClients(narrow) as services, suppress(Exception):
-            make_actor(narrow, services, Ledger(narrow.journal, {}, narrow.permit, check="made"))
+        with ServiceClients(narrow) as services:
+            ledger = Ledger(narrow.journal, {}, narrow.permit, check="made")
+            tried(lambda s=services, n=narrow, one=ledger: make_actor(n, s, one))
         if not actions >= {Action.WRITE, Action.ADMIN}:
             assert server.requests[before:] == []
