@@ -16,16 +16,18 @@ from typing import NoReturn
 
 from launcher import locks
 from launcher.console import BROKEN, USAGE, SetupError, from_os, say, step
+from launcher.need import EVERYTHING, Need, need_of
 from launcher.project import Project, locked, surroundings
 from launcher.stamps import MADE, WORKING, Stamp, load, save
 
 LAYOUT = "1"
 """Part of every key: raise it when an older launcher's environment no longer serves."""
 
-SETUP = """usage: ./assay setup [--again]
+SETUP = """usage: ./assay setup [--again] [COMMAND ...]
 
 Makes or updates this checkout's environment, checks every file of its packages, and runs nothing in it.
-Every other command makes what is missing first.
+Every other command makes what is missing first. With a COMMAND and its options only what that one needs is made:
+nothing of the embedded target for a run on a live one, and a browser only for browser flows.
 
   --again   throw away what is there, .assay/venv and node_modules, and make them anew
 """
@@ -38,7 +40,7 @@ def main(arguments: list[str]) -> NoReturn:
         if arguments[:1] == ["setup"]:
             _setup(project, arguments[1:])
             sys.exit(0)
-        env = prepare(project, os.environ)
+        env = prepare(project, os.environ, need_of(arguments, os.environ, project.root, Path.cwd()))
         if not (project.root / "cli.py").exists():
             raise SetupError(
                 "cli.py is missing beside ./assay: restore it with `git checkout -- cli.py`.", USAGE
@@ -56,9 +58,12 @@ def _setup(project: Project, options: list[str]) -> None:
     if options in (["--help"], ["-h"]):
         print(SETUP, end="")
         return
-    if options not in ([], ["--again"]):
+    again = options[:1] == ["--again"]
+    command = options[1:] if again else options
+    if command and command[0].startswith("-") and command[0].partition("=")[0] != "--project":
         raise SetupError(f"./assay setup has no option {' '.join(options)!r}; it has --again.", USAGE)
-    env = prepare(project, os.environ, again=bool(options), check=True)
+    need = need_of(command, os.environ, project.root, Path.cwd()) if command else EVERYTHING
+    env = prepare(project, os.environ, need, again=again, check=True)
     say(f"ready: {project.python}; browser: {env.get('ASSAY_BROWSER') or 'none'}")
 
 
@@ -73,24 +78,29 @@ def _hand_over(project: Project, env: dict[str, str], arguments: list[str]) -> N
                 raise from_os(error, f"starting {argv[0]}") from error
             say(f"the environment's Python does not start ({error.strerror}): making it anew")
             save(project, Stamp("python", WORKING))
-            env = prepare(project, os.environ)
+            env = prepare(project, os.environ, need_of(arguments, os.environ, project.root, Path.cwd()))
     raise AssertionError("unreachable")
 
 
 def prepare(
-    project: Project, environ: Mapping[str, str], *, again: bool = False, check: bool = False
+    project: Project,
+    environ: Mapping[str, str],
+    need: Need = EVERYTHING,
+    *,
+    again: bool = False,
+    check: bool = False,
 ) -> dict[str, str]:
-    """Bring every part up to date and return the variables for commands inside. Raises SetupError.
+    """Bring every part that is needed up to date and return the variables for commands inside. Raises SetupError.
 
     `again` makes all of it anew; `check` looks at every installed file, and once more for a browser and a
     server that were not to be had before.
     """
     env = surroundings(project, environ)
-    if again or check or stale(project, env):
+    if again or check or stale(project, env, need):
         signal.signal(signal.SIGTERM, _terminated)
         try:
             with locked(project) as descriptor:
-                _make(project, env, descriptor, again=again, check=check)
+                _make(project, env, need, descriptor, again=again, check=check)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
     env["VIRTUAL_ENV"] = str(project.venv)
@@ -113,11 +123,11 @@ def _terminated(number: int, frame: object) -> NoReturn:
 # What belongs to this checkout. A part is wanted when the files that pin or use it exist.
 
 
-def _environments(project: Project) -> dict[str, tuple[Path, Path]]:
+def _environments(project: Project, need: Need) -> dict[str, tuple[Path, Path]]:
     """Part -> (folder, lock file) of each Python environment."""
     found = {"python": (project.venv, project.root / "locks" / "assay.txt")}
     bugsink = project.root / "locks" / "bugsink.txt"
-    if bugsink.exists():
+    if need.embedded and bugsink.exists():
         found["bugsink"] = (project.state / "bugsink-venv", bugsink)
     return found
 
@@ -151,16 +161,16 @@ def _browser_key(project: Project, env: Mapping[str, str]) -> str:
     )
 
 
-def stale(project: Project, env: Mapping[str, str]) -> bool:
-    """Something must be made or looked for: decided from stamps and names alone, in milliseconds."""
-    for part, (folder, lock) in _environments(project).items():
+def stale(project: Project, env: Mapping[str, str], need: Need = EVERYTHING) -> bool:
+    """Something that is needed must be made or looked for: decided from stamps and names alone, in milliseconds."""
+    for part, (folder, lock) in _environments(project, need).items():
         if not _python_fresh(load(project, part), folder, _python_key(project, lock)):
             return True
-    if _wants_node(project) and not _fresh(load(project, "node"), _node_key(project)):
+    if need.npm and _wants_node(project) and not _fresh(load(project, "node"), _node_key(project)):
         return True
-    if _wants_postgres(project) and load(project, "postgres").state != MADE:
+    if need.embedded and _wants_postgres(project) and load(project, "postgres").state != MADE:
         return True
-    return _wants_browser(project) and not _browser_fresh(project, env)
+    return need.browser and _wants_browser(project) and not _browser_fresh(project, env)
 
 
 def _fresh(stamp: Stamp, key: str) -> bool:
@@ -187,20 +197,23 @@ def _browser_fresh(project: Project, env: Mapping[str, str]) -> bool:
     return bool(stamp.facts.get("tried")) and not appeared
 
 
-def _make(project: Project, env: Mapping[str, str], descriptor: int, *, again: bool, check: bool) -> None:
-    for part, (folder, lock) in _environments(project).items():
-        _make_python(project, env, descriptor, part, folder, lock, again=again, check=check)
-    if _wants_node(project):
+def _make(
+    project: Project, env: Mapping[str, str], need: Need, descriptor: int, *, again: bool, check: bool
+) -> None:
+    for part, (folder, lock) in _environments(project, need).items():
+        _make_python(project, env, need, descriptor, part, folder, lock, again=again, check=check)
+    if need.npm and _wants_node(project):
         _make_node(project, env, descriptor, again=again, check=check)
-    if _wants_postgres(project):
+    if need.embedded and _wants_postgres(project):
         _find_postgres(project, env, descriptor, check=again or check)
-    if _wants_browser(project):
+    if need.browser and _wants_browser(project):
         _find_browser(project, env, descriptor, check=again or check)
 
 
 def _make_python(
     project: Project,
     env: Mapping[str, str],
+    need: Need,
     descriptor: int,
     part: str,
     folder: Path,
@@ -236,7 +249,7 @@ def _make_python(
     if part == "python" and _wants_node(project):
         from launcher import node
 
-        node.link(project)
+        node.link(project, demanded=need.npm)
 
 
 def _make_node(

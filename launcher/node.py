@@ -38,9 +38,17 @@ def key(lock: bytes, project: Project) -> str:
     )
 
 
-def link(project: Project) -> None:
-    """Put node, npm and npx beside the environment's python (the wheel's own npm is a broken copy)."""
-    inside = wheel(project)
+def link(project: Project, *, demanded: bool = True) -> None:
+    """Put node, npm and npx beside the environment's python (the wheel's own npm is a broken copy).
+
+    Raises SetupError where there is no Node and it is `demanded`.
+    """
+    try:
+        inside = wheel(project)
+    except SetupError:
+        if demanded:
+            raise
+        return
     cli = inside / "lib" / "node_modules" / "npm" / "bin"
     try:
         for name in _TOOLS:

@@ -1,0 +1,134 @@
+"""What a command needs: a run on a live target needs nothing of the embedded one, and a browser only for browser flows.
+
+It reads the command line, the project and the plan as cli.py will, but judges nothing: where it cannot
+read a file nothing is to be run, and cli.py says why.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ON_A_TARGET = ("validate", "nightly", "check", "load", "doctor", "sweep")
+WITH_CHECKS = ("validate", "nightly", "check")
+READING = ("init", "report", "gate", "down", "status", "env")
+"""Commands that start nothing: the Python packages suffice."""
+FLAGS = (
+    "--list",
+    "--pictures",
+    "--release",
+    "--quiet",
+    "-q",
+    "--json",
+    "--dry-run",
+    "--capabilities",
+    "--help",
+)
+"""Options without a value."""
+WEB = "platform.web"
+"""The capability that every shipped browser flow needs."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What must be there beside the Python packages."""
+
+    embedded: bool = True
+    """The embedded target's parts: Bugsink's packages, npm packages, PostgreSQL."""
+    browser: bool = True
+
+    @property
+    def npm(self) -> bool:
+        """The npm packages: the embedded target is built of them, and browser flows judge pages by one."""
+        return self.embedded or self.browser
+
+
+EVERYTHING = Need()
+PYTHON_ALONE = Need(embedded=False, browser=False)
+
+
+def need_of(arguments: Sequence[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
+    """What this command line needs where `here` is the caller's folder and `root` the checkout."""
+    try:
+        return _need_of(list(arguments), environ, root, here)
+    except (OSError, ValueError, AttributeError, TypeError, StopIteration):
+        return PYTHON_ALONE
+
+
+def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
+    named = _positional(words)
+    command = named[0] if named else ""
+    if command in READING:
+        return PYTHON_ALONE
+    project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
+    target = _value(words, "--target") or environ.get("ASSAY_TARGET") or ("live" if project else "embedded")
+    if command not in ON_A_TARGET or target == "embedded" or "--help" in words:
+        return EVERYTHING
+    if command not in WITH_CHECKS:
+        return PYTHON_ALONE
+    name = "target.toml" if target == "live" else f"target.{target}.toml"
+    file = here / (_value(words, "--target-file") or name)
+    if not file.is_file():
+        file = (project or here) / name
+    flows = "".join(_texts(root / "scenarios" / "browser")) if _has_pages(file) else ""
+    flows += "".join(_texts(project / "flows")) if project else ""
+    return Need(
+        embedded=False, browser=any(f'"{check}"' in flows for check in _checks(named, words, project, root))
+    )
+
+
+def _checks(named: list[str], words: list[str], project: Path | None, root: Path) -> list[str]:
+    """Ids of the checks that are asked for, or `all`."""
+    command = named[0]
+    if command == "check" and named[1:]:
+        return named[1:]
+    plan = _value(words, "--plan") or {"validate": "smoke", "check": "gate"}.get(command, command)
+    folders = [project / "plans" if project else root / "plans", root / "plans"]
+    file = next(path for folder in folders if (path := folder / f"{plan}.toml").is_file())
+    asked = tomllib.loads(file.read_text(encoding="utf-8")).get("checks", [])
+    return ["all"] if asked == "all" else list(asked)
+
+
+def _has_pages(file: Path) -> bool:
+    described: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    said = described.get("capabilities", {})
+    return bool(described.get("extends")) or "required" in (
+        said.get(WEB),
+        said.get("platform", {}).get("web"),
+    )
+
+
+def _project(named: str, root: Path, here: Path) -> Path | None:
+    """The folder of a project of one's own; None for the reference platform's."""
+    if named:
+        return here / named if (here / named).resolve() != root / "stack" / "platform" / "assay" else None
+    return next((folder for folder in (here, here / "assay") if (folder / "target.toml").is_file()), None)
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    """The modules of flows; one that holds any stands for "all" of them, too."""
+    for path in sorted(folder.rglob("test_*.py")):
+        yield f'"all"\n{path.read_text(encoding="utf-8")}'
+
+
+def _value(words: Sequence[str], option: str) -> str:
+    for number, word in enumerate(words):
+        if word == option and number + 1 < len(words):
+            return words[number + 1]
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _positional(words: Sequence[str]) -> list[str]:
+    """The words that are neither options nor values of options."""
+    found: list[str] = []
+    follows = False
+    for word in words:
+        if not follows and not word.startswith("-"):
+            found.append(word)
+        follows = word.startswith("-") and "=" not in word and word not in FLAGS and not follows
+    return found
