@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pkgutil
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ import yaml  # type: ignore[import-untyped]
 import clients.services
 from reports.history import store
 from tests.structure.tree import ROOT
+from tests.structure.workflows import evaluate, run_steps
 
 WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"
-EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 STAND_IN = """#!/usr/bin/env python3
 import json, os, pathlib, sys
 words = sys.argv[1:]
@@ -51,34 +49,15 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(text: object, context: Mapping[str, str]) -> str:
-    """A workflow value with each expression's value put in; what the context has not is empty, as on GitHub."""
-    return EXPRESSION.sub(lambda found: context.get(found.group(1), ""), str(text))
-
-
 def run_job(
     job: Mapping[str, Any], context: Mapping[str, str], clone: Path, **more: str
 ) -> tuple[int, str, list[Any]]:
     """Run a job's shell lines in order. Returns exit code, output and the calls of ./assay."""
-    output = ""
-    for step in job["steps"]:
-        if "run" not in step:
-            continue
-        env = {
-            name: evaluate(text, context)
-            for name, text in {**job.get("env", {}), **step.get("env", {})}.items()
-        }
-        done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", evaluate(step["run"], context)],
-            cwd=clone, capture_output=True, text=True, timeout=60,
-            env={"PATH": os.environ["PATH"], "CI": "true", "GITHUB_ACTIONS": "true", **env, **more},
-        )  # fmt: skip
-        output += done.stdout + done.stderr
-        if done.returncode:
-            break
+    for_all = {name: evaluate(text, context) for name, text in job.get("env", {}).items()}
+    code, output = run_steps(job["steps"], context, clone, {**for_all, **more})
     calls = clone / "calls.jsonl"
     made = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
-    return done.returncode, output, made
+    return code, output, made
 
 
 UNTRUSTED = "github.event.pull_request.head.repo.fork || github.actor == 'dependabot[bot]'"
@@ -111,7 +90,8 @@ def test_without_secrets_the_gate_runs_embedded_and_says_so(
 ) -> None:
     code, output, calls = run_job(workflow["jobs"]["gate"], context, clone)
     assert code == 0
-    assert calls[-1]["words"] == ["validate", "--plan", "smoke"]
+    assert calls[-1]["words"] == ["validate", "--target", "embedded", "--plan", "smoke"]
+    assert calls[0]["words"] == ["setup", *calls[-1]["words"]]
     assert because in output
     assert "not about a release" in output
     assert "::notice" in output
@@ -122,7 +102,9 @@ def test_with_a_live_target_the_gate_judges_the_release(workflow: dict[str, Any]
     words = calls[-1]["words"]
     assert code == 0
     assert words[:3] == ["validate", "--target", "live"]
-    assert words[words.index("--plan") :] == ["--plan", "gate", "--release", "--expect-version", "abc123"]
+    assert words[words.index("--plan") :][:3] == ["--plan", "gate", "--release"]
+    assert words[-2:] == ["--expect-version", "abc123"]
+    assert calls[0]["words"][:3] == ["setup", *words[:2]]
     assert calls[-1]["target"] == 'name = "production"\n'
     assert calls[-1]["env"]["SUPABASE_SERVICE_KEY"] == "a key"
     assert not Path(words[words.index("--target-file") + 1]).exists()
@@ -152,8 +134,8 @@ def test_a_live_target_without_its_description_is_a_configuration_error(
 ) -> None:
     code, output, calls = run_job(workflow["jobs"]["gate"], LIVE | {"vars.GATE_TARGET_TOML": ""}, clone)
     assert code == 2
-    assert "GATE_TARGET_TOML is empty" in output
-    assert [call["words"] for call in calls] == [["setup"]]
+    assert "nor GATE_TARGET_TOML holds the text" in output
+    assert calls == []
 
 
 @pytest.mark.parametrize("code", [1, 2, 3])
