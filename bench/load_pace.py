@@ -48,10 +48,10 @@ def pace(port: int, rate: int, seconds: int) -> None:
         print(f"{rate:>7}/s  this machine cannot, now: nothing was measured in the steady window", flush=True)
         return
     lag, counts = series["percentiles"]["lag"], series["counts"]["steady"]
-    cpu, unfit = statistics.median(h["cpu"] for h in health), sum(bool(h["reason"]) for h in health)
+    cpu, unfit_reason = statistics.median(h["cpu"] for h in health), sum(bool(h["reason"]) for h in health)
     print(
         f"{rate:>7}/s  lag p50 {lag['50']:7.3f}  p99 {lag['99']:8.3f}  p99.9 {lag['99.9']:8.3f} ms   CPU {cpu:6.1%}   "
-        f"ok {counts['ok']}  other {sum(counts.values()) - counts['ok']}   unfit {unfit} of {len(health)} s",
+        f"ok {counts['ok']}  other {sum(counts.values()) - counts['ok']}   unfit {unfit_reason} of {len(health)} s",
         flush=True,
     )
 

@@ -24,7 +24,7 @@ import httpx
 import psutil
 import psycopg
 
-from stack.supabase.keys import mint
+from stack.supabase.keys import generate
 from stack.supabase.provision import provision
 from tests.stack.supabase import engine
 
@@ -145,7 +145,7 @@ def main() -> None:
             gateway = engine.Gateway(
                 cluster,
                 Path(folder),
-                mint(),
+                generate(),
                 {"bcrypt_cost": 4, "rate_limits": False, "jwt_algorithm": given.signing},
                 database="bench",
             )

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from clients.belongings import remove_person
 from clients.http_port import WireAnswer
+from clients.personal_rows import remove_person
 from clients.services import auth, undoing
 from core.description import fill
 from core.errors import BrokenError

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from clients import http
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.clock import now_ns
 from core.errors import AssayError, Missed, ServiceError
 from core.permit import Permit
@@ -53,12 +53,12 @@ class WireAnswer:
         try:
             value = json.loads(self.content)
         except ValueError:
-            raise self._lacks("JSON") from None
+            raise self._on_missing("JSON") from None
         if not isinstance(value, kind):
-            raise self._lacks(f"JSON of its kind (this is a {type(value).__name__})")
-        return told(value, self._lacks)
+            raise self._on_missing(f"JSON of its kind (this is a {type(value).__name__})")
+        return strict_json(value, self._on_missing)
 
-    def _lacks(self, what: str) -> AssayError:
+    def _on_missing(self, what: str) -> AssayError:
         if self.demanded or self.service not in PROMISED:
             return ServiceError(self.service, f"{self.asked} answers without {what}: {self.said()}")
         return Missed(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.http_port import HttpPort
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.clock import eventually
 from core.errors import Missed
 from core.permit import Permit
@@ -29,11 +29,13 @@ class Mail:
         """Every address in the message, HTML entities resolved; Missed when one is asked for that is not there."""
         found = re.findall(r"https?://[^\s\"'<>)]+", f"{self.html}\n{self.text}")
 
-        def lacks(what: str) -> Missed:
+        def on_missing(what: str) -> Missed:
             saw = (self.text or self.html)[:300]
             return Missed(f"the mail {self.subject!r} holds a link", expected=what, saw=saw, service=SERVICE)
 
-        links: list[str] = told(list(dict.fromkeys(a.replace("&amp;", "&") for a in found)), lacks)
+        links: list[str] = strict_json(
+            list(dict.fromkeys(a.replace("&amp;", "&") for a in found)), on_missing
+        )
         return links
 
 

@@ -19,7 +19,7 @@ from storage3.exceptions import StorageApiError
 from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError, AuthUnknownError
 
 from clients.http import GuardedTransport
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.errors import AssayError, Missed, ServiceError
 from core.permit import Permit
 
@@ -202,11 +202,11 @@ def row(response: Any, claim: str) -> dict[str, Any]:
     """The one row of a postgrest answer; Missed with `claim` when there is none or more, or a column is missing."""
     found = rows(response)
 
-    def lacks(what: str) -> Missed:
+    def on_missing(what: str) -> Missed:
         saw = f"{len(found)} rows: {str(found)[:200]}"
         return Missed(claim, expected=what, saw=saw, service="supabase.database")
 
     if len(found) != 1:
-        raise lacks("one row")
-    one: dict[str, Any] = told(found[0], lacks)
+        raise on_missing("one row")
+    one: dict[str, Any] = strict_json(found[0], on_missing)
     return one

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clients import bulk_identities
-from clients.belongings import remove_person
+from clients.personal_rows import remove_person
 from clients.services import modules, undoing
 from clients.services.auth import AuthClient
 from core.ledger import Undo

@@ -17,7 +17,7 @@ from typing import NoReturn
 from launcher import locks
 from launcher.console import BROKEN, USAGE, SetupError, from_os, say, step
 from launcher.need import EVERYTHING, Need, need_of
-from launcher.project import Project, locked, surroundings
+from launcher.project import Project, installer_env, locked
 from launcher.stamps import MADE, WORKING, Stamp, load, save
 
 LAYOUT = "1"
@@ -95,7 +95,7 @@ def prepare(
     `again` makes all of it anew; `check` looks at every installed file, and once more for a browser and a
     server that were not to be had before.
     """
-    env = surroundings(project, environ)
+    env = installer_env(project, environ)
     if again or check or stale(project, env, need):
         signal.signal(signal.SIGTERM, _terminated)
         try:

@@ -54,7 +54,7 @@ class Project:
         return found[-1] if len(found) == 1 else None
 
 
-def surroundings(project: Project, environ: Mapping[str, str]) -> dict[str, str]:
+def installer_env(project: Project, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` made fit for programs that expect a home and a search path.
 
     With no usable HOME, home and caches lie in .assay, so that nothing is written elsewhere.

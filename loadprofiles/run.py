@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 
 from core.clock import seconds
 from core.errors import AssayError, BrokenError, ConfigError, PermitError
-from core.lifeline import ends_with_us
 from core.load_needs import Needs, read_needs
+from core.parent_death import die_with_parent
 from core.permit import Action
 from core.project import find_project
 from core.run import LoadPart, Run
@@ -223,7 +223,7 @@ def _preparing_child() -> Callable[[], None]:
 
     Linux weighs whole sessions against each other before it looks at any process's own priority.
     """
-    tie = ends_with_us(signal.SIGTERM)
+    tie = die_with_parent(signal.SIGTERM)
 
     def prepare() -> None:
         tie()

@@ -20,7 +20,7 @@ from reports.judging.overrides import Sources
 from reports.rendering import writers as _writers
 from reports.rendering.page.compare import compare
 from reports.rendering.terminal import show
-from reports.senders import Context, send_all
+from reports.senders import SendContext, send_all
 
 __all__ = ["History", "RunVerdict", "compare", "gate", "judge", "show", "write"]
 
@@ -49,7 +49,7 @@ def write(
             failed.append(f"{name} ({type(error).__name__}: {error})")
     if history is not None:
         history.record(verdict)
-        context = Context(Path(run_dir), history, mutes=mutes or Sources().alerts)
+        context = SendContext(Path(run_dir), history, mutes=mutes or Sources().alerts)
         for line in send_all(verdict, context):
             print(line, flush=True)
     if failed:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from core.lifeline import ends_with_us
+from core.parent_death import die_with_parent
 from core.run import ROOT
 from core.stream import SafeStream
 from core.user_settings import for_child
@@ -48,7 +48,7 @@ class Part:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=ends_with_us(signal.SIGINT),
+            preexec_fn=die_with_parent(signal.SIGINT),
         )
         self._quiet = quiet
         self._stream = SafeStream(mask)

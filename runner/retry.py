@@ -22,17 +22,17 @@ from core.load_events import (
     WorkerLost,
 )
 from core.plan import PlannedProfile
-from reports.judging.invalidation import unfit
+from reports.judging.invalidation import unfit_reason
 from reports.judging.measurements import FAILED
 from reports.judging.run_record import Unhealthy
 
 LONGEST = 120.0
 """Seconds of a load up to which it is run again; a longer one is judged as it went."""
-ASIDE = "journal-unfit"
+QUARANTINE = "journal-unfit"
 """The folder beside `journal/` that keeps what is not judged."""
 
 
-def worth_it(profile: PlannedProfile) -> bool:
+def is_retryable(profile: PlannedProfile) -> bool:
     """Whether a load of this kind is run again at all; a search for the knee overloads on purpose."""
     return profile.duration <= LONGEST and profile.shape != "step"
 
@@ -57,7 +57,7 @@ def unfit_generator(directory: Path, files: set[str]) -> str:
         for one in mine
         if isinstance(one.event, GeneratorHealth) and not one.event.ok
     ]
-    return unfit(bad, [(min(starts), max(ends))])
+    return unfit_reason(bad, [(min(starts), max(ends))])
 
 
 def _failed(finished: LoadFinished) -> bool:
@@ -71,9 +71,9 @@ def journals(directory: Path) -> set[str]:
     return {path.stem for path in (directory / "journal").glob("*.jsonl")}
 
 
-def set_aside(directory: Path, files: set[str]) -> None:
+def quarantine(directory: Path, files: set[str]) -> None:
     """Moves these journals to where nobody judges them."""
-    aside = directory / ASIDE
+    aside = directory / QUARANTINE
     aside.mkdir(exist_ok=True)
     for stem in files:
         for path in (directory / "journal").glob(f"{stem}.*"):

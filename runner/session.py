@@ -169,11 +169,11 @@ class RunSession:
                 continue
             before = retry.journals(self.directory)
             ended = self._load_group(group, extra)
-            if self.plan.retry_unfit and all(map(retry.worth_it, group)) and not any(ended.values()):
+            if self.plan.retry_unfit and all(map(retry.is_retryable, group)) and not any(ended.values()):
                 new = retry.journals(self.directory) - before
                 if why := retry.unfit_generator(self.directory, new):
-                    retry.set_aside(self.directory, new)
-                    self.journal.write(LoadRepeated(tuple(ended), why, retry.ASIDE), durable=True)
+                    retry.quarantine(self.directory, new)
+                    self.journal.write(LoadRepeated(tuple(ended), why, retry.QUARANTINE), durable=True)
                     self._say(f"measured again, since the load generator was not fit: {why}")
                     self._load_group(group, extra)
 

@@ -14,4 +14,4 @@ def keep_access(
     """Keeps `access-<what>.json`: by table or bucket and role the letters of CRUD that worked, and what was not tried."""
     told = {"access": access, "untried": untried}
     data = json.dumps(told, indent=1, sort_keys=True).encode()
-    run.keep(f"access-{what}.json", data, media_type="application/json", check=check)
+    run.attach(f"access-{what}.json", data, media_type="application/json", check=check)

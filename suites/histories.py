@@ -14,7 +14,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Told:
+class FirstError:
     """The first error of all histories. A rule or invariant under `noted` leaves its error here."""
 
     error: BaseException | None = None
@@ -33,14 +33,16 @@ def noted(step: Callable[P, R]) -> Callable[P, R]:
             return step(*arguments, **named)
         except Exception as error:
             world: Any = arguments[0].world  # type: ignore[attr-defined]
-            if world.told.error is None:
-                world.told.error = error
+            if world.first_error.error is None:
+                world.first_error.error = error
             raise
 
     return step_with_note
 
 
-def run_histories(machine: type[RuleBasedStateMachine], told: Told, *, examples: int, steps: int) -> None:
+def run_histories(
+    machine: type[RuleBasedStateMachine], first_error: FirstError, *, examples: int, steps: int
+) -> None:
     """Runs that many histories of at most that many steps; raises the first failure as it was."""
     try:
         run_state_machine_as_test(
@@ -56,6 +58,6 @@ def run_histories(machine: type[RuleBasedStateMachine], told: Told, *, examples:
             ),
         )
     except (Flaky, HypothesisException) as error:
-        if told.error is None:
+        if first_error.error is None:
             raise
-        raise told.error from error
+        raise first_error.error from error

@@ -165,7 +165,7 @@ class AuthClient:
             client=client,
         )
 
-    def impatient(self) -> HttpPort:
+    def unpaced(self) -> HttpPort:
         """A port that neither keeps to the login budget nor waits for a limit; close it after use."""
         return self._port()
 

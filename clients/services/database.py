@@ -12,7 +12,7 @@ from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe, undoing
 from clients.services.auth import DB_URL, PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from clients.sql import Sql
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.errors import Missed, ServiceError
 from core.ledger import Undo
 from core.ownership import NotOursError, carries_tag
@@ -99,13 +99,13 @@ class DatabaseClient:
         else:
             rows = self.rows_past_policies(table, **equals)
 
-        def lacks(what: str) -> Missed:
+        def on_missing(what: str) -> Missed:
             claim = f"{self.channel} holds the row that it should in {table}, where {equals}"
             return Missed(
                 claim, expected=what, saw=f"{len(rows)} rows: {str(rows)[:300]}", service=SERVICE.id
             )
 
-        judged: list[dict[str, Any]] = told(rows, lacks)
+        judged: list[dict[str, Any]] = strict_json(rows, on_missing)
         return judged
 
     def rows_past_policies(self, table: str, **equals: Any) -> list[dict[str, Any]]:

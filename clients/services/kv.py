@@ -10,7 +10,7 @@ from urllib.parse import quote
 from clients.http_port import HttpPort
 from clients.services import Probe, undoing
 from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.errors import Missed, ServiceError
 from core.ledger import Undo
 from core.ownership import demand_tag
@@ -55,17 +55,17 @@ class KvClient:
         """What the platform keeps under a key, as JSON; Missed when that is no object, or lacks what is asked of it."""
         content = self.get(key)
 
-        def lacks(what: str) -> Missed:
+        def on_missing(what: str) -> Missed:
             claim = f"KV keeps a page whole under {key}"
             return Missed(claim, expected=what, saw=repr(content)[:300], service=SERVICE.id)
 
         try:
             value = json.loads(content or b"")
         except ValueError:
-            raise lacks("JSON") from None
+            raise on_missing("JSON") from None
         if not isinstance(value, dict):
-            raise lacks("an object")
-        page: dict[str, Any] = told(value, lacks)
+            raise on_missing("an object")
+        page: dict[str, Any] = strict_json(value, on_missing)
         return page
 
     def put(self, key: str, value: bytes) -> None:

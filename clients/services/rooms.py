@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.clock import Deadline, now_ns, seconds
 from core.errors import Missed, ServiceError
 from core.run import Run
@@ -98,12 +98,12 @@ class RoomSocket:
         except ValueError:
             value = None
         if isinstance(value, dict) and isinstance(value.get("type"), str):
-            frame: dict[str, Any] = told(value, partial(self._lacks, raw))
+            frame: dict[str, Any] = strict_json(value, partial(self._on_missing, raw))
             return frame
         self._nonsense = f"a frame that is no JSON object with a type: {raw[:80]!r}"
         return {"type": "nonsense", "raw": repr(raw[:200])}
 
-    def _lacks(self, raw: str | bytes, what: str) -> Missed:
+    def _on_missing(self, raw: str | bytes, what: str) -> Missed:
         return Missed(
             f"each frame of room {self.room} holds what its type promises",
             expected=what,

@@ -54,7 +54,7 @@ def _do(history: History, options: argparse.Namespace) -> str:
     if options.what == "merge":
         return f"{sum(history.merge(History(file)) for file in options.files)} taken over"
     if options.what == "forget":
-        return f"{history.keep(options.days)} forgotten"
+        return f"{history.prune(options.days)} forgotten"
     rows = history.runs(limit=options.most)
     return (
         "\n".join(f"{r['run']}  {r['target']}/{r['plan']}  {r['state']}  {r['commit_sha']}" for r in rows)

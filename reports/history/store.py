@@ -84,7 +84,7 @@ class History:
             if values:
                 db.execute(VALUES.insert(), values)
 
-    def keep(self, days: float) -> int:
+    def prune(self, days: float) -> int:
         """Forgets runs older than so many days; returns how many."""
         limit = dt.datetime.now(dt.UTC).timestamp() - days * 86_400
         with self._engine.begin() as db:
@@ -109,7 +109,7 @@ class History:
                 taken += 1
         return taken
 
-    def keep_alerts(self, scope: str, standing: dict[str, str]) -> None:
+    def store_alerts(self, scope: str, standing: dict[str, str]) -> None:
         """Replaces the alerts that stand in a scope."""
         with self._engine.begin() as db:
             db.execute(ALERTS.delete().where(ALERTS.c.scope == scope))
@@ -141,10 +141,10 @@ class History:
         with self._engine.connect() as db:
             return [{k: v for k, v in row._mapping.items() if k != "checks"} for row in db.execute(query)]
 
-    def tell(self, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
+    def annotate(self, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
         """Fills in what only earlier runs know: trend, regression, last decided values, what is new."""
         with self._engine.connect() as db:
-            trends.tell(db, verdict, objectives)
+            trends.annotate(db, verdict, objectives)
 
     def last_good(self, verdict: RunVerdict) -> dict[str, Any] | None:
         """The newest earlier run of this target and plan whose gate was open."""

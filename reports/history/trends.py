@@ -21,16 +21,16 @@ WARNING_PLANS = ("smoke",)
 """Plans in which a shift against history only warns: half a minute on a shared machine is no trend."""
 
 
-def tell(db: sa.Connection, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
+def annotate(db: sa.Connection, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
     """Fills it in."""
     for result in verdict.objectives:
-        _tell_objective(db, verdict, result)
+        _annotate_objective(db, verdict, result)
         if result.state == "not_in_plan":
-            _tell_last(db, verdict, result, objectives.get(result.id))
-    _tell_checks(db, verdict)
+            _annotate_last_decided(db, verdict, result, objectives.get(result.id))
+    _annotate_checks(db, verdict)
 
 
-def _tell_objective(db: sa.Connection, verdict: RunVerdict, result: ObjectiveResult) -> None:
+def _annotate_objective(db: sa.Connection, verdict: RunVerdict, result: ObjectiveResult) -> None:
     query = (
         sa.select(
             RUNS.c.run,
@@ -77,7 +77,7 @@ def _tell_objective(db: sa.Connection, verdict: RunVerdict, result: ObjectiveRes
         result.regression.commits = f"{window[at - 1].commit_sha}..{first}"
 
 
-def _tell_last(
+def _annotate_last_decided(
     db: sa.Connection, verdict: RunVerdict, result: ObjectiveResult, objective: Objective | None
 ) -> None:
     query = (
@@ -106,7 +106,7 @@ def _tell_last(
             result.state = "not_covered"
 
 
-def _tell_checks(db: sa.Connection, verdict: RunVerdict) -> None:
+def _annotate_checks(db: sa.Connection, verdict: RunVerdict) -> None:
     query = (
         sa.select(RUNS)
         .where(

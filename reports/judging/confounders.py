@@ -18,7 +18,9 @@ _GATEWAY = ("supabase", "platform", "r2")
 """Services whose operations pass through the embedded target's Supabase gateway."""
 
 
-def excuse(result: ObjectiveResult, objective: Objective, run: RunRecord, window: tuple[int, int]) -> None:
+def mark_inconclusive(
+    result: ObjectiveResult, objective: Objective, run: RunRecord, window: tuple[int, int]
+) -> None:
     """Makes `unknown` of what the surroundings decided: a generator too far away, a miss while a stand-in was full."""
     if why := _too_far(result, objective, run):
         result.state, result.reason = str(Verdict.UNKNOWN), why

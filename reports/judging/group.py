@@ -15,7 +15,7 @@ from reports.judging.measurements import TICK_NS, Measured
 from reports.judging.model import GroupResult, ObjectiveResult
 from reports.judging.stats import binomial
 from reports.judging.stats.batches import Batched
-from reports.judging.stats.quantile import Answer, judge_quantile, judge_share
+from reports.judging.stats.quantile import QuantileVerdict, judge_quantile, judge_share
 from reports.rendering.formatting import duration, number, quantity
 
 SECOND = 1e9 / TICK_NS
@@ -77,7 +77,7 @@ def _quantiles(ordered: NDArray[np.floating]) -> dict[str, float | None]:
 
 
 def _group(
-    result: ObjectiveResult, objective: Objective, labels: dict[str, str], answer: Answer
+    result: ObjectiveResult, objective: Objective, labels: dict[str, str], answer: QuantileVerdict
 ) -> GroupResult:
     state = str(answer.verdict)
     needed = answer.needed
@@ -105,7 +105,7 @@ def _finite(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-def _say(result: ObjectiveResult, objective: Objective, group: GroupResult, answer: Answer) -> str:
+def _say(result: ObjectiveResult, objective: Objective, group: GroupResult, answer: QuantileVerdict) -> str:
     unit = objective.unit
     name = f"p{result.percentile:g}" if result.percentile is not None else "the share of right answers"
     value = (

@@ -9,7 +9,7 @@ import numpy as np
 from core.objective import Objective
 from reports.judging.measurements import TICK_NS, Measured, Measurements
 from reports.judging.model import ObjectiveResult
-from reports.judging.run_record import Reading, RunRecord
+from reports.judging.run_record import GaugeReading, RunRecord
 
 TO_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "min": 60_000.0}
 """Milliseconds in a unit."""
@@ -42,7 +42,7 @@ def series_of(
     ]
 
 
-def readings_of(result: ObjectiveResult, objective: Objective, run: RunRecord) -> list[Reading]:
+def readings_of(result: ObjectiveResult, objective: Objective, run: RunRecord) -> list[GaugeReading]:
     """The readings of a level: of whatever load it is, since a wrong answer is wrong in each, or of the checks."""
     labels = dict(objective.labels).items()
     return [
@@ -70,7 +70,7 @@ def _joined(parts: list[Measured]) -> Measured:
     )
 
 
-def _from_gauges(objective: Objective, taken: list[Reading]) -> list[Measured]:
+def _from_gauges(objective: Objective, taken: list[GaugeReading]) -> list[Measured]:
     if not taken:
         return []
     first = min(one.wall for one in taken)

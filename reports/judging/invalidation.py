@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from core.objective import Objective
 from core.outcome import LoadOutcome, Verdict
-from reports.judging.confounders import excuse
+from reports.judging.confounders import mark_inconclusive
 from reports.judging.grouping import series_of
 from reports.judging.measurements import TICK_NS, Measured, Measurements
 from reports.judging.model import ObjectiveResult
@@ -16,7 +16,7 @@ TOLERATED_UNHEALTHY = 0.01
 """Share of a load's window that may be unhealthy: one late tick is no saturation. Its samples still count."""
 
 
-def spoil(
+def invalidate(
     result: ObjectiveResult,
     objective: Objective,
     run: RunRecord,
@@ -46,7 +46,7 @@ def spoil(
         if load.end and load.end.outcome == LoadOutcome.STOPPED and result.state == Verdict.MET:
             result.state = str(Verdict.UNKNOWN)
             result.reason = f"{result.reason}, but the load stopped itself: {load.end.reason}"
-        excuse(result, objective, run, _window(load, series, measured))
+        mark_inconclusive(result, objective, run, _window(load, series, measured))
 
 
 def broken(load: LoadRecord) -> str:
@@ -83,10 +83,10 @@ def _unhealthy(run: RunRecord, load: LoadRecord, series: list[Measured], measure
     """
     held = [(level.start, level.end) for level in load.levels if level.holds]
     own = [one for one in run.unhealthy if run.serves(one.source, load.name)]
-    return unfit(own, held or [_window(load, series, measured)])
+    return unfit_reason(own, held or [_window(load, series, measured)])
 
 
-def unfit(unhealthy: Iterable[Unhealthy], windows: list[tuple[int, int]]) -> str:
+def unfit_reason(unhealthy: Iterable[Unhealthy], windows: list[tuple[int, int]]) -> str:
     """Whether a generator was unfit for more than is tolerated of these windows, in words; the only such rule."""
     whole = max(1, sum(end - start for start, end in windows))
     bad, reason = 0, ""

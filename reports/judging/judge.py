@@ -88,7 +88,7 @@ def judge(
         measurements=curves,
     )
     if history is not None:
-        history.tell(verdict, objectives)
+        history.annotate(verdict, objectives)
     _waive(verdict, waivers)
     verdict.causes = _causes(verdict, run)
     _conclude(verdict)
@@ -141,7 +141,7 @@ def _waive(verdict: RunVerdict, waivers: list[Waiver]) -> None:
             verdict.notes.append(
                 f"the waiver for '{waiver.check}' ended on {waiver.expiry} and no longer counts"
             )
-        elif result.closes:
+        elif result.blocks_gate:
             result.waiver = waiver
             verdict.waivers.append(replace(waiver))
 
@@ -152,10 +152,10 @@ def _causes(verdict: RunVerdict, run: RunRecord) -> list[Cause]:
     parts = [
         Cause(c.state, c.id, f"{c.title}: {_first_line(c.message) or STATES[c.state].meaning}", "check")
         for c in verdict.checks
-        if c.closes
+        if c.blocks_gate
     ]
     for o in verdict.objectives:
-        if o.closes:
+        if o.blocks_gate:
             regressed = o.state == "met" and o.regression is not None
             text = o.regression.text if regressed and o.regression else o.reason
             parts.append(

@@ -51,7 +51,7 @@ class CheckResult:
     new: bool = False
 
     @property
-    def closes(self) -> bool:
+    def blocks_gate(self) -> bool:
         """True when this check keeps the gate closed."""
         silent = self.state in ("met", NOT_APPLICABLE) or self.waiver is not None
         return not silent and (self.required or self._ran_and_gates)
@@ -146,7 +146,7 @@ class ObjectiveResult:
         return left / abs(self.limit)
 
     @property
-    def closes(self) -> bool:
+    def blocks_gate(self) -> bool:
         """True when this objective keeps the gate closed."""
         if self.waiver is not None or not self.blocks:
             return False
@@ -320,9 +320,9 @@ class RunVerdict:
         document = asdict(self)
         del document["measurements"]
         for check, plain in zip(self.checks, document["checks"], strict=True):
-            plain["closes"] = check.closes
+            plain["blocks_gate"] = check.blocks_gate
         for objective, plain in zip(self.objectives, document["objectives"], strict=True):
-            plain["closes"] = objective.closes
+            plain["blocks_gate"] = objective.blocks_gate
             plain["margin"] = objective.margin
             plain["statement"] = objective.statement
         return {"schema": SCHEMA, **document, "counts": self.counts(), "embedded": self.embedded}

@@ -10,7 +10,7 @@ from core.objective import Objective
 from core.outcome import NOT_APPLICABLE, NOT_COVERED
 from reports.judging.group import judge_group
 from reports.judging.grouping import grouped, marks, readings_of
-from reports.judging.invalidation import spoil
+from reports.judging.invalidation import invalidate
 from reports.judging.load_timelines import MOST, levels, timelines
 from reports.judging.measurements import Measurements
 from reports.judging.model import GroupResult, ObjectiveResult
@@ -85,7 +85,7 @@ def _judge(
         _judge_level(result, objective, run, curves)
     else:
         _judge_samples(result, objective, run, measured, curves)
-    spoil(result, objective, run, load, measured)
+    invalidate(result, objective, run, load, measured)
 
 
 def _judge_samples(

@@ -108,7 +108,7 @@ class Saturated:
 
 
 @dataclass(frozen=True)
-class At:
+class EventTime:
     """An event with its time on the wall clock, in nanoseconds, and the journal that it stands in."""
 
     wall: int
@@ -116,14 +116,14 @@ class At:
 
 
 @dataclass(frozen=True)
-class Reading(At):
+class GaugeReading(EventTime):
     """One reading of a level."""
 
     gauge: Gauge
 
 
 @dataclass(frozen=True)
-class Health(At):
+class HealthReading(EventTime):
     """What a load generator told of itself."""
 
     event: GeneratorHealth
@@ -153,11 +153,11 @@ class RunRecord:
     unhealthy: list[Unhealthy] = field(default_factory=list)
     saturated: list[Saturated] = field(default_factory=list)
     network: dict[str, GeneratorNetwork] = field(default_factory=dict)
-    health: list[Health] = field(default_factory=list)
+    health: list[HealthReading] = field(default_factory=list)
     profile_of: dict[str, set[str]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     died: list[ComponentDied] = field(default_factory=list)
-    gauges: list[Reading] = field(default_factory=list)
+    gauges: list[GaugeReading] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     open_journals: list[str] = field(default_factory=list)
@@ -217,13 +217,13 @@ def read(evidence: Evidence) -> RunRecord:
         run.last_ns = max(run.last_ns or wall, wall)
         if recorded.event.type.startswith("load.") and (profile := getattr(recorded.event, "profile", "")):
             run.profile_of.setdefault(recorded.source, set()).add(profile)
-        _take(run, recorded.event, At(wall, recorded.source), offset)
+        _take(run, recorded.event, EventTime(wall, recorded.source), offset)
     run.ledger_left = max(0, run.ledger_left)
     run.open_journals = [file.path.stem for file in evidence.files if not file.closed]
     return run
 
 
-def _take(run: RunRecord, event: Event, at: At, offset: int) -> None:
+def _take(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
     match event:
         case RunStarted():
             run.id, run.started, run.started_ns = event.run, event, at.wall
@@ -247,7 +247,7 @@ def _take(run: RunRecord, event: Event, at: At, offset: int) -> None:
             run.ledger_left -= 1
             run.foreign.append(event.why)
         case Gauge():
-            run.gauges.append(Reading(at.wall, at.source, event))
+            run.gauges.append(GaugeReading(at.wall, at.source, event))
         case ComponentDied():
             run.died.append(event)
             _mark(run, at.wall, event, died(event))
@@ -260,7 +260,7 @@ def _take(run: RunRecord, event: Event, at: At, offset: int) -> None:
             _take_load(run, event, at, offset)
 
 
-def _take_check(run: RunRecord, event: Event, at: At) -> None:
+def _take_check(run: RunRecord, event: Event, at: EventTime) -> None:
     match event:
         case CheckCollected():
             run.check(event.check).passport = event.passport
@@ -277,7 +277,7 @@ def _take_check(run: RunRecord, event: Event, at: At) -> None:
             run.check(event.check).steps.append(event)
 
 
-def _take_load(run: RunRecord, event: Event, at: At, offset: int) -> None:
+def _take_load(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
     match event:
         case LoadStarted():
             load = run.load(event.profile)
@@ -311,7 +311,7 @@ def _take_load(run: RunRecord, event: Event, at: At, offset: int) -> None:
             run.load(event.profile).lost.append(event)
             _mark(run, at.wall, event, f"load worker {event.worker} lost")
         case GeneratorHealth():
-            run.health.append(Health(at.wall, at.source, event))
+            run.health.append(HealthReading(at.wall, at.source, event))
             if not event.ok:
                 start, end = event.start + offset, event.end + offset
                 run.unhealthy.append(Unhealthy(start, end, event.reason, at.source))

@@ -27,7 +27,7 @@ def _settings() -> dict[str, str]:
 
 
 @dataclass
-class Context:
+class SendContext:
     """What senders may use: the run's folder, the history, the user's settings, and the mutes' file."""
 
     run_dir: Path
@@ -67,7 +67,7 @@ def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> No
     raise RuntimeError(why)
 
 
-def send_all(verdict: RunVerdict, context: Context) -> list[str]:
+def send_all(verdict: RunVerdict, context: SendContext) -> list[str]:
     """Runs every sender; returns what they told, failures included."""
     told: list[str] = []
     for name in sorted(m.name for m in pkgutil.iter_modules(__path__)):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reports.judging.model import RunVerdict
-from reports.senders import Context, post
+from reports.senders import SendContext, post
 
 VARIABLE = "ASSAY_HEARTBEAT_URL"
 
 
-def send(verdict: RunVerdict, context: Context) -> list[str]:
+def send(verdict: RunVerdict, context: SendContext) -> list[str]:
     """Posts to ASSAY_HEARTBEAT_URL; `{exit}` in it becomes the exit code (healthchecks.io: `…/{exit}`)."""
     url = context.environ.get(VARIABLE)
     if not url:

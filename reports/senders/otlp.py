@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from reports.judging.model import RunVerdict
 from reports.rendering.writers.prometheus import registry
-from reports.senders import TIMEOUT, Context
+from reports.senders import TIMEOUT, SendContext
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-def send(verdict: RunVerdict, context: Context) -> list[str]:
+def send(verdict: RunVerdict, context: SendContext) -> list[str]:
     """Exports the same gauges as metrics.prom, once, over OTLP/HTTP."""
     exact, base = (context.environ.get(name) for name in VARIABLES)
     endpoint = exact or (f"{base.rstrip('/')}/v1/metrics" if base else "")

@@ -11,14 +11,14 @@ import re
 from reports.history.alerts import Alert, alerts, load_mutes
 from reports.judging.model import RunVerdict
 from reports.rendering.formatting import count
-from reports.senders import Context, post
+from reports.senders import SendContext, post
 
 VARIABLE = "ASSAY_WEBHOOK"
 MOST = 10
 """More messages than this become one, so that a bad night is no flood."""
 
 
-def send(verdict: RunVerdict, context: Context) -> list[str]:
+def send(verdict: RunVerdict, context: SendContext) -> list[str]:
     """Sends what is new; remembers in the history what was told, only once it was."""
     if not any(
         name == VARIABLE or name.startswith(f"{VARIABLE}_")
@@ -35,12 +35,12 @@ def send(verdict: RunVerdict, context: Context) -> list[str]:
     for url, messages in _routed(loud, context).items():
         for body in messages:
             post(url, body)
-    context.history.keep_alerts(scope, standing)
+    context.history.store_alerts(scope, standing)
     told = [f"webhook: {count(len(loud), 'alert')} sent"] if loud else []
     return told + ([f"webhook: {count(len(new) - len(loud), 'alert')} muted"] if len(new) > len(loud) else [])
 
 
-def _routed(loud: list[Alert], context: Context) -> dict[str, list[dict[str, object]]]:
+def _routed(loud: list[Alert], context: SendContext) -> dict[str, list[dict[str, object]]]:
     by_url: dict[str, list[Alert]] = {}
     for alert in loud:
         owner = re.sub(r"[^A-Z0-9]", "_", alert.owner.upper())

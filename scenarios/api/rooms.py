@@ -28,7 +28,7 @@ def typing(on: bool) -> dict[str, Any]:
 
 
 def replay(since: int, limit: int | None = None) -> dict[str, Any]:
-    """Asks for what came after message `since`."""
+    """Asks for what came after message `effects`."""
     return {"type": "replay", "since": since} | ({"limit": limit} if limit else {})
 
 

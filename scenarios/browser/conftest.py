@@ -17,7 +17,7 @@ from core.errors import ConfigError, Missed, ServiceError
 from core.ledger import Ledger
 from core.outcome import NOT_COVERED, Verdict, classify
 from core.run import Run
-from fixtures.browser.flow import Stage
+from fixtures.browser.flow import BrowserFlow
 from scenarios.browser.pages import Pages, pages_of
 
 NewPerson = Callable[..., Pages]
@@ -30,12 +30,12 @@ POLICY = ("content security policy", "refused to")
 
 
 @pytest.fixture
-def people(request: pytest.FixtureRequest, run: Run, stage: Stage) -> NewPerson:
+def people(request: pytest.FixtureRequest, run: Run, flow: BrowserFlow) -> NewPerson:
     """`people("ada")` is a new person at a browser of their own, with the target's pages."""
     kind = pages_of(run.target)
 
     def new(name: str, **options: Any) -> Pages:
-        return kind(stage, stage.person(name, **options))
+        return kind(flow, flow.person(name, **options))
 
     return new
 
@@ -72,11 +72,11 @@ def on_disk(run: Run, tmp_path: Path) -> Iterator[OnDisk]:
 
 
 @pytest.fixture
-def tab(stage: Stage) -> NewTab:
+def tab(flow: BrowserFlow) -> NewTab:
     """`tab(ada)` is a second tab of ada's browser: the same session, a page of its own."""
 
     def new(pages: Pages) -> Pages:
-        return type(pages)(stage, stage.tab(pages.person))
+        return type(pages)(flow, flow.tab(pages.person))
 
     return new
 
@@ -89,16 +89,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     facts about the page, so the flow is missed. Every other error of Playwright (a crash, a refused connection)
     is broken. A flow that is met and broke the page's own policy on the way is missed as well.
     """
-    stage = getattr(item, "funcargs", {}).get("stage")
+    flow = getattr(item, "funcargs", {}).get("flow")
     verdict: str = Verdict.BROKEN
     try:
         result = yield
-        if isinstance(stage, Stage):
-            _demand_policy(stage)
+        if isinstance(flow, BrowserFlow):
+            _demand_policy(flow)
         verdict = Verdict.MET
         return result
     except Exception as error:
-        told = _in_words(error, stage)
+        told = _in_words(error, flow)
         verdict = NOT_COVERED if isinstance(told, ConfigError) else classify(told)[0]
         if told is error:
             raise
@@ -106,16 +106,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
             error.__traceback__
         ) from None  # Playwright's own text repeats what was typed
     finally:
-        if isinstance(stage, Stage):
-            stage.close(Verdict.MET if verdict == NOT_COVERED else verdict)
+        if isinstance(flow, BrowserFlow):
+            flow.close(Verdict.MET if verdict == NOT_COVERED else verdict)
 
 
-def _in_words(error: Exception, stage: Stage | None) -> Exception:
+def _in_words(error: Exception, flow: BrowserFlow | None) -> Exception:
     if isinstance(error, Missed):
         return error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, AssertionError | PlaywrightTimeout):
-        told = stage.told() if stage else []
+        told = flow.effects() if flow else []
         claim = lines[0] if lines else type(error).__name__
         told.sort(key=lambda sentence: sentence.split()[0] not in claim)  # whoever waited in vain comes first
         expected = next((line for line in lines if line.startswith("Expected value")), "").partition(": ")[2]
@@ -131,8 +131,8 @@ def _in_words(error: Exception, stage: Stage | None) -> Exception:
     return error
 
 
-def _demand_policy(stage: Stage) -> None:
-    for person in stage.people:
+def _demand_policy(flow: BrowserFlow) -> None:
+    for person in flow.people:
         if broken := [line for line in person.seen.console if any(word in line.lower() for word in POLICY)]:
             raise Missed(
                 f"no page breaks its own content security policy ({person.name})",

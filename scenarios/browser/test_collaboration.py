@@ -91,7 +91,7 @@ def test_room_recovers(run: Run, services: ServiceClients, member: NewMember, wi
     ada.room.say("before")
     heard("before", ada, (ben,))
     expect(lines, "the room is spoken to over a WebSocket (positive control)", service="rooms")
-    ada.person.does("lost the connection to the room")
+    ada.person.begin_action("lost the connection to the room")
     for end in lines[-1]:
         end.close(code=1012, reason="restart")
     ben.room.say("meanwhile")

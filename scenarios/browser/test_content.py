@@ -98,7 +98,7 @@ def test_visual_editor(
             ) from None
     editor.content.step("the editor knows every component")
     blocks = page_entry(path, f"Page {tag}", f"edited words {tag}")["data"]["blocks"]
-    editor.person.does("changed the page in the editor")
+    editor.person.begin_action("changed the page in the editor")
     page.evaluate("(blocks) => window.editor.change({data: {blocks}})", blocks)
     editor.content.reads_in(shown, f"edited words {tag}", "the edit in the editor's frame")
     editor.content.step("the edit is drawn")

@@ -9,7 +9,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from fixtures.browser.flow import Stage
+from fixtures.browser.flow import BrowserFlow
 from scenarios.browser.conftest import NewPerson, Witness
 from scenarios.browser.facts import heard, mailed_link, payload, room_words, same_bytes
 
@@ -34,7 +34,7 @@ SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
     why_slow="three real browser contexts through registration, two uploads and a room",
 )
 def test_register_upload_chat(
-    run: Run, stage: Stage, people: NewPerson, services: ServiceClients, ledger: Ledger, witness: Witness
+    run: Run, flow: BrowserFlow, people: NewPerson, services: ServiceClients, ledger: Ledger, witness: Witness
 ) -> None:
     """Every fact is read back from the service that keeps it, never from the page."""
     email, username, password = new_identity(run, services)
@@ -72,4 +72,4 @@ def test_register_upload_chat(
         service="rooms",
     )
     witness("room history", "both messages are kept in order")
-    stage.picture(ada.person, "the-room")
+    flow.picture(ada.person, "the-room")

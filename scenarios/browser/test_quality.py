@@ -8,7 +8,7 @@ from core.errors import BrokenError
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import ROOT, Run
-from fixtures.browser.users import Person
+from fixtures.browser.users import BrowserUser
 from scenarios.browser import vitals
 from scenarios.browser.conftest import NewMember, NewPerson
 from scenarios.browser.pages import AnyPage
@@ -19,7 +19,7 @@ HEAVIEST = 1_500_000
 SLOW = "every page of the platform in a real browser"
 
 
-def serious(person: Person) -> list[str]:
+def serious(person: BrowserUser) -> list[str]:
     """Serious and critical violations that axe-core finds on the open page, in light and in dark.
 
     Dark differs in colours alone, so the second look is at the contrasts.
@@ -34,7 +34,7 @@ def serious(person: Person) -> list[str]:
     return [*(f"light: {v}" for v in light), *(f"dark: {v}" for v in dark)]
 
 
-def _violations(person: Person, options: dict[str, Any]) -> list[str]:
+def _violations(person: BrowserUser, options: dict[str, Any]) -> list[str]:
     result: dict[str, Any] = person.page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{v['id']} ({v['impact']}): {v['nodes'][0]['target']}"
@@ -43,7 +43,7 @@ def _violations(person: Person, options: dict[str, Any]) -> list[str]:
     ]
 
 
-def moving(person: Person) -> int:
+def moving(person: BrowserUser) -> int:
     """How many animations and transitions run or would run on the open page, whatever starts them."""
     return int(
         person.page.evaluate(
@@ -57,7 +57,7 @@ def moving(person: Person) -> int:
     )
 
 
-def noise(person: Person) -> list[str]:
+def noise(person: BrowserUser) -> list[str]:
     """Console errors, uncaught errors and refusals by the content security policy."""
     return [*person.seen.console, *person.seen.errors]
 

@@ -172,7 +172,7 @@ def test_no_token_left(
     told: list[tuple[str, str]] = []
 
     def note(request: Request) -> None:
-        if later.person.aside(request.url):
+        if later.person.is_noise(request.url):
             body = (request.post_data_buffer or b"").decode(errors="replace")
             told.append((urlsplit(request.url).path, unquote(f"{request.url} {body}")))
 

@@ -12,7 +12,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from fixtures.browser.flow import Stage
+from fixtures.browser.flow import BrowserFlow
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
 from scenarios.browser.facts import mailed_link, payload, room_words, same_bytes
 from scenarios.browser.pages import AnyPage
@@ -61,7 +61,7 @@ def test_keyboard(run: Run, services: ServiceClients, member: NewMember, witness
     tab_to(ada.account, ada.post.body)
     ada.person.page.keyboard.type(body)
     tab_to(ada.account, ada.post.save_button)
-    ada.person.does(f"pressed Enter on '{ada.post.save_button}'")
+    ada.person.begin_action(f"pressed Enter on '{ada.post.save_button}'")
     ada.person.page.keyboard.press("Enter")
     ada.post.is_shown(title)
     ada.post.says_body(body)
@@ -81,9 +81,11 @@ def test_keyboard(run: Run, services: ServiceClients, member: NewMember, witness
     timeout=60,
     why_slow=SLOW,
 )
-def test_phone(run: Run, stage: Stage, services: ServiceClients, member: NewMember, witness: Witness) -> None:
+def test_phone(
+    run: Run, flow: BrowserFlow, services: ServiceClients, member: NewMember, witness: Witness
+) -> None:
     """No page scrolls sideways at 390 pixels; an upload is read back."""
-    unknown = {"is_mobile"} if stage.kind == "firefox" else set()  # Firefox has no such mode
+    unknown = {"is_mobile"} if flow.kind == "firefox" else set()  # Firefox has no such mode
     ada, _ = member("ada", **{name: value for name, value in PHONE.items() if name not in unknown})
     wide = []
     for path in (*ada.public, *ada.signed_in):
@@ -106,10 +108,10 @@ def test_phone(run: Run, stage: Stage, services: ServiceClients, member: NewMemb
     why_slow=SLOW,
 )
 def test_slow_network(
-    run: Run, stage: Stage, services: ServiceClients, member: NewMember, witness: Witness
+    run: Run, flow: BrowserFlow, services: ServiceClients, member: NewMember, witness: Witness
 ) -> None:
     """The first answer to the insert is lost; the person clicks again; one row is there."""
-    if stage.kind != "chromium":
+    if flow.kind != "chromium":
         raise ConfigError("only Chromium lets its network be slowed.")
     ada, actor = member("ada")
     network = ada.person.context.new_cdp_session(ada.person.page)

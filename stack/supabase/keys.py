@@ -38,7 +38,7 @@ class Keys:
         return {"jwt_secret": self.jwt_secret, "jwt_signing_jwk": self.signing_jwk, **api}
 
 
-def mint() -> Keys:
+def generate() -> Keys:
     """A new set of keys. The legacy JWT keys are HS256 under ``jwt_secret``; ``signing_jwk`` signs users' tokens."""
     secret = secrets.token_urlsafe(48)
     return Keys(

@@ -19,10 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stack.supervisor import strays
+from stack.supervisor import orphans
 from stack.supervisor.errors import BROKEN, USAGE, StackError, name_error
 from stack.supervisor.events import Tail, last_lines
-from stack.supervisor.paths import HERE, ROOT, Lock, Paths, is_locked, read_json, sources
+from stack.supervisor.paths import FOLDER_READY, ROOT, Lock, Paths, is_locked, read_json, sources
 
 PATIENCE_S = 45.0
 """How long to wait for an earlier stack to end, or for the start lock."""
@@ -117,7 +117,7 @@ class Client:
         with os.fdopen(inbox, "rb", buffering=0) as early:
             while part := early.read(4096):
                 said += part
-                if said.endswith(HERE):
+                if said.endswith(FOLDER_READY):
                     return
         code = process.wait()
         lines = said.decode(errors="replace").strip().splitlines() or [f"it said nothing (exit code {code})"]
@@ -255,7 +255,7 @@ class Client:
             except StackError:
                 self._signal(signal.SIGKILL)
                 self._until_gone()
-        return strays.end(self.paths.state) > 0 or was_up
+        return orphans.end(self.paths.state) > 0 or was_up
 
     def remove(self) -> None:
         """End the stack and remove its folder. Raises StackError when the folder is not a stack's."""

@@ -26,7 +26,7 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Site:
+class ComponentPaths:
     """Where one stack lives. `state` is the stack's folder; `data` is emptied at every start.
 
     `cache` outlives stacks and is shared by those of one checkout. `config` is CONFIG.json's path.
@@ -42,7 +42,7 @@ class Site:
 
 
 @dataclass
-class Minted:
+class StackConfig:
     """What CONFIG.json holds for all components, filled component by component before any starts.
 
     `variables` are exported as a live target would set them; `secrets` are internal; `options` hold the command line's
@@ -55,11 +55,11 @@ class Minted:
     notes: list[str] = field(default_factory=list)
 
 
-def _nothing(site: Site) -> None:
+def _nothing(site: ComponentPaths) -> None:
     """Do nothing."""
 
 
-def _mint_nothing(site: Site, minted: Minted) -> None:
+def _generate_nothing(site: ComponentPaths, stack_config: StackConfig) -> None:
     """Add nothing."""
 
 
@@ -68,18 +68,18 @@ class Component:
     """How one component is started.
 
     `needs` names the components that must be ready before. `ports` are the names of its ports; the first
-    is where its control paths answer. `argv` may not hold a secret. `mint` adds its variables and secrets.
+    is where its control paths answer. `argv` may not hold a secret. `generate` adds its variables and secrets.
     `clean` removes what it keeps outside the stack's folder, before a start and after the last stop.
     `engines` says what answers for each service; `start_s` is how long a cold start may take.
     """
 
     name: str
-    argv: Callable[[Site], list[str]]
+    argv: Callable[[ComponentPaths], list[str]]
     ports: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    mint: Callable[[Site, Minted], None] = _mint_nothing
-    clean: Callable[[Site], None] = _nothing
-    engines: Callable[[Site], Mapping[str, Engine]] = lambda site: {}
+    generate: Callable[[ComponentPaths, StackConfig], None] = _generate_nothing
+    clean: Callable[[ComponentPaths], None] = _nothing
+    engines: Callable[[ComponentPaths], Mapping[str, Engine]] = lambda site: {}
     start_s: float = 60.0
 
 

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from stack.supervisor.component import Site
+from stack.supervisor.component import ComponentPaths
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
 from stack.supervisor.ports import Ports
@@ -47,7 +47,7 @@ class Stack(Protocol):
     token: str
     pinned: bool
     ports: Ports
-    site: Site
+    site: ComponentPaths
     events: Events
     processes: dict[str, Process]
     ending: asyncio.Event

@@ -16,7 +16,7 @@ from stack.supervisor.errors import USAGE, StackError, name_error
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_STATE = ROOT / ".assay" / "stack"
-HERE = b"\0here\n"
+FOLDER_READY = b"\0here\n"
 """What a new supervisor says on standard error when others may look at its folder; then it says no more there."""
 KEPT_LOGS = 5
 LEAST_FREE_BYTES = 600 * 2**20

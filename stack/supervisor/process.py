@@ -1,4 +1,4 @@
-"""One component's process, through its keeper: start until READY, stop, kill, notice its death."""
+"""One component's process, through its guard: start until READY, stop, kill, notice its death."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stack.supervisor import strays
-from stack.supervisor.component import Component, Site
+from stack.supervisor import orphans
+from stack.supervisor.component import Component, ComponentPaths
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import last_lines, telling_line
 from stack.supervisor.paths import ROOT
 
-KEEPER = Path(__file__).with_name("keeper.py")
+GUARD = Path(__file__).with_name("process_guard.py")
 GRACE_S = 3.0
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 """All that a component gets of our environment: a live target's keys are not for the embedded one."""
@@ -36,7 +36,7 @@ def describe_exit(code: int) -> str:
 class Process:
     """A component and the state it is in: new, starting, ready, stopping, stopped, killed or died."""
 
-    def __init__(self, component: Component, site: Site, died: Callable[[Process], None]) -> None:
+    def __init__(self, component: Component, site: ComponentPaths, died: Callable[[Process], None]) -> None:
         self.component = component
         self.site = site
         self.log = site.logs / f"{component.name}.log"
@@ -45,7 +45,7 @@ class Process:
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.ready_line: dict[str, Any] = {}
-        self.keeper: asyncio.subprocess.Process | None = None
+        self.guard: asyncio.subprocess.Process | None = None
         self._died = died
         self._watch: asyncio.Task[None] | None = None
 
@@ -86,20 +86,20 @@ class Process:
         # Not asyncio's own pipe: with that one, a grandchild holding it would hide the component's death.
         said, saying = os.pipe()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment |= {strays.MARK: str(self.site.state), strays.MARK_COMPONENT: self.component.name}
+        environment |= {orphans.MARK: str(self.site.state), orphans.MARK_COMPONENT: self.component.name}
         environment |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         argv = self.component.argv(self.site)
         with self.log.open("ab") as log:
-            # From the main thread: the kernel ties a keeper's life to the thread that started it.
-            self.keeper = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), str(outbox), str(GRACE_S), "--", *argv,
+            # From the main thread: the kernel ties a guard's life to the thread that started it.
+            self.guard = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(outbox), str(GRACE_S), "--", *argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=saying, stderr=log,
                 start_new_session=True, pass_fds=(outbox,), env=environment, cwd=ROOT,
             )  # fmt: skip
         os.close(outbox)
         os.close(saying)
         said_ready = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(self._watch_over(self.keeper, inbox, said, said_ready))
+        self._watch = asyncio.create_task(self._watch_over(self.guard, inbox, said, said_ready))
         try:
             await asyncio.wait_for(asyncio.shield(said_ready), self.component.start_s)
         except TimeoutError:
@@ -111,7 +111,7 @@ class Process:
             raise StackError(f"{self.component.name} ended before it was ready: {self.last_words()}")
 
     async def _watch_over(
-        self, keeper: asyncio.subprocess.Process, inbox: int, said: int, said_ready: asyncio.Future[bool]
+        self, guard: asyncio.subprocess.Process, inbox: int, said: int, said_ready: asyncio.Future[bool]
     ) -> None:
         """Read the process's output until it ends, and note what it became."""
         loop = asyncio.get_running_loop()
@@ -119,10 +119,10 @@ class Process:
             text = await loop.run_in_executor(None, report.readline)
         self.pid = int(text) if text else None
         reader = asyncio.create_task(self._read(said, said_ready))
-        code = await keeper.wait()
+        code = await guard.wait()
         self.exit_code = code if code >= 0 else 128 - code
-        if code < 0:  # the keeper itself was killed, and cannot have tidied up
-            strays.end_component(self.site.state, self.component.name, keeper.pid)
+        if code < 0:  # the guard itself was killed, and cannot have tidied up
+            orphans.end_component(self.site.state, self.component.name, guard.pid)
         # A grandchild may hold the pipe for a moment; what was said before the end is read by then.
         with suppress(TimeoutError):
             await asyncio.wait_for(reader, 0.5)
@@ -171,17 +171,17 @@ class Process:
         await self._end("killing", signal.SIGUSR1)
 
     async def _end(self, state: str, number: signal.Signals) -> None:
-        if self.keeper is None or self._watch is None or self._watch.done():
+        if self.guard is None or self._watch is None or self._watch.done():
             return
         if self.state in ("new", "starting", "ready"):
             self._become(state)
         with suppress(ProcessLookupError):
-            self.keeper.send_signal(number)
+            self.guard.send_signal(number)
         try:
             await asyncio.wait_for(asyncio.shield(self._watch), GRACE_S + 5)
         except TimeoutError:
             with suppress(ProcessLookupError):
-                self.keeper.kill()
+                self.guard.kill()
             await self._watch
 
     def _become(self, state: str) -> None:

@@ -24,12 +24,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stack.supervisor import strays
-from stack.supervisor.component import Component, Minted, Site, chosen, load
+from stack.supervisor import orphans
+from stack.supervisor.component import Component, ComponentPaths, StackConfig, chosen, load
 from stack.supervisor.control import Control
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
-from stack.supervisor.paths import HERE, ROOT, Lock, Paths, sources, write_private
+from stack.supervisor.paths import FOLDER_READY, ROOT, Lock, Paths, sources, write_private
 from stack.supervisor.ports import Ports
 from stack.supervisor.process import Process
 
@@ -60,7 +60,7 @@ class Supervisor:
         self.components: dict[str, Component] = chosen(load(components), only)
         names = ["control", *(port for c in self.components.values() for port in c.ports)]
         self.ports = Ports(names, wanted)
-        self.site = Site(
+        self.site = ComponentPaths(
             ROOT, paths.state, paths.data, paths.logs, paths.cache, paths.config, self.ports.numbers
         )
         self.token = secrets.token_urlsafe(32)
@@ -88,33 +88,33 @@ class Supervisor:
             },
         )
 
-    def configure(self) -> Minted:
+    def configure(self) -> StackConfig:
         """Mint every key and write CONFIG.json. Returns what was minted."""
         options = {
             "cache": str(self.site.cache),
             **{k: v for k, v in self.options.items() if not isinstance(v, dict)},
         }
         options["project"] = self.options.get("project")
-        minted = Minted(secrets={"control_token": self.token}, options=options)
+        stack_config = StackConfig(secrets={"control_token": self.token}, options=options)
         for component in self.components.values():
-            component.mint(self.site, minted)
+            component.generate(self.site, stack_config)
         for name, value in self.options.items():
-            merge = isinstance(value, dict) and isinstance(minted.options.get(name), dict)
-            minted.options[name] = {**minted.options[name], **value} if merge else value
+            merge = isinstance(value, dict) and isinstance(stack_config.options.get(name), dict)
+            stack_config.options[name] = {**stack_config.options[name], **value} if merge else value
         write_private(
             self.paths.config,
             {
                 "state": str(self.site.data),
                 "logs": str(self.site.logs),
                 "ports": dict(self.site.ports),
-                "variables": minted.variables,
-                "secrets": minted.secrets,
-                "options": minted.options,
+                "variables": stack_config.variables,
+                "secrets": stack_config.secrets,
+                "options": stack_config.options,
             },
         )
-        return minted
+        return stack_config
 
-    async def start(self, minted: Minted) -> None:
+    async def start(self, stack_config: StackConfig) -> None:
         """Bring every component up, each as soon as its needs are ready. Raises StackError."""
         for component in self.components.values():
             component.clean(self.site)
@@ -145,14 +145,14 @@ class Supervisor:
         write_private(
             self.paths.stack,
             {
-                "variables": minted.variables,
+                "variables": stack_config.variables,
                 "control": {
                     "url": f"http://127.0.0.1:{self.ports.numbers['control']}",
                     "token": self.token,
                 },
                 "state": str(self.paths.state),
                 "engines": engines,
-                "notes": minted.notes,
+                "notes": stack_config.notes,
             },
         )
 
@@ -231,16 +231,16 @@ class Supervisor:
         self.events.add("stack.starting", instance=self.instance, pid=os.getpid())
         self.announce("starting")
         with suppress(OSError):  # an `up` that was killed meanwhile reads no more
-            os.write(2, HERE)
+            os.write(2, FOLDER_READY)
         os.dup2(1, 2)
         faulthandler.register(signal.SIGUSR2)  # where is it? is answered in supervisor.log
         control: Control | None = None
         living = asyncio.create_task(self.live())
         try:
-            minted = self.configure()
+            stack_config = self.configure()
             control = Control(self, loop)
             control.start()
-            starting = asyncio.create_task(self.start(minted))
+            starting = asyncio.create_task(self.start(stack_config))
             await asyncio.wait({starting, living}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
@@ -296,7 +296,7 @@ def serve(
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     raise_limits()
-    strays.end(paths.state)
+    orphans.end(paths.state)
     paths.begin()
     log = os.open(paths.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)

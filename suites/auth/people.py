@@ -9,7 +9,7 @@ import jwt
 
 from clients.mailbox import Mailbox
 from clients.service_clients import ServiceClients
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.errors import Missed
 
 
@@ -34,15 +34,17 @@ def follow(services: ServiceClients, link: str) -> dict[str, list[str]]:
 def claims_of(token: str) -> dict[str, Any]:
     """What a token says, its signature not looked at; Missed when it is none, or lacks a claim asked of it."""
 
-    def lacks(what: str) -> Missed:
+    def on_missing(what: str) -> Missed:
         return Missed(
             "a session's token is a JWT that says whose it is", expected=what, service="supabase.auth"
         )
 
     try:
-        claims: dict[str, Any] = told(jwt.decode(token, options={"verify_signature": False}), lacks)
+        claims: dict[str, Any] = strict_json(
+            jwt.decode(token, options={"verify_signature": False}), on_missing
+        )
     except jwt.InvalidTokenError as error:
-        raise lacks(f"a JWT ({error})") from error
+        raise on_missing(f"a JWT ({error})") from error
     return claims
 
 

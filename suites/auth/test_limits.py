@@ -41,7 +41,7 @@ def limits(run: Run) -> AbstractContextManager[None]:
 def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """Wrong passwords for one person until 429; the right one is held up too, their open session is not."""
     person = actor()
-    port = services.auth.impatient()
+    port = services.auth.unpaced()
 
     def guess(password: str) -> WireAnswer:
         answer: WireAnswer = port.request(

@@ -20,7 +20,7 @@ PLATFORM = "platform"
 
 
 @dataclass
-class Page:
+class ContentPage:
     """One page at a path of its own. Changes tell no webhook unless asked to."""
 
     services: ServiceClients
@@ -82,12 +82,12 @@ class Page:
         return {"X-Builder-Webhook-Secret": self.services.builder.webhook_secret}
 
 
-def new_page(run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter) -> Page:
+def new_page(run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter) -> ContentPage:
     """A page of the check's own, not yet published; its cache entries are planned in the ledger."""
     tag = run.tag()
     path = f"/assay/{tag}"
     ledger.plan("kv.prefix", prefix=content_keys(path))
-    return Page(services, adapter, ledger, path, tag)
+    return ContentPage(services, adapter, ledger, path, tag)
 
 
 def now_ms() -> int:

@@ -12,7 +12,7 @@ from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.content.pages import Page, new_page, now_ms
+from suites.content.pages import ContentPage, new_page, now_ms
 from suites.types import Witness
 
 BUILDER = "builder"
@@ -21,7 +21,7 @@ PLATFORM = "platform"
 
 def stale_page(
     run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter
-) -> tuple[Page, dict[str, object]]:
+) -> tuple[ContentPage, dict[str, object]]:
     """A page whose cached copies are old: published, cached, changed without telling; and its new value."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"old {page.tag}")

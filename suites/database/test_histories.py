@@ -13,7 +13,7 @@ from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
-from suites.histories import Told, noted, run_histories
+from suites.histories import FirstError, noted, run_histories
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
@@ -30,7 +30,7 @@ class World:
     services: ServiceClients
     people: list[Actor]
     steps: int = 0
-    told: Told = field(default_factory=Told)
+    first_error: FirstError = field(default_factory=FirstError)
 
 
 class Posts(RuleBasedStateMachine):
@@ -185,6 +185,6 @@ def test_random_histories(run: Run, services: ServiceClients, actor: NewActor, w
         pass
 
     world = Machine.world = World(services, [actor() for _ in range(3)])
-    run_histories(Machine, world.told, examples=EXAMPLES, steps=STEPS)
+    run_histories(Machine, world.first_error, examples=EXAMPLES, steps=STEPS)
     witness(services.database.channel, f"the stored posts after each of {world.steps} steps")
     expect(world.steps >= EXAMPLES, "the histories had steps", saw=world.steps, service=DATABASE)

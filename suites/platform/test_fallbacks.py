@@ -17,7 +17,15 @@ from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
-from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, make_old, told_ill, well_again
+from suites.platform.outages import (
+    ACTIONS,
+    PLATFORM,
+    TIMEOUT,
+    WHY,
+    expire_cached_page,
+    wait_healthy,
+    wait_reported_down,
+)
 from suites.realtime.room_recorder import NewRoom
 from suites.storage.uploads import expect_content, holdings, prepared
 from suites.telemetry.arrival import readable
@@ -43,7 +51,7 @@ def test_builder(
     page.publish(f"kept {page.tag}")
     page.served(f"kept {page.tag}")
     unknown = new_page(run, services, ledger, adapter)
-    make_old(services, page.path)
+    expire_cached_page(services, page.path)
     with fault(run, "vendors", rules=[{"where": "builder", "status": 503}]):
         answer = page.get()
         expect_equal(
@@ -59,7 +67,7 @@ def test_builder(
             "a page that is not kept says who is away",
             service=PLATFORM,
         )
-        told_ill(services, "builder", status="degraded")
+        wait_reported_down(services, "builder", status="degraded")
     with fault(run, "vendors", rules=[{"where": "builder", "hang": True}]):
         answer = page.get()
         expect_equal(
@@ -82,7 +90,7 @@ def test_builder(
         saw=back.said(),
         service=PLATFORM,
     )
-    well_again(services)
+    wait_healthy(services)
 
 
 @check(
@@ -109,7 +117,7 @@ def test_telemetry(
         member.say("still talking", "1")
         member.acked("1")
         member.close()
-        told_ill(services, "sentry", "datadog", "ga4", "mixpanel", status="degraded")
+        wait_reported_down(services, "sentry", "datadog", "ga4", "mixpanel", status="degraded")
         event = {"name": "page_view", "client_id": "1.1", "consent": "granted"}
         relayed = services.platform.call("POST", "/api/track", body=event, allow=(502, 503))
         expect_equal(
@@ -119,7 +127,7 @@ def test_telemetry(
             service=PLATFORM,
         )
     witness("the control address", "Sentry stopped, three intakes failing")
-    well_again(services)
+    wait_healthy(services)
     marker = run.tag()
     thrown = services.platform.call(
         "POST", "/api/errors/test", token=person.access_token, params={"marker": marker}
@@ -159,7 +167,7 @@ def test_supabase(
     person, file, lost = actor(), made(6 * MIB), made(6 * MIB)
     stored = prepared(services, adapter, person.access_token, file)
     with outage(run, "supabase", how="kill"):
-        told_ill(services, "database", "auth", "storage", status="down")
+        wait_reported_down(services, "database", "auth", "storage", status="down")
         refused = services.platform.call(
             "POST",
             "/api/upload",
@@ -176,7 +184,7 @@ def test_supabase(
             saw=refused.said(),
             service=PLATFORM,
         )
-    well_again(services)
+    wait_healthy(services)
     expect_content(services, person.access_token, stored, file)
     there = eventually(
         lambda: holdings(services, person.id),
@@ -255,11 +263,11 @@ def test_auth(
         member.acked("1")
         post = services.database.rest("POST", "/posts", token=token, body={"title": run.tag()})
         post.expect(201, claim="a person who is in writes a post")
-        told_ill(services, "auth", status="down")
+        wait_reported_down(services, "auth", status="down")
     again = services.auth.person().auth.sign_in_with_password(
         {"email": person.email, "password": person.password}
     )
     expect(again.session is not None, "with Auth back the same log-in works", service="supabase.auth")
     kept = room.judge(person, witness)
     expect_equal([m["body"] for m in kept], ["still talking"], "what was said is kept", service="rooms")
-    well_again(services)
+    wait_healthy(services)

@@ -11,7 +11,7 @@ from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
-from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, well_again
+from suites.platform.outages import ACTIONS, PLATFORM, TIMEOUT, WHY, wait_healthy
 from suites.realtime.room_recorder import NewRoom, say_all
 from suites.storage.uploads import expect_content, prepared
 from suites.types import NewActor, NewFile, Witness
@@ -53,7 +53,7 @@ def test_restart(
         for member in (a, b):
             member.wait_closed()
             member.ended = "cut"
-    well_again(services)
+    wait_healthy(services)
     a2 = recorder.join(anna, since=a.last_id)
     recorder.join(boris, since=b.last_id)
     say_all(a2, [("after", "after the restart")])

@@ -14,7 +14,7 @@ from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
-from suites.platform.away import ACTIONS, PLATFORM, TIMEOUT, WHY, told_ill, well_again
+from suites.platform.outages import ACTIONS, PLATFORM, TIMEOUT, WHY, wait_healthy, wait_reported_down
 from suites.storage.uploads import expect_content, held, holdings, prepared
 from suites.types import NewActor, NewFile, Witness
 
@@ -90,7 +90,7 @@ def test_storage(
         "with Storage back it holds the file that it refused before",
         service="supabase.storage",
     )
-    well_again(services)
+    wait_healthy(services)
 
 
 @check(
@@ -119,7 +119,7 @@ def test_r2(
         read = services.platform.call("GET", f"/api/files/{stored['id']}/content", token=token, allow=(502,))
         expect_refused(read, "r2", "reading a large file")
         expect_content(services, token, prepared(services, adapter, token, small), small)
-        told_ill(services, "r2", status="down")
+        wait_reported_down(services, "r2", status="down")
     expect_content(services, token, stored, large)
     there = eventually(
         lambda: holdings(services, person.id),
@@ -137,7 +137,7 @@ def test_r2(
         service="supabase.database",
     )
     expect_content(services, token, prepared(services, adapter, token, lost), lost)
-    well_again(services)
+    wait_healthy(services)
 
 
 @check(
@@ -179,10 +179,10 @@ def test_kv(
         expect_status(seen, 200, "without KV a person is let in (positive control)", service=PLATFORM)
         refused = services.platform.call("GET", "/api/me", token=gone.access_token)
         expect_status(refused, 401, "without KV a deleted person is refused still", service=PLATFORM)
-        told_ill(services, "kv", status="down")
+        wait_reported_down(services, "kv", status="down")
         held = services.kv.get(keys[0]) or b""
     witness("Cloudflare's KV API", "the page was kept all the time, and not used while KV was away")
     expect(f"kept {page.tag}".encode() in held, "KV holds the page still", saw=held[:100], service="kv")
     back = page.get()
     expect_equal(adapter.cache_state(back), "hit", "with KV back the kept page is used", service="kv")
-    well_again(services)
+    wait_healthy(services)

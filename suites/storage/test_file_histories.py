@@ -15,7 +15,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.histories import Told, noted, run_histories
+from suites.histories import FirstError, noted, run_histories
 from suites.storage.uploads import holdings, listed, read
 from suites.types import NewActor, Witness
 
@@ -34,7 +34,7 @@ class World:
     adapter: Adapter
     person: Actor
     steps: int = 0
-    told: Told = field(default_factory=Told)
+    first_error: FirstError = field(default_factory=FirstError)
 
 
 @dataclass
@@ -206,7 +206,7 @@ def test_random_histories(
         pass
 
     world = Machine.world = World(services, adapter, actor())
-    run_histories(Machine, world.told, examples=EXAMPLES, steps=STEPS)
+    run_histories(Machine, world.first_error, examples=EXAMPLES, steps=STEPS)
     witness(
         services.database.channel, f"rows after each of {world.steps} steps; both stores after each history"
     )

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from clients.made_files import MIB, sha256
 from clients.service_clients import ServiceClients
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect, expect_equal, expect_status
@@ -22,12 +22,12 @@ R2 = "r2"
 def parameters(url: str) -> dict[str, str]:
     """What a signed address says in its query; Missed when something is asked of it that it does not say."""
 
-    def lacks(what: str) -> Missed:
+    def on_missing(what: str) -> Missed:
         claim = "a signed address says in its query what was signed"
         return Missed(claim, expected=what, saw=", ".join(sorted(query)) or "no query", service=PLATFORM)
 
     query = dict(parse_qsl(urlsplit(url).query))
-    judged: dict[str, str] = told(query, lacks)
+    judged: dict[str, str] = strict_json(query, on_missing)
     return judged
 
 

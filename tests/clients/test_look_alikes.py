@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from clients import embedded
-from clients.belongings import remove_person
 from clients.bulk_identities import make as make_crowd
 from clients.identities import make_actor, plan_user
+from clients.personal_rows import remove_person
 from clients.service_clients import ServiceClients
 from clients.services import catalogue
 from clients.services.builder import page_entry

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from clients.http_port import WireAnswer
-from clients.strict_json import told
+from clients.strict_json import strict_json
 from core.errors import Missed, ServiceError
 from core.outcome import Verdict, classify
 
@@ -68,6 +68,6 @@ def test_of_an_answer_that_only_prepares_it_is_broken_too():
 
 def test_an_error_of_the_own_code_stays_what_it_is():
     with pytest.raises(TypeError):
-        told([1], ValueError)["x"]
+        strict_json([1], ValueError)["x"]
     with pytest.raises(KeyError):
-        dict(told({}, ValueError))["x"]
+        dict(strict_json({}, ValueError))["x"]

@@ -141,7 +141,7 @@ def test_a_run_recorded_twice_is_one(tmp_path: Path, history: History) -> None:
 def test_retention_forgets_the_old(tmp_path: Path, history: History) -> None:
     for name, age in (("old", 400.0), ("new", 1.0)):
         history.record(judge(Made(tmp_path / name, age_days=age).write(), waivers=[]))
-    assert history.keep(365) == 1
+    assert history.prune(365) == 1
     assert [r["run"] for r in history.runs()] == ["new"]
 
 

@@ -48,9 +48,9 @@ def test_a_team_shares_one_database(tmp_path: Path, database: str) -> None:
         rooms: Any = next(o for o in now.objectives if o.id == "perf.rooms")
         assert rooms.regression.text == "learning 6/30"
         assert now.since_last["run"] == "r5"
-        history.keep_alerts("a", {"kv": "missed"})
+        history.store_alerts("a", {"kv": "missed"})
         assert history.alerts("a") == {"kv": "missed"}
-        assert history.keep(5.5) == 4
+        assert history.prune(5.5) == 4
     finally:
         history.close()
 

@@ -323,7 +323,7 @@ def test_measured_but_unplanned_warnings_are_told_and_close_nothing(tmp_path: Pa
     verdict = judge(Made(tmp_path / "run", extra=vitals).write(), waivers=[])
     found = objective(verdict, "web.lcp")
     assert found.state == "missed"
-    assert not found.closes
+    assert not found.blocks_gate
     assert verdict.exit == 0
 
 

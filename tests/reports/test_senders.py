@@ -16,7 +16,7 @@ from core.errors import ConfigError
 from reports.history.alerts import Mute, load_mutes
 from reports.history.store import History
 from reports.judging.judge import judge
-from reports.senders import Context, send_all
+from reports.senders import SendContext, send_all
 from tests.reports.made import Made
 
 
@@ -75,7 +75,7 @@ def night(tmp_path: Path, receiver: Receiver):
             "ASSAY_WEBHOOK_PLATFORM": receiver.url("/platform"),
         }
         environ["ASSAY_HEARTBEAT_URL"] = receiver.url("/beat/{exit}")
-        return send_all(verdict, Context(directory, history, environ, tmp_path / "alerts.toml"))
+        return send_all(verdict, SendContext(directory, history, environ, tmp_path / "alerts.toml"))
 
     return run
 
@@ -153,7 +153,7 @@ def test_metrics_reach_a_collector(tmp_path: Path, receiver: Receiver) -> None:
     directory = Made(tmp_path / "run").write()
     verdict = judge(directory, waivers=[])
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url("")}
-    told = send_all(verdict, Context(directory, History(tmp_path / "h.sqlite"), environ))
+    told = send_all(verdict, SendContext(directory, History(tmp_path / "h.sqlite"), environ))
     assert told == ["otlp: metrics sent"]
     ((path, body),) = receiver.got
     assert path == "/v1/metrics"
@@ -163,5 +163,6 @@ def test_metrics_reach_a_collector(tmp_path: Path, receiver: Receiver) -> None:
 def test_nothing_is_sent_without_an_address(tmp_path: Path) -> None:
     directory = Made(tmp_path / "run").write()
     assert (
-        send_all(judge(directory, waivers=[]), Context(directory, History(tmp_path / "h.sqlite"), {})) == []
+        send_all(judge(directory, waivers=[]), SendContext(directory, History(tmp_path / "h.sqlite"), {}))
+        == []
     )

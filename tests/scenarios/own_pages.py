@@ -29,8 +29,8 @@ class German(Accounts):
 class OwnPages(Pages):
     accounts = German
 
-    def __init__(self, stage, person):
-        super().__init__(stage, person)
+    def __init__(self, flow, person):
+        super().__init__(flow, person)
         person.context.route("**/*.js", served)
 
 

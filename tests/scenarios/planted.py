@@ -7,7 +7,7 @@ the served page and the person, where a careless front end would have it.
 import json
 from urllib.parse import parse_qs, urlsplit
 
-from fixtures.browser.flow import Stage
+from fixtures.browser.flow import BrowserFlow
 
 DEAD_BUTTON = """
 addEventListener("click", event => {
@@ -99,11 +99,11 @@ FAULTS = {
 
 
 def pytest_configure(config):
-    person = Stage.person
+    person = BrowserFlow.person
 
     def with_fault(self, name, **options):
         one = person(self, name, **options)
         FAULTS[self.check](one.context)
         return one
 
-    Stage.person = with_fault
+    BrowserFlow.person = with_fault

@@ -15,7 +15,7 @@ from core.permit import Action, Permit
 from core.run import Run
 from core.target import resolve
 from fixtures.browser import launch, permit_proxy
-from fixtures.browser.flow import Stage
+from fixtures.browser.flow import BrowserFlow
 from tests.clients.strange import environment
 from tests.runner.recording_proxy import RecordingProxy
 
@@ -85,11 +85,11 @@ def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp
         for host, origin in origins.items():
             (folder / f"{host}.html").write_text(PAGE.format(origin, origin.replace("http", "ws")))
             before = other.connections
-            stage = Stage(run, browser, "made")
-            page = stage.person("ada").page
+            flow = BrowserFlow(run, browser, "made")
+            page = flow.person("ada").page
             page.goto(f"{address}/{host}.html")
             page.wait_for_function("document.title === 'settled'")
-            stage.close("met")
+            flow.close("met")
             if named and host == "127.0.0.1":
                 assert other.of("GET", "/fetch")
                 assert other.of("GET", "/socket")
@@ -111,11 +111,11 @@ def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, t
     run = Run.begin(tmp_path / "run", target, "test")
     (folder / "page.html").write_text(PAGE.format(recorder.url, recorder.url.replace("http", "ws")))
     with launch.started(run) as browser:
-        stage = Stage(run, browser, "made")
-        page = stage.person("ada").page
+        flow = BrowserFlow(run, browser, "made")
+        page = flow.person("ada").page
         page.goto(f"{recorder.url}/page.html")
         page.wait_for_function("document.title === 'settled'")
-        stage.close("met")
+        flow.close("met")
     run.journal.close()
     recorder.close()
     assert {method for method, _, _ in recorder.requests} == {"GET"}

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from core.errors import BrokenError, ConfigError
 from core.secret import Redactor
 from fixtures.browser import evidence, launch
-from fixtures.browser.users import Person, Seen
+from fixtures.browser.users import BrowserUser, Seen
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def seen_page(tmp_path):
         context.tracing.start(screenshots=True, snapshots=True)
         seen = Seen()
         seen.watch(context)
-        person = Person("ada", context, context.new_page(), seen)
+        person = BrowserUser("ada", context, context.new_page(), seen)
         person.page.set_content(
             "<input type=password><button>Dead</button><button onclick=\"document.body.append('done')\">Alive</button>"
         )
@@ -94,15 +94,15 @@ def seen_page(tmp_path):
 
 def test_what_came_of_an_act_is_told(seen_page):
     person, _ = seen_page
-    person.does("pressed 'Dead'")
+    person.begin_action("pressed 'Dead'")
     person.page.get_by_text("Dead").click()
-    assert person.since() == (
+    assert person.effects() == (
         "ada pressed 'Dead', and nothing happened: no request was sent and the page did not change"
     )
-    person.does("pressed 'Alive'")
+    person.begin_action("pressed 'Alive'")
     person.page.get_by_text("Alive").click()
-    assert "nothing happened" not in person.since()
-    assert "done" in person.since()
+    assert "nothing happened" not in person.effects()
+    assert "done" in person.effects()
 
 
 def test_a_password_is_in_no_member_of_a_trace(seen_page):

@@ -58,9 +58,9 @@ class Board(AnyPage):
 
 
 class TodoPages(Pages):
-    def __init__(self, stage, person):
-        super().__init__(stage, person)
-        self.board = Board(stage, person)
+    def __init__(self, flow, person):
+        super().__init__(flow, person)
+        self.board = Board(flow, person)
 """
 ADAPTER = """
 from scenarios.adapter import Adapter

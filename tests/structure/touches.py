@@ -167,7 +167,7 @@ class _Trace:
                 self._follow(other, original)
 
     def _fixture(self, where: Module, name: str) -> None:
-        if name == "stage":
+        if name == "flow":
             self._found.add("platform.web")
         parts = where.name.split(".")
         for end in range(len(parts) - 1, 0, -1):

@@ -11,7 +11,7 @@ from core.events import LedgerConfirmed
 from core.evidence import Evidence
 from core.ledger import left_over
 from core.run import Run
-from tests.suites.liar import Liar
+from tests.suites.always_200_mock import Always200Mock
 from tests.suites.verdicts import on_live
 
 CHECKS = "storage.large_file_to_r2,database.profile_and_post,content.page_changes,reality.content"
@@ -21,11 +21,11 @@ CHECKS = "storage.large_file_to_r2,database.profile_and_post,content.page_change
 def test_nothing_is_left_behind(tmp_path):
     """Two checks that are met, and two that fail since Builder.io lies; then every planned thing is looked for."""
     with embedded.attach() as stack:
-        liar = Liar("builder", stack.variables)
+        mock = Always200Mock("builder", stack.variables)
         try:
-            finished = on_live(tmp_path, liar.environment, "--checks", CHECKS)
+            finished = on_live(tmp_path, mock.environment, "--checks", CHECKS)
         finally:
-            liar.close()
+            mock.close()
         outcomes = sorted(e.outcome for e in finished.values())
         assert outcomes.count("met") == 2, outcomes
         assert len(outcomes) == 4

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from clients import embedded
-from tests.suites.liar import Liar
+from tests.suites.always_200_mock import Always200Mock
 from tests.suites.verdicts import on_live
 
 FILE = {
@@ -61,7 +61,7 @@ MOCKS = {
 }
 
 
-class SeedMock(Liar):
+class SeedMock(Always200Mock):
     """Answers some routes as the seed's mocks did, keeps nothing, and passes the rest on."""
 
     def __init__(self, service, environment, routes):

@@ -15,9 +15,9 @@ from core.evidence import Evidence
 from core.run import ROOT
 
 PATIENCE = "IMPATIENT_SECONDS"
-"""Environment variable that tests.suites.impatient reads: how long anything is waited for, two seconds without it."""
-MISLED = "MISLED_ADDRESSES"
-"""Environment variable that tests.suites.misled reads: a JSON object of the target's variables."""
+"""Environment variable of tests.suites.short_timeouts_plugin: how long anything is waited for, two seconds without it."""
+REDIRECTED = "MISLED_ADDRESSES"
+"""Environment variable that tests.suites.redirect_plugin reads: a JSON object of the target's variables."""
 
 
 def on_live(
@@ -38,18 +38,18 @@ def on_live(
 def on_embedded(
     folder: Path,
     state: Path,
-    misled: Mapping[str, str],
+    redirected: Mapping[str, str],
     *words: str,
     patience: float = 10,
     limit: float = 900,
 ) -> dict[str, CheckFinished]:
-    """The same for exclusive checks, which take services away: on the stack of `state`, with `misled` addresses."""
+    """The same for exclusive checks, which take services away: on the stack of `state`, with `redirected` addresses."""
     environment = {
         "ASSAY_STATE": str(state),
-        MISLED: json.dumps(dict(misled)),
+        REDIRECTED: json.dumps(dict(redirected)),
         PATIENCE: str(patience),
     }
-    return _run(folder, environment, ["-p", "tests.suites.misled", "--exclusive", *words], limit)
+    return _run(folder, environment, ["-p", "tests.suites.redirect_plugin", "--exclusive", *words], limit)
 
 
 def _run(
@@ -65,7 +65,7 @@ def _run(
             "-q",
             "--tb=no",
             "-p",
-            "tests.suites.impatient",
+            "tests.suites.short_timeouts_plugin",
             "--run-dir",
             str(folder / "run"),
             *words,

@@ -11,7 +11,7 @@ from reports.judging.stats.batches import Batched
 
 
 @dataclass(frozen=True)
-class Answer:
+class QuantileVerdict:
     """What the samples say of one quantile against its limit. Values in the samples' unit."""
 
     verdict: Verdict
@@ -66,7 +66,7 @@ def _shares(
 
 def judge_quantile(
     data: Batched, p: float, limit: float, *, risk: float = binomial.RISK, groups: int = 1
-) -> Answer:
+) -> QuantileVerdict:
     """Judges "the `p` quantile lies below `limit`" from measurements.
 
     met: even the largest share of values at or above the limit that is compatible with the samples stays
@@ -75,7 +75,9 @@ def judge_quantile(
     """
     allowed = 1.0 - p
     if data.n == 0:
-        return Answer(Verdict.UNKNOWN, float("nan"), -inf, inf, 0, 0, 0, binomial.clean_needed(allowed, risk))
+        return QuantileVerdict(
+            Verdict.UNKNOWN, float("nan"), -inf, inf, 0, 0, 0, binomial.clean_needed(allowed, risk)
+        )
     found = _shares(data, limit, allowed, risk, groups)
     verdict = found.verdict(allowed)
     low, high = _interval(data, p, risk, groups)
@@ -86,7 +88,7 @@ def judge_quantile(
     else:
         low, high = min(low, limit), max(high, limit)
     value = data.quantile(p)
-    return Answer(
+    return QuantileVerdict(
         verdict,
         value,
         min(low, value),
@@ -114,19 +116,19 @@ def reach(data: Batched, p: float, limit: float, *, risk: float = binomial.RISK)
     return _shares(data, limit, 1.0 - p, risk).reach
 
 
-def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> Answer:
+def judge_share(data: Batched, limit: float, *, risk: float = binomial.RISK) -> QuantileVerdict:
     """Judges "at least `limit` percent are right" from 0 (right) and 1 (wrong); numbers in percent.
 
     Of the probes that were sent: a clean second may count for several, and the reach tells what that means.
     """
     allowed = 1.0 - limit / 100.0
     if not data.n:
-        return Answer(
+        return QuantileVerdict(
             Verdict.UNKNOWN, float("nan"), 0.0, 100.0, 0, 0, 0, binomial.clean_needed(allowed, risk)
         )
     found = _shares(data, 0.5, allowed, risk, clock=False)
     verdict = found.verdict(allowed)
-    return Answer(
+    return QuantileVerdict(
         verdict,
         100.0 * (1 - found.over / data.n),
         100.0 * (1 - found.most),

@@ -68,7 +68,7 @@ def _allure_links(folder: Path) -> dict[str, str]:
 def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
     title, _, what = verdict.headline.partition(": ")
     failing = [c for c in verdict.checks if c.state not in ("met", *DID_NOT_RUN)]
-    failing.sort(key=lambda c: (not c.closes, -STATES[c.state].rank, c.id))
+    failing.sort(key=lambda c: (not c.blocks_gate, -STATES[c.state].rank, c.id))
     rows = [_row(o) for o in verdict.objectives]
     since = verdict.since_last
     return environment().get_template("index.html").render(

@@ -55,7 +55,7 @@ def health(load: dict[str, Any]) -> str:
     return chart.render()
 
 
-def told_of_health(load: dict[str, Any]) -> str:
+def health_summary(load: dict[str, Any]) -> str:
     """The generator's state in a sentence."""
     points = load.get("health", [])
     if not points:

@@ -42,7 +42,7 @@ def objective_page(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[st
         groups=[_group(o, group, curve) for group, curve in drawn],
         distribution=charts.distribution(o, curves) if latency and o.groups else "",
         load=[f for f in (charts_load.users(load), charts_load.pace(load), charts_load.health(load)) if f],
-        generator=charts_load.told_of_health(load),
+        generator=charts_load.health_summary(load),
         trend=charts.trend(o),
     )  # fmt: skip
 

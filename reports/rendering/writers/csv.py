@@ -27,7 +27,7 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
                     "id": c.id,
                     "title": _safe(c.title),
                     "verdict": c.state,
-                    "closes_gate": c.closes,
+                    "closes_gate": c.blocks_gate,
                     "waived": c.waiver is not None,
                     "service": _safe(c.service),
                     "requirement": " ".join(c.requirement),
@@ -40,7 +40,7 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
             common = {
                 "kind": "objective",
                 "title": _safe(o.title),
-                "closes_gate": o.closes,
+                "closes_gate": o.blocks_gate,
                 "waived": o.waiver is not None,
                 "service": o.service,
                 "requirement": o.requirement,

@@ -49,11 +49,11 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
 
 def _result(case: ET.Element, result: CheckResult | ObjectiveResult, message: str) -> None:
     row = STATES[result.state]
-    if result.state == "met" and not result.closes:
+    if result.state == "met" and not result.blocks_gate:
         return
     text = _clean(message)
     first = text.splitlines()[0] if text else row.meaning
-    if result.closes:
+    if result.blocks_gate:
         element = ET.SubElement(case, row.junit or "failure", message=first, type=row.word)
         element.text = text
     elif result.waiver is not None:

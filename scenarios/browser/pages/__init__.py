@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.project import own_class
 from core.target import Target
-from fixtures.browser.flow import Stage
-from fixtures.browser.users import Person
+from fixtures.browser.flow import BrowserFlow
+from fixtures.browser.users import BrowserUser
 from scenarios.browser.pages.accounts import Accounts, Privacy
 from scenarios.browser.pages.anypage import ARRIVES, AnyPage
 from scenarios.browser.pages.content import Content, Posts, Status
@@ -35,16 +35,16 @@ class Pages:
     signed_in: tuple[str, ...] = ("/profile", "/posts/new", "/files", "/rooms", "/rooms/quality", "/privacy")
     """Addresses for people with an account."""
 
-    def __init__(self, stage: Stage, person: Person) -> None:
+    def __init__(self, flow: BrowserFlow, person: BrowserUser) -> None:
         self.person = person
-        self.account = self.accounts(stage, person)
-        self.file = self.files(stage, person)
-        self.room = self.rooms(stage, person)
-        self.content = self.contents(stage, person)
-        self.privacy = self.privacies(stage, person)
-        self.post = self.posts(stage, person)
-        self.status = self.statuses(stage, person)
-        person.aside = lambda url: self.privacy.is_analytics(url) or self.status.is_error_report(url)
+        self.account = self.accounts(flow, person)
+        self.file = self.files(flow, person)
+        self.room = self.rooms(flow, person)
+        self.content = self.contents(flow, person)
+        self.privacy = self.privacies(flow, person)
+        self.post = self.posts(flow, person)
+        self.status = self.statuses(flow, person)
+        person.is_noise = lambda url: self.privacy.is_analytics(url) or self.status.is_error_report(url)
 
 
 def pages_of(target: Target, beside: Path | None = None) -> type[Pages]:

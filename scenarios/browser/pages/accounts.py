@@ -37,7 +37,7 @@ class Accounts(AnyPage):
 
     def follow_mail(self, link: str) -> None:
         """Opens the link of a mail in this browser, as a person does."""
-        self.person.does("followed the link in the mail")
+        self.person.begin_action("followed the link in the mail")
         self.page.goto(link)
         self.is_drawn()
         self.step("followed the mail")
@@ -108,7 +108,7 @@ class Accounts(AnyPage):
         """Logs in through an OAuth provider whose page takes a test identity."""
         self.open("/login")
         self.shown(self.test_id(f"oauth-{provider}"), f"a way to log in with {provider}")
-        self.person.does(f"chose to log in with {provider}")
+        self.person.begin_action(f"chose to log in with {provider}")
         self.test_id(f"oauth-{provider}").click()
         self.fill("Email", email)
         self.page.get_by_role("button", name="Sign in").click()
@@ -139,7 +139,7 @@ class Privacy(AnyPage):
         self.open("/privacy")
         box = self.page.get_by_label("Allow analytics")
         self.shown(box, "the choice 'Allow analytics'")
-        self.person.does("allowed analytics" if allow else "withdrew consent to analytics")
+        self.person.begin_action("allowed analytics" if allow else "withdrew consent to analytics")
         box.set_checked(allow)
         self.step("allowed analytics" if allow else "withdrew consent")
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from core.errors import Missed
-from fixtures.browser.flow import Stage
-from fixtures.browser.users import Person
+from fixtures.browser.flow import BrowserFlow
+from fixtures.browser.users import BrowserUser
 
 ARRIVES = 15_000
 """Milliseconds within which a page shows what a service answered."""
@@ -20,8 +20,8 @@ ARRIVES = 15_000
 class AnyPage:
     """Notice, error line, buttons and fields by their visible names; expectations that name who expected what."""
 
-    def __init__(self, stage: Stage, person: Person) -> None:
-        self.stage = stage
+    def __init__(self, flow: BrowserFlow, person: BrowserUser) -> None:
+        self.flow = flow
         self.person = person
         self.page: Page = person.page
         self.baited = ""
@@ -29,7 +29,7 @@ class AnyPage:
 
     def open(self, path: str) -> None:
         """Goes to a path and waits until its first picture is drawn."""
-        self.person.does(f"opened {path}")
+        self.person.begin_action(f"opened {path}")
         joint = "&" if "?" in path else "?"
         self.page.goto(f"{path}{joint}{self.baited}" if self.baited else path)
         self.is_drawn()
@@ -38,7 +38,7 @@ class AnyPage:
         """Follows the open page's own link to a path, as people do: the page need not be loaded anew."""
         link = self.page.locator(f'a[href="{path}"]').first
         self.shown(link, f"a link to {path}")
-        self.person.does(f"followed the link to {path}")
+        self.person.begin_action(f"followed the link to {path}")
         link.click()
         self.page.wait_for_url(lambda url: urlsplit(url).path == path)
         self.is_drawn()
@@ -52,14 +52,14 @@ class AnyPage:
             raise Missed(
                 f"'{name}' should give {self.person.name} a file",
                 expected="a download",
-                saw=self.person.since(),
+                saw=self.person.effects(),
                 service="platform",
             ) from None
         return Path(download.value.path()).read_bytes()
 
     def reload(self) -> None:
         """Loads the open page again and waits until it is drawn."""
-        self.person.does("reloaded the page")
+        self.person.begin_action("reloaded the page")
         self.page.reload()
         self.is_drawn()
 
@@ -80,7 +80,7 @@ class AnyPage:
         """Presses a button; a failure that follows tells what came of it."""
         found = inside.get_by_role("button", name=name, exact=True) if inside else self.button(name)
         self.shown(found, f"a button '{name}'")
-        self.person.does(f"pressed '{name}'")
+        self.person.begin_action(f"pressed '{name}'")
         found.click()
 
     def fill(self, label: str, text: str) -> None:
@@ -114,4 +114,4 @@ class AnyPage:
 
     def step(self, name: str) -> None:
         """Marks a step for the evidence."""
-        self.stage.step(self.person, name)
+        self.flow.step(self.person, name)

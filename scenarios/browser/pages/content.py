@@ -102,7 +102,7 @@ class Status(AnyPage):
             raise Missed(
                 "'Throw a test error' throws an error in the page",
                 expected=f"an uncaught error with {marker!r} in its text",
-                saw=self.person.since(),
+                saw=self.person.effects(),
                 service="platform",
             ) from None
         self.step("threw an error")

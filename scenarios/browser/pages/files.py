@@ -34,7 +34,7 @@ class Files(AnyPage):
 
     def choose(self, *files: Path | FilePayload) -> None:
         """Chooses files on the open page; uploading begins."""
-        self.person.does("chose files to upload")
+        self.person.begin_action("chose files to upload")
         self.page.get_by_label("Choose files").set_input_files(list(files))  # type: ignore[arg-type]
 
     def upload_item(self, name: str) -> Locator:
@@ -53,7 +53,7 @@ class Files(AnyPage):
         (A route that counts parts would hand every body to Playwright, which costs more than the upload.)
         """
         context, seen = self.person.context, self.person.seen
-        slow = context.new_cdp_session(self.page) if self.stage.kind == "chromium" else None
+        slow = context.new_cdp_session(self.page) if self.flow.kind == "chromium" else None
         if slow:
             slow.send("Network.emulateNetworkConditions", {**UNSLOWED, "uploadThroughput": BYTES_PER_S})
 

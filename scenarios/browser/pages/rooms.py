@@ -20,7 +20,7 @@ class Rooms(AnyPage):
 
     def types(self, text: str) -> None:
         """Types into the message field, key by key, without sending."""
-        self.person.does("typed a message")
+        self.person.begin_action("typed a message")
         self.page.get_by_label("Message", exact=True).press_sequentially(text)
 
     def say(self, text: str) -> None:
@@ -54,7 +54,7 @@ class Rooms(AnyPage):
 
     def is_now(self, status: str) -> None:
         """Tells the others how one is: online, away, busy."""
-        self.person.does(f"chose the status '{status}'")
+        self.person.begin_action(f"chose the status '{status}'")
         self.page.get_by_label(re.compile("^Status")).select_option(status)
 
     def sees_status(self, username: str, status: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 import sentry_sdk
 
 from tests.stack.sentry.sdk import sdk
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.receiver import Receiver
-from tests.stack.vendors.waiting import until
 
 PROJECT = "/projects/assay/platform"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stack.vendors.waiting import until
+from tests.stack.vendors.eventually import until
 
 
 @pytest.mark.parametrize("tunnel", [False, True])

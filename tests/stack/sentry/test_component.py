@@ -10,8 +10,8 @@ import httpx
 import psutil
 
 from tests.stack.sentry.test_ingest import envelope, error, send
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.running import make
-from tests.stack.vendors.waiting import until
 
 
 def test_a_restart_keeps_errors_and_ends_with_no_process_left(tmp_path):

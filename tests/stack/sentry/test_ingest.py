@@ -14,8 +14,8 @@ import pytest
 import sentry_sdk
 
 from tests.stack.sentry.sdk import sdk
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.running import make
-from tests.stack.vendors.waiting import until
 
 AUTH = "Sentry sentry_version=7, sentry_client=test/1, sentry_key={key}"
 

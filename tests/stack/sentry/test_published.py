@@ -17,9 +17,9 @@ import sentry_sdk
 from tests.stack.sentry.sdk import sdk
 from tests.stack.sentry.test_api import PROJECT, raise_one
 from tests.stack.sentry.test_ingest import envelope, send
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.running import ROOT
 from tests.stack.vendors.site import with_node
-from tests.stack.vendors.waiting import until
 
 TYPES = ROOT / "node_modules/@sentry/api/dist/types.gen.d.ts"
 ANSWERS = {

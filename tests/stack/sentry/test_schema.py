@@ -17,7 +17,7 @@ import sentry_sdk
 from stack.sentry.bugsink import VENV
 from tests.stack.sentry.sdk import sdk
 from tests.stack.sentry.test_ingest import envelope, error, send
-from tests.stack.vendors.waiting import until
+from tests.stack.vendors.eventually import until
 
 
 @pytest.fixture(scope="module")

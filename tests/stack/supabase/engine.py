@@ -22,7 +22,7 @@ import psycopg
 
 from stack.postgres.hosted import prepare
 from stack.postgres.server import Account, Server, find
-from stack.supabase.keys import Keys, mint
+from stack.supabase.keys import Keys, generate
 from stack.supabase.provision import provision
 
 ROOT = Path(__file__).parents[3]
@@ -203,7 +203,7 @@ def gateway(
         options or {}
     )
     with tempfile.TemporaryDirectory(prefix="assay-gw-", dir="/tmp") as name:
-        one = Gateway(cluster, Path(name), mint(), chosen, database)
+        one = Gateway(cluster, Path(name), generate(), chosen, database)
         try:
             one.start()
             yield one

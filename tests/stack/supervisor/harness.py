@@ -87,7 +87,7 @@ class Stack:
         return process, json.loads(line)
 
     def processes(self):
-        """Process ids of the supervisor, the keepers, the components and all below them; not of holders."""
+        """Process ids of the supervisor, the guards, the components and all below them; not of holders."""
         mark, ours = f"ASSAY_STACK={self.state}".encode(), str(self.state).encode()
         found = {}
         for entry in Path("/proc").iterdir():

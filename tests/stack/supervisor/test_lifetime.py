@@ -18,7 +18,7 @@ def test_a_holder_gets_all_it_needs_and_takes_the_stack_with_it(stack):
     assert set(answer) == {"variables", "control", "state", "engines", "notes"}
     assert set(answer["variables"]) == {"BASE_URL", "TOP_URL"}
     assert answer["engines"]["base"] == {"kind": "stand-in", "name": "fake base"}
-    assert len(stack.processes()) == 5, stack.processes()  # the supervisor, two keepers, two components
+    assert len(stack.processes()) == 5, stack.processes()  # the supervisor, two guards, two components
 
     holder.stdin.close()
     assert holder.wait(20) == 0
@@ -94,26 +94,26 @@ def test_a_signal_to_the_supervisor_ends_the_stack_in_order(stack, number):
     stack.gone()
 
 
-def test_supervisor_and_keepers_killed_at_once(stack):
+def test_supervisor_and_guards_killed_at_once(stack):
     stack.held()
-    keepers = [pid for pid, argv in stack.processes().items() if "keeper.py" in argv]
-    assert len(keepers) == 2
-    for pid in [stack.supervisor(), *keepers]:
+    guards = [pid for pid, argv in stack.processes().items() if "process_guard.py" in argv]
+    assert len(guards) == 2
+    for pid in [stack.supervisor(), *guards]:
         os.kill(pid, signal.SIGKILL)
     stack.gone()
 
 
-@pytest.mark.parametrize("whom", ["component", "keeper"])
+@pytest.mark.parametrize("whom", ["component", "guard"])
 def test_what_a_dead_component_left_behind_is_ended(tmp_path, whom):
     component(tmp_path / "components", "litter", mode="breeds")
     stack = Stack(tmp_path, tmp_path / "components")
     try:
         _, answer = stack.held()
         before = stack.processes()
-        assert len(before) == 4, before  # the supervisor, a keeper, the component, its stray grandchild
+        assert len(before) == 4, before  # the supervisor, a guard, the component, its orphaned grandchild
         victim = stack.component(answer, "litter")["pid"]
-        if whom == "keeper":
-            victim = next(pid for pid, argv in before.items() if "keeper.py" in argv)
+        if whom == "guard":
+            victim = next(pid for pid, argv in before.items() if "process_guard.py" in argv)
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: set(stack.processes()) == {stack.supervisor()}, "only the supervisor is left")
         eventually(lambda: stack.component(answer, "litter")["state"] == "died", "it is known to be dead")

@@ -102,7 +102,7 @@ def test_a_killed_server_has_lost_nothing_that_it_acknowledged(stack, how):
     if how == "planned":
         assert stack.ask(answer, "POST", "/components/postgres/kill")[1]["state"] == "killed"
     else:
-        # Below the keeper and the component's own process: PostgreSQL's first process itself.
+        # Below the guard and the component's own process: PostgreSQL's first process itself.
         argvs = stack.processes()
         os.kill(
             next(pid for pid, argv in argvs.items() if "bin/postgres" in argv and "-D" in argv),

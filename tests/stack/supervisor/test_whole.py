@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from stack.supervisor.keeper import descendants
+from stack.supervisor.process_guard import descendants
 from tests.stack.supervisor.harness import Stack, eventually
 
 COMPONENTS = {"postgres", "supabase", "platform", "vendors", "sentry"}
@@ -132,7 +132,7 @@ def test_killed_from_above_nothing_is_left(stack, whom):
         case _:
             holder.kill()
             for pid in [
-                p for p, argv in everything.items() if "serve --state" in argv or "keeper.py" in argv
+                p for p, argv in everything.items() if "serve --state" in argv or "process_guard.py" in argv
             ]:
                 os.kill(pid, signal.SIGKILL)
     eventually(lambda: not alive(everything), f"nothing is left after the {whom} was killed")
@@ -154,9 +154,9 @@ def test_killed_from_above_nothing_is_left(stack, whom):
 def test_whichever_process_dies_its_component_is_named(lasting, word, name):
     stack, answer = lasting
     everything = family(stack)
-    victim = next(pid for pid, argv in everything.items() if word in argv and "keeper.py" not in argv)
+    victim = next(pid for pid, argv in everything.items() if word in argv and "process_guard.py" not in argv)
     leader = next(
-        pid for pid, argv in everything.items() if "keeper.py" in argv and victim in descendants(pid)
+        pid for pid, argv in everything.items() if "process_guard.py" in argv and victim in descendants(pid)
     )
     doomed = [leader, *descendants(leader)]
     before = len(stack.events())

@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import Frame, Page, Response
 
 from scenarios.browser.visual_editor import open_editor
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.running import ROOT
 from tests.stack.vendors.site import with_node
-from tests.stack.vendors.waiting import until
 
 RUM_TYPES = ROOT / "node_modules/@datadog/browser-rum-core/src/rumEvent.types.ts"
 

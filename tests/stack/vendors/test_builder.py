@@ -18,9 +18,9 @@ from starlette.applications import Starlette
 from stack.vendors.builder import Builder
 from stack.vendors.store import Store
 from stack.vendors.variables import variables
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.receiver import Receiver
 from tests.stack.vendors.running import Running
-from tests.stack.vendors.waiting import until
 
 
 def test_the_newer_of_two_entries_goes_first_within_a_millisecond_too(

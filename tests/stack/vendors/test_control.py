@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from stack.vendors.variables import variables
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.test_builder import names, publish, read
 from tests.stack.vendors.test_ga4 import collect, count, event
-from tests.stack.vendors.waiting import until
 
 
 def test_variables_are_kept_by_their_seed_and_differ_between_stacks():

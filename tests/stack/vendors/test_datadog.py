@@ -53,9 +53,9 @@ from datadog_api_client.v2.model.rum_query_filter import RUMQueryFilter
 from datadog_api_client.v2.model.rum_query_page_options import RUMQueryPageOptions
 from datadog_api_client.v2.model.rum_search_events_request import RUMSearchEventsRequest
 
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.receiver import Receiver
 from tests.stack.vendors.running import Running
-from tests.stack.vendors.waiting import until
 
 
 class Strict(ApiClient):

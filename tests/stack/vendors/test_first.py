@@ -14,7 +14,7 @@ from datadog_api_client.v2.api.rum_api import RUMApi
 from datadog_api_client.v2.model.rum_query_filter import RUMQueryFilter
 from datadog_api_client.v2.model.rum_search_events_request import RUMSearchEventsRequest
 
-from tests.stack.vendors.waiting import until
+from tests.stack.vendors.eventually import until
 
 
 def test_builder_entry(vendors, marker):

@@ -23,8 +23,8 @@ from google.analytics.data_v1beta.types import (
 from google.api_core.exceptions import BadRequest, Forbidden
 from google.oauth2.credentials import Credentials
 
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.running import Running
-from tests.stack.vendors.waiting import until
 
 
 def collect(vendors: Running, payload: Any, path: str = "/mp/collect", **keys: str) -> httpx.Response:

@@ -13,9 +13,9 @@ import jsonschema
 import mixpanel
 import pytest
 
+from tests.stack.vendors.eventually import until
 from tests.stack.vendors.mixpanel_answers import ANSWERS
 from tests.stack.vendors.running import Running
-from tests.stack.vendors.waiting import until
 
 
 def client_of(vendors: Running, token: str | None = None, **given: Any) -> mixpanel.Mixpanel:

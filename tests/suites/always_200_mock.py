@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.suites.lies import lie
+from tests.suites.mock_payloads import plausible_answer
 
 VARIABLES = {
     "supabase.auth": ("VITE_SUPABASE_URL",),
@@ -41,7 +41,7 @@ PATHS = {
 """Services that share an address with others: the liar plays these paths alone."""
 
 
-class Liar:
+class Always200Mock:
     """Plays one service. `environment` is that of the real target, its addresses of the service led here."""
 
     def __init__(self, service: str, environment: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class Liar:
         self.told = 0
         self._truth = {name: environment[name] for name in VARIABLES[service]}
         self._client = httpx.Client(trust_env=False, timeout=30)
-        liar = self
+        mock = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -57,7 +57,7 @@ class Liar:
             def _any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else b""
-                status, headers, content = liar.answer(self.command, self.path, dict(self.headers), body)
+                status, headers, content = mock.answer(self.command, self.path, dict(self.headers), body)
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -93,7 +93,7 @@ class Liar:
         self.told += 1
         if headers.get("Upgrade"):
             return 200, {"Content-Type": "text/plain"}, b"OK"
-        kind, content = lie(self.service, method, rest, body)
+        kind, content = plausible_answer(self.service, method, rest, body)
         return 200, {"Content-Type": kind, "ETag": '"abc"', "X-Cache": "hit", "X-Trace": "a" * 32}, content
 
     def _led(self, path: str) -> tuple[str, str]:

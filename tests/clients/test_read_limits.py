@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from clients import patience
+from clients import read_limits
 from clients.http import GuardedTransport
 from core.errors import ServiceError
 from core.permit import EVERYTHING, Permit
@@ -19,7 +19,9 @@ def asked(*answers: httpx.Response) -> tuple[httpx.Response, float]:
     """The answer that a caller gets of a service which gives these in turn, and how long it waited."""
     clock, given = Clock(), iter(answers)
     begin = clock()
-    answer = patience.answered("mixpanel", "GET /", lambda: next(given), sleep=clock.sleep, clock=clock)
+    answer = read_limits.send_within_limits(
+        "mixpanel", "GET /", lambda: next(given), sleep=clock.sleep, clock=clock
+    )
     return answer, clock() - begin
 
 
@@ -29,9 +31,9 @@ def refused(**headers: str) -> httpx.Response:
 
 @pytest.fixture(autouse=True)
 def no_deadline() -> Iterator[None]:
-    patience.wait_until(float("inf"))
+    read_limits.set_deadline(float("inf"))
     yield
-    patience.wait_until(float("inf"))
+    read_limits.set_deadline(float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_untold_waits_grow() -> None:
 def test_beyond_its_deadline_the_limit_is_named_and_nothing_said_of_the_platform(
     deadline: float, headers: dict[str, str]
 ) -> None:
-    patience.wait_until(1000 + deadline)
+    read_limits.set_deadline(1000 + deadline)
     with pytest.raises(ServiceError, match=r"mixpanel.*limit of readings is used up") as raised:
         asked(*[refused(**headers)] * 99)
     assert "platform" in str(raised.value)

@@ -21,13 +21,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 16.0
 _until = float("inf")
 
 
-def wait_until(moment: float) -> None:
+def set_deadline(moment: float) -> None:
     """Names the end of the check in progress (`time.monotonic`): nothing waits for a limit beyond it."""
     global _until
     _until = moment
 
 
-def answered(
+def send_within_limits(
     service: str,
     where: str,
     send: Callable[[], httpx.Response],
@@ -41,7 +41,7 @@ def answered(
     """
     begin, pause = clock(), FIRST_PAUSE
     while (response := send()).status_code == 429:
-        wait = told(response.headers) or pause
+        wait = retry_after(response.headers) or pause
         waited = clock() - begin
         if waited + wait > LONGEST or clock() + wait > _until:
             response.read()
@@ -57,7 +57,7 @@ def answered(
     return response
 
 
-def told(headers: httpx.Headers) -> float:
+def retry_after(headers: httpx.Headers) -> float:
     """Seconds after which a 429 says that it may be tried again, 0.0 where it does not say.
 
     `Retry-After` (RFC 9110, 10.2.3), `X-RateLimit-Reset` (DataDog: seconds), `X-Sentry-Rate-Limit-Reset` (epoch

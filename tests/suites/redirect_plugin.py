@@ -7,15 +7,15 @@ import os
 from typing import Any
 
 from clients import embedded
-from tests.suites.verdicts import MISLED
+from tests.suites.verdicts import REDIRECTED
 
 _real = embedded.attach
 
 
-def _misled(**more: Any) -> embedded.Embedded:
+def _redirected(**more: Any) -> embedded.Embedded:
     stack = _real(**more)
-    stack.variables.update(json.loads(os.environ.get(MISLED, "{}")))
+    stack.variables.update(json.loads(os.environ.get(REDIRECTED, "{}")))
     return stack
 
 
-embedded.attach = _misled
+embedded.attach = _redirected

@@ -11,7 +11,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-def ends_with_us(number: signal.Signals) -> Callable[[], None]:
+def die_with_parent(number: signal.Signals) -> Callable[[], None]:
     """What a child runs before its program: it gets this signal the moment that we end, by SIGKILL too."""
     parent = os.getpid()
 

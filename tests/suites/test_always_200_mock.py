@@ -9,7 +9,7 @@ import pytest
 
 from clients import embedded
 from clients.services import catalogue
-from tests.suites.liar import VARIABLES, Liar
+from tests.suites.always_200_mock import VARIABLES, Always200Mock
 from tests.suites.verdicts import on_live
 
 
@@ -45,12 +45,12 @@ def test_every_service_has_a_liar():
 def test_no_check_is_met_by_a_liar(service, stack, tmp_path):
     every = os.environ.get("ASSAY_LIARS") == "every"
     chosen = ["-m", service.replace(".", "_")] if every else ["--checks", FIRST[service]]
-    liar = Liar(service, stack.variables)
+    mock = Always200Mock(service, stack.variables)
     try:
-        finished = on_live(tmp_path, liar.environment, *chosen)
+        finished = on_live(tmp_path, mock.environment, *chosen)
     finally:
-        liar.close()
-    assert liar.told, "the liar was never asked"
+        mock.close()
+    assert mock.told, "the liar was never asked"
     believed = {check: e for check, e in finished.items() if e.outcome == "met"}
     assert not believed, json.dumps(believed, indent=1)
     assert any(e.outcome in ("missed", "broken") for e in finished.values())

@@ -1,13 +1,13 @@
 """Runs one component so that nothing of it outlives the supervisor, the component, or a request to stop.
 
-    python -I -S keeper.py PARENT REPORT_FD GRACE_S -- ARGV...
+    python -I -S process_guard.py PARENT REPORT_FD GRACE_S -- ARGV...
 
 Standard library alone and no other module of ours: it must start in milliseconds. It leads a session of
 its own, adopts orphans (so that workerd is found when its node was killed), and
 - on SIGTERM, or when the supervisor dies: sends SIGTERM to the component, and SIGKILL to all after GRACE_S;
 - on SIGUSR1: sends SIGKILL to the component and all its descendants at once;
 - when the component ends: kills what it left behind, and ends with its exit code (128 + N for signal N).
-If the keeper itself is killed the kernel kills the component. Linux does the adopting; elsewhere the
+If the guard itself is killed the kernel kills the component. Linux does the adopting; elsewhere the
 session's process group stands in for it.
 """
 
@@ -81,13 +81,13 @@ def kill_all() -> None:
 
 def start(argv: list[str], handled: tuple[signal.Signals, ...]) -> int:
     """Start the component; the kernel kills it when we die. Returns its process id."""
-    keeper = os.getpid()
+    guard = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != keeper:
+        if os.getppid() != guard:
             os._exit(1)
         for number in handled:
             signal.signal(number, signal.SIG_DFL)

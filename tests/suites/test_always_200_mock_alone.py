@@ -16,7 +16,7 @@ import pytest
 from clients import embedded
 from core.run import ROOT
 from runner.doctor import passports
-from tests.suites.liar import Liar
+from tests.suites.always_200_mock import Always200Mock
 from tests.suites.verdicts import on_embedded
 
 PLATFORM = "platform"
@@ -53,14 +53,14 @@ def stack(tmp_path_factory):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("service", CHOSEN)
 def test_no_exclusive_check_is_met_by_a_liar(service, stack, tmp_path):
-    liar = Liar(service, stack.variables)
-    misled = {name: url for name, url in liar.environment.items() if url != stack.variables.get(name)}
+    mock = Always200Mock(service, stack.variables)
+    redirected = {name: url for name, url in mock.environment.items() if url != stack.variables.get(name)}
     try:
-        finished = on_embedded(tmp_path, stack.state, misled, "--checks", ",".join(CHOSEN[service]))
+        finished = on_embedded(tmp_path, stack.state, redirected, "--checks", ",".join(CHOSEN[service]))
     finally:
-        liar.close()
+        mock.close()
     assert set(finished) == set(CHOSEN[service])
-    assert liar.told, "the liar was never asked"
+    assert mock.told, "the liar was never asked"
     believed = {check: e for check, e in finished.items() if e.outcome not in ("missed", "broken")}
     assert not believed, json.dumps(believed, indent=1)
 

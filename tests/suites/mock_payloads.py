@@ -15,7 +15,7 @@ from clients.services.platform import PROBED
 NOW = "2026-11-22T12:00:00.000000+00:00"
 
 
-def lie(service: str, method: str, path: str, body: bytes) -> tuple[str, bytes]:
+def plausible_answer(service: str, method: str, path: str, body: bytes) -> tuple[str, bytes]:
     """Content type and body of a plausible answer."""
     parts = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from clients import embedded
-from tests.suites.liar import Liar
+from tests.suites.always_200_mock import Always200Mock
 from tests.suites.verdicts import on_live
 
 LEFT_OUT = {
@@ -19,7 +19,7 @@ LEFT_OUT = {
 """What each check comes upon."""
 
 
-class Forgetful(Liar):
+class FieldDroppingProxy(Always200Mock):
     """The true platform, whose answers lack one field each."""
 
     def answer(self, method, path, headers, body):
@@ -36,7 +36,7 @@ class Forgetful(Liar):
 @pytest.mark.timeout(120)
 def test_a_field_left_out_is_missed_by_its_name(tmp_path):
     with embedded.attach() as stack:
-        proxy = Forgetful("platform", stack.variables)
+        proxy = FieldDroppingProxy("platform", stack.variables)
         try:
             finished = on_live(tmp_path, proxy.environment, "--checks", ",".join(LEFT_OUT))
         finally:

@@ -1,4 +1,4 @@
-"""Ends processes that were left behind, where the keepers could not."""
+"""Ends processes that were left behind, where the guards could not."""
 
 from __future__ import annotations
 

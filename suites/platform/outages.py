@@ -24,7 +24,7 @@ def health(services: ServiceClients) -> dict[str, Any]:
     return document
 
 
-def well_again(services: ServiceClients) -> None:
+def wait_healthy(services: ServiceClients) -> None:
     """Waits until the platform says that all its services are well."""
     eventually(
         lambda: health(services)["status"],
@@ -35,7 +35,7 @@ def well_again(services: ServiceClients) -> None:
     )
 
 
-def told_ill(services: ServiceClients, *names: str, status: str) -> None:
+def wait_reported_down(services: ServiceClients, *names: str, status: str) -> None:
     """Waits until the health page says that these services are ill; the platform must call itself `status` then."""
     away = " and ".join(names)
     sick = eventually(
@@ -50,7 +50,7 @@ def told_ill(services: ServiceClients, *names: str, status: str) -> None:
     )
 
 
-def make_old(services: ServiceClients, path: str) -> None:
+def expire_cached_page(services: ServiceClients, path: str) -> None:
     """Makes every kept copy of a page an hour and more old."""
     for key in eventually(
         lambda: services.kv.keys(content_keys(path)), within=30, claim="the page is kept in KV", service="kv"
