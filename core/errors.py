@@ -4,6 +4,7 @@ AssayError
 ├── ConfigError      the user's input cannot be used           -> exit 2
 ├── BrokenError      the harness or its surroundings failed     -> verdict `broken`, exit 3
 │   ├── ServiceError   a named service did not answer as its protocol demands
+│   ├── NotDescribed   the project does not describe what was asked of its adapter
 │   ├── PermitError    something was about to be done that the target does not allow
 │   └── JournalError   evidence could not be written
 └── Missed           an expectation was tried and does not hold -> verdict `missed`
@@ -26,6 +27,15 @@ class BrokenError(AssayError):
     """The harness or its surroundings failed; says nothing about the platform."""
 
     service: str | None = None
+
+
+class NotDescribed(BrokenError):
+    """Something was asked of the adapter that the project does not describe; the check's `needs` should name it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the project's target.toml describes no '{path}', and the check did not say that it needs it"
+        )
 
 
 class ServiceError(BrokenError):

@@ -1,8 +1,9 @@
 """Histories of a room, and the pure function that judges them.
 
 A history is what every connection sent and received, in its own order, and what the room holds at the
-end. `violations` knows the promises of the room (stack/platform/API.md, section 3) and nothing of sockets,
-so that it is tested on made histories, right ones and wrong ones.
+end. `violations` knows what rooms promise (each message kept once and delivered to all, in one order) and nothing of
+sockets or of a platform's own form of frames (`core.room_wire`), so that it is tested on made histories, right and
+wrong ones.
 """
 
 from __future__ import annotations
@@ -13,8 +14,16 @@ from itertools import pairwise
 from typing import Any, Literal
 
 Data = dict[str, Any]
-DEFAULT_REPLAY = 50
-LARGEST_REPLAY = 500
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What one platform's rooms promise: the last messages that a newcomer is told, the most that one replay holds,
+    and whether numbers rise by one, so that a gap is a loss."""
+
+    newcomer: int = 50
+    page: int = 500
+    consecutive: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,19 +88,22 @@ class Violation:
 class _Judge:
     connections: Sequence[RoomConnection]
     kept: Sequence[Data]
+    promises: Promises
     found: list[Violation] = field(default_factory=list)
 
     def say(self, rule: str, what: str) -> None:
         self.found.append(Violation(rule, what))
 
 
-def violations(connections: Iterable[RoomConnection], kept: Sequence[Data]) -> list[Violation]:
+def violations(
+    connections: Iterable[RoomConnection], kept: Sequence[Data], promises: Promises = Promises()
+) -> list[Violation]:
     """Every promise that the history breaks. `kept` are the room's messages at the end, oldest first.
 
     The history must hold every author of the room, and all connections that are `open` must have had time
     to receive what was acknowledged; then a message they lack is lost.
     """
-    judge = _Judge(list(connections), list(kept))
+    judge = _Judge(list(connections), list(kept), promises)
     for rule in (_order_of_ids, _sent_once, _nothing_invented, _acked_is_kept, _same_for_all):
         rule(judge)
     for connection in judge.connections:
@@ -105,8 +117,10 @@ def violations(connections: Iterable[RoomConnection], kept: Sequence[Data]) -> l
 def _order_of_ids(judge: _Judge) -> None:
     ids = [m["id"] for m in judge.kept]
     for before, after in pairwise(ids):
-        if after != before + 1:
+        if judge.promises.consecutive and after != before + 1:
             judge.say("ids rise by one", f"message {after} follows {before}")
+        elif after <= before:
+            judge.say("ids rise", f"message {after} follows {before}")
 
 
 def _sent_once(judge: _Judge) -> None:
@@ -174,6 +188,8 @@ def _rising(judge: _Judge, c: RoomConnection) -> None:
 
 
 def _no_gap(judge: _Judge, c: RoomConnection) -> None:
+    if not judge.promises.consecutive:
+        return  # what is lost is found by what the room kept
     ids = [m["id"] for _, m in c.live()]
     expected = (c.welcome or {}).get("last_id", 0) + 1
     for number in ids:
@@ -187,9 +203,9 @@ def _replay_is_exact(judge: _Judge, c: RoomConnection) -> None:
         return
     got = [m["id"] for m in welcome["messages"]]
     available = [m["id"] for m in judge.kept if m["id"] <= welcome["last_id"]]
-    due = available[-DEFAULT_REPLAY:]
+    due = available[-judge.promises.newcomer :] if judge.promises.newcomer else []
     if c.since is not None:
-        due = [n for n in available if n > c.since][:LARGEST_REPLAY]
+        due = [n for n in available if n > c.since][: judge.promises.page]
     if got != due:
         judge.say("exact replay", f"{c.name} joined {_since(c)} and got {_few(got)} instead of {_few(due)}")
 

@@ -42,6 +42,9 @@ NEEDS = Needs(
         "storage.supabase",
         "content.api",
         "rooms.websocket",
+        "rooms.hears",
+        "rooms.history",
+        "rooms.presence",
     ),
     people=10_000,
     pages=8,
@@ -68,7 +71,7 @@ class MixedUser(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat in a room; one port for each thing that is often done, with its check."""
-        monitor = RoomMonitor.of(self.engine, self.adapter.platform, **MINE)
+        monitor = RoomMonitor.of(self.engine, self.adapter, **MINE)
         me = self.person.id
         self.truth, self.pages = ExpectedPosts.of(self.engine), pages_made(self.engine)
         self.member = RoomMember(monitor, self, self.person.token)
@@ -190,9 +193,7 @@ def count_people(environment: object, **_: object) -> None:
     """The server's count begins with the load, so that the ramp is in the evidence."""
     engine = getattr(environment, "assay", None)
     if engine is not None:  # the master of several workers generates nothing
-        concurrency_probe.begin(
-            RoomMonitor.of(engine, adapter_of(engine.target).platform, **MINE), "prod.scale"
-        )
+        concurrency_probe.begin(RoomMonitor.of(engine, adapter_of(engine.target), **MINE), "prod.scale")
 
 
 events.test_start.add_listener(count_people)  # type: ignore[no-untyped-call]

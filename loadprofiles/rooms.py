@@ -23,7 +23,9 @@ from loadprofiles.users.room_member import RoomMember
 from loadprofiles.users.room_monitor import RoomMonitor
 from loadprofiles.users.session import UserSession
 
-NEEDS = Needs(uses=("platform.api", "auth.email", "rooms.websocket"), people=10_000)
+NEEDS = Needs(
+    uses=("platform.api", "auth.email", "rooms.websocket", "rooms.hears", "rooms.history"), people=10_000
+)
 _joining = BoundedSemaphore(50)  # joins come in bursts of this many
 
 
@@ -36,7 +38,7 @@ class RoomUser(PlatformUser, OpenUser):
 
     def on_start(self) -> None:
         """Takes a seat and joins."""
-        monitor = RoomMonitor.of(self.engine, self.adapter.platform)
+        monitor = RoomMonitor.of(self.engine, self.adapter)
         self.member = RoomMember(monitor, self, self.person.token)
         self.session = UserSession(self, self.adapter, self.member)
         reconnect_storm.expect(monitor)

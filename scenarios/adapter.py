@@ -15,24 +15,16 @@ from urllib.parse import quote, urlencode
 
 from core.description import Description, Route, fill, fill_path, names_in, pick
 from core.description.platform import Files, Parts
-from core.description.services import Content, Rooms
-from core.errors import BrokenError
+from core.description.services import Content
+from core.errors import BrokenError, NotDescribed
 from core.port import Answer, Port
 from core.project import own_class
+from core.room_wire import RoomWire
 from core.target import Target
 from scenarios.api.endpoints import Endpoints
 
 T = TypeVar("T")
 BINARY = "application/octet-stream"
-
-
-class NotDescribed(BrokenError):
-    """Something was asked of the adapter that the project does not describe; the check's `needs` should name it."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"the project's target.toml describes no '{path}', and the check did not say that it needs it"
-        )
 
 
 @dataclass(frozen=True)
@@ -225,14 +217,9 @@ class Adapter(Endpoints):
 
     # -- rooms -----------------------------------------------------------------------------------------------
 
-    def room_protocols(self, token: str) -> list[str]:
-        """The WebSocket subprotocols that carry the token."""
-        return [str(fill(name, {"token": token})) for name in self._rooms().subprotocols]
-
-    def frame(self, kind: str, **values: Any) -> dict[str, Any]:
-        """What a member sends: `send` (body, client_id), `status`, `typing` (on), `replay` (since, limit), `token`."""
-        template = self._described(getattr(self._rooms().frames, kind) or None, f"rooms.frames.{kind}")
-        return dict(_filled(template, values))
+    def room_wire(self) -> RoomWire:
+        """How its rooms are spoken to; checks, flows and loads say and hear by this alone."""
+        return RoomWire(self._described(self.description.rooms, "rooms"))
 
     # -- telemetry -------------------------------------------------------------------------------------------
 
@@ -311,9 +298,6 @@ class Adapter(Endpoints):
 
     def _content(self) -> Content:
         return self._described(self.description.content, "content")
-
-    def _rooms(self) -> Rooms:
-        return self._described(self.description.rooms, "rooms")
 
     @staticmethod
     def _described(found: T | None, path: str) -> T:

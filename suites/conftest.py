@@ -56,12 +56,12 @@ def made(run: Run) -> Callable[..., MadeFile]:
 
 
 @pytest.fixture
-def new_room(run: Run, services: ServiceClients) -> Iterator[NewRoom]:
+def new_room(run: Run, services: ServiceClients, adapter: Adapter) -> Iterator[NewRoom]:
     """`new_room()` records a new room of this check's own; its connections end with the check."""
     rooms: list[RoomRecorder] = []
 
     def make() -> RoomRecorder:
-        rooms.append(RoomRecorder(services, f"assay-{run.tag()}"))
+        rooms.append(RoomRecorder(services, f"assay-{run.tag()}", adapter.room_wire()))
         return rooms[-1]
 
     yield make

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -20,7 +19,8 @@ from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
 from clients.strict_json import strict_json
 from core.clock import Deadline, now_ns, seconds
-from core.errors import Missed, ServiceError
+from core.errors import Missed, NotDescribed, ServiceError
+from core.room_wire import RoomWire
 from core.run import Run
 from core.service import Service
 
@@ -32,13 +32,12 @@ SERVICE = Service(
     guide="docs/live-target.md#rooms",
 )
 ATTRIBUTE = "rooms"
-PROTOCOL = "assay.v1"
 LARGEST = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame as it came: parsed JSON (or {"type": "text", "text": …} for bare text), and when."""
+    """One frame in Assay's words (`core.room_wire`; {"type": "text", "text": …} for bare text), and when it came."""
 
     at: int
     data: dict[str, Any]
@@ -56,8 +55,9 @@ class RoomSocket:
     has ended; `ended` is how we ended it, if we did.
     """
 
-    def __init__(self, socket: ClientConnection, room: str, since: int | None = None) -> None:
+    def __init__(self, socket: ClientConnection, room: str, wire: RoomWire, since: int | None = None) -> None:
         self.room = room
+        self.wire = wire
         self.since = since
         self.frames: list[Frame] = []
         self.sent: list[tuple[int, str, str]] = []
@@ -97,10 +97,10 @@ class RoomSocket:
             value = json.loads(raw)
         except ValueError:
             value = None
-        if isinstance(value, dict) and isinstance(value.get("type"), str):
-            frame: dict[str, Any] = strict_json(value, partial(self._on_missing, raw))
+        if isinstance(value, dict):
+            frame: dict[str, Any] = strict_json(self.wire.heard(value), partial(self._on_missing, raw))
             return frame
-        self._nonsense = f"a frame that is no JSON object with a type: {raw[:80]!r}"
+        self._nonsense = f"a frame that is no JSON object: {raw[:80]!r}"
         return {"type": "nonsense", "raw": repr(raw[:200])}
 
     def _on_missing(self, raw: str | bytes, what: str) -> Missed:
@@ -227,7 +227,7 @@ class RoomSocket:
     def say(self, body: str, client_id: str) -> int:
         """Sends a message; returns when. It counts as sent even when the connection breaks under it."""
         self.sent.append((now_ns(), client_id, body))
-        return self.send({"type": "send", "client_id": client_id, "body": body})
+        return self.send(self.wire.frame("send", body=body, client_id=client_id))
 
     def acked(self, client_id: str, *, within: str | float = 10, start: int = 0) -> dict[str, Any]:
         """The acknowledgement of a sent message."""
@@ -261,6 +261,8 @@ class RoomsClient:
         self.run = run
         http_url = run.target.get(PLATFORM_URL.name).rstrip("/")
         self.url = "ws" + http_url.removeprefix("http")
+        rooms = run.target.description.rooms
+        self.wire = RoomWire(rooms) if rooms else None
 
     def join(
         self,
@@ -269,21 +271,19 @@ class RoomsClient:
         *,
         since: int | None = None,
         by_query: bool = False,
+        wire: RoomWire | None = None,
         timeout: float = 10.0,
     ) -> RoomSocket:
-        """Opens a connection and waits for nothing but the handshake.
+        """Opens a connection and waits for nothing but the handshake. `wire` is the adapter's, where it is known.
 
         Raises Refused with the status when the platform answers the upgrade with anything but 101.
         """
-        query: dict[str, str] = {}
-        protocols: list[Subprotocol] = []
-        if since is not None:
-            query["since"] = str(since)
-        if token is not None and by_query:
-            query["token"] = token
-        elif token is not None:
-            protocols = [Subprotocol(PROTOCOL), Subprotocol(f"token.{token}")]
-        address = f"{self.url}/api/rooms/{room}" + (f"?{urlencode(query)}" if query else "")
+        wire = wire or self.wire
+        if wire is None:
+            raise NotDescribed("rooms")
+        in_query = by_query or not wire.rooms.subprotocols
+        address = self.url + wire.address(room, since=since, token=token if in_query else None)
+        protocols = [] if token is None or in_query else [Subprotocol(p) for p in wire.subprotocols(token)]
         self.run.target.permit.send("GET", address)
         try:
             connection = connect(
@@ -314,4 +314,4 @@ class RoomsClient:
             raise ServiceError(
                 SERVICE.id, f"room {room} could not be joined: {type(error).__name__}: {error}"
             ) from error
-        return RoomSocket(connection, room, since)
+        return RoomSocket(connection, room, wire, since)

@@ -12,7 +12,8 @@ from core.description.database import Database
 from core.description.load import Load
 from core.description.people import People
 from core.description.platform import Files, Platform
-from core.description.services import Content, Privacy, Rooms, Telemetry
+from core.description.rooms import Rooms
+from core.description.services import Content, Privacy, Telemetry
 from core.description.storage import Storage
 
 NAMES = {"list": "listing", "json": "fields", "as": "by", "register": "register_"}

@@ -1,54 +1,10 @@
-"""`[rooms]`, `[content]`, `[telemetry]` and `[privacy]`: what the platform's own API does with further services."""
+"""`[content]`, `[telemetry]` and `[privacy]`: what the platform's own API does with further services."""
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import model_validator
 
-from pydantic import Field, model_validator
-
-from core.description.base import Path, Route, Section, Where, allow, allow_names, names_in
-
-
-class Frames(Section):
-    """What a member sends, as templates of JSON: {body}, {client_id}, {status}, {on}, {since}, {limit}, {token}."""
-
-    send: dict[str, Any] = Field(default_factory=dict)
-    status: dict[str, Any] = Field(default_factory=dict)
-    typing: dict[str, Any] = Field(default_factory=dict)
-    replay: dict[str, Any] = Field(default_factory=dict)
-    token: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _names(self) -> Frames:
-        allowed = {
-            "send": ("body", "client_id"), "status": ("status",), "typing": ("on",),
-            "replay": ("since", "limit"), "token": ("token",),
-        }  # fmt: skip
-        for name, names in allowed.items():
-            allow(names_in(getattr(self, name)), names, f"frames.{name}")
-        return self
-
-
-class Rooms(Section):
-    """A room over WebSocket: its path, how the token is carried, what a member sends, and its history over HTTP."""
-
-    path: Path
-    subprotocols: tuple[str, ...] = ()
-    query: dict[str, str] = Field(default_factory=dict)
-    since: str = ""
-    """The query parameter that asks for what came after a message."""
-    frames: Frames = Frames()
-    history: Route | None = None
-    presence: Route | None = None
-
-    @model_validator(mode="after")
-    def _names(self) -> Rooms:
-        allow(names_in(self.path), ("room",), "path")
-        allow(names_in(self.subprotocols), ("token",), "subprotocols")
-        allow(names_in(self.query), ("token",), "query")
-        allow_names(self.history, ("room", "since", "limit"), "history")
-        allow_names(self.presence, ("room",), "presence")
-        return self
+from core.description.base import Path, Route, Section, Where, allow_names
 
 
 class Content(Section):

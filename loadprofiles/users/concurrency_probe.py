@@ -59,7 +59,8 @@ def _ask(monitor: RoomMonitor, witness: Witness, pool: set[str]) -> tuple[int, i
     there: set[str] = set()
     sockets = 0
     for number in range(rooms) if monitor.members else ():
-        told = witness.ask(f"/api/rooms/{room_name(monitor.engine, number)}/presence", next(tokens))
+        path = monitor.wire.presence_path(room_name(monitor.engine, number))
+        told = monitor.wire.present(witness.ask(path, next(tokens)))
         there |= {member["id"] for member in told["members"]} & pool
         sockets += int(told["sockets"])
     return len(there), sockets

@@ -26,7 +26,12 @@ _now = time.monotonic_ns
 
 
 def expect(monitor: RoomMonitor) -> None:
-    """Storms from the steady window on, each EVERY seconds (or what ASSAY_ROOMS_STORM says; 0 for never)."""
+    """Storms from the steady window on, each EVERY seconds (or what ASSAY_ROOMS_STORM says; 0 for never).
+
+    Who comes back sends again what nobody acknowledged; where a platform takes that for a second message there are none.
+    """
+    if not monitor.wire.rooms.duplicates:
+        return
     every = float(monitor.engine.run.load.variables.get(VARIABLE) or EVERY)
     if every > 0 and monitor not in _expected:
         _expected.add(monitor)

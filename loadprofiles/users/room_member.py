@@ -14,7 +14,6 @@ from loadengine.measure.recorder import ERROR, OK, REFUSED, WRONG
 from loadengine.net.tcp import NoAnswer
 from loadengine.net.websocket import HandshakeRefused, WebSocket
 from loadprofiles.users.room_monitor import PastConnection, RoomMonitor, text_of
-from scenarios.api import rooms
 
 if TYPE_CHECKING:
     from loadengine.locust.users import LeanUser
@@ -73,17 +72,17 @@ class RoomMember:
     def renew(self, token: str) -> None:
         """Hands in a fresh token, before the old one ends the connection."""
         self.token = token
-        if self.here and self.socket is not None:
-            self.socket.say_text(orjson.dumps(rooms.fresh_token(token)))
+        if self.here and self.socket is not None and self.monitor.wire.rooms.frames.token:
+            self.socket.say_text(orjson.dumps(self.monitor.wire.frame("token", token=token)))
 
     def _try(self) -> tuple[int, str]:
         monitor, connection = self.monitor, PastConnection(self.last_id if self.connections else None)
-        address = f"ws{monitor.platform.removeprefix('http')}/api/rooms/{self.room}"
-        address += f"?since={connection.since}" if connection.since is not None else ""
+        wire = monitor.wire
+        protocols = wire.subprotocols(self.token)
+        path = wire.address(self.room, since=connection.since, token=None if protocols else self.token)
+        address = f"ws{monitor.platform.removeprefix('http')}{path}"
         try:
-            socket = WebSocket(
-                monitor.engine, address, protocols=rooms.protocols(self.token), source=self.user.address
-            )
+            socket = WebSocket(monitor.engine, address, protocols=protocols, source=self.user.address)
         except HandshakeRefused as error:
             return (REFUSED if error.response.status == 429 else ERROR), str(error)
         except NoAnswer as error:
@@ -134,16 +133,22 @@ class RoomMember:
             return
         body = self._unacked[client_id] = text_of(client_id)
         self.connections[-1].sent.append((_now(), client_id, body))
-        self.socket.say_text(orjson.dumps(rooms.send(body, client_id)))
+        self.socket.say_text(orjson.dumps(self.monitor.wire.frame("send", body=body, client_id=client_id)))
 
     # -- listening, in the hub -------------------------------------------------------------------------------
 
     def _take(self, payload: bytes) -> None:
         try:
-            frame = orjson.loads(payload)
-            kind = frame["type"]
-        except (ValueError, KeyError, TypeError):
-            self.monitor.note("rooms.frame", WRONG, _now(), "a frame is no JSON with a type")
+            told = orjson.loads(payload)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            self.monitor.note("rooms.frame", WRONG, _now(), "a frame is no JSON object")
+            return
+        frame = self.monitor.wire.heard(told)
+        kind = frame["type"]
+        if kind == "unknown":
+            self.monitor.note("rooms.frame", WRONG, _now(), "a frame of no kind that is described")
             return
         if kind != "presence" or not self._welcomed.is_set():
             self.connections[-1].frames.append((_now(), payload))
@@ -164,12 +169,17 @@ class RoomMember:
             self.last_id = frame["last_id"]
         for message in frame["messages"] if resumed else ():
             self._hear(message, 0)
-        if frame["more"] and resumed and self.socket is not None:
-            self.socket.say_text(orjson.dumps(rooms.replay(self.last_id)))
+        if (
+            frame.get("more")
+            and resumed
+            and self.socket is not None
+            and self.monitor.wire.rooms.frames.replay
+        ):
+            self.socket.say_text(orjson.dumps(self.monitor.wire.frame("replay", since=self.last_id)))
         if live:
             self.monitor.present[self.room].add(self)
             self._welcomed.set()
-            for client_id in list(self._unacked):
+            for client_id in list(self._unacked) if self.monitor.wire.rooms.duplicates else ():
                 self._send(client_id)
 
     def _hear(self, message: dict[str, Any], size: int) -> None:
@@ -191,11 +201,12 @@ class RoomMember:
             return "a message of another room came"
         if message["body"] != text_of(client_id):
             return "a message came altered"
-        if number > expected:
+        if number > expected and self.monitor.wire.rooms.consecutive:
             self._missing.update(range(expected, number))
             return "a message was left out before this one"
         return None
 
     def _refused(self, frame: dict[str, Any]) -> None:
-        limited = frame["code"] == "rate_limited"
-        self.monitor.note("rooms.frame", REFUSED if limited else WRONG, _now(), f"refused: {frame['code']}")
+        flood, code = self.monitor.wire.rooms.flood, frame.get("code", "without a code")
+        limited = flood is not None and code == flood.code
+        self.monitor.note("rooms.frame", REFUSED if limited else WRONG, _now(), f"refused: {code}")

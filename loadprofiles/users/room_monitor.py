@@ -19,13 +19,16 @@ from weakref import WeakKeyDictionary
 import gevent
 import orjson
 
+from core.errors import Missed
 from core.events import Note, NoteLevel
-from core.room_history import RoomConnection, Sent, violations
+from core.room_history import Promises, RoomConnection, Sent, violations
+from core.room_wire import RoomWire
 from loadengine.api import Measure
 from loadengine.locust.users import LeanUser
 from loadengine.measure.recorder import ERROR, OK, WRONG
 from loadengine.runtime import LoadEngine
 from loadprofiles.users.platform_witness import Witness, WitnessError
+from scenarios.adapter import Adapter
 
 MEMBERS = 10
 WITHIN = 10.0
@@ -75,15 +78,16 @@ class RoomMonitor:
     _all: ClassVar[WeakKeyDictionary[LoadEngine, RoomMonitor]] = WeakKeyDictionary()
 
     @classmethod
-    def of(cls, engine: LoadEngine, platform: str, **labels: str) -> RoomMonitor:
+    def of(cls, engine: LoadEngine, adapter: Adapter, **labels: str) -> RoomMonitor:
         """The chat of this engine, made at first use; `labels` go to its measures."""
         if engine not in cls._all:
-            cls._all[engine] = cls(engine, platform, labels)
+            cls._all[engine] = cls(engine, adapter, labels)
         return cls._all[engine]
 
-    def __init__(self, engine: LoadEngine, platform: str, labels: dict[str, str]) -> None:
+    def __init__(self, engine: LoadEngine, adapter: Adapter, labels: dict[str, str]) -> None:
         self.engine = engine
-        self.platform = platform
+        self.platform = adapter.platform
+        self.wire = adapter.room_wire()
         self.labels = labels
         self.deliveries = engine.expecting(Measure("perf.rooms", kind="delivery", **labels), within=WITHIN)
         self.in_storm = engine.expecting(Measure("rooms.in_storm", **labels), within=3 * WITHIN)
@@ -143,10 +147,14 @@ class RoomMonitor:
                 continue
             kept = self.kept[room]
             self._wait_for(room, kept[-1]["id"] if kept else 0)
-            broken = violations(
-                [_connection(member, connection) for member in members for connection in member.connections],
-                kept,
-            )
+            rooms = self.wire.rooms
+            promises = Promises(rooms.newcomer, rooms.page, rooms.consecutive)
+            connections = [
+                _connection(self.wire, member, connection)
+                for member in members
+                for connection in member.connections
+            ]
+            broken = violations(connections, kept, promises)
             rules = sorted({v.rule for v in broken})
             self.note("rooms.history", WRONG if rules else OK, began, "; ".join(rules))
             for one in broken[: max(0, 10 - told)]:
@@ -176,14 +184,19 @@ class RoomMonitor:
     def _read(self, witness: Witness, room: str, members: list[MonitoredMember]) -> None:
         """Appends what the room keeps since the last reading."""
         kept = self.kept.setdefault(room, [])
-        more = True
-        while more:
-            since = kept[-1]["id"] if kept else 0
-            path = f"/api/rooms/{room}/history?since={since}&limit=500"
-            page = witness.ask(path, members[0].token)
-            found = [m for m in page["messages"] if m["id"] > (kept[-1]["id"] if kept else 0)]
+        size = self.wire.rooms.page
+        while True:
+            last = kept[-1]["id"] if kept else 0
+            try:
+                page, more = self.wire.messages(
+                    witness.ask(self.wire.history_path(room, last, size), members[0].token)
+                )
+            except Missed:
+                raise WitnessError("tells no messages") from None
+            found = [message for message in page if message["id"] > last]
             kept += found
-            more = bool(page["more"] and found)
+            if not found or not (more if more is not None else len(page) >= size):
+                return
 
 
 def room_name(engine: LoadEngine, number: int) -> str:
@@ -191,12 +204,12 @@ def room_name(engine: LoadEngine, number: int) -> str:
     return f"load-{engine.people[0].id[:8] if engine.people else 'nobody'}-{number}"
 
 
-def _connection(member: MonitoredMember, connection: PastConnection) -> RoomConnection:
+def _connection(wire: RoomWire, member: MonitoredMember, connection: PastConnection) -> RoomConnection:
     return RoomConnection(
         name=f"{member.user.person.username} #{member.connections.index(connection) + 1}",
         user=member.user.person.id,
         since=connection.since,
-        frames=tuple((at, orjson.loads(payload)) for at, payload in connection.frames),
+        frames=tuple((at, wire.heard(orjson.loads(payload))) for at, payload in connection.frames),
         sent=tuple(Sent(*one) for one in connection.sent),
         ended=connection.ended,
     )

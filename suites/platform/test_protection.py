@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from clients.http_port import WireAnswer
+from clients.http_port import ANY_5XX, WireAnswer
 from clients.service_clients import ServiceClients
 from core.description.base import Route
 from core.expect import expect, expect_equal, expect_status
@@ -146,8 +146,8 @@ def test_other_origins(
     for origin in (EVIL, "null"):
         for path in read:
             answer = services.platform.call(
-                "GET", path, token=person.access_token, headers={"Origin": origin}
-            )
+                "GET", path, token=person.access_token, headers={"Origin": origin}, allow=ANY_5XX
+            )  # asked without what the route may want: only the headers of the answer count
             _unreadable(answer, origin)
         for wanted, path in sorted(routes):
             preflight = services.platform.call(
@@ -158,6 +158,7 @@ def test_other_origins(
                     "Access-Control-Request-Method": wanted,
                     "Access-Control-Request-Headers": "authorization,content-type",
                 },
+                allow=ANY_5XX,
             )
             _unreadable(preflight, origin)
     witness(

@@ -12,7 +12,8 @@ from clients.services.rooms import RoomSocket
 from core.clock import eventually
 from core.errors import Missed
 from core.expect import expect_equal
-from core.room_history import RoomConnection, Sent, present, seen_present, violations
+from core.room_history import Promises, RoomConnection, Sent, present, seen_present, violations
+from core.room_wire import RoomWire
 
 ROOMS = "rooms"
 
@@ -23,11 +24,14 @@ class RoomRecorder:
 
     services: ServiceClients
     room: str
+    wire: RoomWire
     _members: list[tuple[str, str, RoomSocket]] = field(default_factory=list)
 
     def join(self, actor: Actor, *, since: int | None = None) -> RoomSocket:
         """Joins and waits for the welcome."""
-        member: RoomSocket = self.services.rooms.join(self.room, actor.access_token, since=since)
+        member: RoomSocket = self.services.rooms.join(
+            self.room, actor.access_token, since=since, wire=self.wire
+        )
         self._members.append((f"{actor.username} #{len(self._members) + 1}", actor.id, member))
         _ = member.welcome
         return member
@@ -39,19 +43,32 @@ class RoomRecorder:
     def kept(self, reader: Actor) -> list[dict[str, Any]]:
         """The room's messages over HTTP, all of them, oldest first."""
         found: list[dict[str, Any]] = []
-        since = 0
+        since, size = 0, self.wire.rooms.page
         while True:
-            answer = self.services.platform.call(
-                "GET",
-                f"/api/rooms/{self.room}/history",
-                token=reader.access_token,
-                params={"since": since, "limit": 500},
-            )
-            document = answer.expect(200, claim="a member reads the room's history over HTTP").json(dict)
-            found += document["messages"]
-            if not document["more"] or not document["messages"]:
+            page, more = self.read(reader, since, size)
+            found += page
+            if not page or not (more if more is not None else len(page) >= size):
                 return found
             since = found[-1]["id"]
+
+    def read(self, reader: Actor, since: int, limit: int) -> tuple[list[dict[str, Any]], bool | None]:
+        """One page of the room's history over HTTP, and whether more follow."""
+        path = self.wire.history_path(self.room, since, limit)
+        answer = self.services.platform.call("GET", path, token=reader.access_token)
+        told = answer.expect(200, claim="a member reads the room's history over HTTP").json(dict)
+        return self.wire.messages(told)
+
+    def counted(self, reader: Actor) -> dict[str, Any]:
+        """Who is there, as the room itself counts them over HTTP: `members` and `sockets`."""
+        path = self.wire.presence_path(self.room)
+        answer = self.services.platform.call("GET", path, token=reader.access_token)
+        return self.wire.present(answer.expect(200, claim="a member asks who is there").json(dict))
+
+    @property
+    def promises(self) -> Promises:
+        """What the platform's rooms promise."""
+        rooms = self.wire.rooms
+        return Promises(rooms.newcomer, rooms.page, rooms.consecutive)
 
     def judge(self, reader: Actor, witness: Callable[[str, str], None]) -> list[dict[str, Any]]:
         """Waits until all present have everything, then raises Missed with each broken promise; returns what is kept."""
@@ -65,7 +82,7 @@ class RoomRecorder:
             service=ROOMS,
         )
         witness("the room's history over HTTP", f"{len(kept)} messages in {self.room}")
-        broken = violations(self.connections(), kept)
+        broken = violations(self.connections(), kept, self.promises)
         if broken:
             raise Missed(
                 f"room {self.room} keeps its promises over {len(self._members)} connections and {len(kept)} messages",
@@ -77,7 +94,9 @@ class RoomRecorder:
         return kept
 
     def presence_converges(self) -> None:
-        """Every open connection comes to see exactly the people who are connected."""
+        """Every open connection comes to see exactly the people who are connected, where the platform tells."""
+        if not all(self.wire.tells(kind) for kind in ("join", "leave")):
+            return
         there = present(self.connections())
         for name, user, member in self._members:
             if member.ended == "open":

@@ -13,6 +13,7 @@ from core.expect import expect, expect_equal
 from core.passport import check
 from core.permit import Action
 from core.run import Run
+from scenarios.adapter import Adapter
 from suites.auth.people import claims_of
 from suites.realtime.room_recorder import NewRoom
 from suites.types import NewActor, Witness
@@ -44,14 +45,30 @@ def session_of(run: Run, services: ServiceClients, person: Actor, *, refresh: st
     "A token that expires in mid-session ends the connection; a fresh one keeps it, or brings its holder back",
     requirement=("P5.1", "P5.2", "P6.3", "P1.2"),
     service=ROOMS,
-    needs=("rooms.websocket", "platform.api", "auth.email"),
+    needs=(
+        "rooms.websocket",
+        "platform.api",
+        "auth.email",
+        "rooms.expired",
+        "rooms.hears.authed",
+        "rooms.hears.leave",
+        "rooms.frames.token",
+        "rooms.history",
+        "rooms.since",
+        "platform.whoami",
+    ),
     actions=(Action.READ, Action.WRITE, Action.ADMIN, Action.OUTAGE),
     timeout=60,
     why_slow="a token's life of eight seconds is waited for",
     exclusive=True,
 )
 def test_token_expires(
-    run: Run, services: ServiceClients, actor: NewActor, new_room: NewRoom, witness: Witness
+    run: Run,
+    services: ServiceClients,
+    adapter: Adapter,
+    actor: NewActor,
+    new_room: NewRoom,
+    witness: Witness,
 ) -> None:
     """Anna lets hers expire, Boris hands in a fresh one, Cora's lives long; nothing said meanwhile is lost."""
     anna, boris, cora = actor(), actor(), actor()
@@ -70,22 +87,22 @@ def test_token_expires(
     a.say("before", "before")
     c.wait_message("before")
     fresh = session_of(run, services, boris, refresh=boris.refresh_token)
-    b.send({"type": "auth", "token": fresh.access_token})
+    b.send(b.wire.frame("token", token=fresh.access_token))
     b.wait_type("authed", claim="Boris's fresh token is taken")
 
     code, _ = a.wait_closed(within=LIFE + CLOCKS + 15)
     a.ended = "cut"
-    expect_equal(code, 4401, "Anna's connection is closed as expired", service=ROOMS)
+    expect_equal(code, a.wire.rooms.expired, "Anna's connection is closed as expired", service=ROOMS)
     expect(time.time() >= expires - CLOCKS, "it is closed no earlier than that", service=ROOMS)
     c.wait_type("presence", claim="the others see Anna leave", event="leave")
     c.say("while away", "away")
     b.wait_message("while away")  # positive control: who renewed the token in time stays
 
     with refused("401", claim="an expired token opens no room", service=ROOMS):
-        services.rooms.join(recorder.room, anna.access_token)
-    worker = services.platform.call("GET", "/api/me", token=anna.access_token)
+        services.rooms.join(recorder.room, anna.access_token, wire=recorder.wire)
+    worker = adapter.whoami(services.platform.port, anna.access_token)
     expect_equal(
-        (worker.status, worker.code),
+        (worker.status, adapter.refusal(worker).get("code")),
         (401, "token_expired"),
         "the platform's API says that the token has expired",
         service="platform",

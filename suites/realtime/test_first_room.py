@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clients.service_clients import ServiceClients
 from core.expect import expect_equal
 from core.passport import check
 from core.run import Run
+from suites.realtime.room_recorder import NewRoom
 from suites.types import NewActor, Witness
 
 ROOMS = "rooms"
@@ -16,22 +16,24 @@ ROOMS = "rooms"
     "Two people in a room: one loses the connection and gets what was missed",
     requirement=("P5.1", "P5.2", "perf.rooms", "done.nomocks"),
     service=ROOMS,
-    needs=("rooms.websocket", "platform.api", "auth.email"),
+    needs=("rooms.websocket", "platform.api", "auth.email", "rooms.hears", "rooms.history", "rooms.since"),
 )
-def test_two_people_reconnect(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
+def test_two_people_reconnect(run: Run, actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     """The history over HTTP, which no socket uses, holds every message once and in one order."""
     anna, boris = actor(), actor()
-    room = f"assay-{run.tag()}"
-    a = services.rooms.join(room, anna.access_token)
-    b = services.rooms.join(room, boris.access_token)
-    expect_equal(a.welcome["you"]["id"], anna.id, "the room knows who joined", service=ROOMS)
-    expect_equal(
-        {m["id"] for m in b.welcome["members"]},
-        {anna.id, boris.id},
-        "the second one sees both members",
-        service=ROOMS,
-    )
-    a.wait_type("presence", claim="the first one sees the second one join", event="join")
+    room = new_room()
+    a, b = room.join(anna), room.join(boris)
+    if room.wire.tells("welcome", "you.id"):
+        expect_equal(a.welcome["you"]["id"], anna.id, "the room knows who joined", service=ROOMS)
+    if room.wire.tells("welcome", "members"):
+        expect_equal(
+            {m["id"] for m in b.welcome["members"]},
+            {anna.id, boris.id},
+            "the second one sees both members",
+            service=ROOMS,
+        )
+    if room.wire.tells("join"):
+        a.wait_type("presence", claim="the first one sees the second one join", event="join")
 
     sent = a.say("one", "c1")
     arrived = b.wait_message("one")
@@ -45,7 +47,7 @@ def test_two_people_reconnect(run: Run, services: ServiceClients, actor: NewActo
         a.say(number, f"c-{number}")
         a.acked(f"c-{number}")
 
-    again = services.rooms.join(room, boris.access_token, since=last)
+    again = room.join(boris, since=last)
     missed = [m["body"] for m in again.welcome["messages"]]
     expect_equal(
         missed, ["two", "three"], "the one who reconnects gets exactly what was missed", service=ROOMS
@@ -53,8 +55,7 @@ def test_two_people_reconnect(run: Run, services: ServiceClients, actor: NewActo
     again.say("four", "c4")
     a.wait_message("four")
 
-    history = services.platform.call("GET", f"/api/rooms/{room}/history", token=anna.access_token)
-    kept = history.expect(200, claim="a member reads the room's history over HTTP").json(dict)["messages"]
+    kept = room.kept(anna)
     witness("the room's history over HTTP", "every message once, in order")
     expect_equal(
         [(m["body"], m["user"]["id"]) for m in kept],
@@ -67,13 +68,7 @@ def test_two_people_reconnect(run: Run, services: ServiceClients, actor: NewActo
         (kept[0]["id"], 2, kept[1:3]),
         (kept[3]["id"], 100, []),
     ):
-        page = services.platform.call(
-            "GET",
-            f"/api/rooms/{room}/history",
-            token=anna.access_token,
-            params={"since": since, "limit": limit},
-        )
-        told = page.expect(200, claim="a part of the history is read").json(dict)["messages"]
+        told, _ = room.read(anna, since, limit)
         claim = f"over HTTP, at most {limit} messages since one of {len(kept)} are exactly those after it"
         expect_equal([m["id"] for m in told], [m["id"] for m in due], claim, service=ROOMS)
     ids = [m["id"] for m in kept]

@@ -6,9 +6,9 @@ import pytest
 
 from clients.services import catalogue
 from core.description import parse_description
-from core.errors import ConfigError
+from core.errors import ConfigError, NotDescribed
 from core.target import resolve
-from scenarios.adapter import Adapter, NotDescribed, adapter_of
+from scenarios.adapter import Adapter, adapter_of
 
 TODOS = """
 [platform]
@@ -21,7 +21,7 @@ read = { path = "/v2/files/{id}" }
 store = "storage:exports"
 [rooms]
 path = "/ws/{room}"
-frames.send = { say = "{body}" }
+frames.send = { say = "{body}", ref = "{client_id}" }
 """
 
 
@@ -69,7 +69,7 @@ def test_answers_are_read_where_the_description_says():
     assert its.is_well(Told(200, {"ok": True}))
     assert not its.is_well(Told(200, {"ok": False}))
     assert not its.is_well(Told(503, {"ok": True}))
-    assert its.frame("send", body="hello", client_id="1") == {"say": "hello"}
+    assert its.room_wire().frame("send", body="hello", client_id="1") == {"say": "hello", "ref": "1"}
 
 
 def test_what_is_not_described_is_said_and_never_asked_for():
@@ -79,7 +79,7 @@ def test_what_is_not_described_is_said_and_never_asked_for():
         lambda: its.page(port, "/"),
         lambda: its.track(port, "x", "y"),
         lambda: its.export(port, "t"),
-        lambda: its.frame("typing", on=True),
+        lambda: its.room_wire().frame("typing", on=True),
     ):
         with pytest.raises(NotDescribed, match="describes no"):
             ask()

@@ -14,7 +14,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+
+from tests.second_platform.talks import Talks
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +33,7 @@ class Platform:
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.files: dict[str, tuple[str, str, str]] = {}  # by id: whose, key, type
         self.faults: set[str] = set()
+        self.talks = Talks(self)
 
     def answer(self, document, status=200):
         return JSONResponse(document, status, headers=self.headers())
@@ -43,7 +46,9 @@ class Platform:
 
     async def user(self, request: Request):
         """Whose token it is, as Auth says; None for nobody's."""
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return await self.whose(request.headers.get("authorization", "").removeprefix("Bearer "))
+
+    async def whose(self, token: str):
         if not token:
             return None
         if "believes anything" in self.faults:
@@ -131,6 +136,8 @@ def application(config):
             Route("/v2/files", its.upload, methods=["POST"]),
             Route("/v2/files/{id}", its.file, methods=["GET", "DELETE"]),
             Route("/__faults", its.plant, methods=["POST"]),
+            Route("/v2/talk/{room}/lines", its.talks.lines),
+            WebSocketRoute("/v2/talk/{room}", its.talks.talk),
         ],
     )
 
@@ -138,5 +145,10 @@ def application(config):
 if __name__ == "__main__":
     told = json.loads(Path(sys.argv[1]).read_text())
     uvicorn.run(
-        application(told), host="127.0.0.1", port=told["port"], log_level="warning", proxy_headers=False
+        application(told),
+        host="127.0.0.1",
+        port=told["port"],
+        log_level="warning",
+        proxy_headers=False,
+        ws="websockets-sansio",
     )

@@ -42,10 +42,17 @@ def test_its_plan_opens_and_nothing_is_left(platform):
         "database.service_functions_closed",
         "storage.bucket_matrix",
         "storage.files_as_described",
+        "realtime.door",
+        "realtime.two_people_reconnect",
+        "realtime.burst",
+        "realtime.cut_mid_send",
+        "realtime.same_message_again",
+        "realtime.rooms_apart",
         "security.private_routes",
         "security.other_origins",
         "security.headers",
     } <= met
+    assert not {"realtime.presence", "realtime.replay", "realtime.rate_limit", "realtime.bad_frames"} & met
     assert done.returncode == 0, said
     assert platform.left() == before
 
@@ -146,6 +153,7 @@ BUILT_IN = {
     "anybody's file": ("storage.files_as_described", "a stranger does not read somebody's docs"),
     "believes anything": ("security.private_routes", "GET /v2/me refuses a token with another's payload"),
     "no headers": ("security.headers", "nosniff"),
+    "loses a line": ("realtime.burst", "delivered to all present"),
 }
 
 

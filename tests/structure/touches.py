@@ -43,9 +43,8 @@ MEMBERS = {
 """Members of a client that ask for another capability than the client itself; "" for none."""
 JOURNEYS = {
     "scenarios.api.database": "database.rest",
-    "scenarios.api.rooms": "rooms.websocket",
 }
-OF_THE_PLATFORM = ("scenarios.api.rooms",)
+OF_THE_PLATFORM: tuple[str, ...] = ()
 PAGES = {
     "account": "auth.email",
     "content": "content.api",
@@ -65,7 +64,7 @@ ADAPTER = {
     "read_file": STORES,
     "remove_file": STORES,
     "page": "content.api",
-    "room_protocols": "rooms.websocket",
+    "room_wire": "rooms.websocket",
 }
 """Methods of the adapter that ask for more than the platform's own API."""
 IDENTITIES = {"make_actor": "auth.email", "SharedIdentities": "auth.email", "sign_in": "auth.email"}
