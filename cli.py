@@ -6,11 +6,11 @@ configuration, 3 broken.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +20,11 @@ from rich.text import Text
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.exceptions import TyperException
 
+from core.config import nearest
+from core.console import adapt
 from core.errors import AssayError, ConfigError
 from core.text import for_log, safe
+from core.version import VERSION
 
 USAGE, BROKEN = 2, 3
 app = typer.Typer(
@@ -69,9 +72,20 @@ DefaultGrants = Annotated[
         help="with --migrations: open what is made in `public` to the API, as before 2026-10-30",
     ),
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="show the output of pytest and Locust, too; logs/ keeps it anyhow"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="the same as one JSON document")]
 State = Annotated[
     Path | None, typer.Option("--state", envvar="ASSAY_STATE", help="the embedded target's folder")
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"assay {VERSION}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -84,6 +98,9 @@ def choose_project(
             help="the folder with your target.toml; else this folder or its assay/, else the reference platform's",
         ),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it and stop")
+    ] = False,
 ) -> None:
     """Finds the project, for this command and all that it starts.
 
@@ -109,9 +126,8 @@ def validate(
     release: Annotated[
         bool, typer.Option("--release", help="the exit code is for a release: refuses embedded")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="no output of the parts, only the verdict")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress, only the verdict")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Runs a plan: checks and load, then the verdict and the report. The main job."""
     from runner import own_schema
@@ -126,16 +142,20 @@ def validate(
         expect_version=expect_version,
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
     )
     raise typer.Exit(judge_and_write(run_plan(request), release=release))
 
 
 @app.command()
 def nightly(
-    target: Target = "embedded", target_file: TargetFile = Path("target.toml"), workers: Workers = 2
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    workers: Workers = 2,
+    verbose: Verbose = False,
 ) -> None:
     """Runs the night's plan, keeps history, reports."""
-    validate(plan="nightly", target=target, target_file=target_file, workers=workers)
+    validate(plan="nightly", target=target, target_file=target_file, workers=workers, verbose=verbose)
 
 
 @app.command()
@@ -151,6 +171,7 @@ def check(
         str, typer.Option("-k", help="pytest's expression; does not shrink what the plan requires")
     ] = "",
     show: Annotated[bool, typer.Option("--list", help="list the checks and stop")] = False,
+    as_json: AsJson = False,
     pictures: Annotated[bool, typer.Option("--pictures", help="a picture of each browser step")] = False,
     browser: Annotated[
         str, typer.Option("--browser", help="chromium, firefox or webkit, where Playwright's build exists")
@@ -160,18 +181,16 @@ def check(
     config: Config = None,
     skip_extension: SkipExtension = None,
     default_grants: DefaultGrants = None,
+    verbose: Verbose = False,
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
-    from core.project import find_project
-    from runner import declared_checks, own_schema
+    from runner import own_schema
+    from runner.listing import show_checks
     from runner.session import Request, run_plan
     from runner.verdict import judge_and_write
 
     if show:
-        for declared in declared_checks.declared(own=find_project().own):
-            flags = "".join([" exclusive" * declared.exclusive, " report-only" * (not declared.gate)])
-            print(f"{declared.id}{flags}")
-        return
+        return show_checks(as_json=as_json)
     if browser not in ("", "chromium", "firefox", "webkit"):
         raise ConfigError(f"there is no browser '{browser}'; known are chromium, firefox, webkit.")
     arguments = [*(["-k", keyword] if keyword else []), *(["--pictures"] if pictures else [])]
@@ -188,6 +207,7 @@ def check(
         pytest_arguments=arguments,
         workers=workers,
         with_load=False,
+        verbose=verbose,
     )
     raise typer.Exit(judge_and_write(run_plan(request)))
 
@@ -195,7 +215,7 @@ def check(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def load(
     context: typer.Context,
-    profile: Annotated[str, typer.Argument(help="a module of loadprofiles/, e.g. database")],
+    profile: Annotated[str, typer.Argument(help="a module of loadprofiles/, e.g. database")] = "",
     users: Annotated[
         int | None, typer.Option("--users", "-u", help="the peak: 50, of `step` 2000, of `smoke` at most 5")
     ] = None,
@@ -209,8 +229,17 @@ def load(
     workers: Annotated[int, typer.Option("--workers", help="Locust worker processes")] = 0,
     target: Target = "embedded",
     target_file: TargetFile = Path("target.toml"),
+    show: Annotated[bool, typer.Option("--list", help="list the load profiles and stop")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Runs one load profile against the target, then judges what it measured."""
+    if show:
+        from runner.listing import show_profiles
+
+        return show_profiles(as_json=as_json)
+    if not profile:
+        raise ConfigError("name a load profile, e.g. `assay load database`; `assay load --list` shows them.")
     from runner.single_load import run_profile
     from runner.verdict import judge_and_write
 
@@ -224,6 +253,7 @@ def load(
         target_file=target_file,
         shape=shape,
         more=context.args,
+        verbose=verbose,
     )
     raise typer.Exit(judge_and_write(directory))
 
@@ -270,6 +300,17 @@ def report(
     raise typer.Exit(report_runs(runs or [], serve_it=serve, objectives=objectives))
 
 
+@app.command("runs")
+def list_runs(
+    most: Annotated[int, typer.Option("--most", min=1, help="the newest so many")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the runs that are kept here, the newest first, with their verdicts."""
+    from runner.listing import show_runs
+
+    show_runs(most, as_json=as_json)
+
+
 @app.command()
 def gate(
     run: Annotated[
@@ -293,13 +334,15 @@ def doctor(
     capabilities: Annotated[
         bool, typer.Option("--capabilities", help="list every capability and stop")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="the same as one JSON document")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
     from runner.doctor import examine, list_capabilities
 
     raise typer.Exit(
-        list_capabilities() if capabilities else examine(target, target_file, plan, as_json=as_json)
+        list_capabilities(as_json=as_json)
+        if capabilities
+        else examine(target, target_file, plan, as_json=as_json)
     )
 
 
@@ -376,9 +419,9 @@ def down(state: State = None) -> None:
 
 
 @app.command()
-def status(state: State = None) -> None:
+def status(as_json: AsJson = False, state: State = None) -> None:
     """Shows the embedded target's components."""
-    raise typer.Exit(_supervisor("status", state=state))
+    raise typer.Exit(_supervisor("status", *(["--json"] if as_json else []), state=state))
 
 
 @app.command()
@@ -402,9 +445,7 @@ def _project_first(words: Sequence[str]) -> list[str]:
 
 def main() -> int:
     """Runs the command. Every error is one sentence and one of the four exit codes, also one that nobody foresaw."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
+    adapt(sys.stdout, sys.stderr)
     try:
         code = app(_project_first(sys.argv[1:]), prog_name="assay", standalone_mode=False)
     except NoArgsIsHelpError as error:
@@ -412,7 +453,7 @@ def main() -> int:
         return USAGE
     except TyperException as error:
         said = error.format_message() if isinstance(error, ClickException) else str(error)
-        return _say(f"{said} (`assay --help` shows what there is)", USAGE)
+        return _say(_with_nearest(said), USAGE)
     except SystemExit:  # Typer's own end when nobody reads its output any more
         return BROKEN
     except ConfigError as error:
@@ -429,6 +470,17 @@ def main() -> int:
         where = f"{Path(last.filename).name}:{last.lineno}"
         return _say(f"broken: a fault of Assay itself, {type(error).__name__} at {where}: {error}", BROKEN)
     return code if isinstance(code, int) else 0
+
+
+def _with_nearest(said: str) -> str:
+    """The parser's sentence, for an unknown command with the nearest one there is."""
+    first, _, more = said.partition("\n")
+    if named := re.match(r"No such command '([^']*)'", first):
+        close = nearest(
+            named[1], [str(c.name or (c.callback and c.callback.__name__)) for c in app.registered_commands]
+        )
+        return f"{named[0]}; {close}"
+    return f"{' '.join(f'{first} {more}'.split())} (`assay --help` shows what there is)"
 
 
 def _say(text: str, code: int) -> int:

@@ -100,11 +100,17 @@ def read_toml(path: Path) -> Document:
         raise ConfigError(f"{shown(path)} is nested too deeply to be read.") from None
 
 
+MOST_KNOWN = 60
+"""Known words that an error lists; of more it names the nearest alone."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A half sentence that names the nearest of the known words, or all of them where none is near."""
+    """A half sentence that names the nearest of the known words; where none is near, all of them unless they are many."""
     words = sorted(known)
     if close := difflib.get_close_matches(word, words, 1, 0.6):
         return f"did you mean '{close[0]}'?"
+    if len(words) > MOST_KNOWN:
+        return f"none of the {len(words)} known is near."
     return f"known are {', '.join(words)}." if words else "nothing may stand there."
 
 

@@ -40,7 +40,12 @@ def main(arguments: list[str]) -> NoReturn:
         if arguments[:1] == ["setup"]:
             _setup(project, arguments[1:])
             sys.exit(0)
-        env = prepare(project, os.environ, need_of(arguments, os.environ, project.root, Path.cwd()))
+        need = need_of(arguments, os.environ, project.root, Path.cwd())
+        text = recorded_help(project, arguments)
+        if text and stale(project, installer_env(project, os.environ), need):
+            print(text, end="")
+            sys.exit(0 if arguments else USAGE)
+        env = prepare(project, os.environ, need)
         if not (project.root / "cli.py").exists():
             raise SetupError(
                 "cli.py is missing beside ./assay: restore it with `git checkout -- cli.py`.", USAGE
@@ -52,6 +57,20 @@ def main(arguments: list[str]) -> NoReturn:
     except KeyboardInterrupt:
         say("interrupted; the next run finishes the setup.")
         sys.exit(BROKEN)
+
+
+def recorded_help(project: Project, arguments: list[str]) -> str:
+    """What `--help` and `--version` say, as recorded in launcher/help: in a fresh clone they install nothing."""
+    folder = project.root / "launcher" / "help"
+    if "--version" in arguments[:1]:
+        text = (project.root / "core" / "version.py").read_text(encoding="utf-8")
+        return f"assay {text.partition('Final = ')[2].split()[0].strip(chr(34))}\n"
+    wanted = not arguments or "--help" in arguments
+    words = [word for word in arguments if not word.startswith("-")]
+    path = folder / f"{words[0] if words else 'assay'}.txt"
+    if not wanted or path.parent != folder or not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8")
 
 
 def _setup(project: Project, options: list[str]) -> None:

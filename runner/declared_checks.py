@@ -26,6 +26,7 @@ class Declared:
     path: Path
     root: Path
     """The folder that holds its room: the checkout, or a project of a team's own."""
+    title: str = ""
 
     @property
     def own(self) -> bool:
@@ -93,6 +94,7 @@ def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
                 _flag(words, "exclusive", False),
                 path,
                 root,
+                "".join(_texts(decorator.args[1] if len(decorator.args) > 1 else words.get("title"))),
             )
 
 

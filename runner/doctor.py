@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from clients.services import Probe, catalogue, modules
 from core.errors import AssayError, ConfigError
@@ -25,15 +24,26 @@ from core.secret import Redactor
 from core.target import Target, resolve
 from reports.judging.decidable import refuse_undecidable
 from reports.judging.overrides import Sources
+from reports.rendering.columns import Column, print_table
 from runner import declared_checks
 from runner.preparation import plans_of
 from runner.session import Request, hold_target
 
 out = Console(highlight=False, width=None)
 
+_COLUMNS = (
+    Column("service"),
+    Column("answered by", leaves=1, wraps=30),
+    Column("variables set", right=True, leaves=2),
+    Column("missing", wraps=14),
+)
 
-def list_capabilities() -> int:
+
+def list_capabilities(*, as_json: bool = False) -> int:
     """Prints every capability, as target.toml wants them."""
+    if as_json:
+        print(json.dumps({service.id: dict(service.capabilities) for service in catalogue()}, indent=2))
+        return 0
     for service in catalogue():
         out.print(f"[bold]# {service.title}[/bold]")
         for capability, meaning in service.capabilities.items():
@@ -107,26 +117,26 @@ def _services(target: Target) -> list[dict[str, Any]]:
 
 
 def _variables(target: Target) -> None:
-    table = Table(
-        "service", "answered by", "variables set", "missing", box=None, pad_edge=False, title_justify="left"
-    )
+    rows: list[list[str]] = []
     notes: list[str] = []
     for service in target.services:
         engine = target.engines.get(service.id)
         lacking = [v for v in service.variables if not target.find(v.name) and not v.optional]
         needed = any(target.has(c) for c in service.capabilities)
-        table.add_row(
-            service.id if needed else f"[dim]{service.id} (absent)[/dim]",
-            f"{engine.kind}: {engine.name}" if engine else "vendor",
-            str(sum(1 for v in service.variables if target.find(v.name))),
-            ", ".join(" or ".join((v.name, *v.aliases)) for v in lacking) or "none",
+        rows.append(
+            [
+                service.id if needed else f"{service.id} (absent)",
+                f"{engine.kind}: {engine.name}" if engine else "vendor",
+                str(sum(1 for v in service.variables if target.find(v.name))),
+                ", ".join(" or ".join((v.name, *v.aliases)) for v in lacking) or "none",
+            ]
         )
         notes += [
             f"  without {v.name} ({service.id}'s witness; needs {v.right}): lost is {v.lost}"
             for v in service.variables
             if v.witness and needed and not target.find(v.name)
         ]
-    out.print(table)
+    print_table(_COLUMNS, rows)
     for note in dict.fromkeys(notes):
         out.print(note, markup=False)
     out.print()

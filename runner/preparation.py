@@ -60,7 +60,8 @@ def prepare(name: str, checks: Sequence[str] = ()) -> tuple[Plan, dict[str, Obje
     _refuse_unknown(plan, declared, sources)
     for wanted in checks:
         if wanted not in known:
-            raise ConfigError(f"there is no check '{wanted}'; `assay check --list` shows them all.")
+            near = nearest(wanted, known)
+            raise ConfigError(f"there is no check '{wanted}'; {near} `assay check --list` shows them all.")
     return plan, objectives
 
 

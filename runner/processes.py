@@ -19,8 +19,8 @@ GRACE = 20.0
 
 
 class Part:
-    """One subprocess in a process group of its own, which ends when we do. `log` keeps a copy of what it printed, masked
-    by `mask` and made safe for terminals and CI logs.
+    """One subprocess in a process group of its own, which ends when we do. `log` keeps what it printed, masked
+    by `mask` and made safe for terminals and CI logs; it is `shown` on standard error, too, when asked for.
 
     `environment` is all that it gets beside the user's own; variables of the target, which it learns by joining the
     run, are `withheld`.
@@ -33,7 +33,7 @@ class Part:
         environment: Mapping[str, str],
         *,
         log: Path,
-        quiet: bool,
+        shown: bool,
         mask: Callable[[str], str],
         withheld: Collection[str] = (),
     ) -> None:
@@ -50,7 +50,7 @@ class Part:
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGINT),
         )
-        self._quiet = quiet
+        self._shown = shown
         self._stream = SafeStream(mask)
         self._copier = threading.Thread(target=self._copy, name=f"output of {name}", daemon=True)
         self._copier.start()
@@ -66,7 +66,7 @@ class Part:
         data = text.encode()
         file.write(data)
         file.flush()
-        if not self._quiet:
+        if self._shown:
             os.write(2, data)
 
     def wait(self, timeout: float | None = None) -> int:

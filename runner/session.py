@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
-
-from rich.console import Console
-from rich.markup import escape
 
 from clients import embedded
 from clients.control import deaths
@@ -50,18 +48,20 @@ from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
 from core.secret import Redactor
 from core.target import Target
 from core.user_settings import setting
+from core.version import VERSION
 from loadprofiles.run import needs_of
+from reports.rendering.formatting import count
 from runner import declared_checks, imported, own_schema, retry
 from runner.check_parts import CheckPart, parts_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
+from runner.progress import Line, checks_going, load_going
 
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
 LOG_KEPT = 4 * 1024 * 1024
 PROFILE_SETTINGS = ("ASSAY_UPLOAD_MB", "ASSAY_ROOMS_STORM")
 """What a user may set of profiles; a plan may, too, and then does."""
-console = Console(stderr=True, highlight=False)
 
 
 @dataclass
@@ -83,6 +83,13 @@ class Request:
     """The team's own migrations that the embedded target serves in the reference platform's place."""
     stack: embedded.Embedded | None = None
     """An embedded stack that is this run's alone: exclusive checks run on it too."""
+    verbose: bool = False
+    """Whether the output of the parts is shown beside their logs; otherwise each is one line."""
+
+    @cached_property
+    def line(self) -> Line:
+        """What a person sees of the run while it goes on."""
+        return Line(quiet=self.quiet)
 
 
 @dataclass
@@ -146,9 +153,10 @@ class RunSession:
         command += ["--checks", ",".join(sorted(c.id for c in checks.checks))]
         command += ["--alluredir", str(self.directory / "allure-results")]
         command += [*self.request.pytest_arguments, *checks.files]
-        self._say(f"{name}: {len(checks.checks)} checks")
+        self._note(f"{name}: {count(len(checks.checks), 'check')}")
         log = self.directory / "logs" / f"{name}.log"
-        with self.run.handed(target=target) as joining:
+        going = checks_going(self.request.line, self.directory, name, len(checks.checks))
+        with self.run.handed(target=target) as joining, going:
             part = self._part(name, command, joining, log)
             self._ended(PartKind.CHECKS, part, run_parts([part])[name])
 
@@ -189,8 +197,9 @@ class RunSession:
         return True
 
     def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
-        self._say("load: " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group))
-        with ExitStack() as doors:
+        what = "load " + ", ".join(f"{p.name} ({p.users} users, {p.duration:g} s)" for p in group)
+        self._note(what)
+        with load_going(self.request.line, self.directory, what), ExitStack() as doors:
             parts = []
             for profile in group:
                 variables = {n: value for n in PROFILE_SETTINGS if (value := setting(n))}
@@ -218,7 +227,7 @@ class RunSession:
     def _part(self, name: str, command: Sequence[str], joining: Mapping[str, str], log: Path) -> Part:
         withheld = {n for s in self.target.services for v in s.variables for n in v.names}
         mask = self.journal.redactor.text
-        return Part(name, command, joining, log=log, quiet=self.request.quiet, mask=mask, withheld=withheld)
+        return Part(name, command, joining, log=log, shown=self.request.verbose, mask=mask, withheld=withheld)
 
     def note_deaths(self) -> None:
         """Journals every component of the embedded target that lies dead although nobody planned it."""
@@ -237,8 +246,11 @@ class RunSession:
                 (folder / log.name).write_bytes(self.run.redactor.bytes(file.read()))
 
     def _say(self, text: str) -> None:
+        self._note(text)
+        self.request.line.say(text)
+
+    def _note(self, text: str) -> None:
         self.journal.write(Note(NoteLevel.PROGRESS, text))
-        console.print("[bold]·[/bold]", escape(text))
 
 
 @contextmanager
@@ -331,7 +343,7 @@ def record(
         outcome = RunOutcome.INTERRUPTED
     except AssayError as failure:
         why = str(failure)
-        console.print("[red]broken:[/red]", escape(why))
+        request.line.say(f"broken: {why}")
     finally:
         journal.write(RunFinished(outcome, why), durable=True)
         journal.close()
@@ -341,7 +353,7 @@ def record(
 def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -> None:
     started = RunStarted(
         run=directory.name,
-        assay_version="0.1.0",
+        assay_version=VERSION,
         commit=commit(),
         plan=plan.name,
         target=request.target,
@@ -375,10 +387,12 @@ def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path 
         yield _on(request.stack.target(catalogue()), journal), request.stack.state
         return
     serves = request.serves
-    console.print("[bold]·[/bold] embedded target: starting")
-    with embedded.attach(progress=None if serves else sys.stderr, serves=serves) as stack:
+    request.line.begin("embedded target")
+    shown = sys.stderr if request.verbose and not serves else None
+    with embedded.attach(progress=shown, serves=serves) as stack:
+        request.line.end("ready")
         for note in stack.notes if serves else ():
-            console.print("[bold]·[/bold]", escape(note))
+            request.line.say(note)
         yield _on(own_schema.target_of(stack, serves), journal), stack.state
 
 

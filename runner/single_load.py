@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.clock import seconds
+from core.config import nearest
 from core.errors import ConfigError
 from core.permit import Action
 from core.plan import Plan, PlannedObjective, PlannedProfile
@@ -31,11 +32,12 @@ def run_profile(
     target_file: Path,
     shape: str = shapes.STEADY,
     more: Sequence[str] = (),
+    verbose: bool = False,
 ) -> Path:
     """Runs one profile and returns the run's folder. Raises ConfigError before anything is recorded."""
     known = profiles()
     if profile not in known:
-        raise ConfigError(f"'{profile}' is not a load profile; known are {', '.join(known)}.")
+        raise ConfigError(f"'{profile}' is not a load profile; {nearest(profile, known)}")
     if shape not in shapes.NAMES:
         raise ConfigError(f"'{shape}' is not a shape; known are {', '.join(shapes.NAMES)}.")
     users = shapes.peak(shape, users)
@@ -59,7 +61,9 @@ def run_profile(
     wanted = {ANSWERS_RIGHT, *(o.id for o in own), *(held for o in own for held in o.holding)}
     measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.id in wanted)
     plan = Plan(f"load {profile}", f"{profile} alone", lasting, profiles=(planned,), objectives=measured)
-    request = Request(plan=plan.name, target=target, target_file=target_file, with_checks=False)
+    request = Request(
+        plan=plan.name, target=target, target_file=target_file, with_checks=False, verbose=verbose
+    )
 
     if target != "embedded":
         name = f"the load '{profile}'"

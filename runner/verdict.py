@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from core.console import width
 from core.errors import AssayError, ConfigError
 from core.project import find_project
 from core.run import runs
@@ -13,6 +15,7 @@ from core.user_settings import setting
 from reports import History, compare, gate, judge, show, write
 from reports.judging.fallback import could_not_judge
 from reports.judging.overrides import Sources
+from reports.rendering.columns import reflowed
 
 HISTORY = "ASSAY_HISTORY"
 USAGE = 2
@@ -34,7 +37,6 @@ def judge_and_write(
         except Exception as error:  # the report is written whatever the evidence did to the judge
             verdict, keep = could_not_judge(directory, error), False
         text, code = gate(verdict, release=release)
-        print(text.partition("\n\n")[0], end="\n\n")
         show(verdict)
         if release and code == USAGE:
             print(text.splitlines()[-1])
@@ -47,8 +49,10 @@ def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
     directory = find(named)
     with closing(_history()) as history:
-        text, code = gate(judge(directory, history=history, project=find_project().own), release=release)
-    print(text)
+        verdict = judge(directory, history=history, project=find_project().own)
+    size = min(100, width(terminal=sys.stdout.isatty()))
+    text, code = gate(verdict, release=release, width=size)
+    print(reflowed(text, size, 13))
     return code
 
 

@@ -13,7 +13,7 @@ HERE = "a part of it answers on this machine, so this is about what runs here an
 EMBEDDED = "harness proved; no statement about a release"
 
 
-def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
+def gate(verdict: RunVerdict, release: bool = False, width: int = 100) -> tuple[str, int]:
     """What is required, ran, was not covered or not applicable, was waived; then the verdict. Text and exit code."""
     required = [c for c in verdict.checks if c.required]
     ran = [c for c in required if c.state not in DID_NOT_RUN]
@@ -31,7 +31,7 @@ def gate(verdict: RunVerdict, release: bool = False) -> tuple[str, int]:
         "",
     ]
     for cause in verdict.causes[:12]:
-        lines += _cause(cause)
+        lines += _cause(cause, width)
     if len(verdict.causes) > 12:
         lines.append(f"    and {len(verdict.causes) - 12} more")
     if verdict.causes:
@@ -52,11 +52,11 @@ def _states(checks: list[CheckResult], loads: list[ProfileResult]) -> list[tuple
     return [*((c.id, c.state) for c in checks), *((p.name, p.state) for p in loads)]
 
 
-def _cause(cause: Cause) -> list[str]:
-    """At most two lines, so that twelve causes fit one screen."""
+def _cause(cause: Cause, width: int) -> list[str]:
+    """At most two lines of a hundred columns, so that twelve causes fit one screen."""
     row = STATES[cause.state]
-    parts = textwrap.wrap(_clip(cause.text, 160), 83) or [row.meaning]
-    return [f"  {row.glyph} {row.word:<11}  {parts[0]}", *(f"{'':17}{part}" for part in parts[1:2])]
+    text = f"  {row.glyph} {row.word:<11}  {_clip(cause.text, 160) or row.meaning}"
+    return textwrap.wrap(text, width, subsequent_indent=" " * (17 if width >= 60 else 4))
 
 
 def _named(names: list[str]) -> str:

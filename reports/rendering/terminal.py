@@ -1,101 +1,142 @@
-"""What the terminal shows after a run: objectives and services, within 100 columns."""
+"""What the terminal shows after a run: objectives, services and causes, legible from 40 columns on."""
 
 from __future__ import annotations
 
-from rich.console import Console, Group
-from rich.table import Table
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console
 from rich.text import Text
 
+from core.console import only_ascii, to_ascii, width
 from core.outcome import DID_NOT_RUN, Verdict
-from core.text import for_log, safe
+from core.text import for_log, on_one_line, safe
 from reports.judging.gate import EMBEDDED, HERE
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
+from reports.rendering.columns import Column, laid_out
 from reports.rendering.formatting import count, duration, number, quantity
 
-WIDTH = 120
+WIDEST = 120
+NARROW = 60
+"""Columns below which a verdict is its sign alone; the last lines say the words."""
+MOST_CAUSES = 10
+_LONGEST = 300
+"""Characters of one cause; the report has all of it."""
+_OBJECTIVES = (
+    Column(""),
+    Column("objective", wraps=12),
+    Column("limit", leaves=6),
+    Column("measured", right=True),
+    Column("interval", right=True, leaves=4),
+    Column("p50", right=True, leaves=1),
+    Column("p95", right=True, leaves=2),
+    Column("p99", right=True, leaves=3),
+    Column("samples", right=True, leaves=5),
+)
+_SERVICES = (
+    Column(""),
+    Column("service", wraps=14),
+    Column("answered by", leaves=1, wraps=40),
+    Column("checks", right=True),
+    Column("witness answers", right=True, leaves=2),
+)
 
 
 def show(verdict: RunVerdict, console: Console | None = None) -> None:
     """Prints the verdict's tables; plain text where the output is no terminal."""
     if console is None:
-        console = Console()
-        console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    console.print(Group(_objectives(verdict), _services(verdict), _causes(verdict), _last(verdict)))
+        console = Console(highlight=False)
+        console.width = min(WIDEST, width(terminal=sys.stdout.isatty()))
+    lines = [*_objectives(verdict, console.width), *_services(verdict, console.width)]
+    lines += [*_causes(verdict, console.width), *_last(verdict, console.width)]
+    for line in lines:
+        if only_ascii():
+            line.plain = to_ascii(line.plain)
+        console.print(line, soft_wrap=True)
 
 
-def _objectives(verdict: RunVerdict) -> Table:
-    table = Table(title="Objectives", title_justify="left", box=None, pad_edge=False, expand=False)
-    for name in ("", "objective", "limit", "p50", "p95", "p99", "interval", "samples"):
-        number_like = name in ("p50", "p95", "p99", "interval", "samples")
-        table.add_column(name, justify="right" if number_like else "left", no_wrap=True)
+def _table(
+    title: str, columns: Sequence[Column], states: Sequence[str], rows: Sequence[Sequence[str]], size: int
+) -> list[Text]:
+    """A table whose first column is the mark of each row's state."""
+    if not rows:
+        return []
+    marks = [STATES[s].glyph if size < NARROW else f"{STATES[s].glyph} {STATES[s].word}" for s in states]
+    cells = [[mark, *(_outside(cell) for cell in row)] for mark, row in zip(marks, rows, strict=True)]
+    head, *body = laid_out(columns, cells, size)
+    lines = [Text(f"{title}", style="bold"), *(Text(line, style="dim") for line in head)]
+    for state, mark, parts in zip(states, marks, body, strict=True):
+        for part in parts:
+            line = Text(part)
+            if part.startswith(mark):
+                line.stylize(STATES[state].style, 0, len(mark))
+            lines.append(line)
+    return [*lines, Text("")]
+
+
+def _objectives(verdict: RunVerdict, size: int) -> list[Text]:
+    states, rows = [], []
     for o in verdict.objectives:
-        if o.state == NOT_IN_PLAN and not o.samples:
+        if o.state == NOT_IN_PLAN:
             continue
         worst = max(o.groups, key=lambda g: g.value or 0, default=None)
         quantiles = worst.quantiles if worst and o.percentile is not None else {}
         shown = [number(quantiles.get(q)) if quantiles else "-" for q in ("p50", "p95", "p99")]
-        if not quantiles and o.value is not None:
-            shown[0] = quantity(o.value, o.unit).split(" ")[0]
-        interval = f"{number(o.low)} … {number(o.high)}" if o.low is not None or o.high is not None else "-"
-        table.add_row(
-            _mark(o.state), _outside(o.title), _outside(o.statement), *shown, interval, f"{o.samples:,}"
+        interval = f"{number(o.low)} to {number(o.high)}" if o.low is not None or o.high is not None else "-"
+        states.append(o.state)
+        rows.append(
+            [o.title, o.statement, quantity(o.value, o.unit), interval, *shown, f"{o.samples:,}"],
         )
-    return table
+    return _table("Objectives", _OBJECTIVES, states, rows, size)
 
 
-def _services(verdict: RunVerdict) -> Table:
-    table = Table(title="\nServices", title_justify="left", box=None, pad_edge=False)
-    for name, least in (
-        ("", 13),
-        ("service", 22),
-        ("answered by", None),
-        ("checks", 6),
-        ("witness answers", 15),
-    ):
-        table.add_column(name, no_wrap=True, min_width=least)
-    for s in verdict.services:
-        answered_by = _outside(f"{s.kind} {s.name}".strip())
-        table.add_row(_mark(s.state), _outside(s.title), answered_by, str(s.checks), str(s.witnesses))
-    return table
+def _services(verdict: RunVerdict, size: int) -> list[Text]:
+    rows = [
+        [s.title, f"{s.kind} {s.name}".strip(), f"{s.checks:,}", f"{s.witnesses:,}"] for s in verdict.services
+    ]
+    return _table("Services", _SERVICES, [s.state for s in verdict.services], rows, size)
 
 
-def _causes(verdict: RunVerdict) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for cause in verdict.causes[:10]:
-        table.add_row(_mark(cause.state), _outside(cause.text))
-    if len(verdict.causes) > 10:
-        table.add_row("", f"and {len(verdict.causes) - 10} more in the report")
-    return table
+def _causes(verdict: RunVerdict, size: int) -> list[Text]:
+    lines = []
+    for cause in verdict.causes[:MOST_CAUSES]:
+        row = STATES[cause.state]
+        mark = f"{row.glyph} {row.word}"
+        hanging = " " * (15 if size >= NARROW else 2)
+        first = f"{mark:<{len(hanging)}}" if size >= NARROW else f"{row.glyph} "
+        parts = textwrap.wrap(
+            first + _outside(on_one_line(cause.text, _LONGEST)), size, subsequent_indent=hanging
+        )
+        for part in parts:
+            line = Text(part)
+            if part.startswith(first.rstrip()):
+                line.stylize(row.style, 0, len(first.rstrip()))
+            lines.append(line)
+    if len(verdict.causes) > MOST_CAUSES:
+        lines.append(Text(f"  and {len(verdict.causes) - MOST_CAUSES} more in the report"))
+    return [*lines, Text("")] if lines else []
 
 
-def _last(verdict: RunVerdict) -> Text:
+def _last(verdict: RunVerdict, size: int) -> list[Text]:
     counts = verdict.counts()
-    parts = [f"{counts[s]} {STATES[s].word}" for s in (*map(str, Verdict), *DID_NOT_RUN) if counts[s]]
-    text = Text("\n")
-    text.append(
-        for_log(safe(verdict.headline)),
-        style=f"bold {'green' if verdict.open else STATES[verdict.state].style}",
-    )
-    text.append(
-        f"\n{count(len(verdict.checks), 'check')}: {', '.join(parts) or 'none'}; {duration(verdict.seconds)}"
-    )
+    parts = [f"{counts[s]:,} {STATES[s].word}" for s in (*map(str, Verdict), *DID_NOT_RUN) if counts[s]]
+    style = f"bold {'green' if verdict.open else STATES[verdict.state].style}"
+    lines = [Text(part, style=style) for part in textwrap.wrap(_outside(on_one_line(verdict.headline)), size)]
+    told = [
+        f"{count(len(verdict.checks), 'check')}: {', '.join(parts) or 'none'}; {duration(verdict.seconds)}"
+    ]
     if verdict.coverage.statement:
-        text.append(f"\n{verdict.coverage.statement}")
+        told.append(verdict.coverage.statement)
+    told += [f"waived: {w.check} until {w.expiry} ({w.ticket}, {w.owner})" for w in verdict.used_waivers]
     if verdict.embedded:
-        text.append(f"\nembedded target: {EMBEDDED}")
+        told.append(f"embedded target: {EMBEDDED}")
     elif verdict.on_this_machine:
-        text.append(f"\nlive target: {HERE}")
-    return text
+        told.append(f"live target: {HERE}")
+    return lines + [Text(part) for text in told for part in textwrap.wrap(_outside(text), size)]
 
 
-def _outside(text: str) -> Text:
-    """Words that may come from a service: no markup, no escape sequences, no commands to a CI runner."""
-    return Text(for_log(safe(text)))
-
-
-def _mark(state: str) -> Text:
-    row = STATES[state]
-    return Text(f"{row.glyph} {row.word}", style=row.style)
+def _outside(text: str) -> str:
+    """Words that may come from a service: no escape sequences, no commands to a CI runner, one line."""
+    return for_log(safe(text)).replace("\n", " ")

@@ -156,8 +156,7 @@ class Drill:
             if load:
                 one.load()
 
-        with _no_chatter():
-            record(request, plan, self.objectives, parts)
+        record(request, plan, self.objectives, parts)
 
     def _with_neighbours(self, checks: set[str], group: Sequence[Defect]) -> set[str]:
         if not self.wish.wide:
@@ -185,20 +184,6 @@ class Drill:
             for c in verdict.checks
         }
         return seen | {o.id: Seen(o.state, o.reason) for o in verdict.objectives}
-
-
-class _no_chatter:
-    """The progress of a batch's own run is not told: the drill has its own."""
-
-    def __enter__(self) -> None:
-        from runner import session
-
-        self._before, session.console.quiet = session.console.quiet, True
-
-    def __exit__(self, *_: object) -> None:
-        from runner import session
-
-        session.console.quiet = self._before
 
 
 def _say(result: Result, done: int, total: int, began: float) -> None:

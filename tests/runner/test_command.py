@@ -1,5 +1,6 @@
 """The command: help, exit codes, one sentence for each wrong word."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,10 @@ def test_help_names_every_command_and_the_exit_codes():
     [
         (("validate", "--wrong"), "No such option: --wrong"),
         (("nonsense",), "No such command 'nonsense'"),
+        (("valdate",), "did you mean 'validate'?"),
+        (("load", "databse"), "did you mean 'database'?"),
+        (("load",), "name a load profile"),
+        (("check", "storage.versoins"), "did you mean 'storage.versions'?"),
         (("validate", "--plan", "nope"), "'nope' is not a plan; known are"),
         (("validate", "--target", "moon"), "--target embedded or --target live"),
         (
@@ -56,7 +61,7 @@ def test_help_names_every_command_and_the_exit_codes():
             "/nonexistent/t.toml does not exist",
         ),
         (("check", "no.such_check"), "there is no check 'no.such_check'"),
-        (("load", "no_such_profile"), "'no_such_profile' is not a load profile; known are"),
+        (("load", "zzz"), "'zzz' is not a load profile; known are"),
         (("load", "database", "--users", "0"), "--users 0 would load nothing"),
         (("load", "database", "--for", "soon"), "'soon' is not a duration"),
         (("gate", "no-such-run"), "'no-such-run' is not a run"),
@@ -79,3 +84,14 @@ def test_an_empty_required_variable_is_exit_2_with_its_name(tmp_path):
     assert done.returncode == 2
     assert "PLATFORM_URL" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "--list"), ("load", "--list"), ("runs",), ("doctor", "--capabilities")]
+)
+def test_lists_are_for_people_and_for_programs(words):
+    assert isinstance(json.loads(assay(*words, "--json").stdout), list | dict)
+    for columns in (80, 40):
+        lines = assay(*words, COLUMNS=str(columns)).stdout.splitlines()
+        wide = [line for line in lines if len(line) > columns and words[0] != "doctor"]
+        assert not wide

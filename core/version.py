@@ -1,0 +1,6 @@
+"""Assay's own version."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"
+"""As pyproject.toml has it; a test compares them."""
