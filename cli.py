@@ -131,10 +131,10 @@ def validate(
 ) -> None:
     """Runs a plan: checks and load, then the verdict and the report. The main job."""
     from runner import own_schema
-    from runner.session import Request, run_plan
+    from runner.session import RunRequest, run_plan
     from runner.verdict import judge_and_write
 
-    request = Request(
+    request = RunRequest(
         plan=plan,
         target=target,
         target_file=target_file,
@@ -186,7 +186,7 @@ def check(
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
     from runner import own_schema
     from runner.listing import show_checks
-    from runner.session import Request, run_plan
+    from runner.session import RunRequest, run_plan
     from runner.verdict import judge_and_write
 
     if show:
@@ -198,7 +198,7 @@ def check(
     serves = own_schema.chosen(
         migrations, seed or (), config, skip_extension or (), default_grants, target=target
     )
-    request = Request(
+    request = RunRequest(
         plan=plan or ("schema" if serves else "gate"),
         target="embedded" if migrations else target,
         target_file=target_file,

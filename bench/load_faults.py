@@ -53,8 +53,8 @@ def under_way(folder: Path, workers: int) -> None:
     """Returns when every generating process has journalled its steady window for three seconds."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        told = [p.read_text() for p in folder.glob("journal/*.jsonl")]
-        if sum('"load.steady"' in text for text in told) == max(workers, 1):
+        journals = [p.read_text() for p in folder.glob("journal/*.jsonl")]
+        if sum('"load.steady"' in text for text in journals) == max(workers, 1):
             time.sleep(3)
             return
         time.sleep(0.1)

@@ -208,14 +208,14 @@ def _autocannon_command(url: str, connections: int, seconds: int, folder: Path) 
 def _autocannon_percentiles(url: str, rate: float, seconds: int) -> Percentiles:
     program = _npm("autocannon", AUTOCANNON)
     out = run([program, "-R", f"{rate:g}", "-c", "20", "-d", str(seconds), "-j", url], seconds + 60)
-    told = json.loads(out[out.index("{") :])
-    latency = told["latency"]
+    report = json.loads(out[out.index("{") :])
+    latency = report["latency"]
     return {
         "50.0": latency["p50"],
         "95.0": (latency["p90"] + latency["p97_5"]) / 2,  # it has no p95
         "99.0": latency["p99"],
         "99.9": latency["p99_9"],
-        "n": told["requests"]["total"],
+        "n": report["requests"]["total"],
     }
 
 

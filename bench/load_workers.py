@@ -42,23 +42,23 @@ def main() -> int:
     parser.add_argument("--workers", default="1,3")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    told: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for number in range(options.rounds):
         for workers in map(int, options.workers.split(",")):
             document = judged(options.profile, options.users, options.lasting, options.rate, workers)
             for one in document["objectives"]:
                 if one["decides"]:
-                    told.setdefault(one["id"], []).append(one)
+                    results.setdefault(one["id"], []).append(one)
                     span = f"{one['low']} … {one['high']} {one['unit']}"
                     print(
                         f"round {number + 1}  {workers} worker(s)  {one['id']:<16} {one['state']:<8} "
                         f"{one['value']} [{span}]  {one['samples']} samples",
                         flush=True,
                     )
-    if any(one["state"] == "broken" for ones in told.values() for one in ones):
+    if any(one["state"] == "broken" for ones in results.values() for one in ones):
         print("a load decided nothing (see its report): run this again on a machine that is quiet")
         return 3
-    bad = [identifier for identifier, ones in told.items() if not agree(ones)]
+    bad = [identifier for identifier, ones in results.items() if not agree(ones)]
     print(f"differ: {', '.join(bad)}" if bad else "all loads agree: verdicts and stated intervals")
     return 1 if bad else 0
 

@@ -65,11 +65,12 @@ def main() -> int:
             with Faulty(target[origin], kind, paths=paths, where=where, after=after, every=every) as proxy:
                 address = proxy.url + ("/cdn-cgi/local/r2/s3" if origin == R2 else "")
                 ran = run(profile, Path(folder, str(number)), target, *words, **more, **{origin: address})
-            told = {text: count for text, count in ran.causes.items() if cause in text}
-            found = bool(ran.wrong and told and proxy.spoilt)
+            matching = {text: count for text, count in ran.causes.items() if cause in text}
+            found = bool(ran.wrong and matching and proxy.spoilt)
             blind += not found
             said = (
-                ", ".join(f"{text} ({count})" for text, count in told.items()) or f"NOT NAMED: {ran.causes}"
+                ", ".join(f"{text} ({count})" for text, count in matching.items())
+                or f"NOT NAMED: {ran.causes}"
             )
             print(
                 f"{profile:<10} {wanted['users']:>5}  {kind:<12} {proxy.spoilt:>7} {ran.wrong:>11}  {said}",

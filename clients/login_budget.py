@@ -69,23 +69,23 @@ def budgets(run: Run) -> dict[str, Budget]:
     return {kind: Budget(run.directory / f".{kind}-budget", much) for kind, much in hourly.items()}
 
 
-class Paced(httpx.BaseTransport):
+class PacedTransport(httpx.BaseTransport):
     """Sends requests to Auth in their turn, and once more after each 429, as long as PATIENCE lasts.
 
-    What is still refused then goes back as it is. `told` hears of every wait, in seconds and words.
+    What is still refused then goes back as it is. `on_wait` hears of every wait, in seconds and words.
     """
 
     def __init__(
         self,
         inner: httpx.BaseTransport,
         budgets: Mapping[str, Budget],
-        told: Callable[[float, str], None],
+        on_wait: Callable[[float, str], None],
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._inner = inner
         self._budgets = budgets
-        self._told = told
+        self._on_wait = on_wait
         self._sleep = sleep
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -109,7 +109,7 @@ class Paced(httpx.BaseTransport):
 
     def _wait(self, duration: float, why: str) -> None:
         if duration > 0:
-            self._told(duration, why)
+            self._on_wait(duration, why)
             self._sleep(duration)
 
     def close(self) -> None:
@@ -117,9 +117,9 @@ class Paced(httpx.BaseTransport):
         self._inner.close()
 
 
-def paced(run: Run, inner: httpx.BaseTransport) -> Paced:
+def paced(run: Run, inner: httpx.BaseTransport) -> PacedTransport:
     """`inner` within the run's login budget; waits are notes in the journal."""
-    return Paced(
+    return PacedTransport(
         inner,
         budgets(run),
         lambda wait, why: run.journal.write(Note(NoteLevel.INFO, f"waited {wait:.1f} s: {why}")),
@@ -127,5 +127,5 @@ def paced(run: Run, inner: httpx.BaseTransport) -> Paced:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else 0.0
+    on_wait = response.headers.get("retry-after", "")
+    return float(on_wait) if on_wait.isdigit() else 0.0

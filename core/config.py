@@ -240,9 +240,7 @@ def _value(value: object) -> str:
 
 def _not_toml(path: Path, message: str) -> str:
     at = _AT_LINE.search(message)
-    told = message[: at.start()].strip() if at else message
+    description = message[: at.start()].strip() if at else message
     if at and at.group(1):
-        return (
-            f"{shown(path)} line {at.group(1)}: not TOML: {told} (column {at.group(2)}); correct that line."
-        )
-    return f"{shown(path)}: not TOML: {told} at its end; complete it."
+        return f"{shown(path)} line {at.group(1)}: not TOML: {description} (column {at.group(2)}); correct that line."
+    return f"{shown(path)}: not TOML: {description} at its end; complete it."

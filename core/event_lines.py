@@ -44,38 +44,44 @@ def to_line(event: Event, t: int, redactor: Redactor) -> bytes:
     A ledger's keys stay as they are, since an undo needs them to the letter.
     """
     found = redactor.value(plain(event))
-    told = {"type": event.type, "t": t, **(found if event.type.startswith("ledger.") else safe_value(found))}
-    return (json.dumps(told, ensure_ascii=False, default=_unusual) + "\n").encode("utf-8", "replace")
+    document = {
+        "type": event.type,
+        "t": t,
+        **(found if event.type.startswith("ledger.") else safe_value(found)),
+    }
+    return (json.dumps(document, ensure_ascii=False, default=_unusual) + "\n").encode("utf-8", "replace")
 
 
 def from_line(line: bytes, source: str = "") -> Recorded[Event]:
     """The event of a line. Raises ValueError, in words, for whatever this version does not write."""
     try:
-        told = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
-    if not isinstance(told, dict) or not isinstance(told.get("type"), str):
+    if not isinstance(document, dict) or not isinstance(document.get("type"), str):
         raise ValueError("is not an event")
-    name, t = told.pop("type"), told.pop("t", None)
-    if name == "journal.opened" and told.get("format") != FORMAT:
+    name, t = document.pop("type"), document.pop("t", None)
+    if name == "journal.opened" and document.get("format") != FORMAT:
         raise ForeignFormat(
-            f"is of format {told.get('format')!r}; this version of Assay reads journals of format {FORMAT} alone"
+            f"is of format {document.get('format')!r}; this version of Assay reads journals of format {FORMAT} alone"
         )
     if name not in KINDS:
         raise ValueError(f"is of a kind that nobody knows, {name!r}")
     if type(t) is not int:
         raise ValueError(f"of kind '{name}' has no time")
-    if told.keys() != (known := _names(name)):
-        raise ValueError(f"of kind '{name}': missing or unknown: {', '.join(sorted(told.keys() ^ known))}")
+    if document.keys() != (known := _names(name)):
+        raise ValueError(
+            f"of kind '{name}': missing or unknown: {', '.join(sorted(document.keys() ^ known))}"
+        )
     try:
-        event = _adapter(name).validate_json(json.dumps(told))
+        event = _adapter(name).validate_json(json.dumps(document))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"
         raise ValueError(f"of kind '{name}': {where}: {first['msg']}") from None
     except AssayError as error:  # a passport that is none
         raise ValueError(f"of kind '{name}': {error}") from None
-    if plain(event) != told:
+    if plain(event) != document:
         raise ValueError(f"of kind '{name}': a part of it is not whole")
     return Recorded(event, t, source)
 

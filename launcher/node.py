@@ -11,7 +11,7 @@ from typing import Any
 
 from launcher import locks
 from launcher.command import run
-from launcher.console import USAGE, SetupError, Step, from_os
+from launcher.console import USAGE, SetupError, SetupStep, from_os
 from launcher.project import Project
 
 _MACHINE_SETTINGS = ("/usr/etc/npmrc", "/usr/local/etc/npmrc", "/etc/npmrc")
@@ -89,7 +89,9 @@ def installed(project: Project, packages: Mapping[str, dict[str, Any]], folder: 
     return all(place in packages for place in record)
 
 
-def bring_up(project: Project, env: Mapping[str, str], step: Step, descriptor: int, *, afresh: bool) -> None:
+def bring_up(
+    project: Project, env: Mapping[str, str], step: SetupStep, descriptor: int, *, afresh: bool
+) -> None:
     """Make node_modules hold what package-lock.json says. No package's own script is run. Raises SetupError."""
     lock = project.root / "package-lock.json"
     packages = locks.npm_packages(lock)
@@ -109,7 +111,12 @@ def bring_up(project: Project, env: Mapping[str, str], step: Step, descriptor: i
 
 
 def fetch(
-    project: Project, lock_folder: Path, folder: Path, env: Mapping[str, str], step: Step, descriptor: int
+    project: Project,
+    lock_folder: Path,
+    folder: Path,
+    env: Mapping[str, str],
+    step: SetupStep,
+    descriptor: int,
 ) -> None:
     """Install the packages that `lock_folder` pins into `folder`/node_modules, for an engine of its own."""
     locks.npm_packages(lock_folder / "package-lock.json")
@@ -127,7 +134,7 @@ def npm(
     project: Project,
     words: list[str],
     env: Mapping[str, str],
-    step: Step,
+    step: SetupStep,
     descriptor: int,
     lock: str,
     cwd: Path,

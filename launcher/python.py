@@ -20,7 +20,7 @@ from pathlib import Path
 
 from launcher import locks, pipconfig
 from launcher.command import CommandError, explain, run
-from launcher.console import USAGE, SetupError, Step, from_os, say
+from launcher.console import USAGE, SetupError, SetupStep, from_os, say
 from launcher.project import Project, interpreter
 
 _KEPT = {"pip", "setuptools", "wheel"}
@@ -43,7 +43,7 @@ class Installation:
     uv: Path
     """Where uv is, or will be once it has been installed."""
     env: Mapping[str, str]
-    step: Step
+    step: SetupStep
     descriptor: int
     """The setup lock, which installers inherit."""
 

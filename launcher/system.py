@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.command import CommandError, run
-from launcher.console import Step
+from launcher.console import SetupStep
 from launcher.project import Project
 
 NO_POSTGRES = (
@@ -33,7 +33,7 @@ def may_install(env: Mapping[str, str]) -> bool:
     return root and shutil.which("apt-get", path=env.get("PATH")) is not None
 
 
-def apt(project: Project, package: str, env: Mapping[str, str], step: Step, descriptor: int) -> bool:
+def apt(project: Project, package: str, env: Mapping[str, str], step: SetupStep, descriptor: int) -> bool:
     """Install a package by name, as root. False when apt could not."""
     quiet = dict(env) | {"DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
     common = ["-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"]

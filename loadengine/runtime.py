@@ -78,7 +78,7 @@ class LoadEngine:
         self.closing = False
         """True once the load is over: nothing new is sent."""
         self._counted = 0
-        self._told_slowest = 0
+        self._last_slowest = 0
         self._endpoints: dict[Any, tuple[int, tuple[Any, ...]]] = {}
         self._addresses = itertools.count(2)
         self._persons = itertools.count()
@@ -263,9 +263,9 @@ class LoadEngine:
 
     def _tell_slowest(self) -> None:
         now = _now()
-        if now - self._told_slowest < SLOWEST_EVERY and not self.closing:
+        if now - self._last_slowest < SLOWEST_EVERY and not self.closing:
             return
-        self._told_slowest = now
+        self._last_slowest = now
         for slow in self.tracer.take():
             series = self.recorder.series[slow.series]
             trace = self.tracer.trace_id(slow.number)

@@ -78,16 +78,16 @@ def right(expect: Expectation, values: Mapping[str, Any], answer: Response) -> s
     if not (expect.each or expect.least or expect.holds):
         return None
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return "the body is no JSON (cut or altered)"
     if expect.each or expect.least:
-        if not isinstance(told, list) or len(told) < expect.least:
+        if not isinstance(body, list) or len(body) < expect.least:
             return f"no list of at least {expect.least} rows"
-        for row in told:
+        for row in body:
             if lacking := [key for key in expect.each if not isinstance(row, dict) or key not in row]:
                 return f"a row without {lacking[0]}"
     for where, value in expect.holds.items():
-        if pick(told, where, None) != fill(value, values):
+        if pick(body, where, None) != fill(value, values):
             return f"{where} is not what it must be"
     return None

@@ -99,18 +99,18 @@ def accepted(service: str, key: str, answer: Any) -> str | None:
     if answer.status not in (200, 202):
         return f"answered {answer.status}"
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return "the answer is no JSON (cut or altered)"
     match service:
         case "sentry":
-            right = told.get("id") == key
+            right = body.get("id") == key
         case "ga4":
-            right = told == {"accepted": True}
+            right = body == {"accepted": True}
         case "mixpanel":
-            right = told == {"status": 1, "error": told.get("error")} and not told["error"]
+            right = body == {"status": 1, "error": body.get("error")} and not body["error"]
         case _:
-            right = isinstance(told, dict)
+            right = isinstance(body, dict)
     return None if right else "the intake's answer is not that of an accepted event"
 
 

@@ -163,8 +163,8 @@ def _said(answer: Any) -> str:
         said = f"{error['code']} {service} {error['message']}"
     except (ValueError, KeyError, TypeError):
         said = ""
-    told = f"answered {answer.status} {said}" if answer.status else str(answer.error)
-    return re.sub(r"[0-9a-f-]{8,}|\d{5,}", "…", told).strip()[:160]
+    cause = f"answered {answer.status} {said}" if answer.status else str(answer.error)
+    return re.sub(r"[0-9a-f-]{8,}|\d{5,}", "…", cause).strip()[:160]
 
 
 def _taken(answer: Any, what: str) -> Any:

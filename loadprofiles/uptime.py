@@ -78,13 +78,13 @@ def healthy(answer: Response) -> str | None:
     if answer.status != 200:
         return f"answered {answer.status}"
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return "the body is no JSON (cut or altered)"
-    away = [name for name, service in told["services"].items() if service["core"] and not service["ok"]]
+    away = [name for name, service in body["services"].items() if service["core"] and not service["ok"]]
     if away:
         return f"core services are down: {', '.join(away)}"
-    return None if told["status"] in ("ok", "degraded") else f"says {told['status']}"
+    return None if body["status"] in ("ok", "degraded") else f"says {body['status']}"
 
 
 def a_page(answer: Response) -> str | None:
@@ -102,10 +102,10 @@ def _holds(answer: Response, key: str, value: object, *, rows: bool = False) -> 
     if answer.status != 200:
         return f"answered {answer.status}"
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return "the body is no JSON (cut or altered)"
-    one = told[0] if rows and isinstance(told, list) and len(told) == 1 else told
+    one = body[0] if rows and isinstance(body, list) and len(body) == 1 else body
     if not isinstance(one, dict) or one.get(key) != value:
         return f"{key} is not what it must be"
     return None

@@ -27,7 +27,7 @@ from reports.judging.overrides import Sources
 from reports.rendering.columns import Column, print_table
 from runner import declared_checks
 from runner.preparation import plans_of
-from runner.session import Request, hold_target
+from runner.session import RunRequest, hold_target
 
 out = Console(highlight=False, width=None)
 
@@ -57,13 +57,13 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
     Returns 0 when all is well, 2 when a variable that it needs is missing, 3 when something does not answer.
     """
     plan = load_plan(plan_name, plans_of(plan_name), Sources(find_project().own).objectives())
-    told: dict[str, Any] = {"target": kind}
+    report: dict[str, Any] = {"target": kind}
     if kind != "embedded":
         found = resolve(kind, catalogue(), file=file, complete=False)
-        told |= {"target": found.name, "services": _services(found), "missing": list(found.missing)}
+        report |= {"target": found.name, "services": _services(found), "missing": list(found.missing)}
         if found.missing:
             if as_json:
-                print(json.dumps(told, indent=2))
+                print(json.dumps(report, indent=2))
             else:
                 _variables(found)
             raise ConfigError(
@@ -74,23 +74,23 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True
-    with hold_target(Request(target=kind, target_file=file), journal) as (run, _):
+    with hold_target(RunRequest(target=kind, target_file=file), journal) as (run, _):
         target = run.target
-        told |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
+        report |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
         if not as_json:
             _variables(target)
         for what, said, good in _probes(run):
             well &= good
-            told["probes"].append({"what": what, "well": good, "said": run.redactor.text(said)})
+            report["probes"].append({"what": what, "well": good, "said": run.redactor.text(said)})
             if as_json:
                 continue
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
             out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
         required = list(plan.manifest(declared_checks.gating(own=find_project().own)).checks)
         count, left = _coverage(target, required)
-        told["plan"] = {"name": plan.name, "covered": count, "of": len(required), "not": left}
+        report["plan"] = {"name": plan.name, "covered": count, "of": len(required), "not": left}
         if as_json:
-            print(json.dumps(told, indent=2))
+            print(json.dumps(report, indent=2))
         else:
             out.print(f"\nplan {plan.name}: {count} of {len(required)} checks would be covered")
             for why, identifiers in left.items():

@@ -17,7 +17,7 @@ from core.plan import load_plan
 from core.run import ROOT
 from reports.judging.overrides import OBJECTIVES
 from runner.preparation import PLANS
-from runner.session import Request, run_plan
+from runner.session import RunRequest, run_plan
 
 ROOMS = (
     "core",
@@ -71,7 +71,7 @@ def run_tests(*, fast: bool, workers: int) -> int:
     if not fast:
         console.print("[bold]· checks on the embedded target[/bold]")
         started = time.monotonic()
-        directory = run_plan(Request(plan="smoke", workers=workers, with_load=False))
+        directory = run_plan(RunRequest(plan="smoke", workers=workers, with_load=False))
         results.append(("checks", 0 if _all_met(directory) else 1, time.monotonic() - started))
     for name, code, spent in results:
         console.print(

@@ -65,7 +65,7 @@ PROFILE_SETTINGS = ("ASSAY_UPLOAD_MB", "ASSAY_ROOMS_STORM")
 
 
 @dataclass
-class Request:
+class RunRequest:
     """What the user asked for. `checks` selects fewer; it never shrinks what the plan requires."""
 
     plan: str = "smoke"
@@ -96,7 +96,7 @@ class Request:
 class RunSession:
     """Holds what one run needs while it lasts."""
 
-    request: Request
+    request: RunRequest
     plan: Plan
     objectives: Mapping[str, Objective]
     run: Run
@@ -278,7 +278,7 @@ def _last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
-def run_plan(request: Request) -> Path:
+def run_plan(request: RunRequest) -> Path:
     """Runs what was asked for and returns the run's folder, whatever became of it.
 
     Raises ConfigError before anything was recorded.
@@ -288,7 +288,7 @@ def run_plan(request: Request) -> Path:
         return _recorded(request, plan, objectives)
 
 
-def _recorded(request: Request, plan: Plan, objectives: Mapping[str, Objective]) -> Path:
+def _recorded(request: RunRequest, plan: Plan, objectives: Mapping[str, Objective]) -> Path:
     def parts(one: RunSession) -> None:
         if request.with_checks:
             one.checks()
@@ -300,7 +300,7 @@ def _recorded(request: Request, plan: Plan, objectives: Mapping[str, Objective])
 
 
 def record(
-    request: Request,
+    request: RunRequest,
     plan: Plan,
     objectives: Mapping[str, Objective],
     parts: Callable[[RunSession], None],
@@ -350,7 +350,7 @@ def record(
     return directory
 
 
-def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -> None:
+def _announce(journal: Journal, directory: Path, request: RunRequest, plan: Plan) -> None:
     started = RunStarted(
         run=directory.name,
         assay_version=VERSION,
@@ -372,13 +372,13 @@ def _announce(journal: Journal, directory: Path, request: Request, plan: Plan) -
     journal.write(PlanResolved(plan.name, plan.title, manifest, declared), durable=True)
 
 
-def live_target(request: Request) -> Target:
+def live_target(request: RunRequest) -> Target:
     """The target that the environment and the request's file name. Raises ConfigError."""
     return targets.resolve(request.target, catalogue(), file=request.target_file)
 
 
 @contextmanager
-def hold_target(request: Request, journal: Journal) -> Iterator[tuple[Run, Path | None]]:
+def hold_target(request: RunRequest, journal: Journal) -> Iterator[tuple[Run, Path | None]]:
     """The run on the resolved target, and the embedded stack's folder; holds the stack's lease."""
     if request.target != "embedded":
         yield _on(live_target(request), journal), None
@@ -405,15 +405,15 @@ def _on(target: Target, journal: Journal) -> Run:
 
 def _demand_version(target: Target, expected: str, journal: Journal, *, wait: float) -> None:
     """Waits until the platform declares the version that is to be judged: a deploy's propagation lags."""
-    told = target.description.platform.version
-    if told is None:
+    declared = target.description.platform.version
+    if declared is None:
         raise ConfigError(
             "--expect-version: describe [platform] version in target.toml, where the version is told."
         )
     with client("platform", target.permit, base_url=target.get("PLATFORM_URL")) as http:
 
         def version() -> str:
-            return str(pick(json_of(http.get(told.path), "platform", dict), told.field, ""))
+            return str(pick(json_of(http.get(declared.path), "platform", dict), declared.field, ""))
 
         try:
             seen = eventually(

@@ -14,7 +14,7 @@ from core.project import find_project
 from loadprofiles import shapes
 from loadprofiles.run import needs_of, profiles
 from reports.judging.overrides import Sources
-from runner.session import Request, RunSession, live_target, record
+from runner.session import RunRequest, RunSession, live_target, record
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
 ANSWERS_RIGHT = "load.wrong"
@@ -61,7 +61,7 @@ def run_profile(
     wanted = {ANSWERS_RIGHT, *(o.id for o in own), *(held for o in own for held in o.holding)}
     measured = tuple(PlannedObjective(o, profile) for o in objectives.values() if o.id in wanted)
     plan = Plan(f"load {profile}", f"{profile} alone", lasting, profiles=(planned,), objectives=measured)
-    request = Request(
+    request = RunRequest(
         plan=plan.name, target=target, target_file=target_file, with_checks=False, verbose=verbose
     )
 

@@ -19,7 +19,7 @@ from core.journal import Journal, written_now
 from core.ledger import Left, left_over, undo
 from core.run import ROOT, Run, forget_dead, lives, runs
 from core.secret import Redactor
-from runner.session import STACK, Request, hold_target, live_target, remove_stack
+from runner.session import STACK, RunRequest, hold_target, live_target, remove_stack
 
 out = Console(highlight=False)
 
@@ -52,7 +52,7 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
         _remove_dead_stacks()
     found = [one for path in sorted((root or runs()).glob("*")) if (one := _residue(path, target))]
     if found and target != "embedded":
-        identity = live_target(Request(target=target, target_file=target_file)).identity()
+        identity = live_target(RunRequest(target=target, target_file=target_file)).identity()
         for one in found:
             one.keep_to(identity)
     for one in found:
@@ -84,8 +84,8 @@ def _residue(directory: Path, target: str) -> Residue | None:
     if lives(directory.name) or written_now(directory):
         _say(f"{directory.name}: this run still goes: left")
         return None
-    told = [event.services for event in events if isinstance(event, TargetIdentified)]
-    return Residue(directory, rest, told[0] if told else None)
+    identified = [event.services for event in events if isinstance(event, TargetIdentified)]
+    return Residue(directory, rest, identified[0] if identified else None)
 
 
 def _kind(events: list[Event]) -> str:
@@ -108,7 +108,7 @@ def _remove_dead_stacks() -> None:
 def _undo(found: list[Residue], target: str, target_file: Path) -> bool:
     clean = True
     first = Journal(found[0].directory, "sweep", Redactor())
-    with hold_target(Request(target=target, target_file=target_file), first) as (held, _):
+    with hold_target(RunRequest(target=target, target_file=target_file), first) as (held, _):
         for one in found:
             run = Run.begin(one.directory, held.target, "sweep")
             known = undoers(run)

@@ -12,6 +12,6 @@ def keep_access(
     run: Run, check: str, what: str, access: Mapping[str, Mapping[str, str]], untried: Mapping[str, str]
 ) -> None:
     """Keeps `access-<what>.json`: by table or bucket and role the letters of CRUD that worked, and what was not tried."""
-    told = {"access": access, "untried": untried}
-    data = json.dumps(told, indent=1, sort_keys=True).encode()
+    summary = {"access": access, "untried": untried}
+    data = json.dumps(summary, indent=1, sort_keys=True).encode()
     run.attach(f"access-{what}.json", data, media_type="application/json", check=check)

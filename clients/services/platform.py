@@ -128,8 +128,8 @@ def probes(run: Run) -> dict[str, Probe]:
         asked = described.version
 
         def version() -> str:
-            told = client.call("GET", asked.path).demand(200).json(dict)
-            return f"version {pick(told, asked.field, 'not told')}"
+            answer = client.call("GET", asked.path).demand(200).json(dict)
+            return f"version {pick(answer, asked.field, 'not told')}"
 
         found["version"] = version
     if described.health:

@@ -24,7 +24,7 @@ class Row(Section):
     key: str = "id"
 
 
-class Step(Section):
+class RoleRow(Section):
     """One row that gives a role what it has, such as a membership."""
 
     by: str = Field(default=ADMIN, alias="as")
@@ -115,7 +115,7 @@ class Database(Section):
     probe: str = ""
     ignore: tuple[str, ...] = ()
     functions: Functions | None = None
-    roles: dict[str, tuple[Step, ...]] = Field(default_factory=dict)
+    roles: dict[str, tuple[RoleRow, ...]] = Field(default_factory=dict)
     tables: dict[str, Table] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -78,12 +78,12 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _validated(
     document: Mapping[str, Any], places: Places, file: Path, *, suggested: bool = False
 ) -> Description:
-    told: dict[str, Any] = {"places": {".".join(map(str, steps)): where for steps, where in places.items()}}
-    told |= {"folder": str(file.resolve().parent), "suggested": suggested}
-    for name in sorted(set(document) & set(told)):
+    extra: dict[str, Any] = {"places": {".".join(map(str, steps)): where for steps, where in places.items()}}
+    extra |= {"folder": str(file.resolve().parent), "suggested": suggested}
+    for name in sorted(set(document) & set(extra)):
         raise ConfigError(f"{_where((name,), places, file)}: '{name}' is not known; remove it.")
     try:
-        return Description.model_validate_json(json.dumps({**document, **told}, default=str))
+        return Description.model_validate_json(json.dumps({**document, **extra}, default=str))
     except ValidationError as error:
         raise ConfigError(_sentence(error, document, places, file)) from None
 

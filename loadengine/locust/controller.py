@@ -57,7 +57,7 @@ class LoadController:
         self._watch = AbortRules(process.settings)
         self._running = False
         self._over = False
-        self._told, self._printed, self._started = 0, 0, _now()
+        self._last_tick, self._printed, self._started = 0, 0, _now()
         process.on_tick.append(self.check)
 
     # -- what comes in -------------------------------------------------------------------------------------
@@ -163,8 +163,8 @@ class LoadController:
             self.stopped = reason
             gevent.spawn(self._stop)
         yield
-        if now - self._told >= 1e9:
-            self._told = now
+        if now - self._last_tick >= 1e9:
+            self._last_tick = now
             self._process.write(self._progress(now))
             yield
         if self._process.settings.progress and now - self._printed >= _PRINT_EVERY * 1e9:

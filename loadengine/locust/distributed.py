@@ -70,9 +70,9 @@ class MasterLink:
         for worker in waiting:
             self._runner.send_message(_FINISH, None, client_id=worker)
         with gevent.Timeout(self._process.settings.drain + 10, False):
-            for worker, told in waiting.items():
+            for worker, reported in waiting.items():
                 if self.controller is None or worker not in self.controller.lost:
-                    told.wait()
+                    reported.wait()
 
     def close(self) -> None:
         """No worker is missed from here on."""
@@ -86,16 +86,16 @@ class MasterLink:
         self._process.write(WorkerJoined(msg.node_id, msg.data["host"], msg.data["boot"], late))
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
-        told = data.get("assay")
-        if told and self.controller is not None:
-            health = GeneratorHealth(**told["health"]) if told["health"] else None
-            self.controller.receive([Delta.unpack(d) for d in told["deltas"]], health, client_id)
+        reported = data.get("assay")
+        if reported and self.controller is not None:
+            health = GeneratorHealth(**reported["health"]) if reported["health"] else None
+            self.controller.receive([Delta.unpack(d) for d in reported["deltas"]], health, client_id)
 
     def _worker_finished(self, environment: Any, msg: Any, **_: Any) -> None:
         if self.controller is not None:
             self.controller.counted_by_workers[msg.node_id] = msg.data["counted"]
-        if told := self._finished.get(msg.node_id):
-            told.set()
+        if reported := self._finished.get(msg.node_id):
+            reported.set()
 
     def _lifeline(self, connection: Any, address: Any) -> None:
         """One worker's connection, for as long as it lives."""
@@ -119,8 +119,8 @@ class MasterLink:
         if worker in self._joined and self.controller is not None:
             self._joined.pop(worker)
             self.controller.worker_lost(worker, how)
-            if told := self._finished.get(worker):
-                told.set()
+            if reported := self._finished.get(worker):
+                reported.set()
 
 
 class WorkerLink:

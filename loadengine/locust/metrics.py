@@ -65,8 +65,8 @@ class LoadCollector:
             ("under_way", "Operations that have not ended"),
         ):
             family = GaugeMetricFamily(f"assay_generator_{key}", text, labels=["worker"])
-            for worker, told in health:
-                family.add_metric([worker], float(getattr(told, key)))
+            for worker, state in health:
+                family.add_metric([worker], float(getattr(state, key)))
             yield family
         yield GaugeMetricFamily("assay_workers_lost", "Workers that died", len(self._controller.lost))
 

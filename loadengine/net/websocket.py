@@ -261,8 +261,8 @@ class WebSocket(BufferedTcpConnection):
             return
         self.close()
         if self.on_close is not None:
-            told, self.on_close = self.on_close, None
-            told(code, reason)
+            on_close, self.on_close = self.on_close, None
+            on_close(code, reason)
 
     # -- the handshake -------------------------------------------------------------------------------------
 

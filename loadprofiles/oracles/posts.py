@@ -147,13 +147,13 @@ class ExpectedPosts:
         wanted = self._posts[number * PAGE : (number + 1) * PAGE]
         exactly = self._exactly(f"page {number}", wanted)
         first = number * PAGE
-        told = f"{first}-{first + len(wanted) - 1}/{len(self._posts)}"
+        expected = f"{first}-{first + len(wanted) - 1}/{len(self._posts)}"
 
         def judge(answer: Response) -> str | None:
             if (cause := exactly(answer)) is not None:
                 return cause
             said = answer.headers.get("content-range", "")
-            return None if said == told else f"the range says {said or 'nothing'}"
+            return None if said == expected else f"the range says {said or 'nothing'}"
 
         return judge
 

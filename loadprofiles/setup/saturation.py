@@ -47,20 +47,20 @@ class SaturationWatch(threading.Thread):
     def look(self) -> None:
         """Asks the gateway now; one that does not answer is journaled, and judged by the load's own errors."""
         try:
-            told = _ask(self._run)
+            gauges = _ask(self._run)
         except (OSError, ValueError) as error:
             self._journal.write(Note(NoteLevel.INFO, f"the gateway's state cannot be read: {error}"))
             return
         shift = time.time_ns() - time.monotonic_ns()
-        for second in told["seconds"]:
+        for second in gauges["seconds"]:
             if second["at"] < self._since:
                 continue
             self._since = second["at"] + 1
             if second["saturated"]:
                 start = second["at"] * 1_000_000_000 - shift
-                over = _over(second, told["limits"])
+                over = _over(second, gauges["limits"])
                 self._journal.write(
-                    ComponentSaturated(told["component"], self._profile, start, start + 1_000_000_000, over)
+                    ComponentSaturated(gauges["component"], self._profile, start, start + 1_000_000_000, over)
                 )
 
 

@@ -72,15 +72,15 @@ class Steps:
             profile = self._process.settings.profile
             self._level = Level(self._controller, profile, self.search.level, self._each, time.monotonic_ns())
             return self.search.level
-        told = self._level.judge(time.monotonic_ns())
-        if told is None:
+        result = self._level.judge(time.monotonic_ns())
+        if result is None:
             return self._level.users
         level, self._level = self._level, None
-        self._process.write(told)
-        print(f"level {level.users} users: {'holds' if told.holds else told.why}", flush=True)
-        self.search.record(told.holds)
+        self._process.write(result)
+        print(f"level {level.users} users: {'holds' if result.holds else result.why}", flush=True)
+        self.search.record(result.holds)
         self._calm = max(self._calm, self.search.held // 2)
-        if not told.holds:
+        if not result.holds:
             self._resting_since = at
             return self._calm
         return self.now(at)

@@ -39,10 +39,10 @@ class Level:
             if now - self._from < _GROSS_WINDOW * 1e9:
                 return None
             why = self._why(now, _GROSS_WINDOW, _GROSS)
-            return self._told(now, why) if why else None
-        return self._told(now, self._unfit() or self._why(now, (now - self._from) / 1e9, 1.0))
+            return self._result(now, why) if why else None
+        return self._result(now, self._unfit() or self._why(now, (now - self._from) / 1e9, 1.0))
 
-    def _told(self, now: int, why: str) -> LoadLevel:
+    def _result(self, now: int, why: str) -> LoadLevel:
         recent = self._controller.view.recent(now, max((now - self._from) / 1e9, 1.0))
         pace = recent.count / recent.seconds
         return LoadLevel(self.profile, self.users, self._from, now, not why, why, pace)

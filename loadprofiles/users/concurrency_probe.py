@@ -60,7 +60,7 @@ def _ask(monitor: RoomMonitor, witness: Witness, pool: set[str]) -> tuple[int, i
     sockets = 0
     for number in range(rooms) if monitor.members else ():
         path = monitor.wire.presence_path(room_name(monitor.engine, number))
-        told = monitor.wire.present(witness.ask(path, next(tokens)))
-        there |= {member["id"] for member in told["members"]} & pool
-        sockets += int(told["sockets"])
+        presence = monitor.wire.present(witness.ask(path, next(tokens)))
+        there |= {member["id"] for member in presence["members"]} & pool
+        sockets += int(presence["sockets"])
     return len(there), sockets

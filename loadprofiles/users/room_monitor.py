@@ -136,7 +136,7 @@ class RoomMonitor:
     def judge(self) -> None:
         """Reads every room's history to its end and records one verdict a room, with the promise that broke."""
         witness = Witness(self.engine.permit, self.platform)
-        told = 0
+        noted = 0
         for room, members in self.members.items():
             gevent.sleep(0)
             began = _now()
@@ -157,8 +157,8 @@ class RoomMonitor:
             broken = violations(connections, kept, promises)
             rules = sorted({v.rule for v in broken})
             self.note("rooms.history", WRONG if rules else OK, began, "; ".join(rules))
-            for one in broken[: max(0, 10 - told)]:
-                told += 1
+            for one in broken[: max(0, 10 - noted)]:
+                noted += 1
                 self.engine.process.write(Note(NoteLevel.WARNING, f"room {room}: {one}"))
         witness.close()
 

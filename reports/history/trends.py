@@ -123,7 +123,7 @@ def _annotate_checks(db: sa.Connection, verdict: RunVerdict) -> None:
         return
     before: dict[str, list[Any]] = json.loads(zlib.decompress(row.checks))
     now = {c.id: c for c in verdict.checks}
-    states = {identifier: str(told[0]) for identifier, told in before.items()}
+    states = {identifier: str(values[0]) for identifier, values in before.items()}
     verdict.coverage.vanished = vanished(verdict.coverage, verdict.checks, states)
     for check in verdict.checks:
         check.new = check.state not in ("met", *DID_NOT_RUN) and before.get(check.id, ["met"])[0] == "met"

@@ -29,15 +29,15 @@ def mark_inconclusive(
 
 
 def _too_far(result: ObjectiveResult, objective: Objective, run: RunRecord) -> str:
-    told = run.network.get(result.profile)
-    if told is None or objective.percentile is None or objective.unit not in _MS:
+    network = run.network.get(result.profile)
+    if network is None or objective.percentile is None or objective.unit not in _MS:
         return ""
     origin = "VITE_SUPABASE_URL" if objective.service.startswith("supabase") else "PLATFORM_URL"
-    trip = told.round_trip_ms.get(origin)
+    trip = network.round_trip_ms.get(origin)
     limit = objective.limit * _MS[objective.unit]
     if trip is None or trip <= limit * FAR:
         return ""
-    where = f" in {told.region}" if told.region else ""
+    where = f" in {network.region}" if network.region else ""
     return (
         f"generator too far{where}: one round trip takes {trip:.0f} ms, more than {FAR:.0%} of the limit "
         f"({objective.limit:g} {objective.unit}); generate the load nearer to the target"

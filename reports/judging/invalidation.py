@@ -69,11 +69,11 @@ def user_failures(load: LoadRecord) -> str:
 
 def _missing(run: RunRecord, load: LoadRecord, measured: Measurements) -> str:
     """Samples that the load says it took and the evidence does not hold."""
-    told = max(load.end.count, sum(load.end.counted_by_workers.values())) if load.end else 0
+    counted = max(load.end.count, sum(load.end.counted_by_workers.values())) if load.end else 0
     found = sum(n for source, n in measured.by_file.items() if run.serves(source, load.name))
-    if found >= told:
+    if found >= counted:
         return ""
-    return f"{told - found:,} of the {told:,} samples that '{load.name}' took are missing from the evidence"
+    return f"{counted - found:,} of the {counted:,} samples that '{load.name}' took are missing from the evidence"
 
 
 def _unhealthy(run: RunRecord, load: LoadRecord, series: list[Measured], measured: Measurements) -> str:

@@ -204,8 +204,8 @@ def _ended_badly(part: PartEnded, run: RunRecord) -> str:
         bad = part.exit_code not in _JUDGED
         return f"pytest of {part.part} ended with {part.exit_code}; see {part.log}" if bad else ""
     load = run.loads.get(part.part)
-    told = load is not None and load.end is not None and load.end.outcome != LoadOutcome.COMPLETED
-    if part.exit_code == 0 or told:
+    explained = load is not None and load.end is not None and load.end.outcome != LoadOutcome.COMPLETED
+    if part.exit_code == 0 or explained:
         return ""
     return f"the load '{part.part}' ended with {part.exit_code}: {part.last_line}"
 

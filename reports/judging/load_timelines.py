@@ -42,8 +42,8 @@ def _timeline(run: RunRecord, load: LoadRecord) -> dict[str, Any]:
             since(load.steady_from) if load.steady_from else None,
             since(load.steady_to) if load.steady_to else None,
         ],
-        "users": _thin([[since(wall), told.users] for wall, told in load.progress]),
-        "pace": _thin([[since(wall), round(told.per_second, 2)] for wall, told in load.progress]),
+        "users": _thin([[since(wall), progress.users] for wall, progress in load.progress]),
+        "pace": _thin([[since(wall), round(progress.per_second, 2)] for wall, progress in load.progress]),
         "health": _thin(lag),
         "unhealthy": [
             [since(u.start), since(u.end), u.reason]

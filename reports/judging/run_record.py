@@ -14,6 +14,7 @@ from core.events import (
     CheckStarted,
     ComponentDied,
     ComponentSaturated,
+    FlowStep,
     Gauge,
     LedgerLeft,
     LedgerPlanned,
@@ -28,7 +29,6 @@ from core.events import (
     PlatformVersion,
     RunFinished,
     RunStarted,
-    Step,
     TargetResolved,
     WitnessAnswered,
 )
@@ -66,7 +66,7 @@ class CheckRecord:
     finished: list[CheckFinished] = field(default_factory=list)
     witnesses: list[WitnessAnswered] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[FlowStep] = field(default_factory=list)
 
 
 @dataclass
@@ -273,7 +273,7 @@ def _take_check(run: RunRecord, event: Event, at: EventTime) -> None:
             run.check(event.check).witnesses.append(event)
         case Attachment() if event.check:
             run.check(event.check).attachments.append(event)
-        case Step() if event.check:
+        case FlowStep() if event.check:
             run.check(event.check).steps.append(event)
 
 

@@ -69,10 +69,10 @@ def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> No
 
 def send_all(verdict: RunVerdict, context: SendContext) -> list[str]:
     """Runs every sender; returns what they told, failures included."""
-    told: list[str] = []
+    lines: list[str] = []
     for name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
         try:
-            told += importlib.import_module(f"{__name__}.{name}").send(verdict, context)
+            lines += importlib.import_module(f"{__name__}.{name}").send(verdict, context)
         except Exception as error:
-            told.append(f"{name}: could not be sent ({type(error).__name__}: {error})")
-    return told
+            lines.append(f"{name}: could not be sent ({type(error).__name__}: {error})")
+    return lines

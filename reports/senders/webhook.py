@@ -36,8 +36,10 @@ def send(verdict: RunVerdict, context: SendContext) -> list[str]:
         for body in messages:
             post(url, body)
     context.history.store_alerts(scope, standing)
-    told = [f"webhook: {count(len(loud), 'alert')} sent"] if loud else []
-    return told + ([f"webhook: {count(len(new) - len(loud), 'alert')} muted"] if len(new) > len(loud) else [])
+    lines = [f"webhook: {count(len(loud), 'alert')} sent"] if loud else []
+    return lines + (
+        [f"webhook: {count(len(new) - len(loud), 'alert')} muted"] if len(new) > len(loud) else []
+    )
 
 
 def _routed(loud: list[Alert], context: SendContext) -> dict[str, list[dict[str, object]]]:

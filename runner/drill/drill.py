@@ -27,7 +27,7 @@ from runner.drill.catalogue import SHIPPED, Defect, Load, read_catalogue, select
 from runner.drill.plants import NotPlanted, Planted
 from runner.drill.results import BROKEN, Result, Results, Seen, judged, summarise
 from runner.drill.stage import Stage
-from runner.session import Request, RunSession, record
+from runner.session import RunRequest, RunSession, record
 
 PREFIX = "drill-"
 PROFILE_OF_CHECKS = "checks"
@@ -141,7 +141,7 @@ class Drill:
         checks = sorted(self._with_neighbours({w for w in wanted if w not in self.objectives}, group))
         load = next((d.entry.load for d in group if d.entry.load), None)
         plan = self._plan(checks, sorted(wanted & set(self.objectives)), load)
-        request = Request(
+        request = RunRequest(
             plan="drill",
             checks=checks,
             workers=self.wish.workers,

@@ -216,8 +216,8 @@ class Server:
         for rule in rules:
             if rule.request:
                 asked.change(rule.request)
-        told = [rule.frames for rule in rules if rule.frames]
-        if told:
+        changing = [rule.frames for rule in rules if rule.frames]
+        if changing:
             asked.remove("sec-websocket-extensions")  # what is compressed could not be looked into
         if made := next((a for rule in rules if (a := self.rules.instead(rule, asked))), None):
             await self._give(client, asked, made, _one(made.body), False)
@@ -232,7 +232,7 @@ class Server:
                 return
             early, _ = client.h11.trailing_data
             upstream.writer.write(early)
-            await frames.relay((client.reader, client.writer), (upstream.reader, upstream.writer), told)
+            await frames.relay((client.reader, client.writer), (upstream.reader, upstream.writer), changing)
         finally:
             upstream.close()
 

@@ -59,21 +59,21 @@ def judged(defect: Defect, seen: Mapping[str, Seen]) -> Result:
     other = [(n, one.words) for n, one in mine.items() if one.state not in (Verdict.MISSED, Verdict.MET)]
     result = Result(defect.id, defect.digest, SLIPPED, states)
     if defect.entry.healthy:
-        told = missed or other
+        shown = missed or other
         result.outcome = ACCUSED if missed else BROKEN if other else QUIET
-        result.words = _told(*told[0]) if told else ""
+        result.words = _in_words(*shown[0]) if shown else ""
         return result
     right = [(name, words) for name, words in missed if re.search(defect.entry.says, words, re.I | re.S)]
     if right:
-        result.outcome, result.words = CAUGHT, _told(*right[0])
+        result.outcome, result.words = CAUGHT, _in_words(*right[0])
     elif missed:
-        result.outcome, result.words = MISLED, _told(*missed[0])
+        result.outcome, result.words = MISLED, _in_words(*missed[0])
     elif other:
-        result.outcome, result.words = BROKEN, _told(*other[0])
+        result.outcome, result.words = BROKEN, _in_words(*other[0])
     return result
 
 
-def _told(name: str, words: str) -> str:
+def _in_words(name: str, words: str) -> str:
     return f"{name}: {words.strip()[:400]}"
 
 

@@ -29,8 +29,8 @@ def read(path: Path) -> Report:
 
 def _thresholds(metrics: dict[str, Any]) -> Iterator[Case]:
     for name, metric in metrics.items():
-        for expression, told in metric.get("thresholds", {}).items():
-            holds = told["ok"] if isinstance(told, dict) else not told
+        for expression, threshold in metric.get("thresholds", {}).items():
+            holds = threshold["ok"] if isinstance(threshold, dict) else not threshold
             values = {k: v for k, v in metric.get("values", metric).items() if isinstance(v, int | float)}
             measured = ", ".join(f"{key} {value:.6g}" for key, value in values.items())
             message = "" if holds else f"{name} {expression} does not hold: {measured}"

@@ -48,8 +48,8 @@ def _case(group: str, name: str, test: dict[str, Any], strict: bool) -> Case:
     message = _text(failed[-1]["error"]) if failed else ""
     status = test["status"]
     if status == "flaky":
-        told = f"passed at attempt {len(results)}; before: {message}"
-        return Case(group, name, MISSED if strict else MET, told, seconds)
+        message = f"passed at attempt {len(results)}; before: {message}"
+        return Case(group, name, MISSED if strict else MET, message, seconds)
     if status == "expected":
         return Case(group, name, MET, "", seconds)
     if status == "skipped":

@@ -98,11 +98,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         verdict = Verdict.MET
         return result
     except Exception as error:
-        told = _in_words(error, flow)
-        verdict = NOT_COVERED if isinstance(told, ConfigError) else classify(told)[0]
-        if told is error:
+        found = _in_words(error, flow)
+        verdict = NOT_COVERED if isinstance(found, ConfigError) else classify(found)[0]
+        if found is error:
             raise
-        raise told.with_traceback(
+        raise found.with_traceback(
             error.__traceback__
         ) from None  # Playwright's own text repeats what was typed
     finally:
@@ -115,16 +115,18 @@ def _in_words(error: Exception, flow: BrowserFlow | None) -> Exception:
         return error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, AssertionError | PlaywrightTimeout):
-        told = flow.effects() if flow else []
+        effects = flow.effects() if flow else []
         claim = lines[0] if lines else type(error).__name__
-        told.sort(key=lambda sentence: sentence.split()[0] not in claim)  # whoever waited in vain comes first
+        effects.sort(
+            key=lambda sentence: sentence.split()[0] not in claim
+        )  # whoever waited in vain comes first
         expected = next((line for line in lines if line.startswith("Expected value")), "").partition(": ")[2]
         actual = next((line for line in lines if line.startswith("Actual value")), "").partition(": ")[2]
-        others = [sentence if len(sentence) < 160 else f"{sentence[:160]}…" for sentence in told[1:]]
+        others = [sentence if len(sentence) < 160 else f"{sentence[:160]}…" for sentence in effects[1:]]
         saw = "; ".join([f"{actual[:200]} on the page" if actual else "nothing of it", *others])
         expected = "" if "<None>" in expected else expected  # Playwright's word for nought
         return Missed(
-            ": ".join([claim[:300], *told[:1]]), expected=expected or None, saw=saw, service="platform"
+            ": ".join([claim[:300], *effects[:1]]), expected=expected or None, saw=saw, service="platform"
         )
     if isinstance(error, PlaywrightError):
         return ServiceError("platform", f"the browser: {'; '.join(lines[:4])[:500]}")

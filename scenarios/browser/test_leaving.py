@@ -59,11 +59,11 @@ def test_nothing_lost(run: Run, services: ServiceClients, member: NewMember, wit
             service=service,
         )
 
-    told = arrives("the error", "sentry", error)
+    event = arrives("the error", "sentry", error)
     expect_equal(
         {
             name: value
-            for name, value in (told.get("user") or {}).items()
+            for name, value in (event.get("user") or {}).items()
             if name in ("id", "email") and value
         },
         {"id": actor.id},

@@ -169,12 +169,12 @@ def test_no_token_left(
         tokens, "the link carries what signs its reader in (positive control)", saw="nothing", service=AUTH
     )
     later = people("later")
-    told: list[tuple[str, str]] = []
+    sent: list[tuple[str, str]] = []
 
     def note(request: Request) -> None:
         if later.person.is_noise(request.url):
             body = (request.post_data_buffer or b"").decode(errors="replace")
-            told.append((urlsplit(request.url).path, unquote(f"{request.url} {body}")))
+            sent.append((urlsplit(request.url).path, unquote(f"{request.url} {body}")))
 
     later.account.open("/")
     later.privacy.accept()
@@ -205,8 +205,8 @@ def test_no_token_left(
     clean("the page that the Back button leads to", page.url)
     page.goto("about:blank")  # whatever was held back is sent now
     page.evaluate("() => 1")
-    witness("every request of the browser", f"{len(told)} to vendors, none with a token")
-    for path, text in told:
+    witness("every request of the browser", f"{len(sent)} to vendors, none with a token")
+    for path, text in sent:
         expect(
             not any(token in text for token in tokens),
             f"what is sent to {path} holds no token of the link",

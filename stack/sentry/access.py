@@ -60,9 +60,11 @@ class Access:
                     answer = await handler(request)
                 finally:
                     running -= 1
-            told = {"Limit": window.limit, "Remaining": window.remaining, "Reset": window.ends,
+            limits = {"Limit": window.limit, "Remaining": window.remaining, "Reset": window.ends,
                     "ConcurrentLimit": most, "ConcurrentRemaining": max(0, most - running)}  # fmt: skip
-            answer.headers.update({f"X-Sentry-Rate-Limit-{name}": str(value) for name, value in told.items()})
+            answer.headers.update(
+                {f"X-Sentry-Rate-Limit-{name}": str(value) for name, value in limits.items()}
+            )
             return answer
 
         async def guarded(request: Request) -> Response:

@@ -20,7 +20,7 @@ from stack.sentry.reading import Reading
 from stack.sentry.recorder import Recorder
 from stack.sentry.releases import Releases
 from stack.sentry.rules import Rules
-from stack.vendors.app import Control
+from stack.vendors.app import OperatorControl
 from stack.vendors.faults import Faults
 from stack.vendors.store import Store
 from stack.vendors.web import cross_origin
@@ -38,14 +38,14 @@ def make(config: dict[str, Any], bugsink: Bugsink) -> Starlette:
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "recorder.sqlite3")
     faults = Faults()
-    control = Control(store, faults, str(config["secrets"]["control_token"]))
+    control = OperatorControl(store, faults, str(config["secrets"]["control_token"]))
     limited = bool(options.get("reading_limits", True))
     access = Access(config["variables"]["SENTRY_AUTH_TOKEN"], limited=limited)
     recorder = Recorder(store, bugsink, options)
     reading = Reading(store, bugsink, access)
     organisation = Organisation(bugsink, access, config["variables"])
     rules = Rules(store, reading, access)
-    recorder.told.append(rules.told)
+    recorder.listeners.append(rules.tell_receivers)
     web = [
         *organisation.routes(),
         *Discover(store, reading, access).routes(),

@@ -273,13 +273,13 @@ class Discover:
         """`GET .../user-feedback/`: newest first."""
         shown = []
         for _, at, body in self.store.events(FEEDBACK):
-            told = (body.get("contexts") or {}).get("feedback") or body
+            feedback = (body.get("contexts") or {}).get("feedback") or body
             shown.append(
                 {
                     "eventID": body.get("event_id"),
-                    "name": told.get("name"),
-                    "email": told.get("contact_email") or told.get("email"),
-                    "comments": told.get("message") or told.get("comments"),
+                    "name": feedback.get("name"),
+                    "email": feedback.get("contact_email") or feedback.get("email"),
+                    "comments": feedback.get("message") or feedback.get("comments"),
                     "dateCreated": iso(at),
                 }
             )

@@ -42,7 +42,7 @@ BY_RECORDER = {"X-Assay-Engine": "recorder"}
 CONTAINERS = {"span": SPAN, "log": LOG}
 """Item types that may hold many records at once (`item_count`, `{"items": [...]}`)."""
 
-Told = Callable[[str, dict[str, Any]], Awaitable[None]]
+Listener = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 def seconds(value: Any) -> float:
@@ -68,7 +68,7 @@ class Recorder:
         self._client = httpx.AsyncClient(
             base_url=bugsink.url, timeout=30, trust_env=False, limits=httpx.Limits(max_connections=16)
         )
-        self.told: list[Told] = []
+        self.listeners: list[Listener] = []
         """Called with each accepted error's id and payload (alert rules listen here)."""
 
     def routes(self) -> list[Route]:
@@ -205,7 +205,7 @@ class Recorder:
             at=seconds(payload.get("timestamp")),
             key=event_id,
         )
-        for tell in self.told:
+        for tell in self.listeners:
             await tell(event_id, payload)
 
     def _keep(self, item: Item, event_id: str | None, headers: dict[str, Any]) -> None:

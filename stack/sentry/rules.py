@@ -144,7 +144,7 @@ class Rules:
 
     # -- firing
 
-    async def told(self, event_id: str, payload: dict[str, Any]) -> None:
+    async def tell_receivers(self, event_id: str, payload: dict[str, Any]) -> None:
         """Judge the rules by a newly accepted error; the receivers are told in the background."""
         if not self.store.all(RULE):
             return

@@ -8,7 +8,7 @@ import logging
 from stack.supabase import http
 from stack.supabase.auth.api import Auth
 from stack.supabase.config import Config
-from stack.supabase.control import Control, Dropped
+from stack.supabase.control import Dropped, FaultControl
 from stack.supabase.database import Database
 from stack.supabase.gateway import Gateway, cors, unknown
 from stack.supabase.gauges import Gauges
@@ -36,7 +36,7 @@ class App:
         signer = Signer(secrets.jwt_secret, config.signing_jwk)
         self._rest, self._storage = Rest(rest, signer, config.options), Storage(storage, signer, config)
         self._auth = Auth(auth, signer, config, self._mailbox)
-        self._control = Control(secrets.control_token, self._gauges, self._auth)
+        self._control = FaultControl(secrets.control_token, self._gauges, self._auth)
         self._gateway = Gateway(config)
         self._tasks: list[asyncio.Task[None]] = []
         self._routes = {

@@ -45,7 +45,7 @@ class Fault(BaseModel, extra="forbid"):
 PLAN = TypeAdapter(list[Fault])
 
 
-class Control:
+class FaultControl:
     """The control address, and the faults that are planned."""
 
     def __init__(self, token: str, gauges: Gauges, auth: Auth) -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stack.supervisor.client import Client, Stopped, say, shell_lines, stopping_signals
+from stack.supervisor.client import Stopped, SupervisorClient, say, shell_lines, stopping_signals
 from stack.supervisor.errors import BROKEN, StackError
 from stack.supervisor.paths import ROOT, Paths
 
@@ -83,7 +83,7 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def up(client: Client, hold: bool, as_json: bool) -> int:
+def up(client: SupervisorClient, hold: bool, as_json: bool) -> int:
     """Start or attach; then hold, or leave the stack running."""
     try:
         stack = client.up()
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verb == "up" and (own := project_of(options)):
         settings["project"] = {**settings.get("project", {}), **own}
     only = getattr(options, "only", [])
-    client = Client(paths, options.components.resolve(), ports, settings, only)
+    client = SupervisorClient(paths, options.components.resolve(), ports, settings, only)
     match options.verb:
         case "up":
             with stopping_signals():

@@ -59,7 +59,7 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-class Client:
+class SupervisorClient:
     """One command's view of the stack at `paths`."""
 
     def __init__(
@@ -81,14 +81,14 @@ class Client:
         self.paths.make()
         deadline = time.monotonic() + PATIENCE_S
         self.lease = Lock(self.paths.lease)
-        told = False
+        announced = False
         while True:
             # Refused only while a supervisor that found itself alone is ending.
             if self.lease.take(shared=True) and (supervisor := self._find_or_start(deadline)):
                 return self._follow(supervisor)
-            if not told:
+            if not announced:
                 say("waiting for the previous stack to end")
-                told = True
+                announced = True
             self._wait(deadline, "the previous stack did not end")
 
     def _find_or_start(self, deadline: float) -> dict[str, Any] | None:

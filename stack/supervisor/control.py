@@ -27,7 +27,7 @@ from stack.supervisor.component import ComponentPaths
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
 from stack.supervisor.ports import Ports
-from stack.supervisor.process import Process
+from stack.supervisor.process import ComponentProcess
 
 ACTIONS = ("stop", "start", "restart", "kill")
 FAULT_TIMEOUT_S = 10
@@ -49,7 +49,7 @@ class Stack(Protocol):
     ports: Ports
     site: ComponentPaths
     events: Events
-    processes: dict[str, Process]
+    processes: dict[str, ComponentProcess]
     ending: asyncio.Event
 
     async def act(self, name: str, action: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Stack(Protocol):
         """Whether nobody holds the stack."""
 
 
-class Control:
+class ControlServer:
     """Serves the control address from a thread; all work is done in the supervisor's own loop."""
 
     def __init__(self, supervisor: Stack, loop: asyncio.AbstractEventLoop) -> None:

@@ -33,10 +33,12 @@ def describe_exit(code: int) -> str:
     return f"exit code {code}"
 
 
-class Process:
+class ComponentProcess:
     """A component and the state it is in: new, starting, ready, stopping, stopped, killed or died."""
 
-    def __init__(self, component: Component, site: ComponentPaths, died: Callable[[Process], None]) -> None:
+    def __init__(
+        self, component: Component, site: ComponentPaths, died: Callable[[ComponentProcess], None]
+    ) -> None:
         self.component = component
         self.site = site
         self.log = site.logs / f"{component.name}.log"
@@ -111,7 +113,11 @@ class Process:
             raise StackError(f"{self.component.name} ended before it was ready: {self.last_words()}")
 
     async def _watch_over(
-        self, guard: asyncio.subprocess.Process, inbox: int, said: int, said_ready: asyncio.Future[bool]
+        self,
+        guard: asyncio.subprocess.Process,
+        inbox: int,
+        said: int,
+        said_ready: asyncio.Future[bool],
     ) -> None:
         """Read the process's output until it ends, and note what it became."""
         loop = asyncio.get_running_loop()

@@ -26,12 +26,12 @@ from typing import Any
 
 from stack.supervisor import orphans
 from stack.supervisor.component import Component, ComponentPaths, StackConfig, chosen, load
-from stack.supervisor.control import Control
+from stack.supervisor.control import ControlServer
 from stack.supervisor.errors import StackError
 from stack.supervisor.events import Events
 from stack.supervisor.paths import FOLDER_READY, ROOT, Lock, Paths, sources, write_private
 from stack.supervisor.ports import Ports
-from stack.supervisor.process import Process
+from stack.supervisor.process import ComponentProcess
 
 TICK_S = 0.2
 """How often the lease is tried: the longest a stack outlives its last holder unnoticed."""
@@ -64,11 +64,11 @@ class Supervisor:
             ROOT, paths.state, paths.data, paths.logs, paths.cache, paths.config, self.ports.numbers
         )
         self.token = secrets.token_urlsafe(32)
-        self.processes = {n: Process(c, self.site, self._died) for n, c in self.components.items()}
+        self.processes = {n: ComponentProcess(c, self.site, self._died) for n, c in self.components.items()}
         self.ending = asyncio.Event()
         self.failure: StackError | None = None
         self._lease = Lock(paths.lease)
-        self._death: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        self._death: asyncio.Future[ComponentProcess] = asyncio.get_running_loop().create_future()
         self._busy = {name: asyncio.Lock() for name in self.components}
 
     def announce(self, phase: str, error: StackError | None = None) -> None:
@@ -173,7 +173,7 @@ class Supervisor:
             url=process.ready_line.get("url"),
         )
 
-    def _died(self, process: Process) -> None:
+    def _died(self, process: ComponentProcess) -> None:
         """Note an unplanned death: it is named, and nothing is restarted."""
         if self.ending.is_set():
             return
@@ -234,11 +234,11 @@ class Supervisor:
             os.write(2, FOLDER_READY)
         os.dup2(1, 2)
         faulthandler.register(signal.SIGUSR2)  # where is it? is answered in supervisor.log
-        control: Control | None = None
+        control: ControlServer | None = None
         living = asyncio.create_task(self.live())
         try:
             stack_config = self.configure()
-            control = Control(self, loop)
+            control = ControlServer(self, loop)
             control.start()
             starting = asyncio.create_task(self.start(stack_config))
             await asyncio.wait({starting, living}, return_when=asyncio.FIRST_COMPLETED)

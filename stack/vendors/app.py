@@ -68,7 +68,7 @@ class BareHosts:
         await self.app(scope, receive, send)
 
 
-class Control:
+class OperatorControl:
     """What an operator may see and switch."""
 
     def __init__(self, store: Store, faults: Faults, token: str) -> None:
@@ -124,7 +124,7 @@ def make(config: dict[str, Any]) -> Starlette:
     state.mkdir(parents=True, exist_ok=True)
     store = Store(state / "vendors.sqlite3")
     faults = Faults()
-    control = Control(store, faults, str(config["secrets"]["control_token"]))
+    control = OperatorControl(store, faults, str(config["secrets"]["control_token"]))
 
     builder = Builder(store, variables, options)
     keys = Keys(variables, options)

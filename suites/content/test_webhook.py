@@ -71,11 +71,11 @@ def test_believed(
         )
         body = page.hook("publish", value)
         headers = page.signed(body) if form == "signature" else page.with_secret()
-        told = page.tell(body, **headers).expect(200, claim=f"a webhook with its {form} is taken")
+        answer = page.tell(body, **headers).expect(200, claim=f"a webhook with its {form} is taken")
         expect(
-            page.path in told.json(dict)["refreshed"],
+            page.path in answer.json(dict)["refreshed"],
             "it says which pages it refreshed",
-            saw=told.said(),
+            saw=answer.said(),
             service=PLATFORM,
         )
         page.served(f"new {page.tag}", within=70)
@@ -107,8 +107,8 @@ def test_believed(
             service="kv",
         )
     other = page.hook("publish", value).replace(b'"modelName": "page"', b'"modelName": "header"')
-    told = page.tell(other, **page.signed(other)).expect(200, claim="another model's webhook is taken")
-    expect_equal(told.json(dict)["refreshed"], [], "and refreshes no page", service=PLATFORM)
+    answer = page.tell(other, **page.signed(other)).expect(200, claim="another model's webhook is taken")
+    expect_equal(answer.json(dict)["refreshed"], [], "and refreshes no page", service=PLATFORM)
 
 
 @check(

@@ -15,7 +15,7 @@ from clients.http_port import WireAnswer
 from clients.identities import Actor
 from clients.service_clients import ServiceClients
 from core.description import Description, fill, names_in
-from core.description.database import ADMIN, NOBODY, OWNER, STRANGER, Database, Row, Step, Table
+from core.description.database import ADMIN, NOBODY, OWNER, STRANGER, Database, RoleRow, Row, Table
 from core.errors import Missed, ServiceError
 from core.ledger import Ledger
 from core.run import Run
@@ -114,7 +114,7 @@ class Matrix:
                 if known is not bool(own):
                     self._step(step, role, values)
 
-    def _step(self, step: Step, role: str, values: Mapping[str, Any]) -> None:
+    def _step(self, step: RoleRow, role: str, values: Mapping[str, Any]) -> None:
         where = self.described.where(f"database.roles.{role}")
         self._insert(step.insert, step.row, fill(step.row, values), step.by, where)
 

@@ -164,8 +164,8 @@ def test_export(
     ):
         expect_equal(saw, due, f"the export holds the person's {part}", service=PLATFORM)
     log = by_id([*seen("audit_log", actor=ada.id), *seen("audit_log", subject=ada.id)])
-    told = by_id(document.get("audit_log") or [])
-    missing = sorted({f"{log[i]['action']} {log[i]['entity']}" for i in log.keys() - told.keys()})
+    exported = by_id(document.get("audit_log") or [])
+    missing = sorted({f"{log[i]['action']} {log[i]['entity']}" for i in log.keys() - exported.keys()})
     expect_equal(missing, [], "the export holds every audit entry about the person", service=PLATFORM)
     for file in document["files"]:
         if file["status"] != "ready":

@@ -309,11 +309,11 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
     if a.wire.tells("message", "user.name"):
         expect_equal(last["user"]["name"], anna.username, "it bears its sender's name", service=ROOMS)
     if a.wire.tells("message", "at"):
-        told = a.wait(
+        frame = a.wait(
             lambda d: d.get("client_id") == "claimed" and d.get("type") == "message", claim="it is told"
         )
         expect_equal(
-            told.data["at"], last["at"], "those present are told the time that is kept", service=ROOMS
+            frame.data["at"], last["at"], "those present are told the time that is kept", service=ROOMS
         )
         expect(
             abs(last["at"] / 1000 - time.time()) < CLOCKS,

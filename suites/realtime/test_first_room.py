@@ -68,9 +68,9 @@ def test_two_people_reconnect(run: Run, actor: NewActor, new_room: NewRoom, witn
         (kept[0]["id"], 2, kept[1:3]),
         (kept[3]["id"], 100, []),
     ):
-        told, _ = room.read(anna, since, limit)
+        messages, _ = room.read(anna, since, limit)
         claim = f"over HTTP, at most {limit} messages since one of {len(kept)} are exactly those after it"
-        expect_equal([m["id"] for m in told], [m["id"] for m in due], claim, service=ROOMS)
+        expect_equal([m["id"] for m in messages], [m["id"] for m in due], claim, service=ROOMS)
     ids = [m["id"] for m in kept]
     expect_equal(ids, sorted(set(ids)), "message ids rise", service=ROOMS)
     a.close()

@@ -67,13 +67,16 @@ def _uploaded(services: ServiceClients, adapter: Adapter, owner: Actor, file: Ma
     expect(
         stored.id, f"the upload's answer tells the id of a {kind}", saw=answer.text[:200], service=PLATFORM
     )
-    for what, told, due in (
+    for what, value, due in (
         ("size", stored.size, file.size),
         ("name", stored.name or None, file.name),
         ("sha256", stored.sha256 or None, file.sha256),
     ):
         expect(
-            told in (None, due), f"the upload's answer tells the {what} that was sent", expected=due, saw=told
+            value in (None, due),
+            f"the upload's answer tells the {what} that was sent",
+            expected=due,
+            saw=value,
         )
     return stored
 

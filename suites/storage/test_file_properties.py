@@ -82,9 +82,9 @@ def test_kept_as_sent(
             got.headers.get("content-type"), IMAGE, "the download has the file's type", service=PLATFORM
         )
         said = got.headers.get("content-disposition", "")
-        told = unquote(said.partition("filename*=UTF-8''")[2])
+        decoded = unquote(said.partition("filename*=UTF-8''")[2])
         expect(
-            told == name,
+            decoded == name,
             "the download has the file's name",
             expected=f"attachment; filename*=UTF-8''… of {name!r}",
             saw=said,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from clients.login_budget import BURST, HOURLY, PATIENCE, Budget, Paced, budgets
+from clients.login_budget import BURST, HOURLY, PATIENCE, Budget, PacedTransport, budgets
 from clients.services import catalogue
 from core.errors import ConfigError
 from core.run import Run
@@ -38,11 +38,11 @@ def test_a_burst_is_free_then_turns_come_at_the_hosted_rate(tmp_path):
 
 def paced(answers, tmp_path, *, hourly=0.0):
     """A client whose server gives these answers in turn; what was slept, and what was told."""
-    clock, told, given = Clock(), [], iter(answers)
+    clock, waits, given = Clock(), [], iter(answers)
     inner = httpx.MockTransport(lambda request: next(given))
     turns = {kind: Budget(tmp_path / kind, hourly, clock) for kind in HOURLY}
-    transport = Paced(inner, turns, lambda wait, why: told.append((wait, why)), sleep=clock.sleep)
-    return httpx.Client(transport=transport, base_url="http://127.0.0.1"), told
+    transport = PacedTransport(inner, turns, lambda wait, why: waits.append((wait, why)), sleep=clock.sleep)
+    return httpx.Client(transport=transport, base_url="http://127.0.0.1"), waits
 
 
 def too_many(**headers):
@@ -50,32 +50,32 @@ def too_many(**headers):
 
 
 def test_a_429_is_waited_for_as_long_as_it_says_or_ever_longer(tmp_path):
-    client, told = paced([too_many(), too_many(**{"retry-after": "7"}), httpx.Response(200)], tmp_path)
+    client, waits = paced([too_many(), too_many(**{"retry-after": "7"}), httpx.Response(200)], tmp_path)
     assert client.post("/auth/v1/token", json={}).status_code == 200
-    assert told == [(2, "/token answered 429"), (7, "/token answered 429")]
+    assert waits == [(2, "/token answered 429"), (7, "/token answered 429")]
 
 
 def test_patience_ends_and_the_refusal_is_handed_on(tmp_path):
-    client, told = paced([too_many() for _ in range(20)], tmp_path)
+    client, waits = paced([too_many() for _ in range(20)], tmp_path)
     assert client.post("/auth/v1/verify", json={}).status_code == 429
-    assert 60 < sum(wait for wait, _ in told) <= PATIENCE
+    assert 60 < sum(wait for wait, _ in waits) <= PATIENCE
 
 
 def test_turns_are_taken_for_signing_in_alone(tmp_path):
-    client, told = paced((httpx.Response(200) for _ in range(100)), tmp_path, hourly=1800)
+    client, waits = paced((httpx.Response(200) for _ in range(100)), tmp_path, hourly=1800)
     for _ in range(BURST + 2):
         client.get("/auth/v1/user")
         client.get("/rest/v1/token")
-    assert told == []
+    assert waits == []
     for _ in range(BURST + 2):
         client.post("/auth/v1/token")
-    assert [wait for wait, _ in told] == [2, 2]
+    assert [wait for wait, _ in waits] == [2, 2]
 
 
 def test_what_is_no_limit_is_passed_on_at_once(tmp_path):
-    client, told = paced([httpx.Response(400), httpx.Response(503)], tmp_path)
+    client, waits = paced([httpx.Response(400), httpx.Response(503)], tmp_path)
     assert [client.post("/auth/v1/token").status_code for _ in range(2)] == [400, 503]
-    assert told == []
+    assert waits == []
 
 
 def run_on(kind, tmp_path, settings=""):

@@ -91,10 +91,10 @@ def test_a_right_file(tmp_path):
 )  # fmt: skip
 def test_one_sentence(tmp_path, text, said):
     path = written(tmp_path, text)
-    with pytest.raises(ConfigError, match=re.escape(said)) as told:
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
         load_toml(path, Own)
-    assert "\n" not in str(told.value)
-    assert str(path) in str(told.value)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
 
 
 def test_what_cannot_be_read(tmp_path):

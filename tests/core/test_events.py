@@ -78,17 +78,17 @@ def test_every_event_is_read_back_as_it_was_written(event, t):
 @given(ANY, st.data())
 @settings(max_examples=400, deadline=None)
 def test_a_line_with_a_field_that_is_missing_surplus_or_of_another_type_is_damage(event, data):
-    told = json.loads(to_line(event, 5, Redactor()))
-    name = data.draw(st.sampled_from(sorted(told)))
+    document = json.loads(to_line(event, 5, Redactor()))
+    name = data.draw(st.sampled_from(sorted(document)))
     change = data.draw(st.sampled_from(["missing", "surplus", "another type"]))
     if change == "missing":
-        del told[name]
+        del document[name]
     elif change == "surplus":
-        told["surplus of the test"] = told[name]
+        document["surplus of the test"] = document[name]
     else:
-        told[name] = [{"of another": "type"}]
+        document[name] = [{"of another": "type"}]
     with pytest.raises(ValueError, match=r".+"):
-        from_line(json.dumps(told).encode())
+        from_line(json.dumps(document).encode())
 
 
 @given(st.binary(max_size=60) | PLAIN.map(lambda value: json.dumps(value).encode()))
@@ -114,9 +114,9 @@ FINISHED = CheckFinished("a.b", 1, CheckOutcome.MISSED, "m", "kv", "", "", 0.5)
     ],
 )
 def test_damage_says_where_it_is(change, says):
-    told = {**json.loads(to_line(FINISHED, 1, Redactor())), **change}
+    document = {**json.loads(to_line(FINISHED, 1, Redactor())), **change}
     with pytest.raises(ValueError, match=says):
-        from_line(json.dumps(told).encode())
+        from_line(json.dumps(document).encode())
 
 
 def test_a_part_that_is_not_whole_is_damage():
@@ -124,11 +124,11 @@ def test_a_part_that_is_not_whole_is_damage():
     from core.events import CheckCollected
 
     passport = Passport("a.b", "t", "o", ("KV",), "kv", ("cache.kv",), gate=False)
-    told = json.loads(to_line(CheckCollected("a.b", passport, "n"), 1, Redactor()))
-    assert from_line(json.dumps(told).encode()).event.passport == passport
-    del told["passport"]["gate"]
+    document = json.loads(to_line(CheckCollected("a.b", passport, "n"), 1, Redactor()))
+    assert from_line(json.dumps(document).encode()).event.passport == passport
+    del document["passport"]["gate"]
     with pytest.raises(ValueError, match="not whole"):
-        from_line(json.dumps(told).encode())
+        from_line(json.dumps(document).encode())
 
 
 def test_a_journal_of_another_format_is_refused_as_a_whole(tmp_path):

@@ -47,9 +47,9 @@ def test_it_is_read_without_importing_the_profile(tmp_path):
     ],
 )
 def test_each_mistake_is_one_sentence(tmp_path, text, said):
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
-    assert said in str(told.value)
+    assert said in str(caught.value)
 
 
 def test_every_shipped_profile_needs_what_services_offer():

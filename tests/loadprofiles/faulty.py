@@ -52,7 +52,7 @@ class Faulty:
         self.where = where or ("http" if kind in HTTP else "rooms")
         self.seen = self.spoilt = 0
         self.errors: Counter[str] = Counter()
-        self._told: dict[bytes, tuple[bytes, bytes]] = {}
+        self._earlier: dict[bytes, tuple[bytes, bytes]] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -140,8 +140,8 @@ class Faulty:
     def _spoil(self, line: bytes, path: bytes, token: bytes, body: bytes) -> tuple[bytes, bytes]:
         if self.kind == "stranger":
             kind = re.sub(rb"[0-9a-f-]{36}", b"", path)
-            whose, before = self._told.get(kind, (token, b""))
-            self._told[kind] = (token, body)
+            whose, before = self._earlier.get(kind, (token, b""))
+            self._earlier[kind] = (token, body)
             if whose == token or not before or not self._due():
                 return line, body
             self.spoilt += 1
@@ -175,7 +175,7 @@ class Faulty:
             held = b""
             while True:
                 frame, payload = await _frame(server)
-                for one in self._told_as(frame, payload):
+                for one in self._frames_sent(frame, payload):
                     if one is None:
                         held = frame
                     else:
@@ -193,7 +193,7 @@ class Faulty:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    def _told_as(self, frame: bytes, payload: bytes) -> Iterable[bytes | None]:
+    def _frames_sent(self, frame: bytes, payload: bytes) -> Iterable[bytes | None]:
         """The frames that take this one's place; None holds it back until after the next."""
         if self.where != "rooms" or _MESSAGE not in payload[:40] or not self._due():
             return (frame,)

@@ -257,10 +257,10 @@ def test_the_web_ui_works_and_shows_fractions_of_milliseconds(server, tmp_path):
     def stats():
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{web}/stats/requests", timeout=2) as answer:
-                told = json.load(answer)
+                stats = json.load(answer)
         except OSError:
             return None
-        rows = [row for row in told["stats"] if row["name"] == "/x" and row["num_requests"] > 100]
+        rows = [row for row in stats["stats"] if row["name"] == "/x" and row["num_requests"] > 100]
         return rows or None
 
     (row,) = until(30, stats)

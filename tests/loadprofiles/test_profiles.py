@@ -79,7 +79,7 @@ def test_one_wrong_answer_in_a_hundred_is_found_and_named(
         ran = run(profile, tmp_path, target, *FULL[profile], **{origin: proxy.url})
     assert proxy.spoilt > 0, ran.out
     assert ran.wrong >= proxy.spoilt / 2, ran.causes
-    assert any(cause in told for told in ran.causes), ran.causes
+    assert any(cause in text for text in ran.causes), ran.causes
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_an_upload_that_is_cut_or_not_told_of_rightly_is_wrong(target, tmp_path,
         ran = run("upload", tmp_path, target, *FULL["upload"], **{origin: address})
     assert proxy.spoilt > 0
     assert ran.wrong > 0, ran.out
-    assert any(cause in told for told in ran.causes), ran.causes
+    assert any(cause in text for text in ran.causes), ran.causes
 
 
 @pytest.mark.parametrize("profile", ["database", "content"])

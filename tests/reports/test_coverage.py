@@ -21,8 +21,8 @@ HAS = {"cache.kv": "required", "storage.r2": "required", "rooms.websocket": "abs
 
 def checked(name: str, need: str, outcome: CheckOutcome) -> list[object]:
     passport = Passport(name, "A check", "platform", ("KV",), "kv", (need,))
-    told = CheckFinished(name, 1, outcome, f"{outcome} it is", "kv", "", "", 0.1)
-    return [CheckCollected(name, passport, "node"), told]
+    finished = CheckFinished(name, 1, outcome, f"{outcome} it is", "kv", "", "", 0.1)
+    return [CheckCollected(name, passport, "node"), finished]
 
 
 def made(path: Path, rooms: CheckOutcome = CheckOutcome.NOT_APPLICABLE, **more: object) -> Made:

@@ -41,7 +41,7 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which every check says something hostile, judged and written."""
     made = Made(tmp_path_factory.mktemp("hostile") / "run")
     names = [check for check, *_ in made.checks]
@@ -58,8 +58,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_no_file_holds_what_moves_a_cursor_or_breaks_a_reader(told: Path) -> None:
-    for path in told.rglob("*"):
+def test_no_file_holds_what_moves_a_cursor_or_breaks_a_reader(report: Path) -> None:
+    for path in report.rglob("*"):
         if path.is_file() and path.suffix in (
             ".json",
             ".jsonl",
@@ -81,35 +81,35 @@ def test_no_file_holds_what_moves_a_cursor_or_breaks_a_reader(told: Path) -> Non
                 ), path.name
 
 
-def test_each_format_is_read_by_its_own_reader(told: Path) -> None:
-    cases = ET.parse(told / "junit.xml").getroot().iter("testcase")
+def test_each_format_is_read_by_its_own_reader(report: Path) -> None:
+    cases = ET.parse(report / "junit.xml").getroot().iter("testcase")
     assert sum(case.find("error") is not None or case.find("failure") is not None for case in cases) >= len(
         HOSTILE
     )
-    with (told / "results.csv").open(newline="", encoding="utf-8") as file:
+    with (report / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "check"]
     assert len(rows) == len(HOSTILE)
     for row in rows:
         assert row["message"].lstrip(" \t\n")[:1] not in ("=", "+", "-", "@"), row["message"][:40]
-    verdict = json.loads((told / "verdict.json").read_text("utf-8"))
+    verdict = json.loads((report / "verdict.json").read_text("utf-8"))
     assert len(verdict["checks"]) == len(HOSTILE)
 
 
-def test_a_browser_shows_it_as_text(told: Path) -> None:
+def test_a_browser_shows_it_as_text(report: Path) -> None:
     with sync_playwright() as playwright:
         browser = launched(playwright)
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto((told / "report" / "index.html").as_uri())
+        page.goto((report / "report" / "index.html").as_uri())
         assert page.evaluate("window.hit") is None
         assert "[/word] [bold]x[/bold] [permit]" in page.content()
         assert all(url.startswith("file:") for url in asked)
         browser.close()
 
 
-def test_no_line_of_the_log_is_a_command_of_theirs(told: Path) -> None:
-    verdict = judge(told, waivers=[])
+def test_no_line_of_the_log_is_a_command_of_theirs(report: Path) -> None:
+    verdict = judge(report, waivers=[])
     out = StringIO()
     reports.show(verdict, Console(file=out, width=100))
     text, _ = reports.gate(verdict)
@@ -121,8 +121,8 @@ def test_no_line_of_the_log_is_a_command_of_theirs(told: Path) -> None:
         assert re.fullmatch(r"::(error|warning|notice) title=[^:]*::[^\r\n]*", line), line[:80]
 
 
-def test_a_long_word_is_cut_and_told(told: Path) -> None:
-    sizes = {path.name: path.stat().st_size for path in told.rglob("*") if path.is_file()}
+def test_a_long_word_is_cut_and_told(report: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in report.rglob("*") if path.is_file()}
     assert sum(sizes.values()) < 8_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
-    assert "characters left out" in (told / "verdict.json").read_text("utf-8")
+    assert "characters left out" in (report / "verdict.json").read_text("utf-8")
     assert for_log(safe(HOSTILE["commands"])).count(": :") == 3

@@ -51,18 +51,18 @@ def test_a_line_that_is_not_as_its_kind_demands_is_never_met(met: Path, data: st
     whole = path.read_bytes()
     lines = whole.splitlines()
     number = data.draw(st.integers(0, len(lines) - 1))
-    told = json.loads(lines[number])
-    name = data.draw(st.sampled_from(sorted(told)))
+    document = json.loads(lines[number])
+    name = data.draw(st.sampled_from(sorted(document)))
     match data.draw(st.sampled_from(["missing", "surplus", "another type", "another kind"])):
         case "missing":
-            del told[name]
+            del document[name]
         case "surplus":
-            told[f"{name} too"] = told[name]
+            document[f"{name} too"] = document[name]
         case "another type":
-            told[name] = [{"of another": "type"}]
+            document[name] = [{"of another": "type"}]
         case _:
-            told["type"] = f"{told['type']}.x"
-    lines[number] = json.dumps(told).encode()
+            document["type"] = f"{document['type']}.x"
+    lines[number] = json.dumps(document).encode()
     assert mutated(path, whole, b"\n".join(lines) + b"\n") == 3
 
 

@@ -124,9 +124,9 @@ def test_a_flood_is_one_message(night, receiver: Receiver) -> None:
 
 def test_mutes_silence_until_they_end(night, receiver: Receiver) -> None:
     mute = '[[mute]]\nkey = "kv.*"\nowner = "ada"\nreason = "vendor"\nuntil = {}\n'
-    told = night("1", 3, mutes=mute.format("2099-01-01"), **MISSED)
+    lines = night("1", 3, mutes=mute.format("2099-01-01"), **MISSED)
     assert receiver.messages("/platform") == []
-    assert "webhook: 1 alert muted" in told
+    assert "webhook: 1 alert muted" in lines
     assert not Mute(key="kv.*", owner="ada", reason="vendor", until=dt.date(2020, 1, 1)).covers(
         "kv.x", dt.date(2026, 1, 1)
     )
@@ -134,9 +134,9 @@ def test_mutes_silence_until_they_end(night, receiver: Receiver) -> None:
 
 def test_a_receiver_that_refuses_is_told_and_tried_again(night, receiver: Receiver) -> None:
     receiver.status = 500
-    told = night("1", 2, **MISSED)
-    assert any("webhook: could not be sent" in line for line in told)
-    assert "127.0.0.1" not in " ".join(told)
+    lines = night("1", 2, **MISSED)
+    assert any("webhook: could not be sent" in line for line in lines)
+    assert "127.0.0.1" not in " ".join(lines)
     receiver.status = 200
     receiver.got.clear()
     night("2", 1, **MISSED)
@@ -153,8 +153,8 @@ def test_metrics_reach_a_collector(tmp_path: Path, receiver: Receiver) -> None:
     directory = Made(tmp_path / "run").write()
     verdict = judge(directory, waivers=[])
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url("")}
-    told = send_all(verdict, SendContext(directory, History(tmp_path / "h.sqlite"), environ))
-    assert told == ["otlp: metrics sent"]
+    lines = send_all(verdict, SendContext(directory, History(tmp_path / "h.sqlite"), environ))
+    assert lines == ["otlp: metrics sent"]
     ((path, body),) = receiver.got
     assert path == "/v1/metrics"
     assert b"assay_objective_value" in body

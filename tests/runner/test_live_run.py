@@ -101,14 +101,14 @@ def live(tmp_path_factory):
         text=True,
     )
     assert holder.stdout.readline()
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, str(ROOT / "cli.py"), "env", "--json", "--state", str(sandbox.state)],
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    live = Live(folder, sandbox, json.loads(told.stdout))
+    live = Live(folder, sandbox, json.loads(printed.stdout))
     yield live
     holder.communicate(timeout=60)
     live.platform.close()

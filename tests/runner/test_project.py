@@ -62,9 +62,9 @@ def test_doctor_shows_its_table_although_variables_are_missing(tmp_path):
     assert "supabase.auth" in done.stdout
     assert "SUPABASE_PUBLISHABLE_KEY" in done.stdout, "the names that count too"
     assert "VITE_SUPABASE_URL" in done.stderr
-    told = json.loads(assay(tmp_path, "doctor", "--json").stdout)
-    assert "VITE_SUPABASE_URL" in told["missing"]
-    assert {one["service"] for one in told["services"]} > {"supabase.auth", "r2"}
+    report = json.loads(assay(tmp_path, "doctor", "--json").stdout)
+    assert "VITE_SUPABASE_URL" in report["missing"]
+    assert {one["service"] for one in report["services"]} > {"supabase.auth", "r2"}
 
 
 @pytest.mark.parametrize(

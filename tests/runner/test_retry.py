@@ -26,7 +26,7 @@ from core.run import Run
 from core.secret import Redactor
 from core.target import resolve
 from runner import retry
-from runner.session import Request, RunSession
+from runner.session import RunRequest, RunSession
 from tests.clients.strange import environment
 from tests.runner.sandbox import Sandbox
 
@@ -74,8 +74,8 @@ def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
         {"unfit": 3, "failed": "refused"},
     ],
 )
-def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, told):
-    assert retry.unfit_generator(tmp_path, attempt(tmp_path, **told)) == ""
+def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, attempt_fields):
+    assert retry.unfit_generator(tmp_path, attempt(tmp_path, **attempt_fields)) == ""
 
 
 def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
@@ -129,7 +129,7 @@ class Parts:
         profile = PlannedProfile.model_validate({"name": "database", "users": 5, "for": "30s"})
         plan = Plan("p", "P", 60.0, profiles=(profile,), retry_unfit=retry_unfit)
         self.run = Run.begin(directory, resolve("embedded", catalogue(), environment=environment(9)), "main")
-        self.session = RunSession(Request(quiet=True), plan, {}, self.run)
+        self.session = RunSession(RunRequest(quiet=True), plan, {}, self.run)
         self.session._load_group = self.attempt
         self.tried = 0
 

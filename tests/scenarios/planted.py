@@ -55,11 +55,11 @@ class Pretence:
     def upload(self, route):
         url = urlsplit(route.request.url)
         if url.path.endswith("/start"):
-            told = route.request.post_data_json
-            file = self.file(told["name"], told["size"], "r2")
+            body = route.request.post_data_json
+            file = self.file(body["name"], body["size"], "r2")
             upload = {
                 "id": file["id"],
-                "part_size": told["size"],
+                "part_size": body["size"],
                 "parts": 1,
                 "received": [],
                 "file_id": file["id"],

@@ -26,7 +26,7 @@ frames.send = { say = "{body}", ref = "{client_id}" }
 
 
 @dataclass
-class Told:
+class StubAnswer:
     status: int
     document: object
     headers: dict[str, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Recorder:
 
     def request(self, method, url, *, headers=None, body=None):
         self.sent.append((method, url, dict(headers or {}), body))
-        return Told(200, {})
+        return StubAnswer(200, {})
 
 
 def todos():
@@ -63,12 +63,12 @@ def test_requests_follow_the_description():
 
 def test_answers_are_read_where_the_description_says():
     its = todos()
-    assert its.person_of(Told(200, {"user": {"id": "u"}})) == "u"
-    assert its.stored(Told(201, {"key": "k"})).key == "k"
-    assert its.refusal(Told(403, {"message": "no"})) == {"message": "no"}
-    assert its.is_well(Told(200, {"ok": True}))
-    assert not its.is_well(Told(200, {"ok": False}))
-    assert not its.is_well(Told(503, {"ok": True}))
+    assert its.person_of(StubAnswer(200, {"user": {"id": "u"}})) == "u"
+    assert its.stored(StubAnswer(201, {"key": "k"})).key == "k"
+    assert its.refusal(StubAnswer(403, {"message": "no"})) == {"message": "no"}
+    assert its.is_well(StubAnswer(200, {"ok": True}))
+    assert not its.is_well(StubAnswer(200, {"ok": False}))
+    assert not its.is_well(StubAnswer(503, {"ok": True}))
     assert its.room_wire().frame("send", body="hello", client_id="1") == {"say": "hello", "ref": "1"}
 
 

@@ -98,9 +98,9 @@ def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp
                 assert other.connections == before
     run.journal.close()
     other.close()
-    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
-    assert (f"wanted {other.url}, which the target does not name: refused" in told) is not named
-    assert f"wanted {origins['localhost']}, which the target does not name: refused" in told
+    notes = " ".join(event.text for event in Evidence(run.directory).events(Note))
+    assert (f"wanted {other.url}, which the target does not name: refused" in notes) is not named
+    assert f"wanted {origins['localhost']}, which the target does not name: refused" in notes
 
 
 def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, tmp_path):
@@ -121,5 +121,5 @@ def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, t
     assert {method for method, _, _ in recorder.requests} == {"GET"}
     assert recorder.of("GET", "/fetch")
     assert not recorder.of("GET", "/socket")
-    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
-    assert "POST /xhr needs the permit 'write'" in told
+    notes = " ".join(event.text for event in Evidence(run.directory).events(Note))
+    assert "POST /xhr needs the permit 'write'" in notes

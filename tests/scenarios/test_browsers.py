@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from core.errors import BrokenError, ConfigError
 from core.secret import Redactor
 from fixtures.browser import evidence, launch
-from fixtures.browser.users import BrowserUser, Seen
+from fixtures.browser.users import BrowserLog, BrowserUser
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def seen_page(tmp_path):
         )
         context = started.new_context()
         context.tracing.start(screenshots=True, snapshots=True)
-        seen = Seen()
+        seen = BrowserLog()
         seen.watch(context)
         person = BrowserUser("ada", context, context.new_page(), seen)
         person.page.set_content(

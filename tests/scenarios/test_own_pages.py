@@ -10,7 +10,7 @@ import pytest
 
 from clients.services import catalogue
 from core.errors import ConfigError
-from core.events import CheckFinished, Step
+from core.events import CheckFinished, FlowStep
 from core.evidence import Evidence
 from core.target import resolve
 from scenarios.browser.pages import Pages, pages_of
@@ -65,9 +65,9 @@ def test_a_flow_runs_on_the_pages_that_target_toml_names(tmp_path):
     shutil.copy(Path(__file__).with_name("own_pages.py"), own / "own_pages.py")
     try:
         variables = json.loads(held.stdout.readline())["variables"]
-        told = outcome(sandbox, variables, described(own, "own_pages:OwnPages"), tmp_path / "with")
-        assert told.outcome == "met", told.message
-        steps = [event.name for event in Evidence(tmp_path / "with").events(Step)]
+        finished = outcome(sandbox, variables, described(own, "own_pages:OwnPages"), tmp_path / "with")
+        assert finished.outcome == "met", finished.message
+        steps = [event.name for event in Evidence(tmp_path / "with").events(FlowStep)]
         assert steps[0] == "ada: meldete sich an", "the user's page was the one that acted"
     finally:
         held.communicate(timeout=60)

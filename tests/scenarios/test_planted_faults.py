@@ -54,9 +54,9 @@ def finished(run):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("check", FAULTS)
 def test_the_right_flow_is_missed_and_names_the_fault(finished, check):
-    told = finished[check]
-    assert told.outcome == "missed", told.message
-    assert re.search(".*".join(map(re.escape, NAMED[check])), told.message, re.DOTALL), told.message
+    event = finished[check]
+    assert event.outcome == "missed", event.message
+    assert re.search(".*".join(map(re.escape, NAMED[check])), event.message, re.DOTALL), event.message
 
 
 def test_no_secret_is_in_what_is_kept_of_failed_flows(run):

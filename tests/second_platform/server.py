@@ -57,8 +57,8 @@ class Platform:
             except (jwt.InvalidTokenError, KeyError):
                 return None
         headers = {"apikey": self.key, "Authorization": f"Bearer {token}"}
-        told = await self.http.get(f"{self.supabase}/auth/v1/user", headers=headers)
-        return told.json() if told.status_code == 200 else None
+        answer = await self.http.get(f"{self.supabase}/auth/v1/user", headers=headers)
+        return answer.json() if answer.status_code == 200 else None
 
     def store(self, method, key, **more):
         headers = {
@@ -93,14 +93,14 @@ class Platform:
             return self.refuse(413, "too much")
         identifier = uuid.uuid4().hex
         kind = request.headers.get("content-type", "application/octet-stream")
-        key = told = f"{user['id']}/{identifier}"
+        key = stored_as = f"{user['id']}/{identifier}"
         if "another key" in self.faults:
             key = f"{user['id']}/elsewhere-{identifier}"
         done = await self.store("POST", key, content=data, headers={"Content-Type": kind})
         if done.status_code != 200:
             return self.refuse(502, "the store does not answer")
         self.files[identifier] = (user["id"], key, kind)
-        return self.answer({"id": identifier, "stored_as": told, "bytes": len(data)}, 201)
+        return self.answer({"id": identifier, "stored_as": stored_as, "bytes": len(data)}, 201)
 
     async def file(self, request):
         user = await self.user(request)
@@ -113,8 +113,8 @@ class Platform:
             await self.store("DELETE", key)
             del self.files[request.path_params["id"]]
             return Response(status_code=204, headers=self.headers())
-        told = await self.store("GET", key)
-        return Response(told.content, told.status_code, headers=self.headers(), media_type=kind)
+        found = await self.store("GET", key)
+        return Response(found.content, found.status_code, headers=self.headers(), media_type=kind)
 
     async def plant(self, request):
         self.faults = set(await request.json())
@@ -143,11 +143,11 @@ def application(config):
 
 
 if __name__ == "__main__":
-    told = json.loads(Path(sys.argv[1]).read_text())
+    config = json.loads(Path(sys.argv[1]).read_text())
     uvicorn.run(
-        application(told),
+        application(config),
         host="127.0.0.1",
-        port=told["port"],
+        port=config["port"],
         log_level="warning",
         proxy_headers=False,
         ws="websockets-sansio",

@@ -46,7 +46,7 @@ class Always200Mock:
 
     def __init__(self, service: str, environment: Mapping[str, str]) -> None:
         self.service = service
-        self.told = 0
+        self.answered = 0
         self._truth = {name: environment[name] for name in VARIABLES[service]}
         self._client = httpx.Client(trust_env=False, timeout=30)
         mock = self
@@ -90,7 +90,7 @@ class Always200Mock:
         playing = self.service not in PATHS or rest.startswith(PATHS[self.service])
         if not playing:
             return self._forward(method, self._truth[name] + rest, headers, body)
-        self.told += 1
+        self.answered += 1
         if headers.get("Upgrade"):
             return 200, {"Content-Type": "text/plain"}, b"OK"
         kind, content = plausible_answer(self.service, method, rest, body)

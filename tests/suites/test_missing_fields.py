@@ -28,7 +28,7 @@ class FieldDroppingProxy(Always200Mock):
         for route, name in LEFT_OUT.values():
             if asked.startswith(route) and status < 300 and "json" in given.get("content-type", ""):
                 left = {k: v for k, v in json.loads(content).items() if k != name}
-                self.told += len(left) < len(json.loads(content))
+                self.answered += len(left) < len(json.loads(content))
                 content = json.dumps(left).encode()
         return status, given, content
 
@@ -41,7 +41,7 @@ def test_a_field_left_out_is_missed_by_its_name(tmp_path):
             finished = on_live(tmp_path, proxy.environment, "--checks", ",".join(LEFT_OUT))
         finally:
             proxy.close()
-    assert proxy.told >= len(LEFT_OUT)
+    assert proxy.answered >= len(LEFT_OUT)
     seen = {check: (e.outcome, e.service, e.expected) for check, e in finished.items()}
     assert seen == {
         check: ("missed", "platform", f"the field {name!r}") for check, (_, name) in LEFT_OUT.items()

@@ -72,7 +72,7 @@ class SeedMock(Always200Mock):
         asked = f"{method} {urlsplit(path).path}"
         for route, (status, value) in self.routes.items():
             if asked == route or (route.endswith("/") and asked.startswith(route)):
-                self.told += 1
+                self.answered += 1
                 return (
                     status,
                     {"Content-Type": "application/json", "X-Cache": "miss"},
@@ -92,7 +92,7 @@ def test_the_seeds_own_mock_is_caught(name, tmp_path):
             finished = on_live(tmp_path, mock.environment, "--checks", ",".join(checks))
         finally:
             mock.close()
-    assert mock.told, f"the mock was never asked: {finished}"
+    assert mock.answered, f"the mock was never asked: {finished}"
     assert set(finished) == set(checks)
     caught = [e for e in finished.values() if e.outcome in ("missed", "broken")]
     assert caught, finished

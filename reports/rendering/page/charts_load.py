@@ -87,8 +87,8 @@ def knee(objective: ObjectiveResult, load: dict[str, Any], levels: list[dict[str
         low = float(level["low"]) if level.get("low") else chart.y0
         high = float(level["high"]) if level.get("high") else chart.y1
         word = "holds" if level["holds"] else "does not hold"
-        told = f"{level['users']:,} users: {quantity(value, objective.unit)}, {word}"
-        chart.whisker(float(level["users"]), low, value, high, bool(level["holds"]), told)
+        title = f"{level['users']:,} users: {quantity(value, objective.unit)}, {word}"
+        chart.whisker(float(level["users"]), low, value, high, bool(level["holds"]), title)
     return chart.render()
 
 

@@ -37,7 +37,7 @@ def objective_page(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[st
         pages=pages,
         qs=QUANTILES,
         first=[f for f in (charts_load.knee(o, load, levels), charts_load.readings(o, readings)) if f],
-        levels=[_level(o, level, told) for level, told in zip(levels, load.get("levels", []), strict=False)],
+        levels=[_level(o, level, measured) for level, measured in zip(levels, load.get("levels", []), strict=False)],
         knee=load.get("knee") or {},
         groups=[_group(o, group, curve) for group, curve in drawn],
         distribution=charts.distribution(o, curves) if latency and o.groups else "",
@@ -69,13 +69,13 @@ def _group(o: ObjectiveResult, group: GroupResult, curve: dict[str, Any] | None)
     )
 
 
-def _level(o: ObjectiveResult, level: dict[str, Any], told: dict[str, Any]) -> SimpleNamespace:
+def _level(o: ObjectiveResult, level: dict[str, Any], measured: dict[str, Any]) -> SimpleNamespace:
     known = level.get("value") is not None
     return SimpleNamespace(
         users=level["users"],
-        pace=number(told.get("per_second")),
+        pace=number(measured.get("per_second")),
         value=quantity(level["value"], o.unit) if known else "within the warm-up",
         interval=f"{number(level.get('low'))} to {number(level.get('high'))}" if known else "",
         holds=level["holds"],
-        why=told.get("why") or "",
+        why=measured.get("why") or "",
     )

@@ -155,7 +155,7 @@ class Chart:
             ordered.append((x, y))
         self.line(ordered, kind, name)
 
-    def whisker(self, x: float, low: float, value: float, high: float, good: bool, told: str) -> None:
+    def whisker(self, x: float, low: float, value: float, high: float, good: bool, title: str) -> None:
         """A value with its interval: a filled dot holds, a cross does not."""
         at, y, size = self.px(x), self.py(value), 4.5
         self._parts.append(f'<path d="M{at:.1f} {self.py(low):.1f}V{self.py(high):.1f}" class="whisker"/>')
@@ -164,7 +164,7 @@ class Chart:
             if good
             else f'<path d="M{at - size:.1f} {y - size:.1f}l9 9m0 -9l-9 9" class="fell">'
         )
-        self._parts.append(f"{shape}<title>{escape(told)}</title></{'circle' if good else 'path'}>")
+        self._parts.append(f"{shape}<title>{escape(title)}</title></{'circle' if good else 'path'}>")
 
     def limit(self, value: float, name: str) -> None:
         """A dashed line across."""

@@ -107,8 +107,8 @@ class AnyPage:
 
     def tells_an_error(self) -> None:
         """Waits until the page tells the person that something went wrong."""
-        told = self.test_id("error")
-        expect(told, f"{self.person.name} should be told that something went wrong").not_to_be_empty(
+        error = self.test_id("error")
+        expect(error, f"{self.person.name} should be told that something went wrong").not_to_be_empty(
             timeout=ARRIVES
         )
 

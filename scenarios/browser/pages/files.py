@@ -92,7 +92,7 @@ class Files(AnyPage):
             self.shown(row, f"{name} in their files", within=within)
         except AssertionError:
             raise Missed(
-                f"{name} should be in {self.person.name}'s files once {self._told_of(name)}",
+                f"{name} should be in {self.person.name}'s files once {self._status_of(name)}",
                 expected=f"{name}, kept in {store}",
                 saw="no such file",
                 service="platform",
@@ -102,7 +102,7 @@ class Files(AnyPage):
         self.step(f"{name} is in {store}")
         return str(row.get_attribute("data-file-id"))
 
-    def _told_of(self, name: str) -> str:
+    def _status_of(self, name: str) -> str:
         try:
             said = " ".join(self.upload_item(name).inner_text(timeout=1000).split())
             return f"its upload shows {self.progress(name):.0%} ({said!r})"

@@ -83,8 +83,8 @@ async def _pkce(ctx: Context) -> Json:
 async def get(ctx: Context) -> Json:
     """GET /user. A token without an audience, or with another than `X-JWT-AUD` asks for, is refused (Auth, user.go)."""
     user = (await ctx.require_user())[0]
-    told = ctx.claims().get("aud") or ""
-    audience = (told[0] if told else "") if isinstance(told, list) else told
+    audience = ctx.claims().get("aud") or ""
+    audience = (audience[0] if audience else "") if isinstance(audience, list) else audience
     if not audience or ctx.request.headers.get("x-jwt-aud", audience) != audience:
         raise invalid("Token audience doesn't match request audience")
     return users.public(user)

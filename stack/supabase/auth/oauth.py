@@ -88,13 +88,13 @@ async def callback(ctx: Context) -> Response:
     try:
         flow = await _flow(ctx)
     except AuthError as error:
-        error.instead = redirects.to(redirects.with_query(ctx.options.site_url, _told(error)))
+        error.instead = redirects.to(redirects.with_query(ctx.options.site_url, _as_query(error)))
         raise
     target = flow["referrer"]
     try:
         return redirects.to(await _come_back(ctx, flow, target), 302)
     except AuthError as error:
-        values = _told(error)
+        values = _as_query(error)
         url = redirects.with_fragment(redirects.with_query(target, values), values)
         error.instead = redirects.to(url, 302)
         raise
@@ -113,7 +113,7 @@ async def _come_back(ctx: Context, flow: Any, target: str) -> str:
     return arrived(target, await sessions.start(ctx, user, "oauth"), {"provider_token": "local"})
 
 
-def _told(error: AuthError) -> dict[str, str]:
+def _as_query(error: AuthError) -> dict[str, str]:
     """An error as the site is told of it; one of the provider's has no code of ours."""
     kind = "access_denied" if error.code in DENIED else OAUTH_ERRORS.get(error.status, "server_error")
     code = {"error_code": error.code} if error.code else {}

@@ -108,14 +108,14 @@ class Rest:
         """Reload the schema cache whenever PostgreSQL says so, for as long as the process lives."""
         while True:
             with contextlib.suppress(Unavailable, OSError, SqlError):
-                told = asyncio.Event()
-                connection = await self._database.connect(told.set)
+                notified = asyncio.Event()
+                connection = await self._database.connect(notified.set)
                 try:
                     await connection.run(("listen pgrst", ()))
-                    told.set()  # what changed while nobody listened
+                    notified.set()  # what changed while nobody listened
                     while not connection.is_closed():
-                        await told.wait()
-                        told.clear()
+                        await notified.wait()
+                        notified.clear()
                         await asyncio.sleep(0.05)  # a migration notifies for each of its statements
                         await self.load()
                 finally:

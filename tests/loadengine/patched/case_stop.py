@@ -15,7 +15,7 @@ SECOND = 1_000_000_000
 NOW = 1000 * SECOND
 
 
-def told(view, at, ok=0, wrong=0, ms=10.0):
+def add_samples(view, at, ok=0, wrong=0, ms=10.0):
     """Answers that a process told at `at`."""
     delta = Delta.empty("http", {"name": "/x"})
     delta.counts[Phase.STEADY, SampleOutcome.OK] = ok
@@ -45,28 +45,28 @@ def reason(view, now=NOW, under_way=0, **settings):
 )
 def test_answers_of_the_last_second_decide(ok, wrong, ms, settings, said):
     view = LiveStats()
-    told(view, NOW - SECOND // 2, ok, wrong, ms)
+    add_samples(view, NOW - SECOND // 2, ok, wrong, ms)
     found = reason(view, **settings)
     assert found is None if said is None else said in found
 
 
 def test_what_failed_long_ago_does_not_count():
     view = LiveStats()
-    told(view, NOW - 3 * SECOND, wrong=1000)
-    told(view, NOW - SECOND // 2, ok=30)
+    add_samples(view, NOW - 3 * SECOND, wrong=1000)
+    add_samples(view, NOW - SECOND // 2, ok=30)
     assert reason(view) is None
 
 
 def test_a_slow_load_is_judged_over_a_longer_time():
     view = LiveStats()
     for second in range(12):
-        told(view, NOW - second * SECOND, wrong=2)
+        add_samples(view, NOW - second * SECOND, wrong=2)
     assert "100% of the last 24 answers failed" in reason(view)
 
 
 def test_a_target_that_hangs():
     view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
-    told(view, NOW, ok=100)
+    add_samples(view, NOW, ok=100)
     assert watch.reason_to_stop(view, NOW, 50) is None
     assert watch.reason_to_stop(view, NOW + SECOND, 300) is None
     assert "nothing was answered for 2.0 s while 500 operations wait" in watch.reason_to_stop(
@@ -76,7 +76,7 @@ def test_a_target_that_hangs():
 
 def test_silence_of_a_load_that_asks_little_says_nothing():
     view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
-    told(view, NOW, ok=100)
+    add_samples(view, NOW, ok=100)
     for second in range(20):
         assert watch.reason_to_stop(view, NOW + second * SECOND, 5) is None
 
@@ -84,5 +84,5 @@ def test_silence_of_a_load_that_asks_little_says_nothing():
 def test_an_answer_ends_the_silence():
     view, watch = LiveStats(), AbortRules(LoadSettings(stop_silence=2.0))
     for second in range(20):
-        told(view, NOW + second * SECOND, ok=1)
+        add_samples(view, NOW + second * SECOND, ok=1)
         assert watch.reason_to_stop(view, NOW + second * SECOND, 100) is None

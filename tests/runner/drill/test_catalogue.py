@@ -38,7 +38,7 @@ def read(folder):
 
 
 def entry(**more):
-    told = {
+    expected = {
         "title": "t",
         "requirement": "P1.3",
         "service": "r2",
@@ -47,7 +47,7 @@ def entry(**more):
         "caught_by": ["a"],
     }
     plant = Sql(sql="a", restore="b")
-    return Entry(**{**told, "plant": (plant,), **more})
+    return Entry(**{**expected, "plant": (plant,), **more})
 
 
 def defect(name, **more):

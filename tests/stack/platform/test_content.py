@@ -102,8 +102,8 @@ def test_miss_then_hit_then_webhook_then_new(stack: Stack) -> None:
         json={"data": {"title": changed}},
     ).raise_for_status()
     raw = hook(path)
-    told = stack.http.post("/api/content/webhook", content=raw, headers=signed(stack, raw))
-    assert told.json()["refreshed"] == [path], told.text
+    answer = stack.http.post("/api/content/webhook", content=raw, headers=signed(stack, raw))
+    assert answer.json()["refreshed"] == [path], answer.text
     assert until(lambda: read(stack, path, locale="de").json()["title"] == changed)
 
 

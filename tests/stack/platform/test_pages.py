@@ -130,8 +130,8 @@ def test_an_error_is_thrown_at_once_and_found_though_its_page_is_closed(
     token = {"authorization": f"Bearer {stack.env['SENTRY_AUTH_TOKEN']}"}
 
     def lost() -> list[str]:
-        told = httpx.get(address, headers=token, timeout=30).text
-        return [marker for marker in markers if marker not in told]
+        page = httpx.get(address, headers=token, timeout=30).text
+        return [marker for marker in markers if marker not in page]
 
     assert until(lambda: not lost()), lost()
     context.close()

@@ -77,8 +77,8 @@ def test_export_then_erasure(stack: Stack, person: Person) -> None:
         stack.sql("select 1 from audit_log where to_jsonb(audit_log)::text like %s", f"%{person.id}%") == []
     )
     assert until(lambda: stack.r2_keys(person.id) == [] and stack.storage_keys(person.id) == [])
-    told = witness.http.get(f"/api/rooms/{room}/history").json()["messages"]
-    assert [(m["id"], m["body"], m["user"]["id"]) for m in told] == [(1, "", "")]
+    messages = witness.http.get(f"/api/rooms/{room}/history").json()["messages"]
+    assert [(m["id"], m["body"], m["user"]["id"]) for m in messages] == [(1, "", "")]
     assert person.http.get("/api/me").status_code == 401
     assert person.http.get("/api/files").status_code == 401
 

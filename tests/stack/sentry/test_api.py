@@ -121,11 +121,11 @@ def test_an_alert_rule_tells_its_receiver_once_per_issue(sentry, api, marker):
         raise_one(sentry, marker, marker=marker)
         until(lambda: receiver.got)
         path, _, body = receiver.got[0]
-        told = json.loads(body)
+        alert = json.loads(body)
         assert path == "/alert"
-        assert told["event"]["event_id"] == event_id
-        assert told["triggering_rules"] == [marker]
-        assert told["message"] == f"RuntimeError: {marker}"
+        assert alert["event"]["event_id"] == event_id
+        assert alert["triggering_rules"] == [marker]
+        assert alert["message"] == f"RuntimeError: {marker}"
         later = raise_one(sentry, marker + " again", marker=marker)
         until(lambda: len(receiver.got) == 2)
         assert json.loads(receiver.got[1][2])["event"]["event_id"] == later

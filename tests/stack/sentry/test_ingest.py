@@ -217,8 +217,8 @@ class TestKinds:
             sentry_sdk.crons.capture_checkin(monitor_slug=marker, status="ok", duration=2.0)
         found = api.get(f"/organizations/assay/monitors/{marker}/checkins/").json()
         assert [one["status"] for one in found] == ["ok", "in_progress"]
-        told = {"name": "A", "email": "a@example.test", "comments": marker, "event_id": uuid.uuid4().hex}
-        assert send(sentry, envelope(({"type": "user_report"}, told))).status_code == 200
+        report = {"name": "A", "email": "a@example.test", "comments": marker, "event_id": uuid.uuid4().hex}
+        assert send(sentry, envelope(({"type": "user_report"}, report))).status_code == 200
         assert marker in [
             one["comments"] for one in api.get("/projects/assay/platform/user-feedback/").json()
         ]

@@ -39,13 +39,13 @@ def test_a_planned_outage_is_recorded_as_such_and_ended(stack, action, state):
     assert (status, again["state"]) == (200, "ready")
     assert again["pid"] != before["pid"]
     assert again["ports"] == before["ports"], "it is found where it was"
-    _, told = stack.ask(answer, "GET", "/events?since=0")
+    _, answered = stack.ask(answer, "GET", "/events?since=0")
     outage = [
-        (e["type"], e["component"], e["action"]) for e in told["events"] if e["type"].startswith("outage")
+        (e["type"], e["component"], e["action"]) for e in answered["events"] if e["type"].startswith("outage")
     ]
     assert outage == [("outage.planned", "top", action), ("outage.ended", "top", "start")]
-    assert "component.died" not in {e["type"] for e in told["events"]}
-    assert told["events"] == stack.events(), "what is on disk is the same"
+    assert "component.died" not in {e["type"] for e in answered["events"]}
+    assert answered["events"] == stack.events(), "what is on disk is the same"
 
 
 def test_restart_is_one_outage_and_repeats_do_no_harm(stack):

@@ -89,8 +89,8 @@ def test_all_of_it_comes_up_answers_and_goes(stack):
     assert all(answer["variables"].values()), "an empty variable is a missing one"
     assert set(answer["engines"]) >= SERVICES
     assert {engine["kind"] for engine in answer["engines"].values()} == {"engine", "stand-in"}
-    _, told = stack.ask(answer, "GET", "/components")
-    assert {c["name"]: c["state"] for c in told["components"]} == dict.fromkeys(COMPONENTS, "ready")
+    _, answered = stack.ask(answer, "GET", "/components")
+    assert {c["name"]: c["state"] for c in answered["components"]} == dict.fromkeys(COMPONENTS, "ready")
 
     variables = answer["variables"]
     assert get(variables["PLATFORM_URL"] + "/api/version") == 200

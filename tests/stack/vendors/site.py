@@ -63,7 +63,7 @@ class Site:
         page = context.new_page()
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(f"http://127.0.0.1:{self.port}/{name}.html?path={settings.get('path', '')}")
         try:
             page.wait_for_function("window.ready", timeout=20_000)

@@ -229,11 +229,11 @@ class TestWebhooks:
             until(lambda: len(receiver.got) == 3)
             write(vendors, "DELETE", f"page/{made['id']}")
             until(lambda: len(receiver.got) == 4)
-        told = [json.loads(body) for _, _, body in receiver.got]
-        assert [one["operation"] for one in told] == ["publish", "unpublish", "archive", "delete"]
-        assert [one["modelName"] for one in told] == ["page"] * 4
-        assert told[0]["previousValue"] is None
-        assert told[3]["newValue"] is None
+        hooks = [json.loads(body) for _, _, body in receiver.got]
+        assert [one["operation"] for one in hooks] == ["publish", "unpublish", "archive", "delete"]
+        assert [one["modelName"] for one in hooks] == ["page"] * 4
+        assert hooks[0]["previousValue"] is None
+        assert hooks[3]["newValue"] is None
         for path, headers, body in receiver.got:
             assert path == "/api/content/webhook"
             at, _, digest = headers["x-builder-signature"].removeprefix("t=").partition(",v1=")

@@ -361,8 +361,8 @@ class TestMonitors:
             TestMetrics().submit(client, name, 500)
             until(lambda: receiver.got)
             path, _, body = receiver.got[0]
-            told = json.loads(body)
-            assert (path, told["alert_title"], told["alert_transition"]) == ("/hook", marker, "Triggered")
+            alert = json.loads(body)
+            assert (path, alert["alert_title"], alert["alert_transition"]) == ("/hook", marker, "Triggered")
             MonitorsApi(client).delete_monitor(made.id)
             with pytest.raises(ApiException) as gone:
                 MonitorsApi(client).get_monitor(made.id)
