@@ -89,7 +89,7 @@ class Supervisor:
         )
 
     def configure(self) -> StackConfig:
-        """Mint every key and write CONFIG.json. Returns what was minted."""
+        """Generate every key and write CONFIG.json; returns its content."""
         options = {
             "cache": str(self.site.cache),
             **{k: v for k, v in self.options.items() if not isinstance(v, dict)},
@@ -224,7 +224,7 @@ class Supervisor:
             component.clean(self.site)
 
     async def run(self) -> int:
-        """The whole life; says HERE when others may look at us. Returns the exit code."""
+        """The whole life; writes FOLDER_READY when others may look at us. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.ending.set)

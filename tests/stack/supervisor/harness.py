@@ -19,12 +19,12 @@ MODULE = """
 import sys
 from stack.supervisor.component import Component, Engine
 
-def mint(site, minted):
-    minted.variables["{NAME}_URL"] = f"http://127.0.0.1:{{site.ports['{name}']}}"
-    minted.secrets["{name}_key"] = "hush-{name}"
+def generate(site, stack_config):
+    stack_config.variables["{NAME}_URL"] = f"http://127.0.0.1:{{site.ports['{name}']}}"
+    stack_config.secrets["{name}_key"] = "hush-{name}"
 
 COMPONENT = Component(
-    name="{name}", ports=("{name}",), needs={needs!r}, mint=mint, start_s={start_s},
+    name="{name}", ports=("{name}",), needs={needs!r}, generate=generate, start_s={start_s},
     argv=lambda site: [sys.executable, {fake!r}, str(site.config), "{name}", "{mode}"],
     engines=lambda site: {{"{name}": Engine("stand-in", "fake {name}")}},
 )
