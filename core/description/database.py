@@ -109,12 +109,21 @@ class Functions(Section):
         return self
 
 
+class Accepted(Section):
+    """A finding of an advisor that was decided to stay: the lint's name, on what (`public.counts`), and why."""
+
+    lint: str
+    on: str
+    reason: str = Field(min_length=1)
+
+
 class Database(Section):
     """The public schema. A table that is neither described nor ignored fails: nobody decided on it."""
 
     probe: str = ""
     ignore: tuple[str, ...] = ()
     functions: Functions | None = None
+    accepted: tuple[Accepted, ...] = ()
     roles: dict[str, tuple[RoleRow, ...]] = Field(default_factory=dict)
     tables: dict[str, Table] = Field(default_factory=dict)
 

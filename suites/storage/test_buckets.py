@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from clients.catalog import read_catalog
 from clients.service_clients import ServiceClients
-from core.expect import expect
+from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
+from suites.database.advisors.buckets import bucket_findings
+from suites.database.advisors.finding import Finding
+from suites.database.advisors.judged import judge
 from suites.storage.bucket_matrix import ROLES, VERBS, BucketMatrix
 from suites.types import NewActor, Witness
 
@@ -68,3 +72,41 @@ def _refused(matrix: BucketMatrix, name: str) -> list[str]:
             wrong.append(f"{name} takes an object over {bucket.limit} bytes")
     takes = [m for m in bucket.refuses if matrix.puts(matrix.unused(name, bucket), "owner", mime=m)]
     return wrong + [f"{name} takes {mime}" for mime in takes]
+
+
+@check(
+    "storage.advisors",
+    "No public bucket lists its objects to who should not see which there are",
+    requirement=("P1.3", "P6.3"),
+    service=STORAGE,
+    needs=("auth.email", "storage.supabase", "database.rest", "database.sql"),
+)
+def test_listing(
+    run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
+) -> None:
+    """Supabase's lint 0025, tried by a visitor and a stranger; buckets that are public are told and close nothing."""
+    catalog = read_catalog(services.database.demand_sql())
+    tokens = {"nobody": None, "stranger": actor().access_token}
+
+    def listed(finding: Finding) -> str:
+        bucket, key = finding.on.removeprefix("bucket "), f"assay-{run.tag()}.txt"
+        ledger.plan("storage.object", bucket=bucket, key=key)
+        headers = {"Content-Type": "text/plain"}
+        services.storage.as_admin("POST", f"/object/{bucket}/{key}", body=b"assay", headers=headers)
+        body = {"prefix": "", "search": key, "limit": 10}
+        answers = {
+            role: services.storage.as_user("POST", f"/object/list/{bucket}", token, body=body)
+            for role, token in tokens.items()
+        }
+        saw = [
+            role
+            for role, answer in answers.items()
+            if answer.status == 200 and any(entry.get("name") == key for entry in answer.json(list))
+        ]
+        return f"{' and '.join(saw)} list its objects" if saw else ""
+
+    there = services.storage.as_admin("GET", "/bucket").demand(200).json(list)
+    names = sorted(str(bucket["id"]) for bucket in there)
+    witness("SQL", f"{len(catalog.buckets)} buckets")
+    expect_equal(names, sorted(catalog.buckets), "Storage speaks of this database's buckets", service=STORAGE)
+    judge(run, "storage.advisors", bucket_findings(catalog), listed, STORAGE)
