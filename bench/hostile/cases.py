@@ -1,0 +1,63 @@
+"""The twelve services, where each one's answers pass, and a few quick checks that depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.hostile.mutations import MUTATIONS, Mutation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One service: the variable with its address, which paths are its own, and the checks that are tried."""
+
+    service: str
+    variable: str
+    paths: str
+    checks: tuple[str, ...]
+
+
+SUBJECTS: tuple[Subject, ...] = (
+    Subject("platform", "PLATFORM_URL", "^/api/(?!rooms)", ("security.private_routes", "storage.search_and_sort")),
+    Subject("rooms", "PLATFORM_URL", "^/api/rooms", ("realtime.door", "realtime.burst")),
+    Subject("supabase.auth", "VITE_SUPABASE_URL", "/auth/v1/", ("auth.session_restored", "auth.wrong_password")),
+    Subject("supabase.database", "VITE_SUPABASE_URL", "/rest/v1/", ("database.profile_and_post", "database.post_values")),
+    Subject("supabase.storage", "VITE_SUPABASE_URL", "/storage/v1/", ("storage.avatars", "reality.storage")),
+    Subject("r2", "R2_ENDPOINT", "", ("storage.parts_any_order", "storage.kept_as_sent")),
+    Subject("kv", "CLOUDFLARE_API_URL", "", ("cache.kv_hit_and_miss", "cache.headers_and_times")),
+    Subject("builder", "BUILDER_API_URL", "", ("content.page_changes", "reality.content")),
+    Subject("sentry", "SENTRY_URL", "", ("telemetry.sentry_error",)),
+    Subject("datadog", "DATADOG_API_URL", "", ("telemetry.custom_metric", "telemetry.datadog_wrong_token")),
+    Subject("ga4", "GA4_DATA_URL", "", ("telemetry.ga4_event",)),
+    Subject("mixpanel", "MIXPANEL_DATA_URL", "", ("telemetry.mixpanel_event",)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: one service answers by one mutation."""
+
+    subject: Subject
+    mutation: Mutation
+
+    @property
+    def name(self) -> str:
+        """A short word for it."""
+        return f"{self.subject.service}/{self.mutation.name}"
+
+
+def cases(services: str = "", mutations: str = "", shard: str = "1/1") -> Iterator[Case]:
+    """The cases whose service and mutation contain one of these words, and of them the shard `k/n`."""
+    one, of = (int(part) for part in shard.split("/"))
+    found = (
+        Case(subject, mutation)
+        for mutation in MUTATIONS
+        for subject in SUBJECTS
+        if _named(subject.service, services) and _named(mutation.name, mutations)
+    )
+    return (case for number, case in enumerate(found) if number % of == one - 1)
+
+
+def _named(name: str, words: str) -> bool:
+    return not words or any(word in name for word in words.split(","))
