@@ -71,7 +71,7 @@ class Trial:
             except BaseException:
                 traceback.print_exc()
             finally:
-                with suppress(Exception):
+                with suppress(OSError, ValueError):
                     sys.stdout.flush()
                     sys.stderr.flush()
                 os._exit(code)
