@@ -22,7 +22,7 @@ from core.evidence import Evidence
 from core.run import ROOT
 from runner import declared_checks
 from runner.preparation import prepare
-from runner.session import Request, RunSession, record
+from runner.session import RunRequest, RunSession, record
 from runner.verdict import judge_and_write
 
 LIMIT = 240.0
@@ -115,7 +115,7 @@ def _run(case: Case, folder: Path, variables: Mapping[str, str], seed: int) -> i
             os.environ.update(joining)
             pytest.main([*words, *sorted({str(c.path) for c in chosen})])
 
-    request = Request(
+    request = RunRequest(
         plan="gate",
         target="live",
         target_file=described,
