@@ -76,6 +76,8 @@ OWN_ROOMS = ("checks", "flows")
 """Folders of a project that hold checks: of services, and in a browser."""
 EXPECTING_ROOMS = ("suites", "scenarios", *OWN_ROOMS)
 """Rooms whose plain `assert` is an expectation; one that fails elsewhere is a fault of the harness."""
+REFERENCE_PACKAGE = "stack.platform.assay"
+"""The reference platform's project as a package: its rooms are rooms of checks like any project's."""
 
 
 def classify(error: BaseException) -> tuple[Verdict, str | None]:
@@ -101,4 +103,4 @@ def _raised_in_expecting_room(error: BaseException) -> bool:
 
 def in_expecting_room(module: str) -> bool:
     """Whether a module, by its name, is one of checks."""
-    return module.partition(".")[0] in EXPECTING_ROOMS
+    return module.removeprefix(f"{REFERENCE_PACKAGE}.").partition(".")[0] in EXPECTING_ROOMS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,14 @@ class Project:
     def own(self) -> Path | None:
         """The folder of a team's own project; None for the reference platform's, which has the shipped files."""
         return None if self.is_reference else self.folder
+
+    @property
+    def extends_reference(self) -> bool:
+        """Whether its description is the reference platform's with differences: a deployed one, for example."""
+        try:
+            return tomllib.loads(self.target_file().read_text("utf-8")).get("extends") == "reference"
+        except (OSError, ValueError):
+            return False  # reading the description says what is wrong with it
 
     def target_file(self, name: str = "") -> Path:
         """The description: `target.toml`, or `target.<name>.toml`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from core.outcome import OWN_ROOMS
+from core.project import REFERENCE, Project
 from core.run import ROOT
 
 
@@ -36,7 +37,7 @@ class Declared:
     @property
     def in_browser(self) -> bool:
         """Whether it drives a browser."""
-        return "browser" in self._rooms or self._rooms[0] == "flows"
+        return bool({"browser", "flows"} & set(self._rooms))
 
     @property
     def _rooms(self) -> tuple[str, ...]:
@@ -44,13 +45,17 @@ class Declared:
 
 
 def declared(root: Path = ROOT, own: Path | None = None) -> list[Declared]:
-    """Every check of `suites/` and `scenarios/`, and of `checks/` and `flows/` of a project of one's `own`, in the order
-    of files and lines.
+    """Every check of `suites/` and `scenarios/`, and of `checks/` and `flows/` of the project, in the order of files and
+    lines: a team's `own`, else (or where that extends it) the reference platform's.
 
     Raises ConfigError for a file that is not Python, a passport whose id is not plain text, or an own check that is
     called like another.
     """
-    found = [check for room in ("suites", "scenarios") for check in _room(root, room)]
+    rooms = ["suites", "scenarios"]
+    if own is None or Project(own).extends_reference:
+        here = REFERENCE.relative_to(ROOT)
+        rooms += [str(here / room) for room in OWN_ROOMS]
+    found = [check for room in rooms for check in _room(root, room)]
     places = {check.id: check.path for check in found}
     for check in (one for room in OWN_ROOMS if own for one in _room(own, room)):
         if check.id in places:

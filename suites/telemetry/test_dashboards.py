@@ -13,13 +13,13 @@ from typing import Any
 from clients.service_clients import ServiceClients
 from clients.services.datadog import DatadogClient
 from core.clock import eventually
+from core.errors import ServiceError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
-from suites.storage.uploads import prepared
 from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable, relayed
 from suites.types import NewActor, NewFile, Witness
 
@@ -128,7 +128,10 @@ def test_dashboard(
 
     since, session, tag = time.time() - CLOCKS, str(uuid.uuid4()), run.tag()
     person = actor()
-    prepared(services, adapter, person.access_token, made(1000))
+    file = made(1000)
+    sent = adapter.upload(services.platform.port, person.access_token, name=file.name, data=file.data)
+    if sent.status != adapter.files().upload.answers:
+        raise ServiceError("platform", f"preparing a file failed: {sent.status} {sent.text[:200]}")
     page = new_page(run, services, ledger, adapter)
     page.publish(f"shown {tag}")
     page.served(f"shown {tag}")

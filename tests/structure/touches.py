@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from core.outcome import in_expecting_room
 from tests.structure.tree import ROOT
 
 STORES = "storage.supabase or storage.r2"
@@ -82,7 +83,7 @@ class Module:
 @cache
 def module(name: str) -> Module | None:
     """A module of the two rooms by its dotted name; None for anything else."""
-    if name.partition(".")[0] not in ("suites", "scenarios"):
+    if not in_expecting_room(name):
         return None
     path = ROOT / Path(*name.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -102,7 +103,7 @@ def module(name: str) -> Module | None:
 
 def checks() -> Iterator[tuple[str, Module, ast.FunctionDef]]:
     """Every check: its id, its module and its function."""
-    for room in ("suites", "scenarios"):
+    for room in ("suites", "scenarios", "stack/platform/assay/checks", "stack/platform/assay/flows"):
         for path in sorted((ROOT / room).rglob("test_*.py")):
             found = module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             assert found is not None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = "stack/platform/assay/"
 MADE = {".git", ".assay", "node_modules", "runs", "__pycache__", "dist", "allure-results", "allure-report"}
 BY_NAME = ("importlib.import_module", "import_module", "__import__")
 BINARY = {".png", ".jpg", ".ico", ".woff2", ".gz", ".zip", ".pdf"}
@@ -65,5 +66,7 @@ def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def room(file: str) -> str:
-    """The top-level folder of a file, or its own name at the root."""
+    """The top-level folder of a file, or its own name at the root; the reference platform's project is one of its own."""
+    if file.startswith(REFERENCE):
+        return "reference"
     return file.split("/")[0].removesuffix(".py")

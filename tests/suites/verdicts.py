@@ -62,6 +62,7 @@ def _run(
             "-m",
             "pytest",
             "suites",
+            "stack/platform/assay/checks",
             "-q",
             "--tb=no",
             "-p",

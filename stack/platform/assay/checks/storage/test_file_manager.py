@@ -11,7 +11,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.storage.uploads import held, listed, prepared
+from stack.platform.assay.checks.storage.uploads import held, listed, prepared
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"

@@ -10,7 +10,7 @@ from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.storage.uploads import expect_content, held, holdings, upload
+from stack.platform.assay.checks.storage.uploads import expect_content, held, holdings, upload
 from suites.types import NewActor, NewFile, Witness
 
 STORAGE = "supabase.storage"

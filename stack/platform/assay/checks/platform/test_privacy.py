@@ -14,8 +14,8 @@ from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
+from stack.platform.assay.checks.storage.uploads import holdings, prepared
 from suites.realtime.room_recorder import NewRoom, RoomRecorder
-from suites.storage.uploads import holdings, prepared
 from suites.telemetry.arrival import DEADLINES
 from suites.types import NewActor, NewFile, Witness
 

@@ -12,7 +12,7 @@ from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.storage.uploads import prepared
+from stack.platform.assay.checks.storage.uploads import prepared
 from suites.types import NewActor, NewFile, Witness
 
 DATABASE = "supabase.database"

@@ -16,8 +16,7 @@ from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.content.pages import new_page
-from suites.platform.outages import (
+from stack.platform.assay.checks.platform.outages import (
     ACTIONS,
     PLATFORM,
     TIMEOUT,
@@ -26,8 +25,9 @@ from suites.platform.outages import (
     wait_healthy,
     wait_reported_down,
 )
+from stack.platform.assay.checks.storage.uploads import expect_content, holdings, prepared
+from suites.content.pages import new_page
 from suites.realtime.room_recorder import NewRoom
-from suites.storage.uploads import expect_content, holdings, prepared
 from suites.telemetry.arrival import readable
 from suites.types import NewActor, NewFile, Witness
 

@@ -11,7 +11,7 @@ from core.clock import eventually
 from core.expect import expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.storage.uploads import held, holdings, listed, read, upload
+from stack.platform.assay.checks.storage.uploads import held, holdings, listed, read, upload
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"

@@ -13,9 +13,16 @@ from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
+from stack.platform.assay.checks.platform.outages import (
+    ACTIONS,
+    PLATFORM,
+    TIMEOUT,
+    WHY,
+    wait_healthy,
+    wait_reported_down,
+)
+from stack.platform.assay.checks.storage.uploads import expect_content, held, holdings, prepared
 from suites.content.pages import new_page
-from suites.platform.outages import ACTIONS, PLATFORM, TIMEOUT, WHY, wait_healthy, wait_reported_down
-from suites.storage.uploads import expect_content, held, holdings, prepared
 from suites.types import NewActor, NewFile, Witness
 
 

@@ -10,7 +10,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.storage.uploads import expect_content, held, holdings, listed, prepared
+from stack.platform.assay.checks.storage.uploads import expect_content, held, holdings, listed, prepared
 from suites.types import NewActor, NewFile, Witness
 
 R2 = "r2"

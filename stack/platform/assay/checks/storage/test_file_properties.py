@@ -16,7 +16,7 @@ from core.expect import expect, expect_equal, expect_one, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.storage.uploads import holdings, read
+from stack.platform.assay.checks.storage.uploads import holdings, read
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"

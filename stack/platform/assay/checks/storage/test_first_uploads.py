@@ -7,7 +7,7 @@ from clients.service_clients import ServiceClients
 from core.expect import expect_equal
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.storage.uploads import expect_content, upload
+from stack.platform.assay.checks.storage.uploads import expect_content, upload
 from suites.types import NewActor, NewFile, Witness
 
 STORAGE = "supabase.storage"

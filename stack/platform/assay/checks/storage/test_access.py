@@ -7,7 +7,7 @@ from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.storage.uploads import expect_content, held, prepared, read
+from stack.platform.assay.checks.storage.uploads import expect_content, held, prepared, read
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"

@@ -16,8 +16,8 @@ from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
+from stack.platform.assay.checks.storage.uploads import prepared, read
 from suites.content.pages import new_page
-from suites.storage.uploads import prepared, read
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"

@@ -12,7 +12,7 @@ from core.errors import Missed
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
-from suites.storage.uploads import held, prepared
+from stack.platform.assay.checks.storage.uploads import held, prepared
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"

@@ -15,8 +15,8 @@ from core.clock import eventually
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from scenarios.adapter import Adapter
+from stack.platform.assay.checks.storage.uploads import holdings, listed, read
 from suites.histories import FirstError, noted, run_histories
-from suites.storage.uploads import holdings, listed, read
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
