@@ -40,11 +40,15 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Document:
-    """A TOML file that was read. `lines` holds the line of each key and list element by its location."""
+    """A TOML file that was read. `lines` holds the line of each key and list element by its location.
+
+    `extended` is the document whose values stand in `data` where this file says nothing.
+    """
 
     path: Path
     data: Mapping[str, Any]
     lines: Mapping[Location, int] = field(repr=False)
+    extended: Document | None = None
 
     def line(self, *location: str | int) -> int:
         """The line of a key, e.g. `line("profiles", 0, "users")`; of what is not there, its nearest table's."""
@@ -53,9 +57,20 @@ class Document:
                 return self.lines[location[:end]]
         return 1
 
+    def holder(self, location: Location) -> Document:
+        """The document that says what stands at a location: this one, or one that it extends."""
+        for end in range(len(location), 0, -1):
+            document: Document | None = self
+            while document:
+                if location[:end] in document.lines:
+                    return document
+                document = document.extended
+        return self
+
     def wrong(self, location: Location, what: str) -> ConfigError:
         """The error to raise where a location's value cannot be used: file and line, then `what`."""
-        return ConfigError(f"{shown(self.path)} line {self.line(*location)}: {what}")
+        holder = self.holder(location)
+        return ConfigError(f"{shown(holder.path)} line {holder.line(*location)}: {what}")
 
     def model(self, model: type[M], data: object = None, at: Location = ()) -> M:
         """The document as `model`; or a part of it, `data`, that stands at the location `at`.
@@ -72,6 +87,7 @@ class Document:
             found, key=lambda f: (f[1]["type"] != "extra_forbidden", -len(f[0]), self.line(*at, *f[0]))
         )
         same = [e for where, e in found if where == location]
+        location = _named_inside(data, location, first)
         what = _sentence(at + location, first, same, known_keys(model, location[:-1]))
         raise self.wrong(at + location, what) from None
 
@@ -84,8 +100,7 @@ def load_toml(path: Path, model: type[M]) -> M:
 def read_toml(path: Path) -> Document:
     """The file as it stands, no model applied. Raises ConfigError when it is absent or not TOML."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return Document(path, tomllib.loads(text), lines_of(text))
+        return parse_toml(path.read_text(encoding="utf-8-sig"), path)
     except FileNotFoundError:
         raise ConfigError(f"{shown(path)} does not exist.") from None
     except OSError as error:
@@ -94,6 +109,12 @@ def read_toml(path: Path) -> Document:
         raise ConfigError(
             f"{shown(path)} is not UTF-8 text (byte {error.start}); save it as UTF-8."
         ) from None
+
+
+def parse_toml(text: str, path: Path) -> Document:
+    """The same from text; `path` is what messages call it."""
+    try:
+        return Document(path, tomllib.loads(text), lines_of(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_not_toml(path, str(error))) from None
     except RecursionError:
@@ -191,6 +212,20 @@ def _within(data: object, location: tuple[int | str, ...]) -> Location:
             kept.append(part)
             data = data[part]
     return tuple(kept)
+
+
+def _named_inside(data: object, location: Location, error: ErrorDetails) -> Location:
+    """The location that an own rule of a whole table means, when its message begins with a key inside that table."""
+    if error["type"] != "value_error":
+        return location
+    for step in location:
+        data = data[step]  # type: ignore[index]
+    inside: Location = ()
+    for key in re.split(r"[:, ]", error["msg"].partition(", ")[2], maxsplit=1)[0].split("."):
+        if not isinstance(data, Mapping) or key not in data:
+            break
+        data, inside = data[key], (*inside, key)
+    return location + inside
 
 
 def _sentence(location: Location, first: ErrorDetails, same: list[ErrorDetails], known: list[str]) -> str:

@@ -256,11 +256,17 @@ class RunSession:
 @contextmanager
 def _state_of_its_own(directory: Path) -> Iterator[Path]:
     """A folder for a second stack, so that exclusive checks disturb nobody."""
-    state = ROOT / ".assay" / f"{STACK}{directory.name}"
+    state = stacks() / f"{STACK}{directory.name}"
     try:
         yield state
     finally:
         remove_stack(state)
+
+
+def stacks() -> Path:
+    """The folder of the embedded target's stacks: where the user keeps it, else beside the environment."""
+    named = setting("ASSAY_STATE")
+    return Path(named).absolute().parent if named else ROOT / ".assay"
 
 
 def remove_stack(state: Path) -> None:

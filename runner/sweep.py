@@ -17,9 +17,9 @@ from core.events import LedgerLeft, RunStarted, TargetIdentified, TargetResolved
 from core.evidence import Evidence
 from core.journal import Journal, written_now
 from core.ledger import Left, left_over, undo
-from core.run import ROOT, Run, forget_dead, lives, runs
+from core.run import Run, forget_dead, lives, runs
 from core.secret import Redactor
-from runner.session import STACK, RunRequest, hold_target, live_target, remove_stack
+from runner.session import STACK, RunRequest, hold_target, live_target, remove_stack, stacks
 
 out = Console(highlight=False)
 
@@ -99,7 +99,7 @@ def _kind(events: list[Event]) -> str:
 def _remove_dead_stacks() -> None:
     """Stacks that exclusive checks had for themselves, of runs that were killed; and those runs' private files."""
     forget_dead()
-    for state in sorted((ROOT / ".assay").glob(f"{STACK}*")):
+    for state in sorted(stacks().glob(f"{STACK}*")):
         if not lives(state.name.removeprefix(STACK)):
             remove_stack(state)
             _say(f"removed the stack of a run that was killed: {state.name}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from core.description.base import Section
 from core.description.database import Database
@@ -74,11 +75,11 @@ class Description(Section):
     embedded: EmbeddedProject | None = None
     permit: PermitPart = PermitPart()
     settings: TargetSettings = TargetSettings()
-    places: dict[str, str] = Field(default_factory=dict, repr=False)
+    places: SkipJsonSchema[dict[str, str]] = Field(default_factory=dict, repr=False)
     """Where each path stands, `file:line`; reading fills it, as it does `folder`. No file may say either."""
-    folder: str = ""
+    folder: SkipJsonSchema[str] = ""
     """The folder of the file: what it names is beside it."""
-    suggested: bool = False
+    suggested: SkipJsonSchema[bool] = False
     """Made from a catalog, so that nobody decided anything in it; no file may say it."""
 
     @field_validator("capabilities", mode="before")
