@@ -1,7 +1,8 @@
 """Events as lines of JSON, and back. Read strictly: what does not fit its class exactly is refused, never guessed.
 
 A line is one object: `type`, `t` (monotonic nanoseconds), and every field of the kind, whether it has a default or not.
-Format 2. Format 1, of journals before November 2026, had untyped fields and is refused as a whole.
+Format 3. Format 2 had passports without descriptions, format 1 untyped fields; a journal of another format is refused
+as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from core.event import KINDS, Event
 from core.secret import Redactor, Secret
 from core.text import safe_value
 
-FORMAT = 2
+FORMAT = 3
 
 
 class ForeignFormat(ValueError):

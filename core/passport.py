@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from core.errors import ConfigError
@@ -28,7 +29,8 @@ class Passport:
     permit that does not give one leaves the check not covered, but for an outage, which only the embedded target knows.
     `gate` False makes it report-only. `timeout` is in seconds; over 20 s needs `why_slow`. `exclusive`
     checks run afterwards, serially, on a stack of their own. `imported` names the format of another tool's results
-    that the check comes from, "" for a check of ours: it has no witness and needs nothing of the target.
+    that the check comes from, "" for a check of ours: it has no witness and needs nothing of the target. `description` is
+    the docstring of its function.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Passport:
     why_slow: str = ""
     exclusive: bool = False
     imported: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -115,7 +118,7 @@ def check(
     )
 
     def give(function: F) -> F:
-        setattr(function, ATTRIBUTE, passport)
+        setattr(function, ATTRIBUTE, replace(passport, description=inspect.getdoc(function) or ""))
         return function
 
     return give

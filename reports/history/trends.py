@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from typing import Any
-
 import sqlalchemy as sa
 
 from core.objective import Objective
 from core.outcome import DID_NOT_RUN
+from reports.history.outcomes import outcomes, tell_outcomes
 from reports.history.regression import BASE, RECENT, change_point, compare
 from reports.history.schema import RUNS, VALUES, epoch, target_of
 from reports.judging.coverage import vanished
@@ -116,12 +113,13 @@ def _annotate_checks(db: sa.Connection, verdict: RunVerdict) -> None:
             RUNS.c.started < epoch(verdict.started),
         )
         .order_by(RUNS.c.started.desc())
-        .limit(1)
+        .limit(TREND)
     )
-    row = db.execute(query).first()
-    if row is None:
+    rows = list(db.execute(query))
+    if not rows:
         return
-    before: dict[str, list[Any]] = json.loads(zlib.decompress(row.checks))
+    tell_outcomes(verdict, [(r.run, r.commit_sha, outcomes(r.checks)) for r in rows[::-1]])
+    row, before = rows[0], outcomes(rows[0].checks)
     now = {c.id: c for c in verdict.checks}
     states = {identifier: str(values[0]) for identifier, values in before.items()}
     verdict.coverage.vanished = vanished(verdict.coverage, verdict.checks, states)
@@ -146,5 +144,10 @@ def _annotate_checks(db: sa.Connection, verdict: RunVerdict) -> None:
         ],
         "added": sorted(now.keys() - before.keys()),
         "gone": sorted(before.keys() - now.keys()),
+        "no_longer_covered": [
+            i
+            for i, v in before.items()
+            if v[0] not in DID_NOT_RUN and i in now and now[i].state in DID_NOT_RUN
+        ],
         "slower": sorted(slower, key=lambda s: s["before"] - s["seconds"])[:10],
     }

@@ -10,6 +10,7 @@ from pydantic import RootModel
 from core.config import load_toml
 from core.events import CheckFinished, DeclaredCheck
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, NOT_COVERED, LoadOutcome
+from core.passport import Passport
 from reports.judging.invalidation import user_failures
 from reports.judging.model import (
     CheckResult,
@@ -25,6 +26,9 @@ from reports.judging.verdict_table import NOT_IN_PLAN, worst
 _ENDINGS = {LoadOutcome.COMPLETED: "met", LoadOutcome.STOPPED: "unknown", LoadOutcome.BROKEN: "broken"}
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
+
+FACTS = ("threat", "references", "fix", "why_slow")
+"""Fields of a passport that the check's page shows under their names, and the security page too."""
 
 Requirements = RootModel[dict[str, dict[str, str]]]
 """requirements.toml: a table for each group, in it the title of each requirement by its identifier."""
@@ -49,11 +53,18 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
         required=required,
         message=message,
         attempts=len(record.finished),
-        witnesses=[{"service": w.service, "channel": w.channel, "fact": w.fact} for w in record.witnesses],
+        witnesses=[
+            {"service": w.service, "channel": w.channel, "fact": w.fact, "at": _since(record, at)}
+            for at, w in record.witnesses
+        ],
         attachments=[
             {"name": a.name, "path": a.path, "media_type": a.media_type} for a in record.attachments
         ],
-        steps=[{"name": step.name} for step in record.steps],
+        steps=[{"name": step.name, "at": _since(record, at)} for at, step in record.steps],
+        tries=[
+            {"attempt": f.attempt, "state": str(f.outcome), "message": f.message, "seconds": f.seconds}
+            for f in sorted(record.finished, key=lambda f: f.attempt)
+        ],
         started=record.started,
     )
     if passport is not None:
@@ -61,10 +72,26 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
         result.requirement, result.gate = list(passport.requirement), passport.gate
         result.needs, result.imported = list(passport.needs), passport.imported
         result.title += " (imported, no witness)" if passport.imported else ""
+        result.description = passport.description
+        result.facts = _facts(passport)
     if last is not None:
         result.expected, result.saw, result.seconds = last.expected, last.saw, last.seconds
         result.service = last.service or result.service
     return result
+
+
+NOT_COLLECTED = "the plan requires it, and it was not collected"
+
+
+def _since(record: CheckRecord, at: float) -> float | None:
+    """Seconds since the check began."""
+    return None if record.started is None else round(max(0.0, at - record.started), 3)
+
+
+def _facts(passport: Passport) -> dict[str, str]:
+    """What a passport says beyond the common: each of FACTS that it has, as text."""
+    found = {name: getattr(passport, name, "") for name in FACTS}
+    return {name: ", ".join(v) if isinstance(v, tuple) else str(v) for name, v in found.items() if v}
 
 
 def _outcome(record: CheckRecord, last: CheckFinished | None, required: bool) -> tuple[str, str]:
@@ -75,11 +102,17 @@ def _outcome(record: CheckRecord, last: CheckFinished | None, required: bool) ->
         return "broken", "it was started and never ended: its process died or was stopped"
     if record.passport:
         return NOT_COVERED, "it was collected and never started"
-    return NOT_COVERED, "the plan requires it, and it was not collected" if required else "it did not run"
+    return NOT_COVERED, NOT_COLLECTED if required else "it did not run"
 
 
-def judge_services(run: RunRecord, checks: list[CheckResult]) -> list[ServiceResult]:
-    """Every service of the target, with who answered for it and the worst of its checks."""
+def judge_services(
+    run: RunRecord, checks: list[CheckResult], objectives: Sequence[ObjectiveResult]
+) -> list[ServiceResult]:
+    """Every service that the run is about, with who answered for it and the worst of its checks.
+
+    A run that only loads, or that tries selected checks, is not about services that nothing asked: they are left out. Of a
+    run that tried nothing at all, all stay.
+    """
     found: dict[str, ServiceResult] = {}
     for identifier, described in (run.target.services if run.target else {}).items():
         found[identifier] = ServiceResult(
@@ -103,7 +136,14 @@ def judge_services(run: RunRecord, checks: list[CheckResult]) -> list[ServiceRes
             service.state = worst(ran)
         elif set(service.counts) == {NOT_APPLICABLE}:
             service.state = NOT_APPLICABLE
-    return list(found.values())
+    asked = [service for service in found.values() if service.state not in DID_NOT_RUN]
+    selected = any(c.state == NOT_COVERED and c.message == NOT_COLLECTED for c in checks) or not checks
+    for service in found.values():
+        measured = [o.state for o in objectives if o.service == service.id and o.samples and o.decides]
+        if service not in asked and measured:
+            service.state = worst(measured)
+            asked.append(service)
+    return [s for s in found.values() if s in asked] if selected and asked else list(found.values())
 
 
 def judge_profiles(run: RunRecord) -> list[ProfileResult]:

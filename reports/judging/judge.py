@@ -73,7 +73,7 @@ def judge(
         assay_version=begun.assay_version if begun else "",
         checks=checks,
         objectives=results,
-        services=judge_services(run, checks),
+        services=judge_services(run, checks, results),
         profiles=judge_profiles(run),
         requirements=judge_requirements(
             checks, results, run.plan.declared if run.plan else (), sources.requirements

@@ -49,6 +49,16 @@ class CheckResult:
     started: float | None = None
     waiver: Waiver | None = None
     new: bool = False
+    description: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What else its passport says, by what it is; of an attack its threat, references and fix."""
+    tries: list[dict[str, Any]] = field(default_factory=list)
+    """Each attempt: its number, state, message and seconds."""
+    flaky: bool = False
+    changes: int = 0
+    """How often its outcome changed over the last runs."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Its outcome in the last runs of this plan on this target, oldest first; not in verdict.json."""
 
     @property
     def blocks_gate(self) -> bool:
@@ -321,6 +331,7 @@ class RunVerdict:
         del document["measurements"]
         for check, plain in zip(self.checks, document["checks"], strict=True):
             plain["blocks_gate"] = check.blocks_gate
+            del plain["history"]
         for objective, plain in zip(self.objectives, document["objectives"], strict=True):
             plain["blocks_gate"] = objective.blocks_gate
             plain["margin"] = objective.margin

@@ -58,15 +58,15 @@ _GENERATORS = ("load", "worker")
 
 @dataclass
 class CheckRecord:
-    """What was recorded of one check; `finished` oldest first."""
+    """What was recorded of one check; `finished` oldest first; witnesses and steps with their time in seconds since 1970."""
 
     id: str
     passport: Passport | None = None
     started: float | None = None
     finished: list[CheckFinished] = field(default_factory=list)
-    witnesses: list[WitnessAnswered] = field(default_factory=list)
+    witnesses: list[tuple[float, WitnessAnswered]] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
-    steps: list[FlowStep] = field(default_factory=list)
+    steps: list[tuple[float, FlowStep]] = field(default_factory=list)
 
 
 @dataclass
@@ -270,11 +270,11 @@ def _take_check(run: RunRecord, event: Event, at: EventTime) -> None:
         case CheckFinished():
             run.check(event.check).finished.append(event)
         case WitnessAnswered():
-            run.check(event.check).witnesses.append(event)
+            run.check(event.check).witnesses.append((at.wall / 1e9, event))
         case Attachment() if event.check:
             run.check(event.check).attachments.append(event)
         case FlowStep() if event.check:
-            run.check(event.check).steps.append(event)
+            run.check(event.check).steps.append((at.wall / 1e9, event))
 
 
 def _take_load(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:

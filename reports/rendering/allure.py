@@ -1,16 +1,19 @@
-"""Generates the Allure 3 report of a run: offline, without analytics, traces opening in a bundled viewer."""
+"""Generates the Allure 3 report of a run as one file that opens offline, without analytics."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from core.errors import BrokenError
 from core.user_settings import setting
 from reports.judging.model import RunVerdict
+from reports.rendering.page.check import page_of_check
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = ROOT / "node_modules" / "allure" / "cli.js"
@@ -21,8 +24,10 @@ TIMEOUT = 300.0
 _ANALYTICS = re.compile(
     r'<script async src="https://www\.googletagmanager\.com[\s\S]*?</script>\s*<script>[\s\S]*?gtag\([\s\S]*?</script>'
 )
-_VIEWER = re.compile(r'const (\w+)="https://trace\.playwright\.dev",(\w+)=`\$\{\1\}/`')
-_OURS = r'const \1=location.origin,\2=new URL("trace/index.html",location.href).href'
+_SCRIPT = re.compile(r"(data:text/javascript;base64,)([A-Za-z0-9+/=]+)")
+_PUBLIC_VIEWER = "https://trace.playwright.dev"
+HEAVY = ("application/vnd.allure.playwright-trace", "video/")
+"""Attachments that a page in one file leaves out: the check's own page has them."""
 
 
 def generate(verdict: RunVerdict, run_dir: Path) -> Path:
@@ -36,20 +41,22 @@ def generate(verdict: RunVerdict, run_dir: Path) -> Path:
     config.write_text(
         f"export default {json.dumps(_config(verdict, run_dir, out), indent=1)};\n", encoding="utf-8"
     )
+    light = _without_heavy(results, run_dir / "allure-light")
     environment = {"PATH": setting("PATH"), "HOME": str(run_dir), "ALLURE_NO_ANALYTICS": "1"}
     try:
         done = subprocess.run(
-            [node(), str(CLI), "generate", str(results), "--config", str(config)],
+            [node(), str(CLI), "generate", str(light), "--config", str(config)],
             capture_output=True, text=True, timeout=TIMEOUT, cwd=run_dir, env=environment, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokenError(f"Allure could not run: {error}") from error
     finally:
         config.unlink(missing_ok=True)
+        shutil.rmtree(light, ignore_errors=True)
     if done.returncode or not (out / "index.html").exists():
         raise BrokenError(f"Allure made no report: {(done.stderr or done.stdout).strip()[-400:]}")
     _strip_analytics(out)
-    _bundle_viewer(out)
+    _strip_public_viewer(out)
     return out
 
 
@@ -95,6 +102,7 @@ def _config(verdict: RunVerdict, run_dir: Path, out: Path) -> dict[str, object]:
             ("Not covered", "skipped"),
         )
     ]
+    options = {"singleFile": True, "groupBy": ["epic", "feature"], "reportName": verdict.headline}
     return {
         "name": verdict.headline,
         "output": str(out),
@@ -110,7 +118,7 @@ def _config(verdict: RunVerdict, run_dir: Path, out: Path) -> dict[str, object]:
         },
         "categories": {"rules": rules},
         "performance": {"groups": {"objectives": {"title": "Objectives"}}, "metrics": metrics},
-        "plugins": {"awesome": {"options": {"groupBy": ["epic", "feature"], "reportName": verdict.headline}}},
+        "plugins": {"awesome": {"options": options}},
     }
 
 
@@ -124,27 +132,37 @@ def _strip_analytics(out: Path) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def _bundle_viewer(out: Path) -> None:
-    """Points Allure at Playwright's own trace viewer, copied beside the page; without one, at nothing."""
-    viewer = _viewer()
-    for script in out.glob("app-*.js"):
-        text = script.read_text(encoding="utf-8")
-        changed = _VIEWER.sub(_OURS, text)
-        if "https://trace.playwright.dev" in changed:
-            raise BrokenError(
-                "Allure would still open traces at a public site; see reports/rendering/allure.py"
-            )
-        script.write_text(changed, encoding="utf-8")
-    traces = any(
-        "playwright-trace" in p.read_text("utf-8", "replace")
-        for p in (out / "data" / "test-results").glob("*.json")
-    )
-    if viewer is not None and traces:
-        shutil.copytree(viewer, out / "trace", dirs_exist_ok=True)
+def _without_heavy(results: Path, light: Path) -> Path:
+    """A folder with the same results, without traces and videos: the page in one file stays small."""
+    shutil.rmtree(light, ignore_errors=True)
+    light.mkdir()
+    for path in results.iterdir():
+        if path.name.endswith("-result.json"):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if _drop_heavy(result):
+                check = next((e["value"] for e in result.get("labels", []) if e.get("name") == "as_id"), "")
+                link = {"name": "trace and video: the check's page", "url": f"../{page_of_check(check)}"}
+                result["links"] = [*result.get("links", []), {**link, "type": "link"}]
+            (light / path.name).write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")
+        elif path.is_file():
+            (light / path.name).symlink_to(path.absolute())
+    return light
 
 
-def _viewer() -> Path | None:
-    import playwright
+def _drop_heavy(part: dict[str, Any]) -> bool:
+    """Takes heavy attachments out of a result or step; whether there were any."""
+    kept = [a for a in part.get("attachments", []) if not str(a.get("type", "")).startswith(HEAVY)]
+    dropped = len(kept) < len(part.get("attachments", []))
+    part["attachments"] = kept
+    return any([dropped, *(_drop_heavy(step) for step in part.get("steps", []))])
 
-    path = Path(playwright.__file__).parent / "driver" / "package" / "lib" / "vite" / "traceViewer"
-    return path if path.is_dir() else None
+
+def _strip_public_viewer(out: Path) -> None:
+    """Takes the public trace viewer's address out of the page's script, so that nothing can lead there."""
+
+    def patched(found: re.Match[str]) -> str:
+        text = base64.b64decode(found[2]).decode("utf-8").replace(_PUBLIC_VIEWER, "about:blank")
+        return found[1] + base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+    page = out / "index.html"
+    page.write_text(_SCRIPT.sub(patched, page.read_text(encoding="utf-8")), encoding="utf-8")

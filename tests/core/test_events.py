@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from core.event import KINDS
-from core.event_lines import ForeignFormat, from_line, plain, to_line
+from core.event_lines import FORMAT, ForeignFormat, from_line, plain, to_line
 from core.events import CheckFinished, JournalOpened, Note, NoteLevel
 from core.outcome import CheckOutcome
 from core.passport import Passport
@@ -62,7 +62,7 @@ def hints(kind):
 
 def of_format(event):
     """A journal's first line says this version's format."""
-    return dataclasses.replace(event, format=2) if isinstance(event, JournalOpened) else event
+    return dataclasses.replace(event, format=FORMAT) if isinstance(event, JournalOpened) else event
 
 
 ANY = st.sampled_from(sorted(KINDS)).flatmap(lambda name: events(KINDS[name])).map(of_format)
@@ -143,7 +143,7 @@ def test_a_journal_of_another_format_is_refused_as_a_whole(tmp_path):
     evidence = Evidence(tmp_path)
     assert evidence.events() == []
     assert evidence.damaged == [
-        "main-1.jsonl is of format 1; this version of Assay reads journals of format 2 alone"
+        "main-1.jsonl is of format 1; this version of Assay reads journals of format 3 alone"
     ]
     with pytest.raises(ForeignFormat):
         from_line(json.dumps(lines[0]).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import reports
 from core.events import CheckFinished, ComponentDied
 from core.outcome import CheckOutcome
 from reports.judging.judge import judge
-from reports.rendering.page.build import _allure_links
+from reports.rendering.page.check import TRACE, page_of_check
 from reports.rendering.serve import server
 from tests.reports.chromium import launched
 from tests.reports.made import Made
@@ -58,7 +57,8 @@ def test_the_cause_is_on_the_first_screen(browser: Any, tmp_path: Path, kind: st
     page = context.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    for name in ("index.html", "checks.html", "security.html", "objective-perf.database.html"):
+    flow = "checks/browser.whole-flow.html"
+    for name in ("index.html", "checks.html", "security.html", "objective-perf.database.html", flow):
         page.goto((directory / "report" / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0], name
     page.goto((directory / "report" / "index.html").as_uri())
@@ -96,7 +96,14 @@ def test_a_checker_of_accessibility_finds_nothing(browser: Any, tmp_path: Path) 
         size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
         context = browser.new_context(color_scheme=scheme, viewport=size, bypass_csp=True)
         page = context.new_page()
-        for name in ("index.html", "objective-perf.database.html", "checks.html", "compare.html"):
+        for name in (
+            "index.html",
+            "objective-perf.database.html",
+            "checks.html",
+            "compare.html",
+            "checks/storage.large-file.html",
+            "checks/browser.whole-flow.html",
+        ):
             page.goto((directory / "report" / name).as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             page.evaluate(axe)
@@ -115,12 +122,13 @@ def test_ten_thousand_checks_stay_light(browser: Any, tmp_path: Path) -> None:
     reports.write(judge(directory, waivers=[]), directory, writers=["page"])
     assert (directory / "report" / "index.html").stat().st_size < 2_000_000
     page = browser.new_page()
-    page.goto((directory / "report" / "index.html").as_uri(), wait_until="load")
-    ready = page.evaluate("performance.timing.domInteractive - performance.timing.navigationStart")
+    page.goto((directory / "report" / "checks.html").as_uri(), wait_until="load")
+    ready = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart")
     print(f"interactive after {ready} ms")
-    page.goto((directory / "report" / "checks.html").as_uri())
-    page.get_by_label("Show only rows with").fill("check-00050")
-    page.get_by_text("1 of 10000").wait_for()
+    page.get_by_label("Words").fill("check-00050")
+    page.get_by_text("1 of 10,000 checks").wait_for()
+    page.get_by_role("link", name="Check 50", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Check 50"
     page.close()
 
 
@@ -175,30 +183,18 @@ def test_no_planted_secret_reaches_any_file(tmp_path: Path) -> None:
 
 def test_a_trace_opens_offline(browser: Any, tmp_path: Path) -> None:
     directory = Made(tmp_path / "run", live=True).write()
-    folder = directory / "allure-results"
-    folder.mkdir()
+    (directory / "evidence").mkdir()
     context = browser.new_context()
     context.tracing.start(snapshots=True)
     page = context.new_page()
     page.set_content("<h1>greeting</h1>")
     page.click("h1")
-    context.tracing.stop(path=folder / "t-attachment.zip")
+    context.tracing.stop(path=directory / "evidence" / "t.zip")
     context.close()
-    trace = {"name": "trace", "source": "t-attachment.zip", "type": "application/vnd.allure.playwright-trace"}
-    labels = [{"name": "as_id", "value": "browser.whole-flow"}]
-    result = {
-        "uuid": "t",
-        "name": "flow",
-        "status": "passed",
-        "labels": labels,
-        "attachments": [trace],
-        "start": 1,
-        "stop": 2,
-    }
-    (folder / "t-result.json").write_text(json.dumps(result))
-    reports.write(
-        judge(directory, waivers=[]), directory, writers=["allure_results", "allure_report", "page"]
-    )
+    verdict = judge(directory, waivers=[])
+    (flow,) = (c for c in verdict.checks if c.id == "browser.whole-flow")
+    flow.attachments = [{"name": "trace", "path": "evidence/t.zip", "media_type": TRACE}]
+    reports.write(verdict, directory, writers=["page"])
     running, url = server(directory)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
@@ -207,12 +203,11 @@ def test_a_trace_opens_offline(browser: Any, tmp_path: Path) -> None:
         asked: list[str] = []
         context.on("request", lambda request: asked.append(request.url))
         page = context.new_page()
-        links = _allure_links(directory / "report")
-        page.goto(url.replace("index.html", links["browser.whole-flow"]))
-        page.get_by_text("Playwright Trace").first.wait_for()
-        (stored,) = (directory / "report" / "allure" / "data" / "attachments").glob("*.zip")
-        address = url.replace("index.html", f"allure/data/attachments/{stored.name}")
-        page.goto(url.replace("index.html", f"allure/trace/index.html?trace={address}"))
+        page.goto((directory / "report" / page_of_check(flow.id)).as_uri())
+        assert page.get_by_text("assay report run --open").is_visible()
+        asked.clear()
+        page.goto(url.replace("index.html", page_of_check(flow.id)))
+        page.get_by_role("link", name="open the trace").click()
         page.get_by_text('locator("h1")').first.wait_for()
         context.close()
     finally:

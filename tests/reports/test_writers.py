@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import subprocess
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_totals_agree_everywhere(mixed: tuple[RunVerdict, Path]) -> None:
     assert int(junit.get("errors", "")) == len(closing) - failures + len(whole)
     assert int(junit.get("skipped", "")) == sum(r.state != "met" and not r.blocks_gate for r in results)
 
-    statistic = json.loads((directory / "report" / "allure" / "widgets" / "statistic.json").read_text())
+    statistic = json.loads(_held(directory, "widgets/statistic.json"))
     wanted: Counter[str] = Counter()
     for state, count in ours.items():
         wanted[STATES[state].allure] += count
@@ -128,16 +129,27 @@ def test_what_pytest_wrote_is_kept_and_amended_once(mixed: tuple[RunVerdict, Pat
     assert by_id["auth.register"][0]["uuid"] == "auth.register"
 
 
+def _held(directory: Path, name: str) -> str:
+    """A file that the page in one file holds."""
+    text = (directory / "report" / "allure" / "index.html").read_text("utf-8")
+    found = re.search(rf'd\("{re.escape(name)}","([^"]*)"', text)
+    assert found, name
+    return b64decode(found[1]).decode()
+
+
 def test_allure_makes_no_request_and_holds_no_analytics(mixed: tuple[RunVerdict, Path]) -> None:
     verdict, directory = mixed
     reports.write(verdict, directory, writers=["allure_results", "allure_report"])
-    out = directory / "report" / "allure"
-    text = "".join(p.read_text("utf-8", "replace") for p in out.glob("*") if p.suffix in (".js", ".html"))
+    text = (directory / "report" / "allure" / "index.html").read_text("utf-8")
+    scripts = re.findall(r"data:text/javascript;base64,([A-Za-z0-9+/=]+)", text)
+    assert scripts
     for host in ("googletagmanager", "google-analytics", "trace.playwright.dev"):
-        assert host not in text
+        assert all(host not in part for part in (text, *(b64decode(s).decode() for s in scripts)))
 
 
-def test_allure_bundles_the_viewer_when_there_is_a_trace(mixed: tuple[RunVerdict, Path]) -> None:
+def test_allure_is_one_file_that_leads_to_the_check_s_page_for_a_trace(
+    mixed: tuple[RunVerdict, Path],
+) -> None:
     verdict, directory = mixed
     folder = directory / "allure-results"
     folder.mkdir()
@@ -147,14 +159,19 @@ def test_allure_bundles_the_viewer_when_there_is_a_trace(mixed: tuple[RunVerdict
         "uuid": "1",
         "name": "flow",
         "status": "passed",
-        "labels": [],
+        "labels": [{"name": "as_id", "value": "browser.whole-flow"}],
         "attachments": [trace],
         "start": 1,
         "stop": 2,
     }
     (folder / "x-result.json").write_text(json.dumps(result))
     reports.write(verdict, directory, writers=["allure_results", "allure_report"])
-    assert (directory / "report" / "allure" / "trace" / "index.html").exists()
+    text = (directory / "report" / "allure" / "index.html").read_text("utf-8")
+    held = "".join(
+        b64decode(found).decode("utf-8", "replace") for found in re.findall(r'd\("[^"]*","([^"]*)"', text)
+    )
+    assert "../checks/browser.whole-flow.html" in held
+    assert "t-attachment" not in held
 
 
 def test_hostile_text_stays_text(mixed: tuple[RunVerdict, Path]) -> None:

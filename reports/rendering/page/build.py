@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 from core.outcome import DID_NOT_RUN, NOT_COVERED
-from reports.judging.model import CheckResult, ObjectiveResult, RunVerdict
+from reports.judging.cause_groups import grouped
+from reports.judging.model import ObjectiveResult, RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.formatting import duration, quantity
 from reports.rendering.page import svg
+from reports.rendering.page.check import FOLDER, check_page, page_of_check
 from reports.rendering.page.environment import environment
+from reports.rendering.page.list import list_page
 from reports.rendering.page.objective import has_page, objective_page, page_of
+from reports.rendering.page.viewer import bundle_viewer
+from reports.rendering.sign_off import SignOff, signoffs
 
-MOST_FAILURES = 60
-MOST_LINKED = 3000
+FIDELITY = Path(__file__).resolve().parents[3] / "docs" / "fidelity.md"
+MOST_FAILURES = 20
 _GROUPS = {
     "phases": "Integrations",
     "numbers": "Performance",
@@ -26,12 +31,19 @@ _GROUPS = {
 
 
 def build(verdict: RunVerdict, folder: Path) -> list[Path]:
-    """Writes the front page, the page of checks, of security, and one for each measured objective."""
+    """Writes the front page, the pages of checks and of security, one for each check and each measured objective."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages, allure = _pages(folder), _allure_links(folder)
-    written = [_write(folder / "index.html", _index(verdict, pages, allure))]
-    written.append(_write(folder / "checks.html", _checks(verdict, pages, allure)))
-    written.append(_write(folder / "security.html", _security(verdict, pages, allure)))
+    pages = _pages(folder)
+    written = [_write(folder / "index.html", _index(verdict, pages, signoffs(folder.parent)))]
+    written.append(_write(folder / "checks.html", _checks(verdict, pages)))
+    written.append(_write(folder / "security.html", _security(verdict, pages)))
+    written.append(_write(folder / "style.css", str(environment().globals["css"])))
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    (folder / FOLDER).mkdir()
+    written += [_write(folder / page_of_check(c.id), check_page(verdict, c, pages)) for c in verdict.checks]
+    bundle_viewer(verdict, folder)
+    if verdict.embedded:
+        shutil.copyfile(FIDELITY, folder / "fidelity.txt")
     written += [
         _write(folder / page_of(o), objective_page(verdict, o, pages))
         for o in verdict.objectives
@@ -47,39 +59,28 @@ def _write(path: Path, text: str) -> Path:
 
 def _pages(folder: Path) -> list[tuple[str, str]]:
     pages = [("index.html", "Verdict"), ("checks.html", "Checks"), ("security.html", "Security")]
-    if (folder / "allure" / "index.html").exists():
-        pages.append(("allure/index.html", "Allure"))
+    for file, name in (("trends.html", "Trends"), ("allure/index.html", "Allure")):
+        if (folder / file).exists():
+            pages.append((file, name))
     others = (("verdict.json", "JSON"), ("summary.pdf", "PDF"), ("results.csv", "CSV"))
     return pages + [(f"../{file}", name) for file, name in others if (folder.parent / file).exists()]
 
 
-def _allure_links(folder: Path) -> dict[str, str]:
-    """Check or objective to its page in Allure; of very large runs only the page of checks leads there."""
-    files = sorted((folder / "allure" / "data" / "test-results").glob("*.json"))
-    links: dict[str, str] = {}
-    for path in files if len(files) <= MOST_LINKED else []:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        for label in result.get("labels", []):
-            if label.get("name") == "as_id":
-                links[label["value"]] = f"allure/index.html#{result['id']}"
-    return links
-
-
-def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
+def _index(verdict: RunVerdict, pages: list[tuple[str, str]], signed: list[SignOff]) -> str:
     title, _, what = verdict.headline.partition(": ")
     failing = [c for c in verdict.checks if c.state not in ("met", *DID_NOT_RUN)]
     failing.sort(key=lambda c: (not c.blocks_gate, -STATES[c.state].rank, c.id))
     rows = [_row(o) for o in verdict.objectives]
-    since = verdict.since_last
     return environment().get_template("index.html").render(
         v=verdict,
         pages=pages,
-        allure=allure,
         title=title,
         what=what[:1].upper() + what[1:] or "Everything that the plan requires ran and holds.",
         when=(verdict.started or "unknown").replace("T", " ").replace("Z", " UTC"),
         took=duration(verdict.seconds),
-        causes=[c for c in verdict.causes if c.kind != "run" or c.text != what],
+        causes=[g for g in grouped(verdict) if g.kind != "run" or g.text != what],
+        page_of=page_of_check,
+        signoffs=signed,
         knees={name: load["knee"].get("users") for name, load in verdict.measurements.get("loads", {}).items()},
         counts=verdict.counts(),
         objectives=[o for o in rows if not o.aside],
@@ -89,17 +90,32 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, 
         more_failing=max(0, len(failing) - MOST_FAILURES),
         missing=[c for c in verdict.checks if c.state == NOT_COVERED and c.required][:MOST_FAILURES],
         waived=verdict.used_waivers,
-        since=[
-            ("newly failing", since.get("newly_failing", [])),
-            ("recovered", since.get("recovered", [])),
-            ("slower", [f"{s['check']} ({s['before']:.1f} to {s['seconds']:.1f} s)" for s in since.get("slower", [])]),
-            ("numbers that moved by 5 % or more", _moved(verdict)),
-            ("new checks", since.get("added", [])),
-            ("gone", since.get("gone", [])),
-        ],
+        since=_since(verdict),
         slowest=sorted((c for c in verdict.checks if c.seconds), key=lambda c: -c.seconds)[:10],
         matrix=[(name, [r for r in verdict.requirements if r.group == group]) for group, name in _GROUPS.items()],
     )  # fmt: skip
+
+
+def _since(verdict: RunVerdict) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What differs from the run before: in words, each with the checks' pages where they have one."""
+    told, known = verdict.since_last, {c.id: c.title for c in verdict.checks}
+
+    def linked(name: str) -> list[tuple[str, str]]:
+        return [(known.get(i, i), page_of_check(i) if i in known else "") for i in told.get(name, [])]
+
+    slower = [
+        (f"{known[s['check']]} ({s['before']:.1f} to {s['seconds']:.1f} s)", page_of_check(s["check"]))
+        for s in told.get("slower", [])
+    ]
+    return [
+        ("newly failing", linked("newly_failing")),
+        ("fixed", linked("recovered")),
+        ("slower", slower),
+        ("no longer covered", linked("no_longer_covered")),
+        ("numbers that moved by 5 % or more", [(text, "") for text in _moved(verdict)]),
+        ("new checks", linked("added")),
+        ("gone", linked("gone")),
+    ]
 
 
 def _moved(verdict: RunVerdict) -> list[str]:
@@ -164,43 +180,15 @@ def _mark(o: ObjectiveResult) -> str:
     return f"{text}, since {o.regression.commits}" if o.regression.commits else text
 
 
-def _checks(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
+def _checks(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
     ordered = sorted(verdict.checks, key=lambda c: (-STATES[c.state].rank, c.service, c.id))
     lead = f"{len(ordered):,} checks of plan {verdict.plan}, the gravest first."
-    return _table(verdict, pages, "checks.html", "Checks", lead, ordered, allure)
+    return list_page(verdict, pages, "checks.html", "Checks", lead, ordered)
 
 
-def _security(verdict: RunVerdict, pages: list[tuple[str, str]], allure: dict[str, str]) -> str:
+def _security(verdict: RunVerdict, pages: list[tuple[str, str]]) -> str:
     about = {"P6.3", "prod.security", "prod.compliance"}
     chosen = [c for c in verdict.checks if about & set(c.requirement)]
     chosen.sort(key=lambda c: (-STATES[c.state].rank, c.id))
     lead = "Checks of P6.3 (security), prod.security (encryption) and prod.compliance (privacy)."
-    return _table(verdict, pages, "security.html", "Security", lead, chosen, allure)
-
-
-def _table(
-    verdict: RunVerdict,
-    pages: list[tuple[str, str]],
-    here: str,
-    heading: str,
-    lead: str,
-    checks: list[CheckResult],
-    allure: dict[str, str],
-) -> str:
-    rows = [
-        SimpleNamespace(
-            id=c.id,
-            title=c.title,
-            state=c.state,
-            service=c.service,
-            requirement=c.requirement,
-            owner=c.owner,
-            seconds=c.seconds,
-            allure=allure.get(c.id, ""),
-            message="" if c.state == "met" else c.message.split("\n")[0][:300],
-        )
-        for c in checks
-    ]
-    return environment().get_template("checks.html").render(
-        v=verdict, pages=pages, here=here, heading=heading, lead=lead, checks=rows
-    )  # fmt: skip
+    return list_page(verdict, pages, "security.html", "Security", lead, chosen)

@@ -14,6 +14,12 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 @cache
+def script(name: str) -> Markup:
+    """A script of ours, as it stands in the templates' folder."""
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 (our own file)
+
+
+@cache
 def environment() -> Environment:
     """The templates, with everything escaped that is put into them."""
     env = Environment(
