@@ -186,6 +186,8 @@ class Catalog(_Read):
     buckets: dict[str, bool]
     """Buckets of Storage, and whether each is public."""
     exposed: tuple[str, ...]
+    sign_up: str
+    """The source of the functions that run when a person is made."""
 
     def own(self, *kinds: str) -> Iterator[Relation]:
         """Relations of these kinds that are the project's own."""
@@ -198,7 +200,7 @@ class Catalog(_Read):
 
 
 def read_catalog(sql: Sql) -> Catalog:
-    """The catalog as it stands; five statements that only read."""
+    """The catalog as it stands; statements that only read."""
 
     def exposed() -> tuple[str, ...]:
         said = sql.value(_STATEMENTS["exposed"]) or "public"
@@ -212,5 +214,6 @@ def read_catalog(sql: Sql) -> Catalog:
         "extensions": sql.rows(_STATEMENTS["extensions"]),
         "buckets": {row["id"]: bool(row["public"]) for row in buckets},
         "exposed": exposed(),
+        "sign_up": sql.value(_STATEMENTS["sign_up"]),
     }
     return Catalog.model_validate(found)

@@ -58,3 +58,7 @@ from pg_extension e join pg_namespace n on n.oid = e.extnamespace left join pg_a
 -- exposed
 select split_part(s.one, '=', 2) as value from pg_db_role_setting d, unnest(d.setconfig) s(one)
 where d.setrole = to_regrole('authenticator') and starts_with(s.one, 'pgrst.db_schemas=')
+
+-- sign_up
+select coalesce(string_agg(p.prosrc, ' '), '') as source from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+where t.tgrelid = to_regclass('auth.users') and not t.tgisinternal

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from clients.catalog import read_catalog
 from clients.embedded import Serves, attach
 from clients.services import auth, database, storage
 from clients.services.platform import SERVICE as PLATFORM
@@ -99,8 +100,9 @@ def _run(variables: dict[str, str]) -> Run:
 def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str]]:
     """The text of `target.toml`, and what a person has to decide."""
     client = database.DatabaseClient(run)
-    tables = suggestion.tables_of(client.sql) if client.sql else {}
-    functions = suggestion.functions_of(client.sql) if client.sql else {}
+    catalog = read_catalog(client.sql) if client.sql else None
+    tables = suggestion.tables_of(catalog) if catalog else {}
+    functions = suggestion.functions_of(catalog) if catalog else {}
     buckets = storage.StorageClient(run).as_admin("GET", "/bucket").demand(200).json(list)
     found = suggestion.Suggested(tables, functions, buckets)
     decide = found.to_decide()

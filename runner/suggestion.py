@@ -5,159 +5,56 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from clients.catalog import API_ROLES, Catalog, Relation, read_catalog
 from clients.sql import Sql
+from runner.rows import Made, RowMaker, change
 
-TABLES = """
-select c.relname as name, array(select policyname || '|' || cmd || '|' || array_to_string(roles, ',') || '|' ||
-    coalesce(qual, '') || ' ' || coalesce(with_check, '') from pg_policies p
-    where p.schemaname = 'public' and p.tablename = c.relname order by 1) as policies,
-  array(select a.attname from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
-    where i.indrelid = c.oid and i.indisprimary order by a.attnum) as keys,
-  c.relrowsecurity as secured
-from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1
-"""
-COLUMNS = """
-select c.relname as of, a.attname as name, format_type(a.atttypid, null) as type, a.attnotnull as needed,
-  pg_get_expr(d.adbin, d.adrelid) as given, a.attidentity <> '' or a.attgenerated <> '' as made,
-  (select f.confrelid::regclass::text from pg_constraint f where f.contype = 'f' and f.conrelid = c.oid
-    and f.conkey = array[a.attnum] limit 1) as points_to,
-  (select enumlabel from pg_enum e where e.enumtypid = a.atttypid order by enumsortorder limit 1) as label,
-  (select pg_get_constraintdef(k.oid) from pg_constraint k where k.contype = 'c' and k.conrelid = c.oid
-    and k.conkey = array[a.attnum] limit 1) as rule
-from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-order by c.relname, a.attnum
-"""
 USUAL = ("auth.email", "database.rest", "database.sql", "storage.supabase")
 """Capabilities that nearly every project has; one that was not found stands in the file as a comment."""
 COMMANDS = {"C": "INSERT", "R": "SELECT", "U": "UPDATE", "D": "DELETE"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Table:
-    """One table of the public schema as the catalog tells it."""
+    """One table of the public schema, and the row that its catalog suggests."""
 
-    name: str
-    policies: list[str]
-    keys: list[str]
-    secured: bool
-    columns: list[dict[str, Any]] = field(default_factory=list)
-    granted: dict[str, set[str]] = field(default_factory=dict)
+    relation: Relation
+    made: Made
 
     def may(self) -> dict[str, str]:
         """What the policies and privileges seem to grant; a suggestion, since only a person knows what was meant."""
         letters: dict[str, str] = {"owner": "", "stranger": "", "nobody": ""}
         for verb, command in COMMANDS.items():
             for role, api in (("owner", "authenticated"), ("stranger", "authenticated"), ("nobody", "anon")):
-                if command in self.granted.get(api, ()) and self._passes(
-                    command, api, of_owner=role == "owner"
-                ):
+                held = command in self.relation.granted.get(api, ())
+                if held and self._passes(command, api, of_owner=role == "owner"):
                     letters[role] += verb
         return letters
 
     def _passes(self, command: str, api: str, *, of_owner: bool) -> bool:
-        if not self.secured:
+        if not self.relation.secured:
             return True
-        for policy in self.policies:
-            _, cmd, roles, rule = policy.split("|", 3)
-            concerns = cmd in ("ALL", command) and {api, "public"} & set(roles.split(","))
+        for policy in self.relation.policies:
+            rule = f"{policy.using or ''} {policy.check or ''}"
+            concerns = policy.permissive and policy.covers(command) and {api, "public"} & set(policy.roles)
             if concerns and (of_owner or not re.search(r"auth\.uid\(\)|\w+\([^)]*\)", rule)):
                 return True
         return False
 
-    def row(
-        self, tables: dict[str, Table], before: dict[str, tuple[str, dict[str, Any]]], depth: int = 0
-    ) -> dict[str, Any]:
-        """A row that the catalog's own rules take; what must be there first is added to `before`."""
-        made: dict[str, Any] = {}
-        for column in self.columns:
-            owners = "auth.uid()" in str(column["given"] or "")
-            if column["made"] or not (owners or (column["needed"] and column["given"] is None)):
-                continue
-            made[column["name"]] = "{user}" if owners else self._value(column, tables, before, depth)
-        return made
 
-    def _value(
-        self,
-        column: dict[str, Any],
-        tables: dict[str, Table],
-        before: dict[str, tuple[str, dict[str, Any]]],
-        depth: int,
-    ) -> Any:
-        target, kind = column["points_to"], column["type"]
-        if target in ("auth.users", "profiles"):
-            return "{user}"
-        if target in tables and target != self.name and depth < 3:
-            name = target.removesuffix("s")
-            if name not in before:
-                before[name] = (target, tables[target].row(tables, before, depth + 1))
-            return f"{{{name}.id}}"
-        if column["label"]:
-            return column["label"]
-        if allowed := re.search(r"'([^']*)'::", column["rule"] or ""):
-            return allowed[1]
-        if kind in ("text", "character varying", "citext"):
-            return "{tag}"
-        if kind in ("integer", "bigint", "smallint", "numeric", "real", "double precision"):
-            return 1
-        if kind == "boolean":
-            return False
-        if kind.startswith("timestamp"):
-            return "2100-01-01T00:00:00Z"
-        if kind == "date":
-            return "2100-01-01"
-        return {} if kind in ("json", "jsonb") else "{tag}"
-
-    def change(self) -> dict[str, Any]:
-        """A change of its first text that is no key."""
-        for column in self.columns:
-            plain = column["type"] in ("text", "character varying") and not (
-                column["points_to"] or column["rule"]
-            )
-            if plain and column["name"] not in self.keys and not column["made"]:
-                return {column["name"]: "{tag} changed"}
-        return {}
+def tables_of(catalog: Catalog) -> dict[str, Table]:
+    """Every table of the public schema."""
+    maker = RowMaker(catalog)
+    return {name: Table(relation, maker.make(name)) for name, relation in sorted(maker.tables.items())}
 
 
-def tables_of(sql: Sql) -> dict[str, Table]:
-    """Every table of the public schema, from PostgreSQL's catalog; reads only."""
-    found = {
-        r["name"]: Table(r["name"], list(r["policies"]), list(r["keys"]), r["secured"])
-        for r in sql.rows(TABLES)
-    }
-    for column in sql.rows(COLUMNS):
-        found[column["of"]].columns.append(column)
-    for role in ("anon", "authenticated"):
-        held = sql.rows(
-            "select table_name as t, privilege_type as p from information_schema.role_table_grants "
-            "where table_schema = 'public' and grantee = %s "
-            "union select table_name, privilege_type from information_schema.column_privileges "
-            "where table_schema = 'public' and grantee = %s",
-            (role, role),
-        )
-        for entry in held:
-            if entry["t"] in found:
-                found[entry["t"]].granted.setdefault(role, set()).add(entry["p"])
-    return found
-
-
-def functions_of(sql: Sql) -> dict[str, list[str]]:
+def functions_of(catalog: Catalog) -> dict[str, list[str]]:
     """Functions of the public schema that each of the API's roles may call."""
-    return {
-        role: [
-            r["name"]
-            for r in sql.rows(
-                "select distinct proname as name from pg_proc p where pronamespace = 'public'::regnamespace "
-                "and prorettype <> 'trigger'::regtype and has_function_privilege(%s, oid, 'execute') and not exists "
-                "(select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e') order by 1",
-                (role,),
-            )
-        ]
-        for role in ("anon", "authenticated")
-    }
+    own = [f for f in catalog.functions if f.schema_ == "public" and not f.of_trigger and not f.of_extension]
+    return {role: sorted({f.name for f in own if role in f.callers}) for role in API_ROLES}
 
 
 @dataclass(frozen=True)
@@ -172,7 +69,8 @@ class Suggested:
     def read(cls, sql: Sql) -> Suggested:
         """From PostgreSQL's catalog and Storage's table of buckets; reads only."""
         buckets = sql.rows("select id, public, file_size_limit from storage.buckets order by id")
-        return cls(tables_of(sql), functions_of(sql), buckets)
+        catalog = read_catalog(sql)
+        return cls(tables_of(catalog), functions_of(catalog), buckets)
 
     def to_decide(self) -> list[str]:
         """What a person has to decide, one line each."""
@@ -210,18 +108,18 @@ DECIDE = "decide = true   # is `may` what you mean? Correct it, then remove this
 
 def toml_of(tables: dict[str, Table], *, decide: bool = True) -> Iterator[str]:
     """The tables as they stand in a target.toml. `decide` marks each for a person."""
-    for table in tables.values():
-        before: dict[str, tuple[str, dict[str, Any]]] = {}
-        row = table.row(tables, before)
-        yield f"[database.tables.{table.name}]"
+    for name, table in tables.items():
+        made, keys = table.made, table.relation.keys
+        yield f"[database.tables.{_key(name)}]"
         if decide:
             yield DECIDE
-        for name, (target, needed) in before.items():
-            yield f"before.{name} = {{ table = {quoted(target)}, row = {inline(needed)} }}"
-        if table.keys and table.keys != ["id"]:
-            yield f"key = {quoted(table.keys[0]) if len(table.keys) == 1 else json.dumps(table.keys)}"
-        yield f"row = {inline(row)}"
-        yield f"change = {inline(table.change())}"
+        for before, (target, needed, key) in made.before.items():
+            first = {"table": target, "row": needed, **({"key": key} if key != "id" else {}), "as": "admin"}
+            yield f"before.{before} = {inline(first)}"
+        if keys and keys != ("id",):
+            yield f"key = {quoted(keys[0]) if len(keys) == 1 else json.dumps(keys)}"
+        yield f"row = {inline(made.row)}" if made.existing is None else f"existing = {inline(made.existing)}"
+        yield f"change = {inline(change(table.relation, made.row))}"
         yield f"may = {inline(table.may())}"
         yield ""
 
