@@ -6,6 +6,7 @@ What a person must decide stands marked in `target.toml`, which is refused until
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -19,16 +20,13 @@ from core.journal import Journal
 from core.project import FILE, read_env
 from core.run import Run
 from core.secret import Redactor
+from core.service import Variable
 from core.target import resolve
 from core.user_settings import for_child
-from runner import own_schema, suggestion
+from runner import examples, own_schema, suggestion, wrangler
 
 out = Console(highlight=False, soft_wrap=True)
 CAPABILITIES = ("auth.email", "database.rest", "database.sql", "storage.supabase")
-PLAN = """title = "{name}: every check that applies"
-budget = "10m"
-checks = "all"
-"""
 
 
 def init_project(folder: Path) -> int:
@@ -39,10 +37,11 @@ def init_project(folder: Path) -> int:
     variables, env_file = _variables(folder)
     run = _run(variables)
     try:
-        text, decide = _description(run, folder, env_file)
+        text, decide, tables = _description(run, folder, env_file)
     finally:
         run.journal.close()
-    _write(folder, text, decide)
+    given = [v for s in run.target.services for v in s.variables if v.name in run.target.variables]
+    _write(folder, text, decide, tables, list({v.name: v for v in given if not v.default}.values()))
     return 0
 
 
@@ -63,19 +62,35 @@ def _name(folder: Path) -> str:
     return folder.name if folder.name != "assay" else folder.parent.name
 
 
-def _write(folder: Path, text: str, decide: list[str]) -> None:
+def _write(
+    folder: Path, text: str, decide: list[str], tables: Collection[str] = (), given: Collection[Variable] = ()
+) -> None:
     """Writes the files of a project, and tells what a person has to decide."""
-    file, name = folder / FILE, _name(folder)
-    (folder / "plans").mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    folder.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    (folder / "plans" / "own.toml").write_text(PLAN.format(name=name), encoding="utf-8")
-    (folder / ".gitignore").write_text(".env\nruns/\n", encoding="utf-8")
+    for place, content in examples.files(_name(folder), tables, given):
+        (folder / place).parent.mkdir(exist_ok=True)
+        if not (folder / place).exists():
+            (folder / place).write_text(content, encoding="utf-8")
     out.print(f"{file} is written. To decide, each marked there:", markup=False)
     for line in decide:
         out.print(f"  {line}", markup=False)
     out.print(
         f"Then: assay doctor --project {folder}; assay check --project {folder} --plan own", markup=False
     )
+
+
+def _cloudflare(folder: Path) -> Iterator[str]:
+    """What the repository's wrangler configuration tells, as a person takes it over."""
+    found = wrangler.variables(folder.resolve().parent)
+    if found:
+        yield "# From the wrangler configuration; set these where the others are set, and a token or R2's key pair:"
+        yield from (f"#   {name}={value}" for name, value in found.items())
+        for name, capability in (("R2_BUCKET_NAME", "storage.r2"), ("KV_NAMESPACE_ID", "cache.kv")):
+            if name in found:
+                yield f'# then, in [capabilities]: "{capability}" = "required"'
+        yield ""
 
 
 def _variables(folder: Path) -> tuple[dict[str, str], str]:
@@ -97,8 +112,8 @@ def _run(variables: dict[str, str]) -> Run:
     return Run(directory, target, Journal(directory, "init", Redactor(target.secrets())))
 
 
-def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str]]:
-    """The text of `target.toml`, and what a person has to decide."""
+def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str], list[str]]:
+    """The text of `target.toml`, what a person has to decide, and the tables."""
     client = database.DatabaseClient(run)
     catalog = read_catalog(client.sql) if client.sql else None
     tables = suggestion.tables_of(catalog) if catalog else {}
@@ -113,5 +128,10 @@ def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str]]
     decide.append("[platform]: your own API's routes, where you have one")
     has = {"auth.email", "database.rest"}
     has |= {name for name, there in (("database.sql", client.sql), ("storage.supabase", buckets)) if there}
-    lines = [*suggestion.beginning(_name(folder), has, env_file=env_file), *found.lines(decide=True)]
-    return "\n".join(lines), decide
+    if cloudflare := list(_cloudflare(folder)):
+        decide.append(
+            "[capabilities] of Cloudflare: its wrangler configuration is read, your token is not there"
+        )
+    begins = suggestion.beginning(_name(folder), has, env_file=env_file)
+    lines = [*begins, *cloudflare, *found.lines(decide=True)]
+    return "\n".join(lines), decide, list(tables)

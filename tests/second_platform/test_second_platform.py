@@ -3,6 +3,7 @@
 import pytest
 
 from core.events import CheckFinished
+from core.evidence import Evidence
 from tests.second_platform.running import Second, second
 
 PLAN = ("--plan", "todos")
@@ -62,6 +63,7 @@ def test_init_writes_a_description_that_a_person_has_to_decide(platform, tmp_pat
         (platform.folder / ".env").read_text().replace("TODOS_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
     (tmp_path / ".env").write_text(variables)
+    (tmp_path / "wrangler.jsonc").write_text('{"r2_buckets": [{"bucket_name": "uploads"}]}')
     before = platform.left()
     done = platform.assay("init", at=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -77,9 +79,18 @@ def test_init_writes_a_description_that_a_person_has_to_decide(platform, tmp_pat
     assert 'row = { name = "{tag}", created_by = "{user}" }' in text
     assert 'before.team = { table = "teams"' in text
     file.write_text("".join(line for line in text.splitlines(True) if not line.startswith("decide")))
+    assert "#   R2_BUCKET_NAME=uploads" in text
     decided = platform.assay("doctor", "--plan", "own", at=tmp_path)
     assert decided.returncode == 0, decided.stdout + decided.stderr
     assert "table todos" in decided.stdout
+    done = platform.assay("check", "own.knows_who", "--plan", "own", at=tmp_path)
+    runs = sorted((tmp_path / "assay" / "runs").glob("*-*"))
+    found = {event.check: str(event.outcome) for event in Evidence(runs[-1]).events(CheckFinished)}
+    assert found == {"own.knows_who": "met"}, done.stdout[-3000:] + done.stderr[-2000:]
+    assert (
+        'SUPABASE_SERVICE_KEY: "${{ secrets.SUPABASE_SERVICE_KEY }}"'
+        in (tmp_path / "assay" / "gate.yml").read_text()
+    )
     assert platform.left() == before
 
 
