@@ -25,6 +25,7 @@ from core.console import adapt
 from core.errors import AssayError, ConfigError
 from core.text import for_log, safe
 from core.version import VERSION
+from runner import triage_commands
 
 USAGE, BROKEN = 2, 3
 app = typer.Typer(
@@ -388,6 +389,9 @@ def self_test(
     from runner.selftest import run_tests
 
     raise typer.Exit(run_tests(fast=fast, workers=workers))
+
+
+triage_commands.add(app)
 
 
 def _supervisor(*words: str, state: Path | None) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 ON_A_TARGET = ("validate", "nightly", "check", "load", "doctor", "sweep")
 WITH_CHECKS = ("validate", "nightly", "check")
-READING = ("init", "report", "runs", "gate", "down", "status", "env")
+READING = ("init", "report", "runs", "waive", "mute", "sign-off", "trends", "gate", "down", "status", "env")
 """Commands that start nothing: the Python packages suffice."""
 FLAGS = (
     "--list",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import BrokenError
+from reports.history.schema import target_of
 from reports.history.store import History
 from reports.judging.gate import gate
 from reports.judging.judge import judge
@@ -19,6 +20,7 @@ from reports.judging.model import RunVerdict
 from reports.judging.overrides import Sources
 from reports.rendering import writers as _writers
 from reports.rendering.page.compare import compare
+from reports.rendering.page.trends import objective_rows, write_trends
 from reports.rendering.terminal import show
 from reports.senders import SendContext, send_all
 
@@ -42,13 +44,21 @@ def write(
     """
     written: list[Path] = []
     failed: list[str] = []
+    if history is not None:
+        history.record(verdict)
+        page = Path(run_dir) / "report" / "trends.html"
+        pages = [("index.html", "Verdict"), ("checks.html", "Checks"), ("trends.html", "Trends")]
+        written.append(
+            write_trends(
+                history, target_of(verdict), verdict.plan, page, objective_rows(verdict.objectives), pages
+            )
+        )
     for name in _writers.names() if writers is None else writers:
         try:
             written += _writers.module(name).write(verdict, Path(run_dir))
         except Exception as error:
             failed.append(f"{name} ({type(error).__name__}: {error})")
     if history is not None:
-        history.record(verdict)
         context = SendContext(Path(run_dir), history, mutes=mutes or Sources().alerts)
         for line in send_all(verdict, context):
             print(line, flush=True)

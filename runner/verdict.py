@@ -29,7 +29,7 @@ def judge_and_write(
     `keep` records it in the history (SQLite beside the environment, or the database URL in ASSAY_HISTORY).
     """
     own = find_project().own
-    with closing(_history()) as history:
+    with closing(history_store()) as history:
         try:
             verdict = judge(directory, objectives=objectives, history=history, project=own)
         except AssayError:
@@ -48,7 +48,7 @@ def judge_and_write(
 def gate_run(named: Path | None, *, release: bool) -> int:
     """One screen about a run, and its exit code."""
     directory = find(named)
-    with closing(_history()) as history:
+    with closing(history_store()) as history:
         verdict = judge(directory, history=history, project=find_project().own)
     size = min(100, width(terminal=sys.stdout.isatty()))
     text, code = gate(verdict, release=release, width=size)
@@ -73,7 +73,7 @@ def report_runs(named: Sequence[Path], *, serve_it: bool, objectives: Path | Non
     return code
 
 
-def _history() -> History:
+def history_store() -> History:
     """The store that ASSAY_HISTORY names (a path or a database URL), else SQLite beside the environment."""
     named = setting(HISTORY)
     return History(named) if named else History()

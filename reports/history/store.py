@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from core.errors import ConfigError
 from core.objective import Objective
 from reports.history import trends
+from reports.history.outcomes import outcomes
 from reports.history.schema import ALERTS, RUNS, VALUES, create, epoch, pragmas, target_of, upsert
 from reports.judging.model import RunVerdict
 
@@ -140,6 +141,32 @@ class History:
             query = query.where(RUNS.c.plan == plan)
         with self._engine.connect() as db:
             return [{k: v for k, v in row._mapping.items() if k != "checks"} for row in db.execute(query)]
+
+    def trend(self, target: str, plan: str, limit: int) -> list[dict[str, Any]]:
+        """The newest runs of a target and plan, oldest first, each with its checks' states and seconds."""
+        query = sa.select(RUNS).where(RUNS.c.target == target, RUNS.c.plan == plan)
+        with self._engine.connect() as db:
+            rows = [
+                dict(r) for r in db.execute(query.order_by(RUNS.c.started.desc()).limit(limit)).mappings()
+            ]
+        return [{**row, "checks": outcomes(row["checks"])} for row in rows[::-1]]
+
+    def values(self, target: str, plan: str, limit: int) -> list[dict[str, Any]]:
+        """What the newest runs of a target and plan measured, oldest first: objective, value, state."""
+        newest = (
+            sa.select(RUNS.c.run)
+            .where(RUNS.c.target == target, RUNS.c.plan == plan)
+            .order_by(RUNS.c.started.desc())
+            .limit(limit)
+        )
+        query = (
+            sa.select(VALUES.c.objective, VALUES.c.value, VALUES.c.state)
+            .join(RUNS, RUNS.c.run == VALUES.c.run)
+            .where(RUNS.c.run.in_(newest), VALUES.c.value.is_not(None))
+            .order_by(RUNS.c.started)
+        )
+        with self._engine.connect() as db:
+            return [dict(row) for row in db.execute(query).mappings()]
 
     def annotate(self, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
         """Fills in what only earlier runs know: trend, regression, last decided values, what is new."""

@@ -73,3 +73,8 @@ def moment(nanoseconds: int | None) -> str | None:
     if nanoseconds is None:
         return None
     return dt.datetime.fromtimestamp(nanoseconds / 1e9, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(seconds: float) -> str:
+    """Seconds since 1970 as a day and minute in UTC."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M")

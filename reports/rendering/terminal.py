@@ -12,6 +12,7 @@ from rich.text import Text
 from core.console import only_ascii, to_ascii, width
 from core.outcome import DID_NOT_RUN, Verdict
 from core.text import for_log, on_one_line, safe
+from reports.judging.cause_groups import CauseGroup, grouped
 from reports.judging.gate import EMBEDDED, HERE
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
@@ -101,22 +102,31 @@ def _services(verdict: RunVerdict, size: int) -> list[Text]:
 
 def _causes(verdict: RunVerdict, size: int) -> list[Text]:
     lines = []
-    for cause in verdict.causes[:MOST_CAUSES]:
+    groups = grouped(verdict)
+    for cause in groups[:MOST_CAUSES]:
         row = STATES[cause.state]
         mark = f"{row.glyph} {row.word}"
         hanging = " " * (15 if size >= NARROW else 2)
         first = f"{mark:<{len(hanging)}}" if size >= NARROW else f"{row.glyph} "
         parts = textwrap.wrap(
-            first + _outside(on_one_line(cause.text, _LONGEST)), size, subsequent_indent=hanging
+            first + _outside(on_one_line(cause.text, _LONGEST)) + _many(cause),
+            size,
+            subsequent_indent=hanging,
         )
         for part in parts:
             line = Text(part)
             if part.startswith(first.rstrip()):
                 line.stylize(row.style, 0, len(first.rstrip()))
             lines.append(line)
-    if len(verdict.causes) > MOST_CAUSES:
-        lines.append(Text(f"  and {len(verdict.causes) - MOST_CAUSES} more in the report"))
+    if len(groups) > MOST_CAUSES:
+        lines.append(Text(f"  and {len(groups) - MOST_CAUSES} more in the report"))
     return [*lines, Text("")] if lines else []
+
+
+def _many(group: CauseGroup) -> str:
+    return (
+        f" ({group.count:,} {group.kind}s, first {_outside(group.members[0].who)})" if group.count > 1 else ""
+    )
 
 
 def _last(verdict: RunVerdict, size: int) -> list[Text]:

@@ -17,6 +17,7 @@ import httpx
 from core.user_settings import KNOWN, setting, settings
 from reports.history.store import History
 from reports.judging.model import RunVerdict
+from reports.rendering.link import report_link
 
 TIMEOUT = 10.0
 
@@ -36,15 +37,8 @@ class SendContext:
     mutes: Path = Path(__file__).resolve().parent.parent.parent / "alerts.toml"
 
     def link(self) -> str:
-        """Where a person finds the report: ASSAY_REPORT_URL, the workflow's page, or the folder."""
-        if url := self.environ.get("ASSAY_REPORT_URL"):
-            return url.replace("{run}", self.run_dir.name)
-        server, repository, run = (
-            self.environ.get(f"GITHUB_{k}") for k in ("SERVER_URL", "REPOSITORY", "RUN_ID")
-        )
-        if server and repository and run:
-            return f"{server}/{repository}/actions/runs/{run}"
-        return f"runs/{self.run_dir.name}/report/index.html"
+        """Where a person finds the report."""
+        return report_link(self.run_dir, self.environ)
 
 
 def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> None:

@@ -53,7 +53,7 @@ def test_help_names_every_command_and_the_exit_codes():
         (("valdate",), "did you mean 'validate'?"),
         (("load", "databse"), "did you mean 'database'?"),
         (("load",), "name a load profile"),
-        (("check", "storage.versoins"), "did you mean 'storage.versions'?"),
+        (("check", "auth.second_facto"), "did you mean 'auth.second_factor'?"),
         (("validate", "--plan", "nope"), "'nope' is not a plan; known are"),
         (("validate", "--target", "moon"), "--target embedded or --target live"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reports.judging.cause_groups import grouped
 from reports.judging.gate import EMBEDDED, HERE
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
@@ -23,15 +24,17 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
 def text(verdict: RunVerdict) -> str:
     """The summary as Markdown; everything that came from outside is escaped."""
     row = STATES[verdict.state]
-    lines = [f"## {row.glyph} {_plain(verdict.headline)}", ""]
+    lines = [f"## {row.glyph} {plain(verdict.headline)}", ""]
     if verdict.embedded:
         lines += [f"Embedded target: {EMBEDDED}.", ""]
     elif verdict.on_this_machine:
         lines += [f"Live target: {HERE}.", ""]
-    if verdict.causes:
-        lines += [f"- **{STATES[c.state].word}** {_plain(c.text)}" for c in verdict.causes[:MOST]]
-        if len(verdict.causes) > MOST:
-            lines.append(f"- and {len(verdict.causes) - MOST} more")
+    if groups := grouped(verdict):
+        for g in groups[:MOST]:
+            many = f" ({g.count:,} {g.kind}s, first {plain(g.members[0].who)})" if g.count > 1 else ""
+            lines.append(f"- **{STATES[g.state].word}** {plain(g.text)}{many}")
+        if len(groups) > MOST:
+            lines.append(f"- and {len(groups) - MOST} more")
         lines.append("")
     shown = [o for o in verdict.objectives if o.state != NOT_IN_PLAN]
     if shown:
@@ -43,26 +46,26 @@ def text(verdict: RunVerdict) -> str:
             mark = STATES[o.state]
             past = o.regression.text if o.regression else ""
             lines.append(
-                f"| {mark.glyph} {mark.word} | {_plain(o.title)} | {o.statement} | {quantity(o.value, o.unit)} "
-                f"| {number(o.low)} to {number(o.high)} | {o.samples:,} | {_plain(past)} |"
+                f"| {mark.glyph} {mark.word} | {plain(o.title)} | {o.statement} | {quantity(o.value, o.unit)} "
+                f"| {number(o.low)} to {number(o.high)} | {o.samples:,} | {plain(past)} |"
             )
         lines.append("")
     counts = ", ".join(f"{n:,} {STATES[s].word}" for s, n in verdict.counts().items() if n)
     lines.append(f"Checks: {counts or 'none'}.")
     for w in verdict.used_waivers:
         lines.append(
-            f"Waived: `{w.check}` until {w.expiry} ({_plain(w.ticket)}, {_plain(w.owner)}): {_plain(w.reason)}"
+            f"Waived: `{w.check}` until {w.expiry} ({plain(w.ticket)}, {plain(w.owner)}): {plain(w.reason)}"
         )
     lines += [
         "",
-        f"<sub>plan {verdict.plan}, target {_plain(str(verdict.target.get('name', '?')))}, commit `{verdict.commit}`, "
+        f"<sub>plan {verdict.plan}, target {plain(str(verdict.target.get('name', '?')))}, commit `{verdict.commit}`, "
         f"run `{verdict.run}`, {duration(verdict.seconds)}</sub>",
         "",
     ]
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """No pipes, tags, links or line breaks from outside."""
     for old, new in (
         ("\\", "\\\\"),

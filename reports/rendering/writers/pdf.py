@@ -15,6 +15,7 @@ from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.evidence_hashes import write_manifest
 from reports.rendering.formatting import count, duration, number, quantity
+from reports.rendering.sign_off import SignOff, signoffs
 
 ORDER = 40
 A4 = (8.27, 11.69)
@@ -29,7 +30,7 @@ def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
 
     listing, digest, files = write_manifest(run_dir)
     figure = Figure(figsize=A4)
-    _draw(figure, _lines(verdict, digest, files))
+    _draw(figure, _lines(verdict, digest, files, signoffs(run_dir)))
     path = run_dir / "summary.pdf"
     with (
         warnings.catch_warnings(),
@@ -57,7 +58,7 @@ def _draw(figure: Any, lines: list[tuple[str, str]]) -> None:
     )
 
 
-def _lines(verdict: RunVerdict, digest: str, files: int) -> list[tuple[str, str]]:
+def _lines(verdict: RunVerdict, digest: str, files: int, signed: list[SignOff]) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = [("title", part) for part in textwrap.wrap(verdict.headline, 62)[:3]]
     lines += [("text", part) for part in textwrap.wrap(_in_words(verdict), 108)]
     lines.append(("head", "Scope"))
@@ -84,6 +85,10 @@ def _lines(verdict: RunVerdict, digest: str, files: int) -> list[tuple[str, str]
         f"{w.check} until {w.expiry}, {w.owner}, {w.ticket}: {w.reason}" for w in verdict.used_waivers
     ] or ["none"]
     lines += [("text", part) for w in waivers for part in textwrap.wrap(w, 108)]
+    if signed:
+        lines.append(("head", "Signed off"))
+        told = [f"{s.name}, {s.at}, seeing '{s.headline}': {s.comment}" for s in signed[-5:]]
+        lines += [("text", part) for text in told for part in textwrap.wrap(text, 108)[:3]]
     if verdict.causes:
         lines.append(("head", "What keeps the gate closed"))
         room = max(3, LINES - len(lines) - 6)
