@@ -30,7 +30,8 @@ class Passport:
     `gate` False makes it report-only. `timeout` is in seconds; over 20 s needs `why_slow`. `exclusive`
     checks run afterwards, serially, on a stack of their own. `imported` names the format of another tool's results
     that the check comes from, "" for a check of ours: it has no witness and needs nothing of the target. `description` is
-    the docstring of its function.
+    the docstring of its function. A check that attacks says what an auditor asks for: the `threat` (what somebody gains
+    where it is missed), its `references` in published standards (OWASP ASVS 5.0, API Security Top 10 2023), and the `fix`.
     """
 
     id: str
@@ -46,6 +47,9 @@ class Passport:
     exclusive: bool = False
     imported: str = ""
     description: str = ""
+    threat: str = ""
+    references: tuple[str, ...] = ()
+    fix: str = ""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -64,6 +68,11 @@ class Passport:
                 raise ConfigError(
                     f"check '{self.id}': '{requirement}' is not an identifier of a requirement."
                 )
+        said = [name for name in ("threat", "references", "fix") if getattr(self, name)]
+        if said and len(said) < 3:
+            raise ConfigError(
+                f"check '{self.id}' says {' and '.join(said)} alone; an attack has a threat, references and a fix."
+            )
         if self.timeout > SLOW and not self.why_slow:
             raise ConfigError(f"check '{self.id}' may take over {SLOW:g} s; say why in why_slow.")
 
@@ -101,6 +110,9 @@ def check(
     timeout: float = 20.0,
     why_slow: str = "",
     exclusive: bool = False,
+    threat: str = "",
+    references: Iterable[str] = (),
+    fix: str = "",
 ) -> Callable[[F], F]:
     """Makes a pytest function a check by giving it a passport. See Passport for the fields."""
     passport = Passport(
@@ -115,6 +127,9 @@ def check(
         timeout=timeout,
         why_slow=why_slow,
         exclusive=exclusive,
+        threat=threat,
+        references=tuple(references),
+        fix=fix,
     )
 
     def give(function: F) -> F:

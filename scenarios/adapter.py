@@ -170,6 +170,11 @@ class Adapter(Endpoints):
         values = {"name": name, "folder": folder, "size": size, "type": mime, "sha256": sha256, "tag": name}
         return self._send(port, self._parts(kind).start, token, values=values)
 
+    def upload_of(self, answer: Answer, kind: str = "") -> str:
+        """The identifier of the upload in parts that `start_upload` began."""
+        described = self._parts(kind)
+        return str(pick(pick(answer.json(), described.upload), described.id, ""))
+
     def put_part(
         self, port: Port, token: str | None, upload: str, number: int, data: bytes, kind: str = ""
     ) -> Answer:
@@ -204,6 +209,12 @@ class Adapter(Endpoints):
         """Removes a file, all its versions and their objects."""
         route = self._described(self.files(kind).remove, "platform.files.*.remove")
         return self._send(port, route, token, id=file)
+
+    def ask(
+        self, port: Port, route: Route, token: str | None, data: bytes | None = None, **values: Any
+    ) -> Answer:
+        """Any described route with its names' values, as this person or as nobody."""
+        return self._send(port, route, token, data, values=values)
 
     # -- content ---------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 `faults` holds what is planted in it, by name; `POST /__faults` sets them.
 """
 
+import asyncio
+import contextlib
 import json
 import sys
 import uuid
@@ -16,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from tests.second_platform.gullible import GULLIBLE
 from tests.second_platform.talks import Talks
 
 HEADERS = {
@@ -46,11 +49,19 @@ class Platform:
 
     async def user(self, request: Request):
         """Whose token it is, as Auth says; None for nobody's."""
+        if "believes a header" in self.faults and (said := request.headers.get("x-user-id")):
+            return {"id": said}
         return await self.whose(request.headers.get("authorization", "").removeprefix("Bearer "))
 
     async def whose(self, token: str):
         if not token:
             return None
+        if self.faults & GULLIBLE.keys():
+            published = (await self.http.get(f"{self.supabase}/auth/v1/.well-known/jwks.json")).json()
+            for fault in self.faults & GULLIBLE.keys():
+                with contextlib.suppress(Exception):
+                    if claims := await asyncio.to_thread(GULLIBLE[fault], token, published):
+                        return {"id": claims["sub"], "email": claims.get("email")}
         if "believes anything" in self.faults:
             try:
                 return {"id": jwt.decode(token, options={"verify_signature": False})["sub"]}
