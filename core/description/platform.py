@@ -133,6 +133,10 @@ class Files(Section):
     refuses: tuple[str, ...] = ()
     """Types that are refused with 415."""
     type: str = "application/octet-stream"
+    place: Literal["", "kept", "removed"] = ""
+    """What becomes of the place that a phone writes into a picture (Exif); empty: nobody says."""
+    scanner: int | None = Field(default=None, ge=400, le=499)
+    """The status by which a file that a scanner knows as harmful is refused; without it, nobody scans."""
 
     @field_validator("store")
     @classmethod

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clients.services.platform import Platform
 from core.expect import expect
 from core.port import Answer
 
@@ -29,6 +33,27 @@ REFUSED = (
     431,
 )
 """Statuses by which a request is refused."""
+FAILED = frozenset({500, 502, 503})
+
+
+@dataclass(frozen=True)
+class HostilePort:
+    """The platform's port for what is meant to hurt: a 5xx that comes twice is an answer then, and its own fault.
+
+    Who uses it makes sure afterwards that something harmless still works: else a service is away.
+    """
+
+    port: Platform
+
+    def request(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """As a port does."""
+        for _ in range(2):
+            answer = self.port.request(method, url, headers=headers, body=body, allow=FAILED)
+            if answer.status not in FAILED:
+                break
+        return answer
 
 
 def said(answer: Answer) -> str:

@@ -49,7 +49,7 @@ def judged(platform: Second, *checks: str, faults: Iterable[str] = ()) -> dict[s
         file = ["--target-file", str(platform.folder / "target.toml")]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "suites/security", "-q", "--tb=no", *words, *file],
+                [sys.executable, "-m", "pytest", "suites", "-q", "--tb=no", *words, *file],
                 cwd=ROOT,
                 env=for_child({}, without=("ASSAY_PROJECT", "ASSAY_TARGET", "ASSAY_RUN", "ASSAY_STATE")),
                 capture_output=True,
@@ -73,9 +73,26 @@ EVERYTHING = {
         "a stranger uses DELETE /v2/files/{id} of a docs: it changes the bytes",
         "nobody uses GET /v2/files/{id} of a docs, saying to be the owner",
     ],
+    "security.hostile_names": [
+        "leads up to another's folder: it lies at",
+        "has a line end and a header: its name becomes a header of the answer",
+        "has markup breaks the platform (500",
+        "another's files change",
+    ],
+    "security.hostile_contents": [
+        "a page (as text/html) would run, read by anybody (it is shown as text/html",
+        "a drawing with a script (as image/svg+xml) would run",
+        "a script (as text/javascript) would run",
+    ],
+    "security.packed_uploads": ["packed bytes become 1048577"],
+    "storage.place_in_pictures": ["a place in a docs is removed, as the project says"],
+    "security.scanner": ["a harmful docs is refused"],
 }
 """What each check says when all the faults are planted at once."""
-FAULTS = (*TOKENS, "anybody's file", "believes a header")
+FAULTS = (
+    *TOKENS, "anybody's file", "believes a header", "names are paths", "names are headers", "chokes on markup",
+    "anybody opens", "unpacks", "keeps places", "scans nothing",
+)  # fmt: skip
 
 
 def test_every_planted_weakness_is_told_by_its_name(platform):

@@ -52,6 +52,11 @@ def test_its_plan_opens_and_nothing_is_left(platform):
         "security.private_routes",
         "security.forged_tokens",
         "security.direct_references",
+        "security.hostile_names",
+        "security.hostile_contents",
+        "security.packed_uploads",
+        "security.scanner",
+        "storage.place_in_pictures",
         "security.other_origins",
         "security.headers",
     } <= met

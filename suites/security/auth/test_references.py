@@ -8,7 +8,7 @@ from typing import Any
 
 from clients.identities import Actor
 from clients.made_files import MadeFile, sha256
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.description import Route
 from core.description.platform import Files
 from core.errors import ServiceError
@@ -17,7 +17,7 @@ from core.passport import check
 from core.port import Answer
 from core.run import Run
 from scenarios.adapter import Adapter, Stored
-from suites.security.attempts import Attempts, said
+from suites.security.attempts import Attempts, HostilePort, said
 from suites.types import NewActor, NewFile, Witness
 
 PLATFORM = "platform"
@@ -30,7 +30,7 @@ SINGLE = ("read", "show", "link", "direct", "change", "restore", "remove")
 class Kept:
     """A file of the owner's, with what each described route needs to name it."""
 
-    services: Services
+    services: ServiceClients
     adapter: Adapter
     owner: Actor
     file: MadeFile
@@ -54,7 +54,7 @@ class Kept:
             "folder": "/",
             "version": 1,
         }
-        return self.adapter.ask(self.services.platform.port, route, token, **values)
+        return self.adapter.ask(HostilePort(self.services.platform.port), route, token, **values)
 
     def state(self) -> dict[str, str]:
         """What the owner sees of it: its description where there is a route for it, and its bytes.
@@ -76,7 +76,7 @@ class Kept:
         return {"bytes": f"{answer.status} {sha256(answer.content)}"}
 
 
-def kept(run: Run, services: Services, adapter: Adapter, owner: Actor, made: NewFile) -> Iterator[Kept]:
+def kept(run: Run, services: ServiceClients, adapter: Adapter, owner: Actor, made: NewFile) -> Iterator[Kept]:
     """A file of each described kind, for each of the stores that it may lie in."""
     for kind, described in run.target.description.platform.files.items():
         for above in [rule.above for rule in described.rules] or [None]:
@@ -121,7 +121,7 @@ def pretending(owner: Actor) -> dict[str, Mapping[str, str]]:
     fix="Look each object up by its identifier and its owner together, in the same query; never by the identifier alone.",
 )
 def test_direct_references(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, made: NewFile, witness: Witness
 ) -> None:
     """After each attempt the owner's file is looked at again: an answer alone proves nothing. Then the owner does it all."""
     owner, stranger = actor(), actor()

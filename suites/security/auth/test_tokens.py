@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from clients.http_port import WireAnswer
-from clients.service_clients import Services
+from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.passport import check
 from core.run import Run
@@ -20,7 +20,7 @@ Ask = Callable[[str], WireAnswer]
 """One request with this token."""
 
 
-def doors(run: Run, services: Services) -> Iterator[tuple[str, str, Ask]]:
+def doors(run: Run, services: ServiceClients) -> Iterator[tuple[str, str, Ask]]:
     """(service, route, request): each door of the target that a person's token opens; the platform's own come first."""
 
     def of(path: str) -> Ask:
@@ -66,7 +66,7 @@ def doors(run: Run, services: Services) -> Iterator[tuple[str, str, Ask]]:
     "and believe nothing that a token says of its own key (jwk, jku, x5u, x5c, kid as a path).",
 )
 def test_forged_tokens(
-    run: Run, services: Services, adapter: Adapter, actor: NewActor, witness: Witness
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
     """Everything is tried at each service's first door, one of each kind at the others; a genuine token opens them all."""
     attacker, victim = actor(), actor()
