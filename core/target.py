@@ -26,6 +26,8 @@ from core.secret import Secret
 from core.service import Service, Variable
 
 Kind = Literal["embedded", "live"]
+TLS = "platform.tls"
+"""The one capability that nobody has to name: a target has it unless it answers on this machine."""
 Declared = Literal["required", "absent"]
 
 
@@ -197,6 +199,9 @@ def resolve(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or empty, and the target "
             "requires the service; set it, or declare the capability absent in target.toml."
         )
+    if TLS in capabilities and TLS not in (description.capabilities if kind == "live" else {}):
+        named = [values[v.name] for s in services for v in s.variables if v.url and v.name in values]
+        capabilities[TLS] = "absent" if kind == "embedded" or any(map(is_loopback, named)) else "required"
     permit = Permit(_actions(kind, description), frozenset(_hosts(services, values, description)))
     public = {v.name for s in services for v in s.variables if not v.secret}
     shown = {value for name, value in values.items() if name in public}

@@ -23,6 +23,7 @@ SERVICE = Service(
     capabilities={
         "platform.api": "the platform's own API answers at PLATFORM_URL",
         "platform.web": "the platform's web pages answer at PLATFORM_URL",
+        "platform.tls": "the target is reached over networks that others read; so by itself, unless it answers here",
     },
     guide="docs/live-target.md#platform",
 )

@@ -9,6 +9,9 @@ import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+REFUSES = (jwt.PyJWTError, httpx.HTTPError, KeyError, IndexError, ValueError, TypeError, OSError)
+"""How these verifiers refuse a token."""
+
 
 def claims_in(token):
     return jwt.decode(token, options={"verify_signature": False})

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from tests.second_platform.gullible import GULLIBLE
+from tests.second_platform.gullible import GULLIBLE, REFUSES
 from tests.second_platform.talks import Talks
 
 HEADERS = {
@@ -66,7 +66,7 @@ class Platform:
         if self.faults & GULLIBLE.keys():
             published = (await self.http.get(f"{self.supabase}/auth/v1/.well-known/jwks.json")).json()
             for fault in self.faults & GULLIBLE.keys():
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(*REFUSES):
                     if claims := await asyncio.to_thread(GULLIBLE[fault], token, published):
                         return {"id": claims["sub"], "email": claims.get("email")}
         if "believes anything" in self.faults:

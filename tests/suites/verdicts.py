@@ -13,6 +13,7 @@ from clients.services import catalogue
 from core.events import CheckFinished
 from core.evidence import Evidence
 from core.run import ROOT
+from core.target import TLS
 
 PATIENCE = "IMPATIENT_SECONDS"
 """Environment variable of tests.suites.short_timeouts_plugin: how long anything is waited for, two seconds without it."""
@@ -27,7 +28,7 @@ def on_live(
 
     `words` choose checks (pytest's own arguments); whatever they wait for is waited for two seconds at most.
     """
-    capabilities = sorted(c for s in catalogue() for c in s.capabilities)
+    capabilities = sorted(c for s in catalogue() for c in s.capabilities if c != TLS)
     file = folder / "target.toml"
     required = "".join(f'"{c}" = "required"\n' for c in capabilities)
     beside = '[permit]\nhosts = ["127.0.0.1"]\n'  # links in mails lead to the real service behind the one that lies
