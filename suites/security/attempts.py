@@ -34,6 +34,7 @@ REFUSED = (
 )
 """Statuses by which a request is refused."""
 FAILED = frozenset({500, 502, 503})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class HostilePort:
     ) -> Answer:
         """As a port does."""
         for _ in range(2):
-            answer = self.port.request(method, url, headers=headers, body=body, allow=FAILED)
+            answer = self.port.request(method, url, headers=headers, body=body, allow=FAILED | REDIRECTS)
             if answer.status not in FAILED:
                 break
         return answer

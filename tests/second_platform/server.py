@@ -11,6 +11,8 @@ import posixpath
 import re
 import string
 import sys
+import time
+import traceback
 import uuid
 from pathlib import Path
 
@@ -32,6 +34,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LARGEST = 1024 * 1024
+EXPORTS = 10
+"""That one person may ask for in a minute."""
 HARMLESS = {*string.ascii_letters, *string.digits, *"-_./"}
 """What a store takes in a key."""
 
@@ -42,6 +46,8 @@ class Platform:
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.files: dict[str, tuple[str, str, str]] = {}  # by id: whose, key, type
         self.names: dict[str, str] = {}
+        self.told: dict[str, dict] = {}  # by id: what a file is said to be
+        self.exports: list[tuple[int, str]] = []  # (minute, by whom)
         self.faults: set[str] = set()
         self.talks = Talks(self)
 
@@ -132,6 +138,7 @@ class Platform:
             return self.refuse(502, "the store does not answer")
         self.files[identifier] = (user["id"], key, kind)
         self.names[identifier] = name
+        self.told[identifier] = {"id": identifier, "owner_id": user["id"], "called": name, "bytes": size}
         return self.answer({"id": identifier, "stored_as": told, "bytes": size}, 201)
 
     async def file(self, request):
@@ -143,6 +150,10 @@ class Platform:
         whose, key, kind = self.files.get(request.path_params["id"], ("", "", ""))
         if not whose or (whose != user["id"] and "anybody's file" not in self.faults):
             return self.refuse(404, "no such file")
+        if request.method == "PATCH":
+            return await self.change(request)
+        if request.url.path.endswith("/about"):
+            return self.answer(self.told[request.path_params["id"]])
         if request.method == "DELETE":
             await self.store("DELETE", key)
             del self.files[request.path_params["id"]]
@@ -157,6 +168,36 @@ class Platform:
             headers |= {"Content-Disposition": f'inline; filename="{first}"'}
             headers |= dict(line.split(": ") for line in more if ": " in line)
         return Response(told.content, told.status_code, headers=headers, media_type=kind)
+
+    async def change(self, request):
+        try:
+            asked = json.loads(await request.body())
+            if not isinstance(asked["called"], str):
+                raise TypeError("called is a text")
+        except (ValueError, KeyError, TypeError, RecursionError):
+            if "tells of the inside" in self.faults:
+                return self.answer({"message": traceback.format_exc()}, 400)
+            return self.refuse(400, "send the name that it is called by")
+        if "chokes on NUL" in self.faults and "\x00" in asked["called"]:
+            return Response("Internal Server Error", 500)
+        said = self.told[request.path_params["id"]]
+        said |= asked if "takes every field" in self.faults else {"called": asked["called"]}
+        return self.answer(said)
+
+    async def export(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        by = user["id"]
+        if "counts by a header" in self.faults:
+            by += request.headers.get("x-forwarded-for", "")
+        now = int(time.time() / 60)
+        self.exports.append((now, by))
+        if self.exports.count((now, by)) > EXPORTS:
+            return self.refuse(429, "later")
+        return self.answer(
+            {"user": user, "files": [f for f in self.told.values() if f["owner_id"] == user["id"]]}
+        )
 
     async def plant(self, request):
         self.faults = set(await request.json())
@@ -176,7 +217,9 @@ def application(config):
             Route("/v2/me", its.me),
             Route("/v2/files", its.listing),
             Route("/v2/files", its.upload, methods=["POST"]),
-            Route("/v2/files/{id}", its.file, methods=["GET", "DELETE"]),
+            Route("/v2/files/{id}", its.file, methods=["GET", "PATCH", "DELETE"]),
+            Route("/v2/files/{id}/about", its.file),
+            Route("/v2/export", its.export),
             Route("/__faults", its.plant, methods=["POST"]),
             Route("/v2/talk/{room}/lines", its.talks.lines),
             WebSocketRoute("/v2/talk/{room}", its.talks.talk),

@@ -24,7 +24,10 @@ class Talks:
     async def lines(self, request: Request):
         if await self.platform.user(request) is None:
             return self.platform.refuse(401, "who are you?")
-        after, most = int(request.query_params["after"]), int(request.query_params["most"])
+        try:
+            after, most = (int(request.query_params.get(name, "")) for name in ("after", "most"))
+        except ValueError:
+            return self.platform.refuse(400, "say which lines, and how many")
         found = [line for line in self.kept[request.path_params["room"]] if line["no"] > after]
         return self.platform.answer({"lines": found[: min(most, MOST)]})
 

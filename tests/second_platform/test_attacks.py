@@ -87,18 +87,42 @@ EVERYTHING = {
     "security.packed_uploads": ["packed bytes become 1048577"],
     "storage.place_in_pictures": ["a place in a docs is removed, as the project says"],
     "security.scanner": ["a harmful docs is refused"],
+    "security.malformed_requests": [
+        "PATCH /v2/files/{id} with half a JSON as its body tells of the inside (Traceback",
+        "PATCH /v2/files/{id} with NUL as called as its body breaks it (500",
+    ],
+    "security.limits_hold": [
+        "GET /v2/export with X-Forwarded-For goes round the limit",
+    ],
+    "security.extra_fields": ["owner_id of a docs can be set", "bytes of a docs can be set"],
+    "security.own_role": ["they set app_metadata", "the next token has another app_metadata"],
 }
 """What each check says when all the faults are planted at once."""
 FAULTS = (
     *TOKENS, "anybody's file", "believes a header", "names are paths", "names are headers", "chokes on markup",
-    "anybody opens", "unpacks", "keeps places", "scans nothing",
+    "anybody opens", "unpacks", "keeps places", "scans nothing", "tells of the inside", "takes every field",
+    "counts by a header", "chokes on NUL",
 )  # fmt: skip
 
 
+RAISES = """
+create function app.raises() returns trigger language plpgsql as $$ begin
+  new.raw_app_meta_data = new.raw_app_meta_data || '{"role": "admin"}';
+  return new;
+end $$;
+create trigger raises before update of raw_user_meta_data on auth.users for each row execute function app.raises();
+"""
+"""Whoever changes their account becomes an administrator, by a trigger."""
+
+
 def test_every_planted_weakness_is_told_by_its_name(platform):
-    found = judged(platform, *EVERYTHING, faults=FAULTS)
+    platform.sql(RAISES)
+    try:
+        found = judged(platform, *EVERYTHING, faults=FAULTS)
+    finally:
+        platform.sql("drop function app.raises() cascade")
     for check, sentences in EVERYTHING.items():
         event = found[check]
         assert event.outcome == "missed", event
         for sentence in sentences:
-            assert sentence in event.message, (sentence, event.message)
+            assert sentence in event.message, f"{sentence}\n{event.message}"

@@ -21,7 +21,7 @@ def test_every_check_needs_what_it_touches(known):
     for identifier, module, function in checks():
         needs = set(known[identifier].needs)
         used = touches(module, function)
-        if STORES in used and needs & {"storage.supabase", "storage.r2"}:
+        if STORES in used and needs & {"storage.supabase", "storage.r2", "platform.files"}:
             used -= {
                 STORES,
                 "storage.supabase",

@@ -42,6 +42,8 @@ begin
     execute format('grant set on parameter %I to postgres', 'pgrst.' || one);
   end loop;
 end $$;
+-- How rows of a backup are put back (Supabase docs, "Backup and Restore using the CLI": SET session_replication_role = replica).
+grant set on parameter session_replication_role to postgres;
 
 -- A statement that runs long is cut, and answers 57014 through the API.
 alter role anon set statement_timeout = '3s';

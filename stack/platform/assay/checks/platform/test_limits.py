@@ -48,7 +48,13 @@ def stopped(ask: Callable[[], WireAnswer], what: str, *, first: int, most: int) 
     "Who uploads, exports or knocks too often is held up by name, and nobody else is",
     requirement="P6.3",
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "database.rest", "platform.limits"),
+    needs=(
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "platform.limits.uploads",
+        "platform.limits.webhooks",
+    ),
     timeout=60,
     why_slow="some four hundred requests, one after the other",
 )
