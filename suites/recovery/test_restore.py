@@ -34,6 +34,7 @@ T = TypeVar("T")
     service=DATABASE,
     needs=(
         "database.sql",
+        "platform.api",
         "auth.email",
         "storage.supabase",
         "storage.r2",

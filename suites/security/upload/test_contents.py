@@ -17,6 +17,7 @@ from core.port import Answer
 from core.run import Run
 from scenarios.adapter import Adapter, Stored
 from suites.security.attempts import Attempts, HostilePort, said
+from suites.security.upload.holdings import holdings
 from suites.security.upload.hostile import (
     Hostile,
     contents,
@@ -26,7 +27,6 @@ from suites.security.upload.hostile import (
     packed,
     would_run,
 )
-from suites.storage.uploads import holdings
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
@@ -159,7 +159,7 @@ def test_packed_uploads(
     "The place that a phone writes into a picture is kept or taken out, as the project says",
     requirement=("P2.3", "prod.compliance"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "platform.files.*.place"),
+    needs=("platform.api", "auth.email", "platform.files", "platform.files.*.place"),
     threat="A picture that is shared tells where its maker lives.",
     references=("ASVS 14.2.8", "GDPR Art. 5 (1) c, Art. 25"),
     fix="Take Exif out of pictures before they are kept, or say in `place` that they are kept as they come.",
@@ -193,7 +193,7 @@ def test_place(
     "A file that every scanner knows as harmful is refused, and nothing of it stays",
     requirement=("P2.2", "P6.3"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "platform.files.*.scanner"),
+    needs=("platform.api", "auth.email", "platform.files", "platform.files.*.scanner"),
     threat="The platform hands out harmful programs in its own name.",
     references=("ASVS 5.4.3",),
     fix="Scan each file before it is handed out, and refuse what the scanner names.",

@@ -15,9 +15,9 @@ from core.port import Answer
 from core.run import Run
 from scenarios.adapter import Adapter, Stored
 from suites.security.attempts import Attempts, HostilePort, said
+from suites.security.upload.holdings import holdings
 from suites.security.upload.hostile import folders, names, told_name
 from suites.storage.test_described_files import held
-from suites.storage.uploads import holdings
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
