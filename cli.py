@@ -276,12 +276,14 @@ def drill(
         bool, typer.Option("--wide", help="run all checks of the requirement, so that noise shows")
     ] = False,
     workers: Workers = 3,
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
 ) -> None:
     """Plants known faults one after the other, and says which of them the checks see."""
     from runner.drill.catalogue import SHIPPED
     from runner.drill.drill import Wish, run_drill
 
-    wish = Wish(only or (), catalogue or SHIPPED, shard, workers, wide, resume)
+    wish = Wish(only or (), catalogue or SHIPPED, shard, workers, wide, resume, target, target_file)
     raise typer.Exit(run_drill(wish))
 
 

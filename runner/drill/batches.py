@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.errors import ConfigError
 from runner.drill.catalogue import Defect
 
-MOST = 12
+MOST = 20
 """Defects in one batch: more of them and a surprise is hard to lay at one's door."""
 
 
@@ -18,7 +18,7 @@ def batches(defects: Sequence[Defect], most: int = MOST) -> list[list[Defect]]:
     variants go with their like, and what runs under a load goes alone.
     """
     groups: list[list[Defect]] = []
-    for defect in sorted(defects, key=lambda d: (d.entry.healthy, _weight(d), d.id)):
+    for defect in sorted(defects, key=lambda d: (d.entry.healthy, not _restarts(d), d.id)):
         home = None if _lonely(defect) else next((g for g in groups if _fits(defect, g, most)), None)
         if home is None:
             groups.append([defect])
@@ -27,9 +27,9 @@ def batches(defects: Sequence[Defect], most: int = MOST) -> list[list[Defect]]:
     return groups
 
 
-def _weight(defect: Defect) -> int:
-    """What needs no restart comes first; so a batch is mostly of one sort."""
-    return int(any(kind in ("source", "config", "process") for kind in defect.kinds))
+def _restarts(defect: Defect) -> bool:
+    """Whether a component starts anew for it: such defects come first, so that others go with them."""
+    return any(kind in ("source", "config", "process") for kind in defect.kinds)
 
 
 def _lonely(defect: Defect) -> bool:
@@ -37,11 +37,7 @@ def _lonely(defect: Defect) -> bool:
 
 
 def _fits(defect: Defect, group: Sequence[Defect], most: int) -> bool:
-    if (
-        len(group) >= most
-        or group[0].entry.healthy != defect.entry.healthy
-        or _weight(group[0]) != _weight(defect)
-    ):
+    if len(group) >= most or group[0].entry.healthy != defect.entry.healthy:
         return False
     return not any(
         _lonely(o) or o.touched & defect.touched or set(o.checks) & set(defect.checks) for o in group

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from core.config import Document, StrictModel, Text, load_toml, nearest, read_toml
 from core.errors import ConfigError
@@ -29,12 +29,16 @@ class Sql(StrictModel):
     restore: Text
 
 
+Exact = Annotated[str, StringConstraints(min_length=1)]
+"""Text whose blanks count."""
+
+
 class Function(StrictModel):
     """A change of a function's source in the database. Its old definition is put back by itself."""
 
     function: Text
     """Its signature, as `regprocedure` takes it: `public.audit()`."""
-    find: Text
+    find: Exact
     replace: str
 
 
@@ -43,7 +47,7 @@ class Source(StrictModel):
 
     source: Text
     """The file, relative to `stack/`."""
-    find: Text
+    find: Exact
     replace: str
     all: bool = False
     """Every place where `find` stands; else it must stand exactly once."""

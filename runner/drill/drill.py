@@ -14,10 +14,13 @@ from rich.markup import escape
 
 from clients.services import catalogue as services
 from core.errors import AssayError, ConfigError
-from core.outcome import Verdict
+from core.events import RunFinished
+from core.evidence import Evidence
+from core.outcome import RunOutcome, Verdict
 from core.plan import Plan, PlannedObjective, PlannedProfile
 from core.project import find_project
 from core.run import name_directory, runs
+from core.target import Target
 from reports import judge
 from reports.judging.overrides import Sources
 from runner import declared_checks
@@ -27,7 +30,8 @@ from runner.drill.catalogue import SHIPPED, Defect, Load, read_catalogue, select
 from runner.drill.plants import NotPlanted, Planted
 from runner.drill.results import BROKEN, Result, Results, Seen, judged, summarise
 from runner.drill.stage import Stage
-from runner.session import RunRequest, RunSession, record
+from runner.drill.staging import Staging
+from runner.session import RunRequest, RunSession, live_target, record
 
 PREFIX = "drill-"
 PROFILE_OF_CHECKS = "checks"
@@ -46,13 +50,19 @@ class Wish:
     """Run every check of a defect's service, so that noise shows; else its own checks alone."""
     resume: Path | None = None
     """The folder of a drill to go on with."""
+    target: str = "embedded"
+    target_file: Path = Path("target.toml")
 
 
 class Drill:
     """One drill in its folder."""
 
     def __init__(
-        self, wish: Wish, stage: Stage, directory: Path, declared: Sequence[declared_checks.Declared]
+        self,
+        wish: Wish,
+        stage: Stage | Staging,
+        directory: Path,
+        declared: Sequence[declared_checks.Declared],
     ) -> None:
         self.wish = wish
         self.stage = stage
@@ -64,7 +74,7 @@ class Drill:
 
     def run(self, groups: Sequence[Sequence[Defect]]) -> None:
         """Drills every group that has no result yet, and tells how far it is."""
-        left = [[d for d in group if self.results.of(d) is None] for group in groups]
+        left = [[d for d in group if not self.results.settled(d)] for group in groups]
         left = [group for group in left if group]
         total = sum(map(len, left))
         began, done = time.monotonic(), 0
@@ -77,8 +87,8 @@ class Drill:
                 console.print(f"· {number} of {len(left)} batches", soft_wrap=True)
 
     def _tried(self, group: Sequence[Defect]) -> Iterable[Result]:
-        """The results of a group. What was not seen together is tried again alone: a batch may hide it, a surprise in a
-        batch has no name."""
+        """The results of a group. What was not as it should be is tried again alone: one fault may hide another, and a
+        surprise in a group has no name."""
         together, unplanted = self._batch(group)
         if len(group) == 1:
             yield from [*together, *unplanted]
@@ -110,15 +120,21 @@ class Drill:
                 self._mend()
                 continue
             except (AssayError, psycopg.Error) as failure:
-                words = f"could not be planted or restored: {failure}"
                 self._mend(renew=True)
-                return [Result(d.id, d.digest, BROKEN, words=words) for d in group], unplanted
+                if len(group) > 1:  # one of them keeps a component from starting: which one, the halves tell
+                    halves = [self._batch(group[: len(group) // 2]), self._batch(group[len(group) // 2 :])]
+                    seen = [result for half, _ in halves for result in half]
+                    return seen, [*unplanted, *(result for _, half in halves for result in half)]
+                words = f"could not be planted or restored: {failure}"
+                return [], [*unplanted, *(Result(d.id, d.digest, BROKEN, words=words) for d in group)]
             self._mend()
-            seen = self._seen(directory)
+            states = self._seen(directory)
             seconds = (time.monotonic() - began) / len(group)
             explained = {check for defect in group for check in defect.checks}
-            noise = sorted(n for n, one in seen.items() if one.state == Verdict.MISSED and n not in explained)
-            results = [judged(defect, seen) for defect in group]
+            noise = sorted(
+                n for n, one in states.items() if one.state == Verdict.MISSED and n not in explained
+            )
+            results = [judged(defect, states) for defect in group]
             for result in results:
                 result.seconds, result.run = round(seconds, 1), directory.name
                 result.noise = noise
@@ -143,6 +159,8 @@ class Drill:
         plan = self._plan(checks, sorted(wanted & set(self.objectives)), load)
         request = RunRequest(
             plan="drill",
+            target=self.wish.target,
+            target_file=self.wish.target_file,
             checks=checks,
             workers=self.wish.workers,
             quiet=True,
@@ -157,6 +175,8 @@ class Drill:
                 one.load()
 
         record(request, plan, self.objectives, parts)
+        if any(e.outcome is RunOutcome.INTERRUPTED for e in Evidence(directory).events(RunFinished)):
+            raise KeyboardInterrupt
 
     def _with_neighbours(self, checks: set[str], group: Sequence[Defect]) -> set[str]:
         if not self.wish.wide:
@@ -214,7 +234,7 @@ def run_drill(wish: Wish, most: int | None = None) -> int:
     mine = [defect for group in groups for defect in group]
     directory = _directory(wish)
     console.print(f"· {len(mine)} defects in {len(groups)} batches; {directory}", soft_wrap=True)
-    stage = Stage(sys.stderr)
+    stage = Stage(sys.stderr) if wish.target == "embedded" else Staging(_live(wish))
     try:
         drill = Drill(wish, stage, directory, declared)
         drill.run(groups)
@@ -225,6 +245,10 @@ def run_drill(wish: Wish, most: int | None = None) -> int:
     matrix.write(directory, mine, found, summary)
     matrix.show(found, summary)
     return 0 if all(result.good for result in found) and len(found) == len(mine) else 1
+
+
+def _live(wish: Wish) -> Target:
+    return live_target(RunRequest(target=wish.target, target_file=wish.target_file))
 
 
 def _directory(wish: Wish) -> Path:

@@ -22,6 +22,7 @@ from runner.drill.catalogue import (
     Sql,
 )
 from runner.drill.stage import Stage
+from runner.drill.staging import Staging
 
 FIRST_FOLDER = {"platform": "platform", "supabase": "supabase", "vendors": "vendors", "sentry": "sentry"}
 
@@ -37,7 +38,7 @@ class NotPlanted(AssayError):
 class Planted:
     """What is planted at the moment. Use as a context: leaving it restores everything, the last first."""
 
-    def __init__(self, stage: Stage, defects: Sequence[Defect]) -> None:
+    def __init__(self, stage: Stage | Staging, defects: Sequence[Defect]) -> None:
         self._stage = stage
         self._defects = defects
         self._undo = ExitStack()

@@ -94,6 +94,11 @@ class Results:
             file.write(json.dumps(asdict(result)) + "\n")
         self._all[result.defect] = result
 
+    def settled(self, defect: Defect) -> bool:
+        """Whether a defect needs no further try: it was judged, as it stands today."""
+        found = self.of(defect)
+        return found is not None and found.outcome != BROKEN
+
     def of(self, defect: Defect) -> Result | None:
         """The result of a defect as it stands in the catalogue today, if it was drilled."""
         found = self._all.get(defect.id)

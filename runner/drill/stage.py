@@ -28,9 +28,10 @@ from clients.services import catalogue
 from core.errors import ConfigError
 from core.run import ROOT
 from core.target import Target
+from core.user_settings import setting
 from runner.drill.proxy import Proxies
 
-HOME = ROOT / ".assay" / "drill"
+FOLDER = "drill"
 COMPONENT_OF = {
     "platform": "platform",
     "cloudflare": "platform",
@@ -47,14 +48,17 @@ class Stage:
     """An embedded stack of the drill's own. Close it."""
 
     def __init__(self, progress: TextIO | None = None) -> None:
-        HOME.mkdir(parents=True, exist_ok=True)
-        self._lock = (HOME / "lock").open("w")
+        home = Path(setting("ASSAY_STATE", str(ROOT / ".assay"))).absolute() / FOLDER
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock = (home / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ConfigError("another drill runs in this checkout; wait for its end.") from None
-        self.tree = HOME / "tree"
-        self.state = HOME / "state"
+            raise ConfigError(
+                "another drill runs here; wait for its end, or name another folder in ASSAY_STATE."
+            ) from None
+        self.tree = home / "tree"
+        self.state = home / "state"
         self._progress = progress
         self._inner: dict[str, int] = {}
         self.proxies: Proxies | None = None
@@ -168,14 +172,8 @@ class Stage:
     # -- database ----------------------------------------------------------------------------------------------
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
-        """Runs statements as the database's owner; rows of the last one. Raises ConfigError with PostgreSQL's words."""
-        with psycopg.connect(
-            self.stack.variables["SUPABASE_DB_URL"], autocommit=True, row_factory=tuple_row
-        ) as connection:
-            cursor = connection.execute(text.encode())
-            while cursor.nextset():
-                pass
-            return cursor.fetchall() if cursor.description else []
+        """Runs statements as the database's owner; rows of the last one. Raises psycopg.Error."""
+        return run_sql(self.stack.variables["SUPABASE_DB_URL"], text)
 
     def fingerprint(self) -> str:
         """A digest of all that the database is made of but its rows."""
@@ -197,6 +195,15 @@ class Stage:
         command = [sys.executable, "-m", "stack.supervisor", "remove", "--state", str(self.state)]
         subprocess.run(command, cwd=self.tree, capture_output=True, check=False)
         self._lock.close()
+
+
+def run_sql(address: str, text: str) -> list[tuple[Any, ...]]:
+    """Runs statements, each by itself; returns the rows of the last one. Raises psycopg.Error."""
+    with psycopg.connect(address, autocommit=True, row_factory=tuple_row) as connection:
+        cursor = connection.execute(text.encode())
+        while cursor.nextset():
+            pass
+        return cursor.fetchall() if cursor.description else []
 
 
 def _free_port() -> int:
