@@ -143,8 +143,12 @@ class SampleRecorder:
     def failed(
         self, series: int, outcome: int, flags: int, intended: int, sent: int, done: int, cause: str
     ) -> None:
-        """Takes one measurement that went wrong, with the cause it is counted under."""
-        self._failures[series][cause] += 1
+        """Takes one measurement that went wrong, with the cause it is counted under.
+
+        What the load's own end cut off did not go wrong: it has no cause, and no error text tells of it.
+        """
+        if outcome != CANCELLED:
+            self._failures[series][cause] += 1
         self.record(series, outcome, flags, intended, sent, done)
 
     def write(self) -> None:

@@ -54,8 +54,8 @@ def _saturated(objective: Objective, run: RunRecord, window: tuple[int, int]) ->
         return ""
     one = inside[0].event
     return (
-        f"{one.component}, a stand-in, was saturated for {lasted / 1e9:.0f} s of {(end - start) / 1e9:.0f} s "
-        f"({_what_was_over(one)})"
+        f"{one.component}, a stand-in, was saturated under the load '{one.profile}' for {lasted / 1e9:.0f} s of "
+        f"{(end - start) / 1e9:.0f} s ({_what_was_over(one)})"
     )
 
 

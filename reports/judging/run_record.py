@@ -324,7 +324,7 @@ def _take_saturated(run: RunRecord, event: ComponentSaturated, offset: int) -> N
     start, end = event.start + offset, event.end + offset
     before = run.saturated[-1] if run.saturated else None
     if before is None or before.event.component != event.component or start - before.end > 1_000_000_000:
-        _mark(run, start, event, f"{event.component} saturated")
+        _mark(run, start, event, f"{event.component} saturated under the load '{event.profile}'")
     run.saturated.append(Saturated(start, end, event))
 
 

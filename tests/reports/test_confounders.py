@@ -41,7 +41,7 @@ def test_a_miss_without_excuse_is_a_miss(tmp_path):
 def test_a_miss_while_the_gateway_was_saturated_is_unknown_by_its_name(tmp_path):
     found, reason = state(tmp_path, latency=SLOW, extra=saturated(400))["perf.database"]
     assert found == "unknown"
-    assert "supabase, a stand-in, was saturated" in reason
+    assert "supabase, a stand-in, was saturated under the load 'database' for " in reason
     assert "event loop lags 80 ms" in reason
 
 

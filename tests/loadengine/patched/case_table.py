@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from loadengine.measure.recorder import BLOCK, OK
+from loadengine.measure.recorder import BLOCK, CANCELLED, ERROR, OK
 
 
 def measured(engine, count, ms, name="/x", size=10):
@@ -72,3 +72,13 @@ def test_pieces_between_which_the_load_goes_on_tell_everything_once(engine):
     assert stats.total.num_requests == 8 * (60 + 5)
     assert stats.total.total_content_length == stats.total.num_requests * 10
     assert sum(stats.total.response_times.values()) == stats.total.num_requests
+
+
+def test_what_the_load_s_end_cut_off_is_no_error(engine):
+    series = engine.recorder.new_series("http", name="/cut", method="GET")
+    now = time.monotonic_ns()
+    engine.recorder.failed(series.number, CANCELLED, 0, now, now, now, "cut off by the end of the load")
+    engine.recorder.failed(series.number, ERROR, 0, now, now, now, "refused")
+    engine.recorder.flush(whole=True)
+    assert [error.error for error in engine.environment.stats.errors.values()] == ["refused"]
+    assert engine.environment.stats.get("/cut", "GET").num_failures == 1
