@@ -27,7 +27,7 @@ from core.errors import AssayError, BrokenError, ConfigError, PermitError
 from core.load_needs import Needs, read_needs
 from core.parent_death import die_with_parent
 from core.permit import Action
-from core.project import find_project
+from core.project import REFERENCE, find_project
 from core.run import LoadPart, Run
 from core.user_settings import for_child
 from loadengine.identities import LoadIdentity
@@ -54,6 +54,9 @@ def needs_of(profile: str) -> Needs:
 
 def _files() -> dict[str, Path]:
     shipped = {path.stem: path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "run")}
+    shipped |= {
+        path.stem: path for path in (REFERENCE / "loads").glob("[!_]*.py")
+    }  # not applicable elsewhere
     project = find_project().own
     own = {path.stem: path for path in (project / "loads").glob("[!_]*.py")} if project else {}
     for name in sorted(shipped.keys() & own.keys()):

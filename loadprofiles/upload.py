@@ -3,8 +3,8 @@
     assay load upload --users 10 --for 60s
     ASSAY_UPLOAD_MB=100 assay load upload --users 20 --for 5m
 
-Sizes in megabytes come in turn from ASSAY_UPLOAD_MB ("0.2,0.2,0.2,6,25,100"). Up to 5 MiB the platform must choose
-Supabase Storage, else R2. The clock of perf.upload runs from the first request to the platform's success; the sample
+Sizes in megabytes come in turn from ASSAY_UPLOAD_MB ("0.2,0.2,0.2,6,25,100"). Each must lie in the store that the
+project names for its size. The clock of perf.upload runs from the first request to the platform's success; the sample
 counts once the store itself, asked past the platform, gives back bytes of the right hash. Then the file is removed.
 What a load that ends leaves half done is removed after it (`setup/leftovers.py`), which is looked for, not assumed.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -24,15 +24,17 @@ from gevent.pool import Pool
 from locust import between, task
 from locust.exception import StopUser
 
+from core.description import pick
 from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, Response
 from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
 from loadprofiles.oracles.files import Stores, StreamedFile
 from loadprofiles.oracles.pending import Pending
 from loadprofiles.users.platform_user import PlatformUser
+from scenarios.adapter import Adapter, Stored
 
 NEEDS = Needs(
-    uses=("platform.api", "auth.email", "storage.supabase", "storage.r2"),
+    uses=("platform.api", "auth.email", "storage.supabase", "storage.r2", "platform.files.*.store"),
     people=20,
     drain=90,
     leftovers=True,
@@ -42,14 +44,18 @@ PARALLEL = 3
 """Parts of one file under way at once, as the web app has it."""
 AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds until a part that was not taken (5xx, 429, a cut line) is sent again, as the web app does; each try is counted."""
-LIMIT = 5 * 1024 * 1024
-"""Bytes up to which a file belongs in Supabase Storage."""
+IN_ONE = 5 * 1024 * 1024
+"""Bytes up to which a file is sent in one request, as the web app does; larger ones in parts where there are parts."""
 SIZES = "0.2,0.2,0.2,6,25,100"
 """Megabytes, in turn, unless ASSAY_UPLOAD_MB names others."""
 
 _now = time.monotonic_ns
 _numbers = count()
 _witnesses = BoundedSemaphore(2)  # reading back whole files is work of its own
+
+
+CUT = "the answer is not in the contract's form (cut or altered)"
+T = TypeVar("T")
 
 
 class NotTaken(Exception):
@@ -82,9 +88,10 @@ class Uploader(PlatformUser, ClosedUser):
         file, pending = StreamedFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
         begun = _now()
         try:
-            stored = self._in_one(file) if file.size <= LIMIT else self._in_parts(file)
+            parts = self.adapter.files().parts is not None and file.size > IN_ONE
+            stored = self._in_parts(file) if parts else self._in_one(file)
             done = _now()
-            _demand_right(stored, file)
+            _demand_right(self.adapter, stored, file)
         except NotTaken as error:
             pending.failed(begun, begun, str(error), error.outcome)
             return
@@ -94,35 +101,39 @@ class Uploader(PlatformUser, ClosedUser):
         pending.accepted(file.name, begun, begun, done)
         with _witnesses:
             stores = self.engine.once(Stores, lambda: Stores(self.engine.run))
-            wrong = stores.holds(stored["store"], stored["object_key"], file.sha256)
+            wrong = stores.holds(self.adapter.files().store_of(file.size), stored.key, file.sha256)
         if wrong:
             pending.deny(file.name, wrong)
         else:
             pending.confirm(file.name)
-        self.adapter.remove_file(self.removals, self.person.token, stored["id"])
+        self.adapter.remove_file(self.removals, self.person.token, stored.id)
 
-    def _in_one(self, file: StreamedFile) -> dict[str, Any]:
-        headers = self.adapter.platform_headers(self.person.token) | {
-            "content-type": "application/octet-stream",
-            "x-content-sha256": file.sha256,
-        }
-        address = f"{self.adapter.platform}/api/upload?name={file.name}.bin&folder=/"
-        return dict(_taken(self.sends.request("POST", address, headers=headers, body=file.whole()), "file"))
-
-    def _in_parts(self, file: StreamedFile) -> dict[str, Any]:
-        token = self.person.token
-        started = self.adapter.start_upload(
-            self.starts, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
+    def _in_one(self, file: StreamedFile) -> Stored:
+        asked = self.adapter.upload_request(
+            self.person.token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
         )
-        upload = _taken(started, "upload")
-        headers = self.adapter.platform_headers(token) | {"content-type": "application/octet-stream"}
+        answer = self.sends.request(asked.method, asked.address, headers=asked.headers, body=file.whole())
+        return self._stored(answer)
+
+    def _in_parts(self, file: StreamedFile) -> Stored:
+        token, adapter = self.person.token, self.adapter
+        described = adapter.files().parts
+        assert described is not None
+        told = described.told
+        upload = _taken(
+            adapter.start_upload(
+                self.starts, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
+            ),
+            adapter.started,
+        )
 
         def put(number: int) -> None:
-            begin = (number - 1) * upload["part_size"]
-            part = file.part(begin, min(begin + upload["part_size"], file.size))
-            address = f"{self.adapter.platform}/api/upload/{upload['id']}/parts/{number}"
-            answer = self.sends.request("PUT", address, headers=headers, body=part)
-            if _taken(answer, "size") != part.size:
+            begin = (number - 1) * upload.part_size
+            part = file.part(begin, min(begin + upload.part_size, file.size))
+            asked = adapter.part_request(token, upload.id, number)
+            answer = self.sends.request(asked.method, asked.address, headers=asked.headers, body=part)
+            size = _taken(answer, lambda whole: pick(whole.json(), told) if told else part.size)
+            if size != part.size:
                 raise NotTaken(answer, "a part was stored with another size")
 
         def send(number: int) -> BaseException | None:
@@ -134,16 +145,22 @@ class Uploader(PlatformUser, ClosedUser):
 
         pool = Pool(PARALLEL)
         try:
-            for failure in pool.imap_unordered(send, range(1, upload["parts"] + 1)):
+            for failure in pool.imap_unordered(send, range(1, -(-file.size // upload.part_size) + 1)):
                 if failure is not None:
                     raise failure
         finally:
             pool.kill(block=False)
-        complete = partial(self.adapter.complete_upload, self.ends, token, upload["id"], sha256=file.sha256)
-        return dict(_patiently(lambda: _taken(complete(), "file")))
+        complete = partial(adapter.complete_upload, self.ends, token, upload.id, sha256=file.sha256)
+        return _patiently(lambda: self._stored(complete()))
+
+    def _stored(self, answer: Any) -> Stored:
+        stored = _taken(answer, self.adapter.stored)
+        if not (stored.id and stored.key):
+            raise NotTaken(answer, CUT)
+        return stored
 
 
-def _patiently(ask: Callable[[], Any]) -> Any:
+def _patiently(ask: Callable[[], T]) -> T:
     """What `ask` gives, asked again as long as the platform is busy or the line is cut. Raises NotTaken."""
     for pause in AGAIN_AFTER:
         try:
@@ -167,23 +184,28 @@ def _said(answer: Any) -> str:
     return re.sub(r"[0-9a-f-]{8,}|\d{5,}", "…", cause).strip()[:160]
 
 
-def _taken(answer: Any, what: str) -> Any:
-    """That member of a successful answer. Raises NotTaken."""
+def _taken(answer: Any, read: Callable[[Any], T]) -> T:
+    """What is read of a successful answer. Raises NotTaken."""
     if answer.error:
         raise NotTaken(answer)
     try:
-        return answer.json()[what]
+        return read(answer)
     except (ValueError, KeyError, TypeError):
-        raise NotTaken(answer, "the answer is not in the contract's form (cut or altered)") from None
+        raise NotTaken(answer, CUT) from None
 
 
-def _demand_right(stored: dict[str, Any], file: StreamedFile) -> None:
+def _demand_right(adapter: Adapter, stored: Stored, file: StreamedFile) -> None:
     """What the platform says that it stored is what was sent, where it belongs."""
-    right = "r2" if file.size > LIMIT else "supabase"
     said = Response(201, b"", b"", 0, 0, 0, 0)
-    if stored["store"] != right:
-        raise NotTaken(said, f"went to {stored['store']} instead of {right}")
-    if (stored["size"], stored["sha256"], stored["name"]) != (file.size, file.sha256, f"{file.name}.bin"):
+    right = adapter.files().store_of(file.size)
+    if stored.store and stored.store != right:
+        raise NotTaken(said, f"went to {stored.store} instead of {right}")
+    told = (
+        (stored.size, file.size),
+        (stored.sha256 or None, file.sha256),
+        (stored.name or None, f"{file.name}.bin"),
+    )
+    if any(value not in (None, sent) for value, sent in told):
         raise NotTaken(said, "stored another size, hash or name than was sent")
 
 

@@ -10,12 +10,25 @@ from __future__ import annotations
 
 from locust import task
 
+from core.description import pick
+from core.description.people import Ready
 from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Response, Uniform
 from loadprofiles.users.platform_user import PlatformUser
 
 NEEDS = Needs(
-    uses=("platform.api", "platform.web", "auth.email", "database.rest", "storage.supabase"), people=5
+    uses=(
+        "platform.api",
+        "platform.web",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "platform.health",
+        "platform.pages.public",
+        "platform.files.*.list",
+        "people.ready",
+    ),
+    people=5,
 )
 DEADLINE = 5.0
 
@@ -35,23 +48,24 @@ class Prober(PlatformUser, OpenUser):
     def on_start(self) -> None:
         """A port for each kind of probe, with its check."""
         me = self.person.id
-        self.health = self.port(PROBES["health"], healthy)
+        self.health = self.port(PROBES["health"], self._healthy)
         self.page = self.port(PROBES["page"], a_page)
         self.me = self.port(PROBES["sign-in"], lambda answer: _holds(answer, "id", me))
-        self.row = self.port(PROBES["database"], lambda answer: _holds(answer, "id", me, rows=True))
-        self.list = self.port(PROBES["files"], lambda answer: _holds(answer, "total", 0))
+        self.row = self.port(
+            PROBES["database"], lambda answer: _holds(answer, self._ready().column, me, rows=True)
+        )
+        self.list = self.port(PROBES["files"], self._empty)
 
     @task
     def probe_health(self) -> None:
         """The platform's own word on every core service."""
-        self.health.request(
-            "GET", f"{self.adapter.platform}/api/health", headers=self.adapter.platform_headers()
-        )
+        self.adapter.health(self.health)
 
     @task
     def probe_page(self) -> None:
         """The web app's first page."""
-        self.page.request("GET", f"{self.adapter.platform}/", headers={"accept": "text/html"})
+        path = self.adapter.description.platform.pages.public[0]
+        self.page.request("GET", f"{self.adapter.platform}{path}", headers={"accept": "text/html"})
 
     @task
     def probe_sign_in(self) -> None:
@@ -61,30 +75,40 @@ class Prober(PlatformUser, OpenUser):
 
     @task
     def probe_database(self) -> None:
-        """One's own profile."""
-        query = f"select=id&id=eq.{self.person.id}"
+        """One's own row, which the platform makes for each person."""
+        ready = self._ready()
+        query = f"select={ready.column}&{ready.column}=eq.{self.person.id}"
         headers = self.adapter.rest_headers(self.person.token)
-        self.row.request("GET", f"{self.adapter.supabase}/rest/v1/profiles?{query}", headers=headers)
+        self.row.request("GET", f"{self.adapter.supabase}/rest/v1/{ready.table}?{query}", headers=headers)
 
     @task
     def probe_files(self) -> None:
         """The list of one's own files, of which there are none."""
-        headers = self.adapter.platform_headers(self.person.token)
-        self.list.request("GET", f"{self.adapter.platform}/api/files", headers=headers)
+        self.adapter.list_files(self.list, self.person.token)
 
+    def _ready(self) -> Ready:
+        ready = self.adapter.description.people.ready
+        assert ready is not None
+        return ready
 
-def healthy(answer: Response) -> str | None:
-    """200, and no core service that fails; `degraded` means that an outer one is away."""
-    if answer.status != 200:
-        return f"answered {answer.status}"
-    try:
-        body = answer.json()
-    except ValueError:
-        return "the body is no JSON (cut or altered)"
-    away = [name for name, service in body["services"].items() if service["core"] and not service["ok"]]
-    if away:
-        return f"core services are down: {', '.join(away)}"
-    return None if body["status"] in ("ok", "degraded") else f"says {body['status']}"
+    def _healthy(self, answer: Response) -> str | None:
+        """200, and the platform says that it serves people."""
+        if answer.status != 200:
+            return f"answered {answer.status}"
+        try:
+            return None if self.adapter.serves(answer) else "does not say that it serves people"
+        except ValueError:
+            return "the body is no JSON (cut or altered)"
+
+    def _empty(self, answer: Response) -> str | None:
+        """A list without files."""
+        if answer.status != 200:
+            return f"answered {answer.status}"
+        try:
+            found = pick(answer.json(), self.adapter.files().listed)
+        except ValueError:
+            return "the body is no JSON (cut or altered)"
+        return None if found == [] else "the list is not what it must be"
 
 
 def a_page(answer: Response) -> str | None:

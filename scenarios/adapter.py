@@ -8,12 +8,13 @@ Each method that sends takes the port first, so that pytest and Locust run the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from core.description import Description, Route, fill, fill_path, names_in, pick
+from core.description.base import MISSING
 from core.description.platform import Files, Parts
 from core.description.services import Content
 from core.errors import BrokenError, NotDescribed
@@ -22,6 +23,9 @@ from core.project import own_class
 from core.room_wire import RoomWire
 from core.target import Target
 from scenarios.api.endpoints import Endpoints
+
+if TYPE_CHECKING:
+    from clients.service_clients import ServiceClients
 
 T = TypeVar("T")
 BINARY = "application/octet-stream"
@@ -38,6 +42,39 @@ class Stored:
     sha256: str = ""
     store: str = ""
     whole: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class PreparedRequest:
+    """A request without its body."""
+
+    method: str
+    address: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StartedUpload:
+    """An upload in parts: its id, and the size of each part but the last."""
+
+    id: str
+    part_size: int
+
+
+class LoadPerson(Protocol):
+    """A test person of a load."""
+
+    @property
+    def id(self) -> str:
+        """Their id."""
+
+    @property
+    def username(self) -> str:
+        """Their name."""
+
+    @property
+    def token(self) -> str:
+        """Their access token."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +129,14 @@ class Adapter(Endpoints):
         """How the platform says it is; `is_well` reads the answer."""
         return self.get(port, self._described(self.description.platform.health, "platform.health").path)
 
+    def serves(self, answer: Answer) -> bool:
+        """Whether the platform says that people are served: all is well, or only what is bearable is not."""
+        health = self._described(self.description.platform.health, "platform.health")
+        if self.is_well(answer) or not health.bearable or answer.status != 200:
+            return self.is_well(answer)
+        body = answer.json()
+        return all(pick(body, where) == value for where, value in health.bearable.items())
+
     def is_well(self, answer: Answer) -> bool:
         """Whether the health route says that all is well: status 200, and the values that the project names."""
         health = self._described(self.description.platform.health, "platform.health")
@@ -100,11 +145,14 @@ class Adapter(Endpoints):
         body = answer.json() if health.well else {}
         return all(pick(body, where) == value for where, value in health.well.items())
 
+    @property
+    def failure(self) -> Route:
+        """The route that fails on purpose."""
+        return self._described(self.description.platform.error, "platform.error")
+
     def fail(self, port: Port, token: str | None, tag: str) -> Answer:
         """Provokes an error of the platform's own, for error tracking to tell of."""
-        return self._send(
-            port, self._described(self.description.platform.error, "platform.error"), token, tag=tag
-        )
+        return self._send(port, self.failure, token, tag=tag)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -144,13 +192,15 @@ class Adapter(Endpoints):
         def text(where: str) -> str:
             return str(pick(whole, where, "")) if where else ""
 
+        where = text(asked.stored_in)
+
         return Stored(
             id=text(asked.id),
             key=text(asked.key),
             name=text(asked.name),
             size=size if isinstance(size, int) else None,
             sha256=text(asked.sha256),
-            store=text(asked.stored_in),
+            store=next((ours for ours, theirs in asked.stores.items() if theirs == where), where),
             whole=whole if isinstance(whole, Mapping) else {},
         )
 
@@ -205,6 +255,43 @@ class Adapter(Endpoints):
         route = self._described(self.files(kind).read, "platform.files.*.read")
         return self._send(port, route, token, id=file, version=version)
 
+    def list_files(self, port: Port, token: str | None, kind: str = "") -> Answer:
+        """A person's files; `listed` reads the answer."""
+        return self._send(port, self._described(self.files(kind).listing, "platform.files.*.list"), token)
+
+    def listed(self, answer: Answer, kind: str = "") -> list[Any]:
+        """The files that a list tells; a list that is none tells nothing."""
+        found = pick(answer.json(), self.files(kind).listed, [])
+        return found if isinstance(found, list) else []
+
+    def upload_request(
+        self,
+        token: str | None,
+        *,
+        name: str,
+        size: int,
+        mime: str = BINARY,
+        sha256: str | None = None,
+        kind: str = "",
+    ) -> PreparedRequest:
+        """The request of an upload without its bytes, for who streams them."""
+        values = {"name": name, "folder": "/", "size": size, "type": mime, "sha256": sha256, "tag": name}
+        return self._prepared(self.files(kind).upload, token, values)
+
+    def part_request(self, token: str | None, upload: str, number: int, kind: str = "") -> PreparedRequest:
+        """The request of a part without its bytes, for who streams them."""
+        return self._prepared(self._parts(kind).part, token, {"upload": upload, "number": number})
+
+    def started(self, answer: Answer, kind: str = "") -> StartedUpload:
+        """The upload in parts that an answer tells of. Raises KeyError for what it does not tell."""
+        parts = self._parts(kind)
+        document = answer.json()
+        inside = pick(document, parts.upload)
+        found = {"id": pick(inside, parts.id), "size": pick(inside, parts.size)}
+        if lacking := [name for name, value in found.items() if value is MISSING]:
+            raise KeyError(lacking[0])
+        return StartedUpload(str(found["id"]), int(found["size"]))
+
     def remove_file(self, port: Port, token: str | None, file: str, kind: str = "") -> Answer:
         """Removes a file, all its versions and their objects."""
         route = self._described(self.files(kind).remove, "platform.files.*.remove")
@@ -236,22 +323,28 @@ class Adapter(Endpoints):
 
     def report_error(self, port: Port, envelope: bytes) -> Answer:
         """An error as @sentry/browser tunnels it: the intake answers with the event's id."""
-        return self._relay(port, "sentry", envelope, "text/plain;charset=UTF-8")
+        return self._relay(port, "relay.sentry", envelope, "text/plain;charset=UTF-8")
 
     def report_view(self, port: Port, intake: str, lines: bytes) -> Answer:
         """RUM events as @datadog/browser-rum proxies them; `intake` is the intake's own path and query."""
-        return self._relay(port, "datadog", lines, "text/plain", f"?{urlencode({'ddforward': intake})}")
+        return self._relay(port, "relay.datadog", lines, "text/plain", f"?{urlencode({'ddforward': intake})}")
 
     def report_event(self, port: Port, event: Mapping[str, Any]) -> Answer:
         """A consented event as mixpanel-browser sends it."""
         body = urlencode({"data": json.dumps([event])}).encode()
         form = "application/x-www-form-urlencoded"
-        return self._relay(port, "mixpanel", body, form, "/track/?verbose=1", Cookie="consent=granted")
+        return self._relay(port, "relay.mixpanel", body, form, "/track/?verbose=1", Cookie="consent=granted")
 
     def track(self, port: Port, name: str, client_id: str, **params: Any) -> Answer:
         """One event of a visitor who is not signed in and has consented, told to the platform's own route."""
         body = {"name": name, "params": params, "client_id": client_id, "consent": "granted"}
         return self._relay(port, "track", json.dumps(body).encode(), "application/json")
+
+    # -- what a load reads -----------------------------------------------------------------------------------
+
+    def make_posts(self, services: ServiceClients, people: Sequence[LoadPerson], each: int) -> dict[str, Any]:
+        """What the loads of a project that say `posts=…` read, made before them; a project that has such overrides this."""
+        raise NotDescribed("load.posts")
 
     # -- privacy ---------------------------------------------------------------------------------------------
 
@@ -265,6 +358,15 @@ class Adapter(Endpoints):
         return self._send(port, route, token, email=email)
 
     # -- how it is sent --------------------------------------------------------------------------------------
+
+    def _prepared(self, route: Route, token: str | None, values: Mapping[str, Any]) -> PreparedRequest:
+        asked = _filled(route.query, values)
+        address = self.platform + fill_path(route.path, values) + (f"?{urlencode(asked)}" if asked else "")
+        headers = self.platform_headers(token)
+        if route.body == "raw":
+            headers["Content-Type"] = str(values.get("type", BINARY))
+        headers |= {name: str(value) for name, value in _filled(route.headers, values).items()}
+        return PreparedRequest(route.method, address, headers)
 
     def _send(
         self,
@@ -292,7 +394,7 @@ class Adapter(Endpoints):
         return port.request(route.method, address, headers=headers, body=body)
 
     def _relay(self, port: Port, name: str, body: bytes, mime: str, more: str = "", **headers: str) -> Answer:
-        path = self._described(getattr(self.description.telemetry, name), f"telemetry.{name}")
+        path = self._described(self.description.find(f"telemetry.{name}"), f"telemetry.{name}")
         sent = {"Content-Type": mime, **headers}
         return port.request("POST", self.platform + path + more, headers=sent, body=body)
 

@@ -9,8 +9,8 @@ import httpx
 
 from clients.http_port import ANY_5XX, HttpPort, WireAnswer
 from clients.services import Probe
-from core.description import pick
-from core.errors import ServiceError
+from core.description import fill_path, pick
+from core.errors import NotDescribed, ServiceError
 from core.run import Run
 from core.service import Service, Variable
 
@@ -87,6 +87,22 @@ class PlatformClient:
             source=source,
             timeout=httpx.Timeout(timeout, connect=10.0),
         )
+
+    def path(self, where: str, **values: object) -> str:
+        """The path that the project describes there (`telemetry.track`, `platform.version`), its names replaced; a route's
+        query is the caller's. Raises NotDescribed."""
+        found = self.run.target.description.find(where)
+        path = found if isinstance(found, str) else getattr(found, "path", "")
+        if not path:
+            raise NotDescribed(where)
+        return fill_path(path, values)
+
+    def version(self) -> str:
+        """The release that the platform says it is. Raises NotDescribed, or Missed when it tells none."""
+        described = self.run.target.description.platform.version
+        answer = self.call("GET", self.path("platform.version"))
+        told = answer.expect(200, claim="the platform says its version").json(dict)
+        return str(pick(told, described.field if described else "", ""))
 
     def call(
         self,

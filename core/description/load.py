@@ -62,6 +62,8 @@ class Load(Section):
     """Loads that are data."""
 
     http: tuple[DescribedRequest, ...] = ()
+    posts: bool = False
+    """Whether the project's adapter makes posts, for the loads that read them."""
 
     @model_validator(mode="after")
     def _names(self) -> Load:

@@ -33,6 +33,8 @@ class HealthSection(Section):
 
     path: Path
     well: dict[str, Any] = Field(default_factory=dict)
+    bearable: dict[str, Any] = Field(default_factory=dict)
+    """Values with which the platform still serves people, though a service that they can do without is away."""
     services: Where = ""
 
 
@@ -84,6 +86,21 @@ class Upload(Route):
     name: Where = ""
     sha256: Where = ""
     stored_in: Where = ""
+    stores: dict[str, str] = Field(default_factory=dict)
+    """What the answer calls each store, where it has another name for it than `store` has."""
+
+
+class UnfinishedParts(Section):
+    """Where the platform keeps what it knows of uploads under way: a table, and its columns.
+
+    `multipart` is the column of R2's own id of the upload in parts, where the parts go there.
+    """
+
+    table: str
+    owner: str
+    id: str = "id"
+    key: str
+    multipart: str = ""
 
 
 class Parts(Section):
@@ -97,6 +114,9 @@ class Parts(Section):
     complete: Route
     abort: Route | None = None
     state: Route | None = None
+    told: Where = ""
+    """Where the answer to a part says how many bytes of it were stored."""
+    unfinished: UnfinishedParts | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Parts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import model_validator
 
-from core.description.base import Path, Route, Section, Where, allow_names
+from core.description.base import Path, Route, Section, allow, allow_names, names_in
 
 
 class Content(Section):
@@ -22,13 +24,31 @@ class Content(Section):
         return self
 
 
-class Telemetry(Section):
-    """Relays that the platform offers to the browser's SDKs, and its own analytics route."""
+class Relays(Section):
+    """Addresses at which the platform takes what the browser's SDKs send, and passes it on."""
 
     sentry: Path | None = None
     datadog: Path | None = None
     mixpanel: Path | None = None
+
+
+class Telemetry(Section):
+    """The platform's relays, and its own analytics route."""
+
+    relay: Relays = Relays()
     track: Path | None = None
+
+
+class Consent(Section):
+    """A person's consent to analytics: the database function that keeps it, and its arguments; may use {given}."""
+
+    rpc: str
+    body: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _names(self) -> Consent:
+        allow(names_in(self.body), ("given",), "body")
+        return self
 
 
 class Privacy(Section):
@@ -36,7 +56,7 @@ class Privacy(Section):
 
     export: Route | None = None
     erase: Route | None = None
-    consent: Where = ""
+    consent: Consent | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Privacy:

@@ -79,9 +79,16 @@ class Stores:
         self._r2, self._storage = r2.R2Client(run), storage.StorageClient(run)
 
     def holds(self, store: str, key: str, sha256: str) -> str | None:
-        """What is wrong with an object, or None when its bytes have this hash. Every byte is read."""
+        """What is wrong with an object, or None when its bytes have this hash. Every byte is read.
+
+        `store` is `r2` or `storage:<bucket>`.
+        """
         try:
-            found = self._r2.s3.sha256(key) if store == "r2" else self._storage.witness_sha256(key)
+            found = (
+                self._r2.s3.sha256(key)
+                if store == "r2"
+                else self._storage.witness_sha256(key, store.removeprefix("storage:"))
+            )
         except AssayError as error:
             return f"{store} cannot be asked: {str(error)[:120]}"
         if found is None:

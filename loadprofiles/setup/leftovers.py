@@ -11,10 +11,13 @@ from typing import Any
 
 from clients.service_clients import ServiceClients
 from core.clock import eventually
+from core.description import pick
+from core.description.platform import UnfinishedParts
 from core.errors import AssayError, Missed
 from core.events import Gauge
 from core.run import Run
 from loadengine.identities import LoadIdentity
+from scenarios.adapter import Adapter, adapter_of
 
 WITHIN = 30.0
 """Seconds until everything that was asked to go must be gone."""
@@ -26,8 +29,9 @@ def sweep(run: Run, profile: str, people: list[LoadIdentity]) -> int:
     Gauge `load.leftovers` in objects: what the witnesses still find at the end.
     """
     with run.part("leftovers") as run, ServiceClients(run) as services:
-        parts = [one for person in people for one in _unfinished(services, person)]
-        files = sum(_remove_files(services, person) for person in people)
+        adapter = adapter_of(run.target)
+        parts = [one for person in people for one in _unfinished(services, adapter, person)]
+        files = sum(_remove_files(services, adapter, person) for person in people)
         left: list[str] = []
         try:
             eventually(
@@ -51,20 +55,38 @@ def sweep(run: Run, profile: str, people: list[LoadIdentity]) -> int:
         return len(left)
 
 
-def _unfinished(services: ServiceClients, person: LoadIdentity) -> list[dict[str, Any]]:
+def _rows(services: ServiceClients, person: LoadIdentity) -> list[dict[str, Any]]:
+    """What the platform itself keeps of this person's uploads under way, where the project says in which table."""
+    kept = _kept(services)
+    return list(services.database.witness_rows(kept.table, **{kept.owner: person.id})) if kept else []
+
+
+def _kept(services: ServiceClients) -> UnfinishedParts | None:
+    files = services.run.target.description.files()
+    return files.parts.unfinished if files and files.parts else None
+
+
+def _unfinished(services: ServiceClients, adapter: Adapter, person: LoadIdentity) -> list[dict[str, Any]]:
     """Uploads under way, each aborted through the platform."""
-    found = services.database.witness_rows("uploads", owner_id=person.id)
+    found, kept = _rows(services, person), _kept(services)
     for upload in found:
-        services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=person.token)
-    return list(found)
+        assert kept is not None
+        adapter.abort_upload(services.platform.port, person.token, str(upload[kept.id]))
+    return found
 
 
-def _remove_files(services: ServiceClients, person: LoadIdentity) -> int:
-    found = services.platform.call("GET", "/api/files", token=person.token, params={"limit": 200})
-    rows = found.demand(200).json(dict)["files"]
-    for row in rows:
-        services.platform.call("DELETE", f"/api/files/{row['id']}", token=person.token)
-    return len(rows)
+def _remove_files(services: ServiceClients, adapter: Adapter, person: LoadIdentity) -> int:
+    """Removes this person's files, page by page of the list as the platform gives it."""
+    gone: set[str] = set()
+    while adapter.files().listing is not None:
+        listed = adapter.listed(adapter.list_files(services.platform.port, person.token))
+        left = {str(pick(one, adapter.files().upload.id, "")) for one in listed} - gone
+        if not left:
+            break
+        for file in left:
+            adapter.remove_file(services.platform.port, person.token, file)
+        gone |= left
+    return len(gone)
 
 
 def _remaining(
@@ -76,16 +98,16 @@ def _remaining(
 ) -> int:
     """How much the witnesses still find; `left` names it."""
     left.clear()
+    kept = _kept(services)
     for person in people:
-        left += [
-            f"upload {row['id']}" for row in services.database.witness_rows("uploads", owner_id=person.id)
-        ]
+        left += [f"upload {row[kept.id]}" for row in _rows(services, person) if kept]
         left += [f"r2 {key}" for key in services.r2.s3.keys(f"{person.id}/")]
         left += [f"storage {key}" for key in services.storage.keys(f"{person.id}/")]
-    left += [
-        f"part of {one['object_key']}"
-        for one in parts
-        if one.get("multipart_id")
-        and services.r2.s3.upload_alive(one["object_key"], one["multipart_id"], 10_000, b"still there?")
-    ]
+    if kept and kept.multipart:
+        left += [
+            f"part of {one[kept.key]}"
+            for one in parts
+            if one.get(kept.multipart)
+            and services.r2.s3.upload_alive(one[kept.key], one[kept.multipart], 10_000, b"still there?")
+        ]
     return len(left)

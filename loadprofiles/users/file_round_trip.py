@@ -13,8 +13,8 @@ from scenarios.adapter import Adapter
 if TYPE_CHECKING:
     from loadengine.locust.users import LeanUser
 
-LIMIT = 5 * 1024 * 1024
-"""Above this many bytes a file belongs into R2, else into Supabase Storage."""
+NUMBERED = 5 * 1024 * 1024
+"""Bytes up to which each copy is numbered anew."""
 _numbers = count(1)
 
 
@@ -25,7 +25,7 @@ class RoundTripFile:
         self.name = name
         self._block = os.urandom(size)
         self._sum = hashlib.sha256(self._block).hexdigest()
-        self._numbered = size <= LIMIT
+        self._numbered = size <= NUMBERED
 
     def make(self) -> tuple[bytes, str]:
         """A body and its SHA-256."""
@@ -38,15 +38,15 @@ class RoundTripFile:
 def send(user: LeanUser, adapter: Adapter, token: str, content: RoundTripFile, **labels: str) -> None:
     """Uploads, reads back, removes; each of the three is a measurement of its own."""
     data, digest = content.make()
-    store = "r2" if len(data) > LIMIT else "supabase"
+    store = adapter.files().store_of(len(data))
 
     def stored(answer: Response) -> str | None:
-        if answer.status != 201:
+        if answer.status != adapter.files().upload.answers:
             return f"answered {answer.status}"
-        file = answer.json()["file"]
-        if (file["size"], file["sha256"]) != (len(data), digest):
+        file = adapter.stored(answer)
+        if file.size not in (None, len(data)) or (file.sha256 or digest) != digest:
             return "stored another size or hash than was sent"
-        return None if file["store"] == store else f"went to {file['store']} instead of {store}"
+        return None if file.store in ("", store) else f"went to {file.store} instead of {store}"
 
     def same(answer: Response) -> str | None:
         if answer.status != 200:
@@ -63,8 +63,8 @@ def send(user: LeanUser, adapter: Adapter, token: str, content: RoundTripFile, *
     )
     name = f"load-{digest[:24]}.bin"
     answer = adapter.upload(user.port(up, stored), token, name=name, data=data, sha256=digest)
-    if answer.status != 201 or getattr(answer, "error", None):
+    if answer.status != adapter.files().upload.answers or getattr(answer, "error", None):
         return  # what a wrong answer left goes with its owner
-    identifier = answer.json()["file"]["id"]
+    identifier = adapter.stored(answer).id
     adapter.read_file(user.port(down, same), token, identifier)
     adapter.remove_file(user.port(away, gone), token, identifier)

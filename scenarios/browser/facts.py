@@ -11,7 +11,7 @@ from clients.made_files import MadeFile
 from clients.service_clients import ServiceClients
 from core.clock import eventually
 from core.errors import Missed
-from core.expect import expect, expect_equal
+from scenarios.adapter import adapter_of
 from scenarios.browser.pages import Pages
 
 
@@ -26,40 +26,6 @@ def mailed_link(services: ServiceClients, email: str, kind: str = "magiclink", *
 def payload(file: MadeFile) -> FilePayload:
     """A made file as a browser's file input takes it."""
     return FilePayload(name=file.name, mimeType=file.mime, buffer=file.data)
-
-
-def same_bytes(
-    services: ServiceClients, file_id: str, file: MadeFile, witness: Callable[[str, str], None]
-) -> None:
-    """The object, read through its store's own API, has the bytes that the browser sent."""
-    rows = services.database.witness_rows("files", id=file_id)
-    expect(
-        rows,
-        f"{file.name}, which the page shows as uploaded, should be stored",
-        expected="a row of it in the database",
-        saw="no row, so nothing was stored",
-        service="platform",
-    )
-    row = rows[0]
-    service = "r2" if row["store"] == "r2" else "supabase.storage"
-    if row["store"] == "r2":
-        seen = services.r2.s3.sha256(row["object_key"])
-    else:
-        seen = services.storage.witness_sha256(row["object_key"])
-    expect(
-        seen is not None,
-        f"{file.name}, which the page shows as uploaded, should be stored",
-        expected=f"its object in {row['store']}",
-        saw="no object there, so nothing was stored",
-        service=service,
-    )
-    witness(f"{row['store']} API", f"{file.size} bytes with the sent SHA-256")
-    expect_equal(
-        seen,
-        file.sha256,
-        f"{file.name} lies in {row['store']} with the bytes that were sent",
-        service=service,
-    )
 
 
 def requested(person: Pages, wanted: Callable[[str], bool], *, within: float = 20, after: int = 0) -> bool:
@@ -113,5 +79,7 @@ def heard(text: str, speaker: Pages, listeners: Sequence[Pages]) -> None:
 
 def room_words(services: ServiceClients, room: str, token: str) -> list[str]:
     """What the room itself keeps, in its order."""
-    answer = services.platform.call("GET", f"/api/rooms/{room}/history", token=token)
-    return [str(message["body"]) for message in answer.demand(200).json(dict)["messages"]]
+    wire = adapter_of(services.run.target).room_wire()
+    answer = services.platform.call("GET", wire.history_path(room, 0, wire.rooms.page), token=token)
+    messages, _ = wire.messages(answer.demand(200).json(dict))
+    return [str(message["body"]) for message in messages]

@@ -21,7 +21,7 @@ SLOW = "several pages and mails in a real browser"
     "A person stays logged in over a reload and in a second tab, and is logged out in both at once",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("platform.web", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -54,7 +54,7 @@ def test_session_restored(services: ServiceClients, member: NewMember, tab: NewT
     "A person who logs out is signed out, in the page and at Supabase Auth, and stays so",
     requirement=("P6.1", "P1.2", "P6.3"),
     service=AUTH,
-    needs=("platform.web", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -66,7 +66,7 @@ def test_log_out(services: ServiceClients, member: NewMember, witness: Witness) 
     if sql:
         expect_equal(sql.value(count, (actor.id,)), 2, "the person has two sessions before", service=AUTH)
     ada.account.log_out()
-    ada.account.open("/files")
+    ada.account.open(ada.signed_in[0])
     ada.account.is_signed_out()
     other = services.auth.as_user("GET", "/user", actor.access_token)
     expect_equal(other.status, 200, "the account's other session goes on (positive control)", service=AUTH)
@@ -82,7 +82,7 @@ def test_log_out(services: ServiceClients, member: NewMember, witness: Witness) 
     "A person who forgot their password chooses a new one by the mailed link",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("auth.mail", "platform.web", "auth.email"),
+    needs=("auth.mail", "platform.web", "settings.pages", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -116,7 +116,7 @@ def test_recover(
     "A person logs in through an OAuth provider",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("auth.oauth", "platform.web", "auth.email"),
+    needs=("auth.oauth", "platform.web", "settings.pages", "auth.email"),
     timeout=60,
     why_slow=SLOW,
 )

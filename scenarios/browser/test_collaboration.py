@@ -23,7 +23,7 @@ OFFLINE = "said while offline"
     "Three people talk in a room: one order for all, typing and presence seen, and nothing missed while offline",
     requirement=("P6.1", "P5.1", "P5.2"),
     service="rooms",
-    needs=("rooms.websocket", "platform.api", "platform.web", "auth.email"),
+    needs=("rooms.websocket", "platform.api", "platform.web", "settings.pages", "auth.email"),
     timeout=90,
     why_slow="three real browsers, one of them offline for a while",
 )
@@ -74,7 +74,7 @@ def test_collaboration(run: Run, services: ServiceClients, member: NewMember, wi
     "A page whose connection to a room is ended comes back by itself, and shows what was said meanwhile",
     requirement=("P6.1", "P5.1", "P5.2"),
     service="rooms",
-    needs=("rooms.websocket", "platform.api", "platform.web", "auth.email"),
+    needs=("rooms.websocket", "platform.api", "platform.web", "settings.pages", "auth.email"),
     timeout=60,
     why_slow="two real browsers and a connection made anew",
 )
@@ -83,8 +83,9 @@ def test_room_recovers(run: Run, services: ServiceClients, member: NewMember, wi
     room = f"back-{run.tag()}"
     (ada, _), (ben, b) = member("ada"), member("ben")
     lines: list[tuple[WebSocketRoute, WebSocketRoute]] = []
+    way = services.platform.path("rooms", room="")
     ada.person.context.route_web_socket(
-        re.compile("/api/rooms/"), lambda line: lines.append((line, line.connect_to_server()))
+        re.compile(re.escape(way)), lambda line: lines.append((line, line.connect_to_server()))
     )
     for person in (ada, ben):
         person.room.join(room)

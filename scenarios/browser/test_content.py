@@ -22,7 +22,7 @@ from scenarios.browser.visual_editor import open_editor
     "An editor publishes and changes a page; a visitor sees both, the change through the webhook",
     requirement=("P6.1", "P3.1", "P3.2"),
     service="builder",
-    needs=("content.webhook", "platform.web", "content.api"),
+    needs=("content.webhook", "platform.web", "settings.pages", "content.api"),
     timeout=60,
     why_slow="publishing reaches a visitor through Builder.io, its webhook and the cache",
 )
@@ -58,7 +58,7 @@ def test_publish_and_see(
     "The visual editor shows the page with every registered component, and an edit redraws it unpublished",
     requirement=("P6.1", "P3.3"),
     service="builder",
-    needs=("content.editor", "platform.web", "content.api"),
+    needs=("content.editor", "platform.web", "settings.pages", "content.api"),
     timeout=60,
     why_slow="the editor, with the page in its frame",
 )

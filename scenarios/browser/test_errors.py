@@ -38,7 +38,7 @@ def _transactions(services: ServiceClients, trace: str) -> list[dict[str, Any]]:
     "An error thrown in the page is found at Sentry with its original file and line",
     requirement=("P6.1", "P4.1"),
     service="sentry",
-    needs=("telemetry.sentry", "platform.api", "platform.web"),
+    needs=("telemetry.sentry", "platform.api", "platform.web", "settings.pages"),
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after processing",
 )
@@ -95,7 +95,7 @@ def test_error_found(run: Run, services: ServiceClients, people: NewPerson, witn
         saw="the address",
         service="sentry",
     )
-    version = services.platform.call("GET", "/api/version").demand(200).json(dict)["version"]
+    version = services.platform.version()
     tags = {tag["key"]: tag["value"] for tag in event.get("tags") or []}
     release = (event.get("release") or {}).get("version") or tags.get("release")
     expect_equal(release, version, "the page's error carries the release", service="sentry")

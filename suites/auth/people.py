@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,8 @@ import jwt
 from clients.mailbox import Mailbox
 from clients.service_clients import ServiceClients
 from clients.strict_json import strict_json
+from core.description import fill
+from core.description.database import OWNER, Database
 from core.errors import Missed
 
 
@@ -70,3 +73,22 @@ def mailbox_of(services: ServiceClients) -> Mailbox:
         services.run.target.get("MAILBOX_URL")  # raises
     assert services.auth.mailbox is not None
     return services.auth.mailbox
+
+
+@dataclass(frozen=True)
+class OwnRow:
+    """A row that a person may write for themselves, and the column that says whose it is."""
+
+    table: str
+    row: dict[str, Any]
+    column: str
+
+
+def own_row(database: Database, user: str, tag: str) -> OwnRow | None:
+    """A row of the first described table into which its owner may write without anything else; None without one."""
+    for name, table in database.tables.items():
+        mine = next((column for column, value in (table.row or {}).items() if value == "{user}"), "")
+        if mine and table.by == OWNER and not table.before and "C" in table.may[OWNER]:
+            row = fill(table.row, {"user": user, "tag": tag, "number": 1})
+            return OwnRow(database.table_of(name), row, mine)
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+from clients.http_port import WireAnswer
 from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
@@ -136,19 +137,16 @@ def test_headers(
     hit = page.get()
     etag = hit.headers.get("etag", "")
     expect(etag, "the page has an ETag", saw=dict(hit.headers), service=PLATFORM)
-    again = services.platform.call(
-        "GET", "/api/content", params={"path": page.path}, headers={"If-None-Match": etag}
-    )
+    again = page.changed_since(etag)
     expect_equal((again.status, again.content), (304, b""), "an unchanged page answers 304", service=PLATFORM)
     [key] = services.kv.keys(content_keys(page.path))
     kept = json.dumps(services.kv.kept(key)).replace(f"timed {page.tag}", f"changed {page.tag}")
     services.kv.put(key, kept.encode())
     page.served(f"changed {page.tag}", within=70)
-    changed = services.platform.call(
-        "GET", "/api/content", params={"path": page.path}, headers={"If-None-Match": etag}
-    )
+    changed = page.changed_since(etag)
     expect_status(
         changed, 200, "once the page has changed, its old ETag is answered with the page", service=PLATFORM
     )
-    bad = services.platform.call("GET", "/api/content", params={"path": "/../etc"})
+    bad = adapter.page(services.platform.port, "/../etc")
+    assert isinstance(bad, WireAnswer)
     expect_status(bad, 400, "a path that climbs is refused", service=PLATFORM)

@@ -12,6 +12,7 @@ from clients.service_clients import ServiceClients
 from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
+from core.description import fill
 from core.ledger import Ledger
 from core.run import Run
 from scenarios.adapter import Adapter
@@ -48,6 +49,14 @@ class ContentPage:
         assert isinstance(answer, WireAnswer)
         return answer
 
+    def changed_since(self, etag: str) -> WireAnswer:
+        """The page, unless it is still the one with this ETag (304)."""
+        described = self.services.run.target.description.content
+        assert described is not None
+        query = fill(described.page.query, {"path": self.path})
+        path = self.services.platform.path("content.page", path=self.path)
+        return self.services.platform.call("GET", path, params=query, headers={"If-None-Match": etag})
+
     def served(self, text: str, *, within: float = 30, **targeting: str) -> WireAnswer:
         """Waits until the platform serves the page with this text."""
         return eventually(
@@ -69,7 +78,10 @@ class ContentPage:
     def tell(self, body: bytes, **headers: str) -> WireAnswer:
         """Sends a webhook to the platform with these headers."""
         answer: WireAnswer = self.services.platform.call(
-            "POST", "/api/content/webhook", body=body, headers={"Content-Type": "application/json", **headers}
+            "POST",
+            self.services.platform.path("content.webhook"),
+            body=body,
+            headers={"Content-Type": "application/json", **headers},
         )
         return answer
 

@@ -80,9 +80,7 @@ def test_believed(
         )
         page.served(f"new {page.tag}", within=70)
         page.served(f"new {page.tag}", within=70, device="mobile")
-        known = services.platform.call(
-            "GET", "/api/content", params={"path": page.path}, headers={"If-None-Match": etag}
-        )
+        known = page.changed_since(etag)
         expect_equal(
             (known.status, f"new {page.tag}" in known.text),
             (200, True),

@@ -11,6 +11,8 @@ from clients.http_port import WireAnswer
 from clients.service_clients import ServiceClients
 from clients.services.datadog import lines
 from core.clock import eventually, now_ns
+from core.description import fill
+from core.errors import NotDescribed
 from core.outcome import SampleOutcome
 from core.run import Run
 from scenarios.api.telemetry import DEADLINES as DEADLINES
@@ -22,9 +24,10 @@ TIMEOUT = 120.0
 
 def relayed(services: ServiceClients, events: list[dict[str, Any]], *, claim: str) -> WireAnswer:
     """Hands RUM events to the platform's relay, as the browser SDK's proxy setting does; it must take them."""
+    forward = urlencode({"ddforward": services.datadog.intake_path()})
     answer: WireAnswer = services.platform.call(
         "POST",
-        f"/api/telemetry/datadog?{urlencode({'ddforward': services.datadog.intake_path()})}",
+        f"{services.platform.path('telemetry.relay.datadog')}?{forward}",
         body=lines(events),
         headers={"Content-Type": "text/plain"},
     )
@@ -35,11 +38,20 @@ def tracked(services: ServiceClients, event: dict[str, Any], *, cookie: str) -> 
     """Hands an event to the platform's relay in the form of Mixpanel's browser SDK; consent is the cookie."""
     answer: WireAnswer = services.platform.call(
         "POST",
-        "/api/telemetry/mixpanel/track/?verbose=1&ip=1",
+        f"{services.platform.path('telemetry.relay.mixpanel')}/track/?verbose=1&ip=1",
         body=urlencode({"data": json.dumps([event])}).encode(),
         headers={"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie},
     )
     return answer
+
+
+def consent(services: ServiceClients, token: str) -> None:
+    """The person consents to analytics, by the function that the project describes."""
+    described = services.run.target.description.privacy.consent
+    if described is None:
+        raise NotDescribed("privacy.consent")
+    body = fill(described.body, {"given": True})
+    services.database.rest("POST", f"/rpc/{described.rpc}", token=token, body=body).demand(200)
 
 
 def readable(

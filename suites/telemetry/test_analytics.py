@@ -13,7 +13,7 @@ from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
+from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, consent, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
 PLATFORM = "platform"
@@ -24,7 +24,7 @@ PLATFORM = "platform"
     "Actions, errors and resources of a view are readable at DataDog with their contents",
     requirement="P4.2",
     service="datadog",
-    needs=("telemetry.datadog", "platform.api"),
+    needs=("telemetry.datadog", "platform.api", "telemetry.relay.datadog"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -88,7 +88,7 @@ def test_datadog_kinds(run: Run, services: ServiceClients, witness: Witness) -> 
     "RUM events under a wrong client token go nowhere, and the relay serves RUM alone",
     requirement=("P4.2", "P6.3"),
     service="datadog",
-    needs=("telemetry.datadog", "platform.api"),
+    needs=("telemetry.datadog", "platform.api", "telemetry.relay.datadog"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -108,12 +108,12 @@ def test_datadog_wrong_token(run: Run, services: ServiceClients, witness: Witnes
     )
     for path in ("/api/v2/logs?dd-api-key=x", "https://evil.example/", "/api/v1/series"):
         answer = services.platform.call(
-            "POST", "/api/telemetry/datadog", params={"ddforward": path}, body=b"{}"
+            "POST", services.platform.path("telemetry.relay.datadog"), params={"ddforward": path}, body=b"{}"
         )
         expect_status(answer, 403, f"the relay does not forward to {path.split('?')[0]}", service=PLATFORM)
     relayed_wrong = services.platform.call(
         "POST",
-        "/api/telemetry/datadog",
+        services.platform.path("telemetry.relay.datadog"),
         params={"ddforward": services.datadog.intake_path(token="pub" + "0" * 32)},
         body=lines(view(lost)),
     )
@@ -142,7 +142,15 @@ def test_datadog_wrong_token(run: Run, services: ServiceClients, witness: Witnes
     "The Worker's own metrics arrive at DataDog with their tags",
     requirement=("P4.2", "D11"),
     service="datadog",
-    needs=("telemetry.metrics", "platform.api", "auth.email", "storage.supabase", "telemetry.datadog"),
+    needs=(
+        "telemetry.metrics",
+        "platform.api",
+        "auth.email",
+        "storage.supabase",
+        "telemetry.datadog",
+        "platform.version",
+        "platform.files",
+    ),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -169,8 +177,7 @@ def test_custom_metric(
     environment = run.target.find(
         "SENTRY_ENVIRONMENT"
     )  # by the name of the service that gave the platform its own
-    version = services.platform.call("GET", "/api/version")
-    tags = f"store:supabase,version:{version.demand(200).json(dict)['version']}"
+    tags = f"store:supabase,version:{services.platform.version()}"
     tags += f",env:{environment}" if environment else ""
     tagged = services.datadog.metric_points(f"max:platform.upload.bytes{{{tags}}}")
     expect(
@@ -189,7 +196,14 @@ def test_custom_metric(
     "What the platform sends is valid to GA4, and a wrong secret is noticed by its silence",
     requirement=("P4.3", "P6.3"),
     service="ga4",
-    needs=("telemetry.ga4", "platform.api", "auth.email", "database.rest"),
+    needs=(
+        "telemetry.ga4",
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "telemetry.track",
+        "privacy.consent",
+    ),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -206,7 +220,7 @@ def test_ga4_valid(run: Run, services: ServiceClients, actor: NewActor, witness:
     client = f"{uuid.uuid4().int % 10**9}.1"
     valid = services.platform.call(
         "POST",
-        "/api/track",
+        services.platform.path("telemetry.track"),
         params={"debug": "1"},
         body={**event(spoken), "client_id": client, "consent": "granted"},
     )
@@ -220,12 +234,14 @@ def test_ga4_valid(run: Run, services: ServiceClients, actor: NewActor, witness:
 
     person = actor()
     body = {**event(mine), "client_id": client, "consent": "granted"}
-    denied = services.platform.call("POST", "/api/track", token=person.access_token, body=body)
+    denied = services.platform.call(
+        "POST", services.platform.path("telemetry.track"), token=person.access_token, body=body
+    )
     expect_status(denied, 403, "somebody signed in who gave no consent is not tracked", service=PLATFORM)
-    services.database.rest(
-        "POST", "/rpc/save_consent", token=person.access_token, body={"analytics": True}
-    ).demand(200)
-    accepted = services.platform.call("POST", "/api/track", token=person.access_token, body=body)
+    consent(services, person.access_token)
+    accepted = services.platform.call(
+        "POST", services.platform.path("telemetry.track"), token=person.access_token, body=body
+    )
     accepted.expect(202, claim="after consent the same event is accepted (positive control)")
     count = readable(
         run, "ga4", accepted, lambda: services.ga4.realtime(page_title=mine), claim="the event is readable"
@@ -241,7 +257,7 @@ def test_ga4_valid(run: Run, services: ServiceClients, actor: NewActor, witness:
     "Mixpanel counts an event once, however often it is sent, and takes none of another project",
     requirement=("P4.3", "P6.3"),
     service="mixpanel",
-    needs=("telemetry.mixpanel", "platform.api"),
+    needs=("telemetry.mixpanel", "platform.api", "telemetry.relay.mixpanel"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )

@@ -7,9 +7,10 @@ import uuid
 
 from clients.http_port import WireAnswer
 from clients.service_clients import ServiceClients
-from core.expect import expect, expect_equal
+from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from suites.telemetry.arrival import TIMEOUT, WHY_SLOW, readable, relayed, tracked
 from suites.types import NewActor, Witness
 
@@ -21,22 +22,22 @@ SOURCE = (".ts", ".tsx", ".js", ".mjs", ".jsx")
     "An exception in the Worker is readable at Sentry",
     requirement=("P4.1", "done.nomocks"),
     service="sentry",
-    needs=("telemetry.sentry", "platform.api", "auth.email"),
+    needs=("telemetry.sentry", "platform.api", "auth.email", "platform.error", "platform.version"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_sentry_error(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
+def test_sentry_error(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """The Worker throws on purpose; Sentry's own API shows the event with release and environment, and no address."""
     person = actor()
-    version = services.platform.call("GET", "/api/version").expect(200, claim="the platform says its version")
-    answer = services.platform.call(  # its text names the person, as errors do
-        "POST", "/api/errors/test", token=person.access_token, params={"marker": person.email}
+    version = services.platform.version()
+    answer = adapter.fail(  # its text names the person, as errors do
+        services.platform.port, person.access_token, person.email
     )
-    expect_equal(
-        (answer.status, answer.code),
-        (500, "internal"),
-        "the test error answers as an internal error",
-        service="platform",
+    assert isinstance(answer, WireAnswer)
+    expect_status(
+        answer, adapter.failure.answers, "the test error answers as an internal error", service="platform"
     )
     event_id = str(answer.details.get("event_id", ""))
     expect(event_id, "the answer names the event at Sentry", saw=answer.said(), service="platform")
@@ -50,7 +51,7 @@ def test_sentry_error(run: Run, services: ServiceClients, actor: NewActor, witne
     witness("Sentry's Web API", "the event by its id")
     tags = {tag["key"]: tag["value"] for tag in event.get("tags") or []}
     release = (event.get("release") or {}).get("version") or tags.get("release")
-    expect_equal(release, version.json(dict)["version"], "the event carries the release", service="sentry")
+    expect_equal(release, version, "the event carries the release", service="sentry")
     expect_equal(
         tags.get("environment"),
         services.sentry.environment,
@@ -92,7 +93,7 @@ def test_sentry_error(run: Run, services: ServiceClients, actor: NewActor, witne
     "A view sent from the browser's side is readable at DataDog",
     requirement=("P4.2", "done.nomocks"),
     service="datadog",
-    needs=("telemetry.datadog", "platform.api"),
+    needs=("telemetry.datadog", "platform.api", "telemetry.relay.datadog"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -133,7 +134,7 @@ def test_datadog_view(run: Run, services: ServiceClients, witness: Witness) -> N
     "A consented page view arrives at Google Analytics, one without consent does not",
     requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="ga4",
-    needs=("telemetry.ga4", "platform.api"),
+    needs=("telemetry.ga4", "platform.api", "telemetry.track"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -153,14 +154,18 @@ def test_ga4_event(run: Run, services: ServiceClients, witness: Witness) -> None
             "consent": consent,
         }
 
-    denied = services.platform.call("POST", "/api/track", body=event(silent, "denied"))
+    denied = services.platform.call(
+        "POST", services.platform.path("telemetry.track"), body=event(silent, "denied")
+    )
     expect_equal(
         (denied.status, denied.code),
         (403, "forbidden"),
         "an event without consent is refused",
         service="platform",
     )
-    accepted = services.platform.call("POST", "/api/track", body=event(spoken, "granted"))
+    accepted = services.platform.call(
+        "POST", services.platform.path("telemetry.track"), body=event(spoken, "granted")
+    )
     accepted.expect(202, claim="an event with consent is accepted")
     seen = readable(
         run,
@@ -184,7 +189,7 @@ def test_ga4_event(run: Run, services: ServiceClients, witness: Witness) -> None
     "A consented event arrives at Mixpanel, one without consent does not",
     requirement=("P4.3", "prod.compliance", "done.nomocks"),
     service="mixpanel",
-    needs=("telemetry.mixpanel", "platform.api"),
+    needs=("telemetry.mixpanel", "platform.api", "telemetry.relay.mixpanel"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )

@@ -17,6 +17,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
+from scenarios.adapter import Adapter
 from suites.telemetry.arrival import DEADLINES, TIMEOUT, WHY_SLOW, readable
 from suites.types import NewActor, Witness
 
@@ -53,15 +54,17 @@ def error_event(run: Run, services: ServiceClients, version: str, **more: Any) -
 def relay(services: ServiceClients, envelope: bytes) -> WireAnswer:
     """Sends an envelope as the browser SDK's tunnel does."""
     answer: WireAnswer = services.platform.call(
-        "POST", "/api/telemetry/sentry", body=envelope, headers={"Content-Type": "text/plain;charset=UTF-8"}
+        "POST",
+        services.platform.path("telemetry.relay.sentry"),
+        body=envelope,
+        headers={"Content-Type": "text/plain;charset=UTF-8"},
     )
     return answer
 
 
 def version_of(services: ServiceClients) -> str:
     """The release that the platform says it is."""
-    answer = services.platform.call("GET", "/api/version")
-    return str(answer.expect(200, claim="the platform says its version").json(dict)["version"])
+    return services.platform.version()
 
 
 @check(
@@ -69,7 +72,7 @@ def version_of(services: ServiceClients) -> str:
     "An error from the browser's side passes the platform's tunnel and is readable at Sentry",
     requirement=("P4.1", "perf.telemetry"),
     service=SENTRY,
-    needs=("telemetry.sentry", "platform.api", "auth.email"),
+    needs=("telemetry.sentry", "platform.api", "auth.email", "telemetry.relay.sentry", "platform.version"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -112,7 +115,7 @@ def test_browser_error(run: Run, services: ServiceClients, actor: NewActor, witn
     "Errors under a wrong key, or for another project, go nowhere, and one notices",
     requirement=("P4.1", "P6.3"),
     service=SENTRY,
-    needs=("telemetry.sentry", "platform.api"),
+    needs=("telemetry.sentry", "platform.api", "telemetry.relay.sentry", "platform.version"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -155,22 +158,26 @@ def test_wrong_key(run: Run, services: ServiceClients, witness: Witness) -> None
     "The Worker's own work is a transaction at Sentry, found by the trace that the answer names",
     requirement="P4.1",
     service=SENTRY,
-    needs=("telemetry.sentry", "platform.api", "auth.email"),
+    needs=(
+        "telemetry.sentry",
+        "platform.api",
+        "auth.email",
+        "platform.files",
+        "platform.version",
+        "storage.supabase",
+    ),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
-def test_transaction(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
+def test_transaction(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
     """An upload is work worth a transaction; its trace id stands in the answer's X-Trace."""
     person = actor()
-    answer = services.platform.call(
-        "POST",
-        "/api/upload",
-        token=person.access_token,
-        body=b"traced",
-        params={"name": f"{run.tag()}.bin"},
-        headers={"Content-Type": "application/octet-stream"},
+    answer = adapter.upload(
+        services.platform.port, person.access_token, name=f"{run.tag()}.bin", data=b"traced"
     )
-    answer.expect(201, claim="an upload is taken")
+    expect_equal(answer.status, adapter.files().upload.answers, "an upload is taken", service=PLATFORM)
     trace = answer.headers.get("x-trace", "")
     expect(len(trace) == 32, "each answer names its trace", saw=trace, service=PLATFORM)
 
@@ -205,7 +212,7 @@ def test_transaction(run: Run, services: ServiceClients, actor: NewActor, witnes
     "A browser's session is counted under its release",
     requirement="P4.1",
     service=SENTRY,
-    needs=("telemetry.sentry", "platform.api"),
+    needs=("telemetry.sentry", "platform.api", "telemetry.relay.sentry", "platform.version"),
     timeout=TIMEOUT,
     why_slow=WHY_SLOW,
 )
@@ -268,7 +275,13 @@ def receiver(tag: str) -> Iterator[tuple[str, list[bytes]]]:
     "An alert rule tells a receiver of a new error, and of no other",
     requirement=("P4.1", "prod.alerting"),
     service=SENTRY,
-    needs=("telemetry.sentry_alerts", "platform.api", "telemetry.sentry"),
+    needs=(
+        "telemetry.sentry_alerts",
+        "platform.api",
+        "telemetry.sentry",
+        "telemetry.relay.sentry",
+        "platform.version",
+    ),
     timeout=TIMEOUT,
     why_slow="Sentry tells its receivers within a minute",
 )

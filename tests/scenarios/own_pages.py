@@ -4,10 +4,10 @@ The test copies this module beside a target.toml, as a user would write one; `se
 rewrites the reference platform's own scripts on their way into the browser.
 """
 
-from scenarios.browser.pages import Accounts, Pages
+from stack.platform.assay.pages import ReferenceAccounts, ReferencePages
 
 
-class German(Accounts):
+class German(ReferenceAccounts):
     def log_in(self, email, password):
         self.open("/login")
         self.fill("E-Mail-Adresse", email)
@@ -26,7 +26,7 @@ class German(Accounts):
         self.gone(self.test_id("wer"), "jemanden angemeldet")
 
 
-class OwnPages(Pages):
+class OwnPages(ReferencePages):
     accounts = German
 
     def __init__(self, flow, person):

@@ -24,7 +24,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fixtures": {"clients", "core"},
     "scenarios": {"fixtures", "clients", "core"},
     "suites": {"scenarios", "fixtures", "clients", "core"},
-    "reference": {"suites", "scenarios", "fixtures", "clients", "core", "stack"},
+    "reference": {
+        "suites",
+        "scenarios",
+        "loadprofiles",
+        "loadengine",
+        "fixtures",
+        "clients",
+        "core",
+        "stack",
+    },
     "loadengine": {"core"},
     "loadprofiles": {"loadengine", "scenarios", "clients", "core"},
     "reports": {"core"},
@@ -38,7 +47,7 @@ every project does; what it names of `stack` is itself. `stack` is reached by su
 FREE = {"tests", "bench", "deploy", "docs", "locks"}
 """May import any room: they stand outside."""
 
-LOCUST_IN = {"loadengine", "loadprofiles", "bench"}
+LOCUST_IN = {"loadengine", "loadprofiles", "bench", "reference"}
 PATCHED = "tests/loadengine/patched/"
 """Cases that test_patched.py runs in processes of their own; pytest does not collect them otherwise."""
 ROOMS = set(MAY_IMPORT) | FREE

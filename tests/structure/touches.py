@@ -43,7 +43,7 @@ MEMBERS = {
 }
 """Members of a client that ask for another capability than the client itself; "" for none."""
 JOURNEYS = {
-    "scenarios.api.database": "database.rest",
+    "stack.platform.assay.posts.journeys": "database.rest",
 }
 OF_THE_PLATFORM: tuple[str, ...] = ()
 PAGES = {
@@ -149,7 +149,9 @@ class _Trace:
         if _is_services(inner.value) and inner.attr in CLIENTS:
             self._found.add(MEMBERS.get((inner.attr, node.attr), CLIENTS[inner.attr]))
             self._found.discard("")
-        elif where.name.startswith("scenarios.browser.test_") and _is_person(inner.value):
+        elif where.name.startswith(
+            ("scenarios.browser.test_", "stack.platform.assay.flows.test_")
+        ) and _is_person(inner.value):
             self._found |= {PAGES[inner.attr]} if inner.attr in PAGES else set()
 
     def _name(self, where: Module, name: str) -> None:
@@ -172,6 +174,8 @@ class _Trace:
         parts = where.name.split(".")
         for end in range(len(parts) - 1, 0, -1):
             conftest = module(".".join([*parts[:end], "conftest"]))
+            if conftest and "*" in conftest.imported:  # a project's own rooms share what the shipped ones do
+                conftest = module(conftest.imported["*"][0])
             if conftest and name in conftest.defined:
                 self._follow(conftest, name)
                 return

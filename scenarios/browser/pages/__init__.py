@@ -1,7 +1,7 @@
-"""The platform's pages as people use them: by label, role and text. One small class a page.
+"""A platform's pages as people use them. Flows speak to pages by the methods of these classes alone.
 
-Replaceable: a platform with other pages subclasses `Pages`, or any page, in a module beside its target.toml and
-names the class there (docs/adding.md). Flows speak to pages by the methods of these classes alone.
+A platform says how its pages are used in a module beside its target.toml: subclasses of `Pages` and of each page,
+named in its settings (docs/adding.md). The reference platform's are in `stack/platform/assay/pages/`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scenarios.browser.pages.rooms import Rooms
 
 
 class Pages:
-    """Every page, for one person. Subclass it to replace pages."""
+    """Every page, for one person. Subclass it to say how a platform's are used."""
 
     accounts: type[Accounts] = Accounts
     files: type[Files] = Files
@@ -30,13 +30,13 @@ class Pages:
     posts: type[Posts] = Posts
     statuses: type[Status] = Status
 
-    public: tuple[str, ...] = ("/", "/register", "/login", "/recover", "/posts", "/status")
-    """Addresses that everybody may open."""
-    signed_in: tuple[str, ...] = ("/profile", "/posts/new", "/files", "/rooms", "/rooms/quality", "/privacy")
-    """Addresses for people with an account."""
-
     def __init__(self, flow: BrowserFlow, person: BrowserUser) -> None:
         self.person = person
+        described = flow.run.target.description.platform.pages
+        self.public = described.public
+        """Addresses that everybody may open."""
+        self.signed_in = described.signed_in
+        """Addresses for people with an account."""
         self.account = self.accounts(flow, person)
         self.file = self.files(flow, person)
         self.room = self.rooms(flow, person)
@@ -48,11 +48,11 @@ class Pages:
 
 
 def pages_of(target: Target, beside: Path | None = None) -> type[Pages]:
-    """The class that the target names in its settings, else ours; `beside` is the folder of its target.toml.
+    """The class that the target names in its settings, else one that has no page; `beside` is the folder of its target.toml.
 
     Raises ConfigError when the name leads nowhere.
     """
-    named = str(target.settings.get("pages", ""))
+    named = str(target.settings.get("pages", "")) or target.description.settings.pages
     if not named:
         return Pages
     return own_class(named, beside.resolve() if beside else target.description.folder, Pages, "pages")

@@ -1,17 +1,17 @@
-"""Registration, log-in, recovery, and the person's own data."""
+"""Registration, log-in, recovery, and the person's own data, as flows speak of them.
+
+A platform's own pages override these (docs/adding.md); one that does not have something leaves it as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import FilePayload, expect
+from playwright.sync_api import FilePayload
 
-from scenarios.browser.pages.anypage import ARRIVES, AnyPage
+from scenarios.browser.pages.anypage import AnyPage, not_described
 
-ANALYTICS = ("/api/track", "/api/telemetry/mixpanel", "/api/telemetry/datadog")
-RUM = ("/api/telemetry/datadog", "datadoghq.", "browser-intake")
-MIXPANEL = ("/api/telemetry/mixpanel", "mixpanel.com")
-"""Parts of the addresses that these two vendors' SDKs send to: the platform's relays, or the vendors' hosts."""
 VENDORS = (
     "google-analytics.com",
     "googletagmanager.com",
@@ -20,6 +20,7 @@ VENDORS = (
     "datadoghq.eu",
     "browser-intake",
 )
+"""Parts of the hosts that analytics vendors' SDKs send to."""
 
 
 class Accounts(AnyPage):
@@ -27,93 +28,51 @@ class Accounts(AnyPage):
 
     def register(self, username: str, email: str, password: str) -> None:
         """Fills the registration in and waits for the hint to confirm."""
-        self.open("/register")
-        self.fill("Username", username)
-        self.fill("Email", email)
-        self.fill("Password", password)
-        self.press("Create account")
-        self.shown(self.test_id("confirm-hint"), "the hint to confirm by mail")
-        self.step("registered")
+        raise not_described(self.register)
 
     def follow_mail(self, link: str) -> None:
         """Opens the link of a mail in this browser, as a person does."""
-        self.person.begin_action("followed the link in the mail")
-        self.page.goto(link)
-        self.is_drawn()
-        self.step("followed the mail")
+        raise not_described(self.follow_mail)
 
     def log_in(self, email: str, password: str) -> None:
         """Logs in and waits until the page knows who is there."""
-        self.open("/login")
-        self.fill("Email", email)
-        self.fill("Password", password)
-        self.press("Log in")
-        self.shown(self.test_id("current-user"), "who is signed in")
-        self.step("logged in")
+        raise not_described(self.log_in)
 
     def log_out_everywhere(self) -> None:
         """Ends every session of the account."""
-        self.open("/profile")
-        self.press("Log out everywhere")
-        self.says("All your sessions are ended")
-        self.step("logged out everywhere")
+        raise not_described(self.log_out_everywhere)
 
     def is_signed_out(self) -> None:
         """Waits until nobody is signed in here."""
-        self.gone(self.test_id("current-user"), "somebody signed in")
+        raise not_described(self.is_signed_out)
 
     def is_signed_in(self) -> None:
         """Waits until the page shows that somebody is signed in."""
-        self.shown(self.test_id("current-user"), "who is signed in")
+        raise not_described(self.is_signed_in)
 
     def is_signed_in_as(self, username: str) -> None:
         """Waits until the page names this person."""
-        who = self.test_id("current-user")
-        expect(who, f"{self.person.name} should be signed in as {username}").to_have_text(
-            username, timeout=ARRIVES
-        )
+        raise not_described(self.is_signed_in_as)
 
     def ask_for_recovery(self, email: str) -> None:
         """Asks for a link to choose a new password."""
-        self.open("/recover")
-        self.fill("Email", email)
-        self.press("Send link")
-        self.says("link is on its way")
-        self.step("asked for a recovery link")
+        raise not_described(self.ask_for_recovery)
 
     def choose_password(self, password: str) -> None:
         """Chooses a new password on the page that the link opened."""
-        self.fill("New password", password)
-        self.press("Save password")
-        self.says("Your new password is saved")
-        self.step("chose a new password")
+        raise not_described(self.choose_password)
 
     def log_out(self) -> None:
         """Ends this browser's session."""
-        self.press("Log out")
-        self.is_signed_out()
-        self.step("logged out")
+        raise not_described(self.log_out)
 
     def change_profile(self, name: str, bio: str, picture: FilePayload) -> None:
         """Changes what others see of the person: name, words, picture."""
-        self.open("/profile")
-        self.fill("Display name", name)
-        self.fill("Bio", bio)
-        self.page.get_by_label("Avatar").set_input_files(picture)
-        self.press("Save profile")
-        self.says("Your profile is saved")
-        self.step("changed their profile")
+        raise not_described(self.change_profile)
 
     def log_in_with(self, provider: str, email: str) -> None:
         """Logs in through an OAuth provider whose page takes a test identity."""
-        self.open("/login")
-        self.shown(self.test_id(f"oauth-{provider}"), f"a way to log in with {provider}")
-        self.person.begin_action(f"chose to log in with {provider}")
-        self.test_id(f"oauth-{provider}").click()
-        self.fill("Email", email)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.is_signed_in()
-        self.step(f"logged in with {provider}")
+        raise not_described(self.log_in_with)
 
 
 class Privacy(AnyPage):
@@ -124,49 +83,41 @@ class Privacy(AnyPage):
 
     def decline(self) -> None:
         """Declines analytics in the banner."""
-        self.press("Decline", self.test_id("consent-banner"))
-        self.gone(self.test_id("consent-banner"), "the consent banner")
-        self.step("declined analytics")
+        raise not_described(self.decline)
 
     def accept(self) -> None:
         """Accepts analytics in the banner."""
-        self.press("Accept analytics", self.test_id("consent-banner"))
-        self.gone(self.test_id("consent-banner"), "the consent banner")
-        self.step("accepted analytics")
+        raise not_described(self.accept)
 
     def change_mind(self, allow: bool) -> None:
         """Withdraws consent to analytics, or gives it again, where people find their data."""
-        self.open("/privacy")
-        box = self.page.get_by_label("Allow analytics")
-        self.shown(box, "the choice 'Allow analytics'")
-        self.person.begin_action("allowed analytics" if allow else "withdrew consent to analytics")
-        box.set_checked(allow)
-        self.step("allowed analytics" if allow else "withdrew consent")
+        raise not_described(self.change_mind)
 
     def is_analytics(self, url: str) -> bool:
         """Whether a request to this address carries analytics, by the platform's relays or straight to a vendor."""
-        parts = urlsplit(url)
-        return parts.path.startswith(ANALYTICS) or any(v in (parts.hostname or "") for v in VENDORS)
+        telemetry = self.flow.run.target.description.telemetry
+        relays = (telemetry.track, telemetry.relay.mixpanel, telemetry.relay.datadog)
+        return self._goes_to(url, relays, VENDORS)
 
     def is_rum(self, url: str) -> bool:
         """Whether a request to this address carries what DataDog's RUM saw."""
-        return any(part in url.partition("?")[0] for part in RUM)
+        relay = self.flow.run.target.description.telemetry.relay.datadog
+        return self._goes_to(url, (relay,), ("datadoghq.", "browser-intake"))
 
     def is_mixpanel(self, url: str) -> bool:
         """Whether a request to this address carries visits to Mixpanel."""
-        return any(part in url.partition("?")[0] for part in MIXPANEL)
+        relay = self.flow.run.target.description.telemetry.relay.mixpanel
+        return self._goes_to(url, (relay,), ("mixpanel.com",))
+
+    def _goes_to(self, url: str, relays: Iterable[str | None], hosts: Iterable[str]) -> bool:
+        parts = urlsplit(url)
+        by_relay = any(path and parts.path.startswith(path) for path in relays)
+        return by_relay or any(host in (parts.hostname or "") for host in hosts)
 
     def export(self) -> bytes:
         """Downloads everything that the platform holds about the person."""
-        self.open("/privacy")
-        data = self.downloaded("Export my data")
-        self.step("exported their data")
-        return data
+        raise not_described(self.export)
 
     def erase(self, email: str) -> None:
         """Deletes the account, confirmed by its address."""
-        self.open("/privacy")
-        self.fill("Confirm email", email)
-        self.press("Delete my account")
-        self.says("Your account is deleted")
-        self.step("deleted the account")
+        raise not_described(self.erase)

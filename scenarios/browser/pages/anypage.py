@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from core.errors import Missed
+from core.errors import Missed, NotDescribed
 from fixtures.browser.flow import BrowserFlow
 from fixtures.browser.users import BrowserUser
 
 ARRIVES = 15_000
 """Milliseconds within which a page shows what a service answered."""
+
+
+def not_described(action: Callable[..., object]) -> NotDescribed:
+    """The error of a page that a platform does not have: its project's pages override no such method."""
+    return NotDescribed(f"settings.pages: {action.__qualname__}")
 
 
 class AnyPage:

@@ -3,11 +3,12 @@
 import base64
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from loadprofiles.users import room_member
-from loadprofiles.users.file_round_trip import LIMIT, RoundTripFile
+from loadprofiles.users.file_round_trip import NUMBERED, RoundTripFile
 from loadprofiles.users.room_monitor import text_of
 from loadprofiles.users.session import EARLY, UserSession, seen_as, subject, whose
 
@@ -19,6 +20,7 @@ def listener():
     """A seat that has heard nothing yet."""
     made = object.__new__(room_member.RoomMember)
     made.room, made.last_id, made._missing = ROOM, 0, set()
+    made.monitor = SimpleNamespace(wire=SimpleNamespace(rooms=SimpleNamespace(consecutive=True)))
     return made
 
 
@@ -107,7 +109,7 @@ def test_a_token_is_renewed_before_it_ends(monkeypatch, left, renewed):
 
 
 def test_small_parcels_differ_and_large_ones_go_to_the_other_store():
-    small, large = RoundTripFile(1000, "1kB"), RoundTripFile(LIMIT + 1, "large")
+    small, large = RoundTripFile(1000, "1kB"), RoundTripFile(NUMBERED + 1, "large")
     assert small.make()[1] != small.make()[1]
     assert len(small.make()[0]) == 1000
     assert large.make()[1] == large.make()[1]

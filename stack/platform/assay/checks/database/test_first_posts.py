@@ -9,7 +9,7 @@ from core.outcome import SampleOutcome
 from core.passport import check
 from core.run import Run
 from scenarios.adapter import Adapter
-from scenarios.api import database
+from stack.platform.assay.posts import journeys as database
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"

@@ -9,6 +9,8 @@ from urllib.parse import quote
 from core.port import Answer, Port
 from scenarios.api.endpoints import Endpoints
 
+TITLE = "load"
+"""First word of every post that a load makes."""
 KINDS = ("posts", "profile", "insert")
 """Labels of perf.database: twenty posts with their authors, one profile, an insert with its audit row."""
 

@@ -22,7 +22,14 @@ PROMPT = 10
     "What happened just before a page was closed arrives at Sentry, Mixpanel and DataDog all the same",
     requirement=("P6.1", "P4.1", "P4.2", "P4.3", "perf.telemetry"),
     service="datadog",
-    needs=("telemetry.datadog", "platform.web", "auth.email", "telemetry.mixpanel", "telemetry.sentry"),
+    needs=(
+        "telemetry.datadog",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "telemetry.mixpanel",
+        "telemetry.sentry",
+    ),
     timeout=150,
     why_slow="accepted events are readable at the vendors only after indexing",
 )

@@ -14,8 +14,9 @@ from core.passport import check
 from core.run import Run
 from fixtures.browser.flow import BrowserFlow
 from scenarios.browser.conftest import NewMember, NewPerson, Witness
-from scenarios.browser.facts import mailed_link, payload, room_words, same_bytes
+from scenarios.browser.facts import mailed_link, payload, room_words
 from scenarios.browser.pages import AnyPage
+from stack.platform.assay.flows.stored_files import same_bytes
 
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -47,7 +48,7 @@ def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
     "A person writes and publishes a post with the keyboard alone",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "auth.email", "database.rest"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -77,7 +78,7 @@ def test_keyboard(run: Run, services: ServiceClients, member: NewMember, witness
     "On a phone nothing is cut off and a person can upload and talk",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "auth.email", "database.rest", "storage.supabase"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest", "storage.supabase"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -103,7 +104,7 @@ def test_phone(
     "Over a slow network a post is saved once, however often the person clicks",
     requirement="P6.1",
     service="supabase.database",
-    needs=("platform.web", "auth.email", "database.rest"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -154,7 +155,14 @@ def test_slow_network(
     "Back, forward and reload keep a person where they were, with nothing lost or doubled",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "platform.api", "auth.email", "database.rest", "rooms.websocket"),
+    needs=(
+        "platform.web",
+        "settings.pages",
+        "platform.api",
+        "auth.email",
+        "database.rest",
+        "rooms.websocket",
+    ),
     timeout=60,
     why_slow=SLOW,
 )

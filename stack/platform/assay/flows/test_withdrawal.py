@@ -24,7 +24,14 @@ QUIET = ("/files", "/rooms", "/status")
     "Once consent is withdrawn, nothing that the person does from then on is counted, in the open page either",
     requirement=("P6.1", "P4.3", "P6.3", "prod.compliance"),
     service="platform",
-    needs=("telemetry.mixpanel", "platform.web", "auth.email", "database.rest", "telemetry.datadog"),
+    needs=(
+        "telemetry.mixpanel",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "telemetry.datadog",
+    ),
     timeout=240,
     why_slow="accepted events are readable at the vendors only after indexing",
 )

@@ -11,7 +11,8 @@ from core.passport import check
 from core.run import Run
 from fixtures.browser.flow import BrowserFlow
 from scenarios.browser.conftest import NewPerson, Witness
-from scenarios.browser.facts import heard, mailed_link, payload, room_words, same_bytes
+from scenarios.browser.facts import heard, mailed_link, payload, room_words
+from stack.platform.assay.flows.stored_files import same_bytes
 
 SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
 
@@ -23,6 +24,7 @@ SMALL, LARGE = 64 * 1024, 6 * 1024 * 1024
     service="platform",
     needs=(
         "platform.web",
+        "settings.pages",
         "platform.api",
         "auth.email",
         "database.rest",

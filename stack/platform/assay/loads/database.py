@@ -20,11 +20,11 @@ from locust import constant, task
 
 from core.load_needs import Needs
 from loadengine.api import ClosedUser, Measure, OpenUser, Poisson
-from loadprofiles.oracles.posts import ExpectedPosts, written
 from loadprofiles.users.platform_user import PlatformUser
-from scenarios.api import database
+from stack.platform.assay.posts import journeys as database
+from stack.platform.assay.posts.expected import ExpectedPosts, written
 
-NEEDS = Needs(uses=("auth.email", "database.rest"), people=20, posts=3)
+NEEDS = Needs(uses=("auth.email", "database.rest", "load.posts"), people=20, posts=3)
 CROWD = 64
 """Queries at once: more than the connections of a small hosted project's pool."""
 

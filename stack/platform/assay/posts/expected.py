@@ -13,7 +13,7 @@ from typing import Any
 
 from loadengine.api import Expect, Response
 from loadengine.runtime import LoadEngine
-from loadprofiles.oracles import TITLE
+from stack.platform.assay.posts.journeys import TITLE
 
 PAGE = 20
 _AUTHOR = ("id", "username", "display_name")

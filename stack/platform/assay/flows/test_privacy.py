@@ -64,7 +64,7 @@ def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
     "Nothing is counted before consent or after declining it; with consent the visit arrives at the vendor",
     requirement=("P6.1", "P4.3", "P6.3", "prod.compliance"),
     service="mixpanel",
-    needs=("telemetry.mixpanel", "platform.web", "auth.email", "database.rest"),
+    needs=("telemetry.mixpanel", "platform.web", "settings.pages", "auth.email", "database.rest"),
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after indexing",
 )
@@ -141,6 +141,7 @@ def test_consent(
     service="platform",
     needs=(
         "platform.web",
+        "settings.pages",
         "platform.api",
         "auth.email",
         "database.rest",

@@ -24,7 +24,6 @@ from core.load_needs import Needs
 from loadengine.api import Measure, OpenUser, Poisson, Response
 from loadengine.runtime import LoadEngine
 from loadprofiles.oracles.pages import CachedPage, fresh, pages_made
-from loadprofiles.oracles.posts import ExpectedPosts, written
 from loadprofiles.users import concurrency_probe
 from loadprofiles.users.file_round_trip import RoundTripFile, send
 from loadprofiles.users.platform_user import PlatformUser
@@ -32,7 +31,8 @@ from loadprofiles.users.room_member import RoomMember
 from loadprofiles.users.room_monitor import RoomMonitor
 from loadprofiles.users.session import UserSession
 from scenarios.adapter import adapter_of
-from scenarios.api import database
+from stack.platform.assay.posts import journeys as database
+from stack.platform.assay.posts.expected import ExpectedPosts, written
 
 NEEDS = Needs(
     uses=(
@@ -45,6 +45,7 @@ NEEDS = Needs(
         "rooms.hears",
         "rooms.history",
         "rooms.presence",
+        "load.posts",
     ),
     people=10_000,
     pages=8,
