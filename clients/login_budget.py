@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from clients import deadline
 from core.errors import ConfigError
 from core.events import Note, NoteLevel
 from core.run import Run
@@ -111,6 +112,7 @@ class PacedTransport(httpx.BaseTransport):
         if duration > 0:
             self._on_wait(duration, why)
             self._sleep(duration)
+            deadline.extend(duration)
 
     def close(self) -> None:
         """Closes the wrapped transport."""

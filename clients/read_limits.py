@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from clients import deadline
 from core.errors import ServiceError
 
 PLATFORM = frozenset({"platform", "rooms"})
@@ -18,14 +19,6 @@ LONGEST = 120.0
 """Seconds that one request waits at most, all its tries together; a check's own deadline ends it earlier."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 16.0
 
-_until = float("inf")
-
-
-def set_deadline(moment: float) -> None:
-    """Names the end of the check in progress (`time.monotonic`): nothing waits for a limit beyond it."""
-    global _until
-    _until = moment
-
 
 def send_within_limits(
     service: str,
@@ -34,6 +27,7 @@ def send_within_limits(
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    left: Callable[[], float] = deadline.left,
 ) -> httpx.Response:
     """The first answer that is no 429, each wait as long as the service tells, else ever longer.
 
@@ -43,7 +37,7 @@ def send_within_limits(
     while (response := send()).status_code == 429:
         wait = retry_after(response.headers) or pause
         waited = clock() - begin
-        if waited + wait > LONGEST or clock() + wait > _until:
+        if waited + wait > LONGEST or wait > left():
             response.read()
             said = response.text[:200].replace("\n", " ")
             raise ServiceError(

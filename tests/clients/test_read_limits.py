@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -15,25 +14,23 @@ from core.permit import EVERYTHING, Permit
 from tests.clients.test_login_budget import Clock
 
 
-def asked(*answers: httpx.Response) -> tuple[httpx.Response, float]:
+def asked(*answers: httpx.Response, within: float = float("inf")) -> tuple[httpx.Response, float]:
     """The answer that a caller gets of a service which gives these in turn, and how long it waited."""
     clock, given = Clock(), iter(answers)
     begin = clock()
     answer = read_limits.send_within_limits(
-        "mixpanel", "GET /", lambda: next(given), sleep=clock.sleep, clock=clock
+        "mixpanel",
+        "GET /",
+        lambda: next(given),
+        sleep=clock.sleep,
+        clock=clock,
+        left=lambda: begin + within - clock(),
     )
     return answer, clock() - begin
 
 
 def refused(**headers: str) -> httpx.Response:
     return httpx.Response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
-
-
-@pytest.fixture(autouse=True)
-def no_deadline() -> Iterator[None]:
-    read_limits.set_deadline(float("inf"))
-    yield
-    read_limits.set_deadline(float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -66,9 +63,8 @@ def test_untold_waits_grow() -> None:
 def test_beyond_its_deadline_the_limit_is_named_and_nothing_said_of_the_platform(
     deadline: float, headers: dict[str, str]
 ) -> None:
-    read_limits.set_deadline(1000 + deadline)
     with pytest.raises(ServiceError, match=r"mixpanel.*limit of readings is used up") as raised:
-        asked(*[refused(**headers)] * 99)
+        asked(*[refused(**headers)] * 99, within=deadline)
     assert "platform" in str(raised.value)
 
 
