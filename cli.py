@@ -382,6 +382,36 @@ def sweep(
     raise typer.Exit(sweep_runs(target, target_file, dry=dry))
 
 
+@app.command()
+def watch(
+    target: Target = "embedded",
+    target_file: TargetFile = Path("target.toml"),
+    every: Annotated[str, typer.Option(help="between two rounds of probes: 30s, 1m")] = "30s",
+    duration: Annotated[str, typer.Option("--for", help="10m, 8h; without it, until it is ended")] = "",
+    objective: Annotated[float, typer.Option(min=50, max=99.999, help="availability in percent")] = 99.9,
+    state: Annotated[
+        Path | None, typer.Option("--keep", help="the watch's own folder  [default: .assay/watch/<target>]")
+    ] = None,
+) -> None:
+    """Probes every service on a schedule: availability, error budget, alerts, a status page. Reads only."""
+    from core.clock import seconds
+    from core.project import find_project
+    from core.run import ROOT
+    from reports.judging.overrides import Sources
+    from runner.watch.watching import WatchRequest, watch_target
+
+    request = WatchRequest(
+        target=target,
+        target_file=target_file,
+        state=state or ROOT / ".assay" / "watch" / target,
+        every=seconds(every),
+        lasting=seconds(duration) if duration else 0.0,
+        objective=objective / 100,
+        mutes=Sources(find_project().own).alerts,
+    )
+    raise typer.Exit(watch_target(request, lambda text: print(text, flush=True)))
+
+
 @app.command("test")
 def self_test(
     fast: Annotated[bool, typer.Option("--fast", help="leave the checks on the embedded target out")] = False,

@@ -6,15 +6,14 @@ import importlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rich.console import Console
 
-from clients.services import Probe, catalogue, modules
-from core.errors import AssayError, ConfigError
+from clients.services import catalogue
+from core.errors import ConfigError
 from core.journal import Journal
 from core.passport import ATTRIBUTE, Passport
 from core.plan import load_plan
@@ -28,6 +27,7 @@ from reports.rendering.columns import Column, print_table
 from runner import declared_checks
 from runner.preparation import plans_of
 from runner.session import RunRequest, hold_target
+from runner.watch.probing import answer_of, probes_of
 
 out = Console(highlight=False, width=None)
 
@@ -143,21 +143,8 @@ def _variables(target: Target) -> None:
 
 
 def _probes(run: Run) -> Iterator[tuple[str, str, bool]]:
-    for module in modules():
-        if not any(run.target.has(capability) for capability in module.SERVICE.capabilities):
-            continue
-        for name, probe in _probes_of(module, run).items():
-            try:
-                yield f"{module.SERVICE.id}: {name}", probe(), True
-            except AssayError as error:
-                yield f"{module.SERVICE.id}: {name}", str(error), False
-            except Exception as error:  # a probe's surprise is a finding, not the doctor's end
-                yield f"{module.SERVICE.id}: {name}", f"{type(error).__name__}: {error}", False
-
-
-def _probes_of(module: ModuleType, run: Run) -> Mapping[str, Probe]:
-    make = getattr(module, "probes", None)
-    return make(run) if make else {}
+    for what, probe in probes_of(run):
+        yield what, *answer_of(probe)
 
 
 def _coverage(target: Target, required: list[str]) -> tuple[int, dict[str, list[str]]]:
