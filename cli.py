@@ -26,6 +26,20 @@ from core.errors import AssayError, ConfigError
 from core.text import for_log, safe
 from core.version import VERSION
 from runner import triage_commands
+from runner.options import (
+    AsJson,
+    Config,
+    DefaultGrants,
+    ExpectVersion,
+    Migrations,
+    Seed,
+    SkipExtension,
+    State,
+    Target,
+    TargetFile,
+    Verbose,
+    Workers,
+)
 
 USAGE, BROKEN = 2, 3
 app = typer.Typer(
@@ -38,49 +52,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 gate open, 1 gate closed, 2 usage or configuration, 3 broken.",
 )
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Target = Annotated[
-    str,
-    typer.Option(
-        "--target",
-        envvar="ASSAY_TARGET",
-        help="embedded (started by Assay), live (target.toml and environment), or NAME for target.NAME.toml",
-    ),
-]
-TargetFile = Annotated[Path, typer.Option("--target-file", help="the description of a live target")]
-ExpectVersion = Annotated[
-    str | None,
-    typer.Option("--expect-version", help="wait for this deployed version, and demand it again at the end"),
-]
-Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="parallel pytest workers")]
-Migrations = Annotated[
-    Path | None,
-    typer.Option(
-        "--migrations", help="your supabase/migrations: the embedded target serves them, and nothing else"
-    ),
-]
-Seed = Annotated[list[Path] | None, typer.Option("--seed", help="with --migrations: SQL to run after them")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="with --migrations: the config.toml; else the one beside them")
-]
-SkipExtension = Annotated[
-    list[str] | None, typer.Option("--skip-extension", help="with --migrations: go on without this extension")
-]
-DefaultGrants = Annotated[
-    bool | None,
-    typer.Option(
-        "--default-grants/--no-default-grants",
-        help="with --migrations: open what is made in `public` to the API, as before 2026-10-30",
-    ),
-]
-Verbose = Annotated[
-    bool,
-    typer.Option("--verbose", "-v", help="show the output of pytest and Locust, too; logs/ keeps it anyhow"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="the same as one JSON document")]
-State = Annotated[
-    Path | None, typer.Option("--state", envvar="ASSAY_STATE", help="the embedded target's folder")
-]
 
 
 def _print_version(wanted: bool) -> None:
