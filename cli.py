@@ -366,9 +366,7 @@ def watch(
 ) -> None:
     """Probes every service on a schedule: availability, error budget, alerts, a status page. Reads only."""
     from core.clock import seconds
-    from core.project import find_project
     from core.run import ROOT
-    from reports.judging.overrides import Sources
     from runner.watch.watching import WatchRequest, watch_target
 
     request = WatchRequest(
@@ -378,7 +376,6 @@ def watch(
         every=seconds(every),
         lasting=seconds(duration) if duration else 0.0,
         objective=objective / 100,
-        mutes=Sources(find_project().own).alerts,
     )
     raise typer.Exit(watch_target(request, lambda text: print(text, flush=True)))
 

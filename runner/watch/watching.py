@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.journal import Journal
+from core.project import find_project
 from core.secret import Redactor
 from core.user_settings import setting, settings
 from reports.history.alerts import load_mutes
+from reports.judging.overrides import Sources
 from reports.senders import post
 from runner.session import RunRequest, hold_target
 from runner.watch.burn import WINDOWS, Window, burning, recovered
@@ -37,7 +39,8 @@ class WatchRequest:
     objective: float = 0.999
     settled: int = 3
     """So many good probes in a row end an incident."""
-    mutes: Path = Path("alerts.toml")
+    mutes: Path | None = None
+    """`alerts.toml`; without it the project's own."""
     windows: Sequence[Window] = WINDOWS
 
 
@@ -74,7 +77,7 @@ class Watch:
         text = f"{incident.name} {'answers again' if ended else 'does not answer: ' + incident.words}"
         if any(
             mute.covers(incident.name, dt.datetime.now(dt.UTC).date())
-            for mute in load_mutes(self._request.mutes)
+            for mute in load_mutes(self._request.mutes or Sources(find_project().own).alerts)
         ):
             self._say(f"muted: {text}")
             return True
