@@ -79,9 +79,11 @@ class Matrix:
 
     # -- preparing -------------------------------------------------------------------------------------------
 
-    def subjects(self) -> Iterator[Subject]:
-        """A row of every case, with what it needs before it and what its roles have."""
+    def subjects(self, by: str = "") -> Iterator[Subject]:
+        """A row of every case, with what it needs before it and what its roles have; `by` names who makes it."""
         for name, case in self.database.tables.items():
+            if by and case.by != by:
+                continue
             try:
                 yield self._subject(name, case)
             except (Missed, ServiceError) as error:

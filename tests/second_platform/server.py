@@ -195,9 +195,45 @@ class Platform:
         self.exports.append((now, by))
         if self.exports.count((now, by)) > EXPORTS:
             return self.refuse(429, "later")
-        return self.answer(
-            {"user": user, "files": [f for f in self.told.values() if f["owner_id"] == user["id"]]}
-        )
+        teams = await self.teams(user["id"])
+        files = [f for f in self.told.values() if f["owner_id"] == user["id"]]
+        return self.answer({"user": user, "files": files, "teams": teams})
+
+    def service_of(self, method, path, **more):
+        headers = {"apikey": self.service, "Authorization": f"Bearer {self.service}"}
+        return self.http.request(method, f"{self.supabase}{path}", headers=headers, **more)
+
+    async def teams(self, user):
+        """Every team that is a person's, page by page."""
+        found, query = [], f"select=*&created_by=eq.{user}&order=id"
+        while page := (await self.service_of("GET", f"/rest/v1/teams?{query}&offset={len(found)}")).json():
+            found += page
+            if "exports one page" in self.faults:
+                break
+        return found
+
+    async def erase(self, request):
+        user = await self.user(request)
+        if user is None:
+            return self.refuse(401, "who are you?")
+        asked = await self.json(request)
+        if not isinstance(asked, dict) or asked.get("confirm") != user.get("email"):
+            return self.refuse(400, "say your address")
+        if "keeps the address" in self.faults:
+            row = {"key": user["id"], "value": user["email"]}
+            await self.service_of("POST", "/rest/v1/settings", json=row)
+        for identifier, (whose, key, _) in list(self.files.items()):
+            if whose == user["id"] and "keeps objects" not in self.faults:
+                await self.store("DELETE", key)
+                del self.files[identifier], self.told[identifier]
+        await self.service_of("DELETE", f"/auth/v1/admin/users/{user['id']}")
+        return self.answer({"erased": True})
+
+    async def json(self, request):
+        try:
+            return json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return None
 
     async def plant(self, request):
         self.faults = set(await request.json())
@@ -220,6 +256,7 @@ def application(config):
             Route("/v2/files/{id}", its.file, methods=["GET", "PATCH", "DELETE"]),
             Route("/v2/files/{id}/about", its.file),
             Route("/v2/export", its.export),
+            Route("/v2/erase", its.erase, methods=["POST"]),
             Route("/__faults", its.plant, methods=["POST"]),
             Route("/v2/talk/{room}/lines", its.talks.lines),
             WebSocketRoute("/v2/talk/{room}", its.talks.talk),

@@ -95,6 +95,12 @@ EVERYTHING = {
         "GET /v2/export with X-Forwarded-For goes round the limit",
     ],
     "security.extra_fields": ["owner_id of a docs can be set", "bytes of a docs can be set"],
+    "privacy.exported": [" of 1001 rows of one table"],
+    "privacy.erased": [
+        "nothing of an erased person is left in any table or store",
+        "public.settings.value (1)",
+        "storage:docs",
+    ],
     "security.own_role": ["they set app_metadata", "the next token has another app_metadata"],
 }
 """What each check says when all the faults are planted at once."""
@@ -102,17 +108,18 @@ FAULTS = (
     *TOKENS, "anybody's file", "believes a header", "names are paths", "names are headers", "chokes on markup",
     "anybody opens", "unpacks", "keeps places", "scans nothing", "tells of the inside", "takes every field",
     "counts by a header", "chokes on NUL",
+    "exports one page", "keeps objects", "keeps the address",
 )  # fmt: skip
 
 
 RAISES = """
 create function app.raises() returns trigger language plpgsql as $$ begin
-  new.raw_app_meta_data = new.raw_app_meta_data || '{"role": "admin"}';
+  new.raw_app_meta_data = new.raw_app_meta_data || new.raw_user_meta_data;
   return new;
 end $$;
 create trigger raises before update of raw_user_meta_data on auth.users for each row execute function app.raises();
 """
-"""Whoever changes their account becomes an administrator, by a trigger."""
+"""What people say of themselves is copied to where rights stand, by a trigger."""
 
 
 def test_every_planted_weakness_is_told_by_its_name(platform):

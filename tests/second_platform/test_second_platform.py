@@ -59,6 +59,8 @@ def test_its_plan_opens_and_nothing_is_left(platform):
         "security.malformed_requests",
         "security.limits_hold",
         "security.own_role",
+        "privacy.exported",
+        "privacy.erased",
         "security.extra_fields",
         "storage.place_in_pictures",
         "security.other_origins",
