@@ -27,7 +27,7 @@ _ENDINGS = {LoadOutcome.COMPLETED: "met", LoadOutcome.STOPPED: "unknown", LoadOu
 LOAD = "P6.2"
 """The requirement that loads speak of: every objective that one of them decides."""
 
-FACTS = ("threat", "references", "fix", "why_slow")
+FACTS = ("threat", "references", "fix")
 """Fields of a passport that the check's page shows under their names, and the security page too."""
 
 Requirements = RootModel[dict[str, dict[str, str]]]

@@ -89,6 +89,9 @@ def test_it_can_be_read_by_keyboard_and_without_colour(browser: Any, tmp_path: P
 def test_a_checker_of_accessibility_finds_nothing(browser: Any, tmp_path: Path) -> None:
     directory = Made(tmp_path / "run", levels=True, **KINDS["missed"]).write()
     verdict = judge(directory, waivers=[])
+    picture = {"name": "a.png", "path": "evidence/a.png", "media_type": "image/png"}
+    for check in verdict.checks:
+        check.attachments = [picture]
     reports.write(verdict, directory, writers=["page"])
     reports.compare(verdict, verdict, directory / "report" / "compare.html")
     axe = (Path(reports.__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
