@@ -58,6 +58,9 @@ export async function getFile(call: Call, id: string): Promise<Response> {
   return json({ file, versions });
 }
 
+/** Whether the database could hold it: a version is an `integer` there. */
+const isVersion = (n: number): boolean => Number.isInteger(n) && Math.abs(n) < 2 ** 31;
+
 type Op = { op: string; id: string; name?: string; folder?: string; version?: number; if_version?: number };
 
 async function batch(call: Call, ops: Op[]): Promise<{ id: string; op: string; ok: boolean; file: FileRow | null }[]> {
@@ -71,7 +74,7 @@ async function batch(call: Call, ops: Op[]): Promise<{ id: string; op: string; o
       if (op.op === "rename" && op.folder !== undefined) clean.folder = checkFolder(op.folder);
       if (op.version !== undefined) clean.version = Number(op.version);
       if (op.if_version !== undefined) clean.if_version = Number(op.if_version);
-      if (![clean.version ?? 1, clean.if_version ?? 1].every(Number.isInteger)) throw new ApiError("bad_request", "A version is a number.");
+      if (![clean.version ?? 1, clean.if_version ?? 1].every(isVersion)) throw new ApiError("bad_request", "A version is a number.");
       return clean;
     } catch (error) {
       if (error instanceof ApiError) Object.assign(error.details, { index });
@@ -153,7 +156,7 @@ export async function directFile(call: Call, id: string): Promise<Response> {
 async function stored(env: Env, file: FileRow, version: string | null, token?: string): Promise<FileRow | VersionRow> {
   if (version === null || Number(version) === file.version) return file;
   const n = Number(version);
-  const found = Number.isInteger(n) ? (await rows<VersionRow>(env, `file_versions?select=*&file_id=eq.${file.id}&version=eq.${n}`, token)).rows[0] : undefined;
+  const found = isVersion(n) ? (await rows<VersionRow>(env, `file_versions?select=*&file_id=eq.${file.id}&version=eq.${n}`, token)).rows[0] : undefined;
   if (!found) throw new ApiError("file_not_found", "There is no such version.");
   return found;
 }

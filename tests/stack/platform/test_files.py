@@ -221,6 +221,9 @@ def test_versions_restore_and_delete(stack: Stack, person: Person) -> None:
     assert person.http.get(f"{path}/content").content == b"one"
     assert [v["version"] for v in person.http.get(path).json()["versions"]] == [3, 2, 1]
     assert person.http.post(f"{path}/restore", json={"version": 9}).status_code == 404
+    for huge in (2**31, 10**40):  # more than the database's integer holds
+        assert person.http.post(f"{path}/restore", json={"version": huge}).status_code == 400
+        assert person.http.get(f"{path}/content", params={"version": huge}).status_code == 404
     assert person.http.delete(path).status_code == 204
     assert until(lambda: stack.r2_keys(person.id) == [] and stack.storage_keys(person.id) == [])
     actions = stack.sql(
