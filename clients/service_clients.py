@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from clients.services import own_modules
 from clients.services.auth import AuthClient
 from clients.services.builder import BuilderClient
 from clients.services.database import DatabaseClient
@@ -21,7 +22,10 @@ from core.run import Run
 
 
 class ServiceClients:
-    """`services.auth`, `services.r2`, …: one annotation for each service module, its ATTRIBUTE and its client class."""
+    """`services.auth`, `services.r2`, …: one annotation for each service module, its ATTRIBUTE and its client class.
+
+    A service of a project's own is here by the ATTRIBUTE of its module, which calls its client class `Client`.
+    """
 
     auth: AuthClient
     builder: BuilderClient
@@ -44,7 +48,7 @@ class ServiceClients:
 
         def __getattr__(self, name: str) -> object:
             """Builds the client on first use and keeps it as an attribute of this object."""
-            client_class = get_type_hints(ServiceClients).get(name)
+            client_class = get_type_hints(ServiceClients).get(name) or _own().get(name)
             if client_class is None:
                 raise AttributeError(f"there is no service client {name!r}")
             client = client_class(self.run)
@@ -65,3 +69,8 @@ class ServiceClients:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _own() -> dict[str, type[Any]]:
+    """The client classes of a project's own services by their ATTRIBUTE."""
+    return {module.ATTRIBUTE: module.Client for module in own_modules() if hasattr(module, "ATTRIBUTE")}

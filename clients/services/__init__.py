@@ -52,6 +52,11 @@ def modules() -> tuple[ModuleType, ...]:
     return _modules(find_project().own)
 
 
+def own_modules() -> tuple[ModuleType, ...]:
+    """The modules of a project's own services. Raises ConfigError as `modules` does."""
+    return tuple(module for module in modules() if module.__name__.startswith(f"{OWN}."))
+
+
 @cache
 def _modules(own: Path | None) -> tuple[ModuleType, ...]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__))

@@ -55,12 +55,14 @@ def test_private_routes(
         "Supabase's public key": services.auth.public_key,
         "Supabase's secret key": run.target.secret("SUPABASE_SERVICE_KEY").reveal(),
     }
-    routes = dict.fromkeys([*described.private, *([described.whoami.path] if described.whoami else [])])
-    for path in routes:
+    routes = {path: f"platform.private.{number}" for number, path in enumerate(described.private)}
+    if described.whoami:
+        routes.setdefault(described.whoami.path, "platform.whoami")
+    for path, place in routes.items():
         own = adapter.get(port, path, person.access_token)
         expect(
             200 <= own.status < 300,
-            f"GET {path} lets a person in (positive control)",
+            f"GET {path}, which {run.target.description.where(place)} describes, lets a person in",
             saw=own.status,
             service=PLATFORM,
         )

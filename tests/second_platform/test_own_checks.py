@@ -1,8 +1,16 @@
 """A project's own checks, flows and loads: found in its folder, run with the same fixtures, judged like any other."""
 
-import pytest
+import os
+import shutil
 
-from tests.second_platform.running import second
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from core.evidence import Evidence
+from core.load_events import LoadFinished
+from core.project import read_env
+from tests.second_platform.running import ROOT, second
+from tests.structure.workflows import run_action
 
 CHECK = """
 from core.passport import check
@@ -204,3 +212,53 @@ def test_an_own_load_is_run_by_its_name(platform):
     assert "load: readers (2 users, 4 s)" in said
     assert done.returncode in (0, 1), said
     assert platform.left() == before
+
+
+def test_the_load_described_holds_every_answer(platform):
+    before = platform.left()
+    done = platform.assay("load", "described", "--users", "2", "--for", "4s")
+    newest = max((platform.folder / "runs").glob("*-*"), key=lambda path: path.name)
+    [ended] = Evidence(newest).events(LoadFinished)
+    assert (str(ended.outcome), done.returncode in (0, 1)) == ("completed", True), done.stdout[-3000:]
+    assert "answers are not right" not in done.stdout
+    assert platform.left() == before
+
+
+def test_a_described_route_that_is_not_there_is_missed_with_its_line(platform):
+    file = platform.folder / "target.toml"
+    text = file.read_text()
+    line = text.splitlines().index('private = ["/v2/me", "/v2/files"]') + 1
+    file.write_text(text.replace('private = ["/v2/me", "/v2/files"]', 'private = ["/v2/me", "/v2/gone"]'))
+    try:
+        platform.assay("check", "security.private_routes", "--plan", "todos")
+    finally:
+        file.write_text(text)
+    event = platform.outcomes()["security.private_routes"]
+    assert event.outcome == "missed"
+    assert f"GET /v2/gone, which target.toml:{line} describes, lets a person in" in event.message
+
+
+def test_ten_lines_of_a_team_s_workflow_run_the_gate(platform, tmp_path):
+    team = platform.folder.parent / "team"
+    (team / ".github" / "workflows").mkdir(parents=True)
+    shutil.copytree(platform.folder, team / "assay", ignore=shutil.ignore_patterns("runs", ".env"))
+    plan = 'title = "Few"\nbudget = "2m"\nchecks = ["todos.status", "security.headers"]\n'
+    (team / "assay" / "plans" / "own.toml").write_text(plan)
+    shutil.copy(ROOT / "deploy" / "ci" / "workflow.yml", team / ".github" / "workflows" / "gate.yml")
+    job = yaml.safe_load((team / ".github" / "workflows" / "gate.yml").read_text())["jobs"]["gate"]
+    secrets = read_env(platform.folder / ".env")
+    environment = {
+        "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_OUTPUT": str(tmp_path / "outputs"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "HOME": os.environ["HOME"],
+        "RUNNER_TEMP": str(tmp_path),
+        **secrets,
+    }
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    code, output = run_action(action, job["steps"][1]["with"], team, environment, timeout=300)
+    verdicts = list((tmp_path / "assay-runs").glob("*/verdict.json"))
+    assert code == 0, output[-3000:]
+    assert len(verdicts) == 1
+    assert "met" in (tmp_path / "summary.md").read_text()
+    assert not any(value in output for name, value in secrets.items() if "KEY" in name)
