@@ -153,6 +153,10 @@ def check(
     config: Config = None,
     skip_extension: SkipExtension = None,
     default_grants: DefaultGrants = None,
+    base: Annotated[
+        str,
+        typer.Option("--base", help="with own migrations: a commit or folder, whose matrix is set beside"),
+    ] = "",
     verbose: Verbose = False,
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
@@ -181,6 +185,10 @@ def check(
         with_load=False,
         verbose=verbose,
     )
+    if base:
+        from runner.compare import judge_beside
+
+        raise typer.Exit(judge_beside(request, base))
     raise typer.Exit(judge_and_write(run_plan(request)))
 
 

@@ -91,9 +91,15 @@ def of_project(project: Project) -> Serves | None:
     )
 
 
-def target_of(stack: Embedded, serves: Serves | None) -> Target:
-    """The target that a started stack is: the reference platform, or a project by its target.toml, else by its catalog."""
-    return stack.target(catalogue(), describe(stack) if serves else None)
+def target_of(stack: Embedded, serves: Serves | None, *, as_base: bool = False) -> Target:
+    """The target that a started stack is: the reference platform, or a project by its target.toml, else by its catalog.
+
+    `as_base`: of an earlier state of the project, so that what is decided of the present one holds for nothing there.
+    """
+    described = describe(stack) if serves else None
+    if described and as_base:
+        described = described.model_copy(update={"suggested": True})
+    return stack.target(catalogue(), described)
 
 
 def describe(stack: Embedded) -> Description:

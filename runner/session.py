@@ -81,6 +81,8 @@ class RunRequest:
     quiet: bool = False
     serves: Serves | None = None
     """The team's own migrations that the embedded target serves in the reference platform's place."""
+    as_base: bool = False
+    """Run for what it shows of a change's base: what the description names and the base lacks is no fault."""
     stack: embedded.Embedded | None = None
     """An embedded stack that is this run's alone: exclusive checks run on it too."""
     verbose: bool = False
@@ -399,7 +401,7 @@ def hold_target(request: RunRequest, journal: Journal) -> Iterator[tuple[Run, Pa
         request.line.end("ready")
         for note in stack.notes if serves else ():
             request.line.say(note)
-        yield _on(own_schema.target_of(stack, serves), journal), stack.state
+        yield _on(own_schema.target_of(stack, serves, as_base=request.as_base), journal), stack.state
 
 
 def _on(target: Target, journal: Journal) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -80,8 +81,9 @@ def _migrate(db: psycopg.Connection, project: Project) -> list[str]:
     done = {row[0] for row in known}
     for file in sorted(project.migrations.glob("*.sql")) if project.migrations else ():
         named = re.fullmatch(r"(\d+)_(.*)", file.stem)
-        if named is None:
-            raise MigrationFailed(f"{file.name}: a migration is named <digits>_<name>.sql")
+        if named is None:  # as the CLI does
+            print(f"{file.name} is passed over: a migration is named <digits>_<name>.sql", file=sys.stderr)
+            continue
         version, name = named.groups()
         if version not in done:
             statements = list(split(file.read_text()))
@@ -147,7 +149,7 @@ def _failure(
         lines.append(
             f"  The extension {statement.extension} is not there: {needs(statement.extension, str(major))}."
         )
-    elif error.diag.sqlstate == "42601" and major < HOSTED_MAJOR:
+    elif error.diag.sqlstate in ("42601", "42883", "42704") and major < HOSTED_MAJOR:
         lines.append(
             f"  This is PostgreSQL {major}; hosted projects run {HOSTED_MAJOR}, which may know more."
         )

@@ -12,7 +12,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
-from suites.access import keep_access
+from suites.access import keep_access, privileges
 from suites.database.matrix import VERBS, Matrix, tries
 from suites.types import NewActor, Witness
 
@@ -193,7 +193,8 @@ def test_matrix(
                     lacking = [way for way in due if way not in did]
                     wrong += [f"{role} may {what}, and could not ({way})" for way in lacking]
     wrong += [] if suggested else matrix.findings
-    keep_access(run, "database.rls_matrix", "tables", matrix.access, matrix.untried)
+    granted = privileges(services.database.sql) if services.database.sql else {}
+    keep_access(run, "database.rls_matrix", "tables", matrix.access, untried=matrix.untried, granted=granted)
     witness(services.database.channel, f"{tried} attempts judged by the stored rows")
     expect(tried, "the project describes tables to be tried", service=DATABASE)
     expect(

@@ -8,6 +8,7 @@ from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
+from suites.access import keep_access
 from suites.database.advisors.buckets import bucket_findings
 from suites.database.advisors.finding import Finding
 from suites.database.advisors.judged import judge
@@ -33,22 +34,28 @@ def test_matrix(
     matrix = BucketMatrix(run, services, ledger, actor)
     wrong: list[str] = []
     tried = 0
+    access: dict[str, dict[str, str]] = {}
+    public: dict[str, bool] = {}
     for name, bucket in run.target.description.storage.buckets.items():
         subject = matrix.subject(name, bucket)
-        if matrix.public(subject) != bucket.public:
+        public[name] = matrix.public(subject)
+        if public[name] != bucket.public:
             wrong.append(f"{name} is {'private' if bucket.public else 'public'}, not as decided")
         for role in ROLES:
             may = bucket.may[role]
             for verb in "RCUD":
                 did = matrix.attempt(subject, role, verb)
+                letters = access.setdefault(name, {}).setdefault(role, "")
+                access[name][role] = letters + (verb if did else "")
                 if verb == "R" and role == "nobody" and bucket.public:
                     continue  # what is public may be downloaded by everybody; that it is so was tried above
                 tried += 1
                 if verb not in may and did and not (verb == "R" and bucket.public):
                     wrong.append(f"{role} may not {VERBS[verb]} {name}, and did ({', '.join(did)})")
-                elif verb in may and not did:
+                elif verb in may and not did and not run.target.description.suggested:
                     wrong.append(f"{role} may {VERBS[verb]} {name}, and could not")
         wrong += _refused(matrix, name)
+    keep_access(run, "storage.bucket_matrix", "buckets", access, public=public)
     witness("Storage API with the secret key", f"{tried} attempts judged by the objects that are there")
     expect(tried, "the project describes buckets to be tried", service=STORAGE)
     expect(
