@@ -187,7 +187,7 @@ def stale(project: Project, env: Mapping[str, str], need: Need = EVERYTHING) -> 
             return True
     if need.npm and _wants_node(project) and not _fresh(load(project, "node"), _node_key(project)):
         return True
-    if need.embedded and _wants_postgres(project) and load(project, "postgres").state != MADE:
+    if need.postgres and _wants_postgres(project) and load(project, "postgres").state != MADE:
         return True
     return need.browser and _wants_browser(project) and not _browser_fresh(project, env)
 
@@ -223,7 +223,7 @@ def _make(
         _make_python(project, env, need, descriptor, part, folder, lock, again=again, check=check)
     if need.npm and _wants_node(project):
         _make_node(project, env, descriptor, again=again, check=check)
-    if need.embedded and _wants_postgres(project):
+    if need.postgres and _wants_postgres(project):
         _find_postgres(project, env, descriptor, check=again or check)
     if need.browser and _wants_browser(project):
         _find_browser(project, env, descriptor, check=again or check)

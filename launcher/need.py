@@ -26,6 +26,11 @@ FLAGS = (
     "--dry-run",
     "--capabilities",
     "--help",
+    "--default-grants",
+    "--no-default-grants",
+    "--verbose",
+    "-v",
+    "--wide",
 )
 """Options without a value."""
 WEB = "platform.web"
@@ -37,8 +42,9 @@ class Need:
     """What must be there beside the Python packages."""
 
     embedded: bool = True
-    """The embedded target's parts: Bugsink's packages, npm packages, PostgreSQL."""
+    """The reference platform's parts: Bugsink's packages and npm packages."""
     browser: bool = True
+    postgres: bool = True
 
     @property
     def npm(self) -> bool:
@@ -47,7 +53,9 @@ class Need:
 
 
 EVERYTHING = Need()
-PYTHON_ALONE = Need(embedded=False, browser=False)
+PYTHON_ALONE = Need(embedded=False, browser=False, postgres=False)
+OWN_MIGRATIONS = Need(embedded=False, browser=False)
+"""A team's own migrations on the embedded target: PostgreSQL and the Python packages."""
 
 
 def need_of(arguments: Sequence[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
@@ -61,10 +69,19 @@ def need_of(arguments: Sequence[str], environ: Mapping[str, str], root: Path, he
 def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
     named = _positional(words)
     command = named[0] if named else ""
+    if command in ("check", "init") and _value(words, "--migrations"):
+        return OWN_MIGRATIONS
     if command in READING:
         return PYTHON_ALONE
     project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
     target = _value(words, "--target") or environ.get("ASSAY_TARGET") or ("live" if project else "embedded")
+    if (
+        command in WITH_CHECKS
+        and target == "embedded"
+        and project
+        and _has_migrations(project / "target.toml")
+    ):
+        return OWN_MIGRATIONS
     if command not in ON_A_TARGET or target == "embedded" or "--help" in words:
         return EVERYTHING
     if command not in WITH_CHECKS:
@@ -76,7 +93,9 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
     flows = "".join(_texts(root / "scenarios" / "browser")) if _has_pages(file) else ""
     flows += "".join(_texts(project / "flows")) if project else ""
     return Need(
-        embedded=False, browser=any(f'"{check}"' in flows for check in _checks(named, words, project, root))
+        embedded=False,
+        postgres=False,
+        browser=any(f'"{check}"' in flows for check in _checks(named, words, project, root)),
     )
 
 
@@ -90,6 +109,10 @@ def _checks(named: list[str], words: list[str], project: Path | None, root: Path
     file = next(path for folder in folders if (path := folder / f"{plan}.toml").is_file())
     asked = tomllib.loads(file.read_text(encoding="utf-8")).get("checks", [])
     return ["all"] if asked == "all" else list(asked)
+
+
+def _has_migrations(file: Path) -> bool:
+    return file.is_file() and "embedded" in tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _has_pages(file: Path) -> bool:

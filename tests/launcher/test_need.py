@@ -9,10 +9,10 @@ import pytest
 import typer
 
 import cli
-from launcher.need import EVERYTHING, FLAGS, PYTHON_ALONE, Need, need_of
+from launcher.need import EVERYTHING, FLAGS, OWN_MIGRATIONS, PYTHON_ALONE, Need, need_of
 from tests.launcher.conftest import ROOT, Checkout, pin, wheel
 
-FLOWS_TOO = Need(embedded=False, browser=True)
+FLOWS_TOO = Need(embedded=False, browser=True, postgres=False)
 
 
 @pytest.fixture
@@ -43,6 +43,8 @@ def team(tmp_path: Path) -> Path:
         ("validate --target embedded", EVERYTHING),
         ("init other", PYTHON_ALONE),
         ("report", PYTHON_ALONE),
+        ("check --migrations supabase/migrations --base main", OWN_MIGRATIONS),
+        ("init --migrations supabase/migrations", OWN_MIGRATIONS),
         ("test", EVERYTHING),
         ("up", EVERYTHING),
         ("", EVERYTHING),
