@@ -153,17 +153,14 @@ def check(
     config: Config = None,
     skip_extension: SkipExtension = None,
     default_grants: DefaultGrants = None,
-    base: Annotated[
-        str,
-        typer.Option("--base", help="with own migrations: a commit or folder, whose matrix is set beside"),
-    ] = "",
+    base: Annotated[str, typer.Option(help="with own migrations: a commit or folder to compare with")] = "",
     verbose: Verbose = False,
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
     from runner import own_schema
+    from runner.compare import judge_beside
     from runner.listing import show_checks
-    from runner.session import RunRequest, run_plan
-    from runner.verdict import judge_and_write
+    from runner.session import RunRequest
 
     if show:
         return show_checks(as_json=as_json)
@@ -185,11 +182,7 @@ def check(
         with_load=False,
         verbose=verbose,
     )
-    if base:
-        from runner.compare import judge_beside
-
-        raise typer.Exit(judge_beside(request, base))
-    raise typer.Exit(judge_and_write(run_plan(request)))
+    raise typer.Exit(judge_beside(request, base))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

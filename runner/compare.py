@@ -14,11 +14,13 @@ COMMENT = "access.md"
 
 
 def judge_beside(request: RunRequest, base: str) -> int:
-    """Runs and judges a request, and tells what changed in who may do what since `base`; returns the exit code.
+    """Runs and judges a request, and tells what changed in who may do what since `base`, if any; returns the exit code.
 
     The base is run first, for its matrices and findings alone; nothing of it is judged. The text for a pull request is
     written into the run's folder as `access.md`. Raises ConfigError without migrations of one's own.
     """
+    if not base:
+        return judge_and_write(run_plan(request))
     if request.serves is None:
         raise ConfigError("--base compares migrations of your own: name them by --migrations or [embedded].")
     before = Access()

@@ -105,7 +105,7 @@ def test_actions_are_pinned_and_what_is_published_is_chosen() -> None:
     names = {
         line.strip().rpartition("/")[2] for line in upload["with"]["path"].splitlines() if "runs/" in line
     }
-    assert names == {"verdict.json", "summary.md", "junit.xml", "results.csv"}
+    assert names == {"verdict.json", "summary.md", "access.md", "junit.xml", "results.csv"}
     assert "secrets." not in (ROOT / "action.yml").read_text()
     assert all(step.get("shell") == "bash" for step in steps if "run" in step)
 
