@@ -72,10 +72,9 @@ class Drill:
         self.objectives = Sources(find_project().own).objectives()
         self._whole = stage.fingerprint()
 
-    def run(self, groups: Sequence[Sequence[Defect]]) -> None:
-        """Drills every group that has no result yet, and tells how far it is."""
-        left = [[d for d in group if not self.results.settled(d)] for group in groups]
-        left = [group for group in left if group]
+    def run(self, defects: Sequence[Defect]) -> None:
+        """Drills every defect that has no result yet, in batches, and tells how far it is."""
+        left = batches([d for d in defects if not self.results.settled(d)])
         total = sum(map(len, left))
         began, done = time.monotonic(), 0
         for number, group in enumerate(left, 1):
@@ -219,7 +218,7 @@ def _say(result: Result, done: int, total: int, began: float) -> None:
     )
 
 
-def run_drill(wish: Wish, most: int | None = None) -> int:
+def run_drill(wish: Wish) -> int:
     """Drills the catalogue and writes the matrix. Returns 0 when every defect was caught and nobody was accused, else 1.
 
     Raises ConfigError for a catalogue or a word that is wrong, before anything is started.
@@ -230,14 +229,14 @@ def run_drill(wish: Wish, most: int | None = None) -> int:
         wish.folder, declared, sorted(sources.objectives()), services(), sources.requirements
     )
     chosen = select(known, wish.only)
-    groups = shard(batches(chosen, most) if most else batches(chosen), wish.part)
+    groups = shard(batches(chosen), wish.part)
     mine = [defect for group in groups for defect in group]
     directory = _directory(wish)
     console.print(f"· {len(mine)} defects in {len(groups)} batches; {directory}", soft_wrap=True)
     stage = Stage(sys.stderr) if wish.target == "embedded" else Staging(_live(wish))
     try:
         drill = Drill(wish, stage, directory, declared)
-        drill.run(groups)
+        drill.run(mine)
     finally:
         stage.close()
     found = [result for d in mine if (result := drill.results.of(d))]

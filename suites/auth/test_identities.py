@@ -285,7 +285,7 @@ def test_admin(run: Run, services: ServiceClients, ledger: Ledger, actor: NewAct
         body={"refresh_token": earlier.refresh_token},
     )
     expect(
-        stayed.status in (400, 403), "nor is a session of theirs refreshed", saw=stayed.said(), service=AUTH
+        stayed.status in (400, 403), "the session of who is banned is not refreshed", saw=stayed.said(), service=AUTH
     )
     with refused("user_banned", claim="who is banned does not log in", service=AUTH):
         services.auth.person().auth.sign_in_with_password(people)

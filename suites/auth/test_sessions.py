@@ -108,7 +108,7 @@ def test_refresh_rotation(run: Run, services: ServiceClients, actor: NewActor, w
     newest = refresh(services, third["refresh_token"])
     expect(
         newest.status == 400,
-        "and its session has ended: the newest token is refused too",
+        "the session whose spent token was used again has ended: its newest token is refused too",
         saw=newest.said(),
         service=AUTH,
     )

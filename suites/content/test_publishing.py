@@ -73,7 +73,7 @@ def test_drafts(
     page = new_page(run, services, ledger, adapter)
     page.publish(f"secret {page.tag}", webhooks=True, published="draft")
     expect_equal(page.get().status, 404, "a draft is served to nobody", service=PLATFORM)
-    expect_equal(services.builder.content(page.path), [], "nor by Builder.io's public API", service=BUILDER)
+    expect_equal(services.builder.content(page.path), [], "a draft is not served by Builder.io's public API", service=BUILDER)
     begin = now_ns()
     page.publish(f"public {page.tag}", webhooks=True, published="published")
     page.served(f"public {page.tag}")
