@@ -94,13 +94,13 @@ def test_oauth(run: Run, services: ServiceClients, ledger: Ledger, witness: Witn
     back = sign_in_at_provider(services, begin(allowed), email)
     expect(
         back[""][0].startswith(allowed),
-        "it goes to the allowed address (positive control)",
+        "OAuth comes back to the allowed address (positive control)",
         saw=back[""][0],
         service=AUTH,
     )
     expect(
         "code" in back and "access_token" not in back,
-        "it carries a code, not a token",
+        "the address that OAuth comes back to carries a code, not a token",
         saw=sorted(back),
         service=AUTH,
     )
@@ -115,7 +115,12 @@ def test_oauth(run: Run, services: ServiceClients, ledger: Ledger, witness: Witn
     expect(session is not None, "the browser that began gets a session", service=AUTH)
     assert session is not None
     entry.confirm(id=session.user.id)
-    expect_equal(session.user.email, email, "it is the person who signed in at the provider", service=AUTH)
+    expect_equal(
+        session.user.email,
+        email,
+        "the session is that of the person who signed in at the provider",
+        service=AUTH,
+    )
     if services.database.sql:
         linked = services.database.sql.rows(
             "select provider from auth.identities where user_id::text = %s", (session.user.id,)
@@ -150,7 +155,12 @@ def test_anonymous_upgrade(run: Run, services: ServiceClients, ledger: Ledger, w
     identifier = somebody.user.id
     entry.confirm(id=identifier)
     run.redactor.add(somebody.session.access_token)
-    expect(somebody.user.is_anonymous, "they are anonymous", saw=somebody.user.is_anonymous, service=AUTH)
+    expect(
+        somebody.user.is_anonymous,
+        "who signed in without a name is anonymous",
+        saw=somebody.user.is_anonymous,
+        service=AUTH,
+    )
     if ready := run.target.description.people.ready:
         eventually(
             lambda: services.database.witness_rows(ready.table, **{ready.column: identifier}),
@@ -176,7 +186,7 @@ def test_anonymous_upgrade(run: Run, services: ServiceClients, ledger: Ledger, w
     expect_equal(
         (back.user.id, back.user.is_anonymous),
         (somebody.user.id, False),
-        "it is the same person, no longer anonymous",
+        "who confirmed an address is the same person, no longer anonymous",
         service=AUTH,
     )
     stored = auth_user(services, somebody.user.id) or {}
@@ -236,7 +246,7 @@ def test_second_factor(run: Run, services: ServiceClients, actor: NewActor, witn
             service=AUTH,
         )
     mfa.unenroll({"factor_id": enrolled.id})
-    expect_equal(mfa.list_factors().totp, [], "it can be taken off again", service=AUTH)
+    expect_equal(mfa.list_factors().totp, [], "a second factor can be taken off again", service=AUTH)
 
 
 @check(
@@ -285,7 +295,10 @@ def test_admin(run: Run, services: ServiceClients, ledger: Ledger, actor: NewAct
         body={"refresh_token": earlier.refresh_token},
     )
     expect(
-        stayed.status in (400, 403), "the session of who is banned is not refreshed", saw=stayed.said(), service=AUTH
+        stayed.status in (400, 403),
+        "the session of who is banned is not refreshed",
+        saw=stayed.said(),
+        service=AUTH,
     )
     with refused("user_banned", claim="who is banned does not log in", service=AUTH):
         services.auth.person().auth.sign_in_with_password(people)

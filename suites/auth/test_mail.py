@@ -108,7 +108,7 @@ def test_email_change(
     good = services.auth.person().auth.sign_in_with_password({"email": new, "password": person.password})
     expect(good.user is not None, "the new address logs in (positive control)", service=AUTH)
     assert good.user is not None
-    expect_equal(good.user.id, person.id, "it is the same person", service=AUTH)
+    expect_equal(good.user.id, person.id, "the new address logs in the same person", service=AUTH)
 
 
 @check(

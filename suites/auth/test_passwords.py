@@ -151,7 +151,12 @@ def test_password_changed(run: Run, services: ServiceClients, actor: NewActor, w
         service=AUTH,
     )
     seen = services.auth.as_user("GET", "/user", old.access_token)
-    expect(seen.status in (401, 403), "the access token of that session, made with the old password, works no longer", saw=seen.said(), service=AUTH)
+    expect(
+        seen.status in (401, 403),
+        "the access token of that session, made with the old password, works no longer",
+        saw=seen.said(),
+        service=AUTH,
+    )
     after = auth_user(services, person.id)
     witness(services.database.channel, "the stored hash before and after")
     if before and after and "encrypted_password" in after:

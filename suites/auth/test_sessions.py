@@ -185,7 +185,9 @@ def test_session_restored(
     fresh = again.auth.refresh_session().session
     # Signed with HS256, the access token of the same second is the same text: the refresh token and the session tell.
     expect(
-        fresh is not None and fresh.refresh_token != person.refresh_token, "it can be refreshed", service=AUTH
+        fresh is not None and fresh.refresh_token != person.refresh_token,
+        "a restored session can be refreshed",
+        service=AUTH,
     )
     assert fresh is not None
     run.redactor.add(fresh.access_token)

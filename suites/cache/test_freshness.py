@@ -67,7 +67,7 @@ def test_expiry(
     expect_equal(adapter.cache_state(fresh), "hit", "a copy of half its time is served from KV", service=KV)
     expect(
         FRESH_FOR // 2 - CLOCKS <= int(fresh.headers.get("age", -1)) <= FRESH_FOR,
-        "its age is told",
+        "the age of a kept page is told",
         saw=fresh.headers.get("age"),
         service=PLATFORM,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
 from typing import Any
 
 from clients.service_clients import ServiceClients
@@ -73,7 +76,12 @@ def test_drafts(
     page = new_page(run, services, ledger, adapter)
     page.publish(f"secret {page.tag}", webhooks=True, published="draft")
     expect_equal(page.get().status, 404, "a draft is served to nobody", service=PLATFORM)
-    expect_equal(services.builder.content(page.path), [], "a draft is not served by Builder.io's public API", service=BUILDER)
+    expect_equal(
+        services.builder.content(page.path),
+        [],
+        "a draft is not served by Builder.io's public API",
+        service=BUILDER,
+    )
     begin = now_ns()
     page.publish(f"public {page.tag}", webhooks=True, published="published")
     page.served(f"public {page.tag}")
@@ -173,7 +181,11 @@ def test_targeting(
 def test_rendering(
     run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
 ) -> None:
-    """Text, the platform's own component, one that it does not know, and scripts in each place that takes text."""
+    """Text, the platform's own component, one that it does not know, and scripts in each place that takes text.
+
+    Judged by the elements and attributes that a browser would make of it: text that ends the attribute it stands in
+    begins another.
+    """
     page = new_page(run, services, ledger, adapter)
     tag = page.tag
 
@@ -196,6 +208,7 @@ def test_rendering(
         block("Callout", html=f"<p>callout {tag}</p>"),
         block("PostList", title=f"list {tag}"),
         block("Columns", columns=[{"blocks": [block("Text", text=f"<p>column {tag}</p>")]}]),
+        *_breaking_out(block),
     ]
     planned = ledger.plan("builder.entry", path=page.path)
     planned.confirm(id=services.builder.create(entry, webhooks=False)["id"])
@@ -212,9 +225,61 @@ def test_rendering(
             saw=html[:400],
             service=PLATFORM,
         )
+    seen = _Elements()
+    seen.feed(html)
+    expect(
+        not seen.running,
+        "no element of the page runs anything",
+        expected="no script, frame or handler, and harmless addresses alone",
+        saw="; ".join(seen.running),
+        service=PLATFORM,
+    )
     held = services.builder.content(page.path)
     witness("Builder.io's content API", "the blocks as written, scripts and all")
     expect(
         "onerror" in str(held), "Builder.io holds the blocks as written (positive control)", service=BUILDER
     )
     expect_equal(document["title"], "Rendering", "the page has its title", service=PLATFORM)
+
+
+class _Elements(HTMLParser):
+    """What a browser would run of a text in HTML, in words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Looks at one element."""
+        if tag in ("script", "iframe", "object", "embed", "svg", "style", "base", "meta", "form"):
+            self.running.append(f"<{tag}>")
+        for name, value in attrs:
+            address = name in ("href", "src", "action", "formaction", "data")
+            if name.startswith("on") or (
+                address and re.match(r"\s*(javascript|data|vbscript):", value or "", re.I)
+            ):
+                self.running.append(f"<{tag} {name}={(value or '')[:40]!r}>")
+
+
+def _breaking_out(block: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """Blocks whose every value ends a quoted attribute, or an element, and begins a handler."""
+    quote, single = '" onmouseover="alert(5)', "' onfocus='alert(6)"
+    return [
+        block("Image", image=f"https://images.example/a.png{quote}", altText=f"alt{quote}"),
+        block("Image", image=f"https://images.example/b.png{single}", altText=f"alt{single}"),
+        block("Button", text=f"label{quote}", link=f"https://images.example/{quote}"),
+        block(
+            "Hero",
+            title=quote,
+            subtitle=single,
+            image=f"/a.png{quote}",
+            buttonText=quote,
+            buttonLink=f"/{quote}",
+        ),
+        block("Quote", text=f"words{quote}", author=f"<i{quote}>"),
+        block("Callout", tone=f"warning{quote}", html=f'<a href="/x{single}" onclick="alert(7)">link</a>'),
+        block("PostList", title=quote, count=f"3{quote}"),
+        block(
+            "Text", text='<p title="x" onclick="alert(8)">marked</p><a href=" javascript:alert(9)">link</a>'
+        ),
+    ]

@@ -74,7 +74,7 @@ def test_believed(
         answer = page.tell(body, **headers).expect(200, claim=f"a webhook with its {form} is taken")
         expect(
             page.path in answer.json(dict)["refreshed"],
-            "it says which pages it refreshed",
+            "the answer to a webhook says which pages it refreshed",
             saw=answer.said(),
             service=PLATFORM,
         )
@@ -106,7 +106,9 @@ def test_believed(
         )
     other = page.hook("publish", value).replace(b'"modelName": "page"', b'"modelName": "header"')
     answer = page.tell(other, **page.signed(other)).expect(200, claim="another model's webhook is taken")
-    expect_equal(answer.json(dict)["refreshed"], [], "and refreshes no page", service=PLATFORM)
+    expect_equal(
+        answer.json(dict)["refreshed"], [], "a webhook of another model refreshes no page", service=PLATFORM
+    )
 
 
 @check(

@@ -209,15 +209,25 @@ def test_presence(actor: NewActor, new_room: NewRoom, witness: Witness) -> None:
     b1.send(recorder.wire.frame("status", status="busy"))
     status = a.wait_type("presence", event="status", claim="a change of status is seen").data
     expect_equal(
-        (status["user"]["id"], status["status"]), (boris.id, "busy"), "it says who is busy", service=ROOMS
+        (status["user"]["id"], status["status"]),
+        (boris.id, "busy"),
+        "a status says who is busy",
+        service=ROOMS,
     )
     b1.send(recorder.wire.frame("typing", on=True))
     typing = a.wait_type("typing", claim="typing is seen").data
-    expect_equal((typing["user"]["id"], typing["on"]), (boris.id, True), "it says who types", service=ROOMS)
+    expect_equal(
+        (typing["user"]["id"], typing["on"]), (boris.id, True), "a typing frame says who types", service=ROOMS
+    )
     start = len(a.frames)
     b1.send(recorder.wire.frame("typing", on=False))
     ended = a.wait_type("typing", claim="the end of typing is seen", start=start).data
-    expect_equal((ended["user"]["id"], ended["on"]), (boris.id, False), "it says who ended", service=ROOMS)
+    expect_equal(
+        (ended["user"]["id"], ended["on"]),
+        (boris.id, False),
+        "a typing frame says who stopped typing",
+        service=ROOMS,
+    )
     b1.say("typed", "t")
     b1.wait_message("typed")  # what the room told before has come by now
     own = [f.data for f in b1.frames if f.type == "typing"]
@@ -277,7 +287,12 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
     run.redactor.add(fresh.access_token)
     a.send(a.wire.frame("token", token=fresh.access_token))
     authed = a.wait_type("authed", claim="a fresh token of the same person is taken").data
-    expect(authed["expires_at"] > 0, "it says until when", saw=authed, service=ROOMS)
+    expect(
+        authed["expires_at"] > 0,
+        "the answer to a fresh token says until when it holds",
+        saw=authed,
+        service=ROOMS,
+    )
     start = len(a.frames)
     a.send(a.wire.frame("token", token=boris.access_token))
     try_again = a.wait(
@@ -286,7 +301,7 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
     if foreign := a.wire.rooms.foreign:
         expect(
             try_again["code"] in foreign,
-            "it is refused as foreign",
+            "another person's token is refused as foreign",
             expected=foreign,
             saw=try_again,
             service=ROOMS,
@@ -307,7 +322,7 @@ def test_fresh_token(run: Run, actor: NewActor, new_room: NewRoom, witness: Witn
         service=ROOMS,
     )
     if a.wire.tells("message", "user.name"):
-        expect_equal(last["user"]["name"], anna.username, "it bears its sender's name", service=ROOMS)
+        expect_equal(last["user"]["name"], anna.username, "a message bears its sender's name", service=ROOMS)
     if a.wire.tells("message", "at"):
         frame = a.wait(
             lambda d: d.get("client_id") == "claimed" and d.get("type") == "message", claim="it is told"

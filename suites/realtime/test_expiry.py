@@ -93,7 +93,11 @@ def test_token_expires(
     code, _ = a.wait_closed(within=LIFE + CLOCKS + 15)
     a.ended = "cut"
     expect_equal(code, a.wire.rooms.expired, "Anna's connection is closed as expired", service=ROOMS)
-    expect(time.time() >= expires - CLOCKS, "it is closed no earlier than that", service=ROOMS)
+    expect(
+        time.time() >= expires - CLOCKS,
+        "a connection is closed no earlier than its token expires",
+        service=ROOMS,
+    )
     c.wait_type("presence", claim="the others see Anna leave", event="leave")
     c.say("while away", "away")
     b.wait_message("while away")  # positive control: who renewed the token in time stays

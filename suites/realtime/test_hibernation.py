@@ -42,4 +42,9 @@ def test_hibernation(actor: NewActor, new_room: NewRoom, witness: Witness) -> No
             service="rooms",
         )
     kept = recorder.judge(anna, witness)
-    expect_equal([m["body"] for m in kept], ["before", "after"], "it has forgotten nothing", service="rooms")
+    expect_equal(
+        [m["body"] for m in kept],
+        ["before", "after"],
+        "a room that slept has forgotten no message",
+        service="rooms",
+    )

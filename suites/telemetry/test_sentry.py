@@ -194,17 +194,22 @@ def test_transaction(
     rows = readable(run, SENTRY, None, found, claim="the upload's transaction is readable at Sentry")
     witness("Sentry's Discover API", "the transaction by its trace")
     expect(
-        "upload" in str(rows[0]["title"]), "it is named after the route", saw=rows[0]["title"], service=SENTRY
+        "upload" in str(rows[0]["title"]),
+        "the transaction is named after the route",
+        saw=rows[0]["title"],
+        service=SENTRY,
     )
     took = (answer.done - answer.sent) / 1e6
     expect(
         0 < rows[0]["transaction.duration"] <= took + 1,
-        "it tells how long it took, in milliseconds",
+        "the transaction tells its duration, in milliseconds",
         expected=f"more than 0, at most the {took:.0f} that the whole answer took",
         saw=rows[0]["transaction.duration"],
         service=SENTRY,
     )
-    expect_equal(rows[0]["release"], version_of(services), "it carries the release", service=SENTRY)
+    expect_equal(
+        rows[0]["release"], version_of(services), "the transaction carries the release", service=SENTRY
+    )
 
 
 @check(
@@ -308,7 +313,7 @@ def test_alert(run: Run, services: ServiceClients, ledger: Ledger, witness: Witn
         unwanted = other["exception"]["values"][0]["type"].encode()
         expect(
             not any(unwanted in body for body in bodies),
-            "it is not told of an error that the rule leaves out",
+            "the receiver of an alert is not told of an error that the rule leaves out",
             service=SENTRY,
         )
     witness("the alert's receiver", "the error's type in what Sentry sent")

@@ -200,12 +200,19 @@ def test_supabase(
     posts = services.database.witness_rows("posts", author_id=person.id)
     rows = services.database.witness_rows("files", owner_id=person.id)
     witness(services.database.channel, "the post from afterwards, and the files' rows")
-    expect_equal([p["title"] for p in posts], [title], "it is stored", service="supabase.database")
+    expect_equal(
+        [p["title"] for p in posts], [title], "a post that was written is stored", service="supabase.database"
+    )
     shown = services.database.rest(
         "GET", f"/posts?select=id,title&author_id=eq.{person.id}", token=person.access_token
     )
     mine = {p["id"]: p["title"] for p in shown.expect(200, claim="posts are read").json(list)}
-    expect_equal(mine.get(posts[0]["id"]), title, "and read by its author", service="supabase.database")
+    expect_equal(
+        mine.get(posts[0]["id"]),
+        title,
+        "a post that was written is read by its author",
+        service="supabase.database",
+    )
     expect_equal(
         [f["name"] for f in rows],
         [file.name],

@@ -202,7 +202,9 @@ def test_health(services: ServiceClients, actor: NewActor, witness: Witness) -> 
     expect_equal(set(health["services"]), PROBED, "every service is probed", service=PLATFORM)
     ill = {name: s for name, s in health["services"].items() if not s["ok"]}
     expect_equal(ill, {}, "every service is well", service=PLATFORM)
-    expect_equal(health["status"], "ok", "and so is the whole", service=PLATFORM)
+    expect_equal(
+        health["status"], "ok", "the platform as a whole is well when every service is", service=PLATFORM
+    )
     version = (
         services.platform.call("GET", "/api/version")
         .expect(200, claim="the platform says its version")

@@ -185,7 +185,7 @@ def test_rename(
     expect_equal(
         (after["name"], after["folder"]),
         ("Ünïcode ☂.bin", "/x/y"),
-        "it answers with the new place",
+        "a move answers with the new place",
         service=PLATFORM,
     )
     [row] = services.database.witness_rows("files", id=one["id"]) or [{}]

@@ -188,7 +188,7 @@ def test_too_large(services: ServiceClients, adapter: Adapter, actor: NewActor, 
     expect_equal(
         (upload["store"], upload["parts"], upload["part_size"]),
         ("r2", 64, 8 * MIB),
-        "it comes in 64 parts",
+        "an upload of 512 MiB comes in 64 parts",
         service=R2,
     )
     gone = services.platform.call("DELETE", f"/api/upload/{upload['id']}", token=token)

@@ -79,7 +79,7 @@ def test_versions(
     expect_equal(
         sha256(read(services, token, stored["id"]).content),
         contents[0].sha256,
-        "and that is what is read",
+        "the restored version is what is read",
         service=PLATFORM,
     )
     about = services.platform.call("GET", f"/api/files/{stored['id']}", token=token).demand(200).json(dict)
@@ -126,7 +126,7 @@ def test_same_name_at_once(
         statuses = list(pool.map(send, contents))
     expect_equal(statuses, [201] * 6, "all six uploads of one name are taken", service=PLATFORM)
     document = listed(services, person.access_token)
-    expect_equal(document["total"], 1, "they are one file", service=PLATFORM)
+    expect_equal(document["total"], 1, "several versions are one file", service=PLATFORM)
     identifier = document["files"][0]["id"]
     about = (
         services.platform.call("GET", f"/api/files/{identifier}", token=person.access_token)
