@@ -68,7 +68,9 @@ class Suggested:
     @classmethod
     def read(cls, sql: Sql) -> Suggested:
         """From PostgreSQL's catalog and Storage's table of buckets; reads only."""
-        buckets = sql.rows("select id, public, file_size_limit from storage.buckets order by id")
+        buckets = sql.rows(
+            "select id, public, file_size_limit, allowed_mime_types from storage.buckets order by id"
+        )
         catalog = read_catalog(sql)
         return cls(tables_of(catalog), functions_of(catalog), buckets)
 
@@ -94,7 +96,8 @@ class Suggested:
             if decide:
                 yield DECIDE
             yield 'key = "{user}/{tag}.txt"'
-            yield 'type = "text/plain"'
+            takes = bucket.get("allowed_mime_types") or ["text/plain"]
+            yield f"type = {quoted(takes[0].replace('*', 'png'))}"
             if isinstance(limit := bucket.get("file_size_limit"), int):
                 yield f"limit = {limit}"
             yield f"public = {'true' if bucket.get('public') else 'false'}"

@@ -10,6 +10,7 @@ from core.errors import ConfigError
 from core.project import Project
 from runner import own_schema
 from runner.init import init_from_migrations
+from runner.suggestion import Suggested
 from tests.runner.sandbox import Sandbox
 
 SCHEMA = """
@@ -118,3 +119,8 @@ def test_init_reads_migrations_alone(tmp_path, monkeypatch, capsys):
     assert decided.embedded is not None
     assert decided.embedded.migrations == "../supabase/migrations"
     assert decided.database.tables["todos"].may["owner"] == "CRUD"
+
+
+def test_a_bucket_is_suggested_with_a_type_that_it_takes():
+    bucket = {"id": "logos", "public": True, "file_size_limit": None, "allowed_mime_types": ["image/*"]}
+    assert 'type = "image/png"' in list(Suggested({}, {}, [bucket]).lines(decide=False))
