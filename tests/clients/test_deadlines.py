@@ -6,9 +6,11 @@ import socket
 import threading
 import zlib
 
+import httpx
 import pytest
 
 from clients import http
+from clients.http import GuardedTransport
 from clients.http_port import HttpPort
 from clients.s3 import S3
 from clients.services import kv
@@ -126,3 +128,19 @@ def test_a_listing_that_never_ends_ends(serving):
         client.keys("a")
     assert server.asked == 2, "a cursor that was given before tells"
     client.port.close()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_a_packed_body_without_its_end_is_no_answer(pack):
+    whole = pack(b'{"a": 1}' * 100)
+    for length in range(1, len(whole)):
+        packed = whole[:length]
+        inner = httpx.MockTransport(
+            lambda _, packed=packed, name="gzip" if pack is gzip.compress else "deflate": httpx.Response(
+                200, headers={"content-encoding": name}, stream=httpx.ByteStream(packed)
+            )
+        )
+        permit = Permit(EVERYTHING, frozenset({"127.0.0.1"}))
+        with httpx.Client(transport=GuardedTransport("kv", permit, inner=inner)) as client:
+            with pytest.raises((ServiceError, httpx.DecodingError)):
+                client.get("http://127.0.0.1/")
