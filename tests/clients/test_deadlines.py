@@ -141,6 +141,6 @@ def test_a_packed_body_without_its_end_is_no_answer(pack):
             )
         )
         permit = Permit(EVERYTHING, frozenset({"127.0.0.1"}))
-        with httpx.Client(transport=GuardedTransport("kv", permit, inner=inner)) as client:
-            with pytest.raises((ServiceError, httpx.DecodingError)):
-                client.get("http://127.0.0.1/")
+        client = httpx.Client(transport=GuardedTransport("kv", permit, inner=inner))
+        with client, pytest.raises((ServiceError, httpx.DecodingError)):
+            client.get("http://127.0.0.1/")
