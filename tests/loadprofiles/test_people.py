@@ -130,7 +130,7 @@ def test_what_cannot_begin_says_so_and_makes_nobody(target, tmp_path, profile, w
 def test_people_who_cannot_be_removed_stand_in_the_ledger(target, tmp_path):
     with Faulty(target["VITE_SUPABASE_URL"], "altered", paths="/rest/v1/", every=10**9) as proxy:
         words = ("--users", "10", "--rate", "30", "--for", "60s", "--warm-up", "1s")
-        process = start("mixed", tmp_path, *words, **{**target, "VITE_SUPABASE_URL": proxy.url})
+        process = start("database", tmp_path, *words, **{**target, "VITE_SUPABASE_URL": proxy.url})
         while proxy.seen < 100:
             assert process.poll() is None, process.communicate()[0]
             proxy.wait(0.1)
