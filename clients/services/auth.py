@@ -18,6 +18,7 @@ from clients.login_budget import paced
 from clients.mailbox import Mailbox
 from clients.sdk import SupabaseTransport, guarded
 from clients.services import Probe
+from core.errors import ServiceError
 from core.ownership import carries_tag
 from core.run import Run
 from core.service import Service, Variable
@@ -110,6 +111,10 @@ def secrets_in(answer: object) -> Iterator[str]:
             yield from secrets_in(value)
 
 
+BEHIND_CAPTCHA = ("/signup", "/token", "/recover", "/otp", "/magiclink", "/resend")
+"""Addresses of Auth before which a CAPTCHA may stand (supabase.com/docs/guides/auth/auth-captcha)."""
+
+
 class AuthClient:
     """Supabase Auth of the target.
 
@@ -128,7 +133,7 @@ class AuthClient:
             transport=SupabaseTransport(target.permit, inner=inner),
             timeout=http.TIMEOUT,
             follow_redirects=False,
-            event_hooks={"response": [self._learn]},
+            event_hooks={"request": [self._pass_captcha], "response": [self._learn]},
         )
         self.port = self._port(
             httpx.Client(
@@ -143,6 +148,16 @@ class AuthClient:
         self.domain = target.find("MAIL_DOMAIN") or "assay.example"
         """Domain of the test identities' addresses; no mail is sent there unless MAILBOX_URL reads it."""
 
+    def _pass_captcha(self, request: httpx.Request) -> None:
+        """Where the project says that a CAPTCHA stands before Auth, test people pass it by the secret key as bearer."""
+        if not self.run.target.description.people.captcha:
+            return
+        asked = request.url.path.rpartition("/auth/v1")[2]
+        bearer = request.headers.get("Authorization", "")
+        if asked in BEHIND_CAPTCHA and bearer in ("", f"Bearer {self.public_key}"):
+            request.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+            request.headers["apikey"] = self._secret.reveal()  # a key of the new kind stands in both
+
     def _learn(self, response: httpx.Response) -> None:
         """Every session and key that Auth hands out becomes known to the redactor as it comes."""
         if "/auth/v1/" in response.request.url.path and "json" in response.headers.get("content-type", ""):
@@ -152,6 +167,7 @@ class AuthClient:
 
     def _port(self, client: httpx.Client | None = None) -> HttpPort:
         client = client or http.client(SERVICE.id, self.run.target.permit)
+        client.event_hooks["request"].append(self._pass_captcha)
         client.event_hooks["response"].append(self._learn)
         return HttpPort(
             SERVICE.id,
@@ -181,6 +197,24 @@ class AuthClient:
             postgrest_client_retry=False,
         )
         return guarded(Supabase.create(self.url, key, options), SERVICE.id)
+
+    def unlike_described(self) -> list[str]:
+        """What Auth's own settings say otherwise than `[people]`, in words; it tells of sign-up and confirmation."""
+        description, told = (
+            self.run.target.description,
+            self.port.request("GET", "/settings").demand(200).json(dict),
+        )
+        people = description.people
+        settings = (
+            ("register", people.register_, not told.get("disable_signup", False)),
+            ("confirm", people.confirm, "none" if told.get("mailer_autoconfirm") else "mail"),
+        )
+        return [
+            f"{description.where(f'people.{name}') or 'target.toml [people]'} says {name} = {json.dumps(said)}, and Auth's "
+            f"settings say {json.dumps(seen)}"
+            for name, said, seen in settings
+            if said != seen
+        ]
 
     def as_user(
         self, method: str, path: str, token: str, body: Any = None, *, params: Mapping[str, Any] | None = None
@@ -256,5 +290,10 @@ def probes(run: Run) -> dict[str, Probe]:
         assert client.mailbox is not None
         return f"answers; {len(client.mailbox.for_address('nobody@assay.example'))} messages for nobody"
 
-    found: dict[str, Probe] = {"public key": public_key, "secret key": secret_key}
+    def people() -> str:
+        if wrong := client.unlike_described():
+            raise ServiceError(SERVICE.id, "; ".join(wrong))
+        return "sign-up and confirmation are as [people] says"
+
+    found: dict[str, Probe] = {"public key": public_key, "secret key": secret_key, "people": people}
     return {**found, "mailbox": mailbox} if client.mailbox else found

@@ -46,11 +46,32 @@ class People(Section):
     confirm: Literal["mail", "none"] = "mail"
     email_change: Literal["both addresses", "new address"] = "both addresses"
     current_password: bool = False
+    """Whether the current password is demanded for a new one."""
     captcha: bool = False
+    """Whether a CAPTCHA stands before sign-up, log-in and what sends a mail; test people pass it by the secret key."""
+    rotation: bool = True
+    """Whether a refresh token is spent by its use."""
+    password_minimum: int = Field(default=6, ge=1)
+    """Letters that a password must have at least."""
+    form: bool = True
+    """Whether a test can log in by the page's own form: not past a CAPTCHA."""
+    confirmed_by_mail: bool = True
+    """Whether a new person's address is confirmed by mail: as `confirm` says."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """Templates of the metadata that a new person registers with; may use {username}."""
     ready: Ready | None = None
     undo: tuple[PersonUndo, ...] = ()
+
+    @model_validator(mode="after")
+    def _follow(self) -> People:
+        """`form` follows from `captcha`, `confirmed_by_mail` from `confirm`."""
+        follows = {"form": not self.captcha, "confirmed_by_mail": self.confirm == "mail"}
+        for name, value in follows.items():
+            if name in self.model_fields_set and getattr(self, name) and not value:
+                raise ValueError(f"{name}: true, and captcha or confirm says otherwise")
+            if not value:
+                object.__setattr__(self, name, False)  # frozen from here on
+        return self
 
     @model_validator(mode="after")
     def _names(self) -> People:

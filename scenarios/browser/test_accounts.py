@@ -21,7 +21,7 @@ SLOW = "several pages and mails in a real browser"
     "A person stays logged in over a reload and in a second tab, and is logged out in both at once",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("platform.web", "settings.pages", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -54,7 +54,7 @@ def test_session_restored(services: ServiceClients, member: NewMember, tab: NewT
     "A person who logs out is signed out, in the page and at Supabase Auth, and stays so",
     requirement=("P6.1", "P1.2", "P6.3"),
     service=AUTH,
-    needs=("platform.web", "settings.pages", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -82,7 +82,7 @@ def test_log_out(services: ServiceClients, member: NewMember, witness: Witness) 
     "A person who forgot their password chooses a new one by the mailed link",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("auth.mail", "platform.web", "settings.pages", "auth.email"),
+    needs=("auth.mail", "platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -116,7 +116,7 @@ def test_recover(
     "A person logs in through an OAuth provider",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("auth.oauth", "platform.web", "settings.pages", "auth.email"),
+    needs=("auth.oauth", "platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )

@@ -23,7 +23,14 @@ OFFLINE = "said while offline"
     "Three people talk in a room: one order for all, typing and presence seen, and nothing missed while offline",
     requirement=("P6.1", "P5.1", "P5.2"),
     service="rooms",
-    needs=("rooms.websocket", "platform.api", "platform.web", "settings.pages", "auth.email"),
+    needs=(
+        "rooms.websocket",
+        "platform.api",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "people.form",
+    ),
     timeout=90,
     why_slow="three real browsers, one of them offline for a while",
 )
@@ -74,7 +81,14 @@ def test_collaboration(run: Run, services: ServiceClients, member: NewMember, wi
     "A page whose connection to a room is ended comes back by itself, and shows what was said meanwhile",
     requirement=("P6.1", "P5.1", "P5.2"),
     service="rooms",
-    needs=("rooms.websocket", "platform.api", "platform.web", "settings.pages", "auth.email"),
+    needs=(
+        "rooms.websocket",
+        "platform.api",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "people.form",
+    ),
     timeout=60,
     why_slow="two real browsers and a connection made anew",
 )

@@ -67,7 +67,7 @@ def noise(person: BrowserUser) -> list[str]:
     "No page has a serious accessibility violation, light or dark, nor moves where that is not wanted",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "settings.pages", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=120,
     why_slow=SLOW,
 )
@@ -93,7 +93,7 @@ def test_accessible(people: NewPerson, member: NewMember) -> None:
     "No page writes an error to the console or breaks its own policy, and none weighs too much",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "settings.pages", "auth.email"),
+    needs=("platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=120,
     why_slow=SLOW,
 )

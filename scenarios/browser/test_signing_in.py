@@ -96,7 +96,7 @@ def arrival(run: Run, services: ServiceClients, actor: Actor, callback: str) -> 
     "Signing in leads nowhere but to the platform, whatever the link says",
     requirement=("P6.3", "P1.2"),
     service="platform",
-    needs=("auth.mail", "platform.web", "settings.pages", "auth.email"),
+    needs=("auth.mail", "platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=90,
     why_slow="six people sign in, each in a browser of their own",
 )
@@ -152,7 +152,7 @@ def stays(run: Run, victim: Pages, led: list[str], by: str) -> None:
     "Who came by a mailed link leaves their tokens neither in the address bar, nor in the history, nor with vendors",
     requirement=("P6.3", "P1.2", "prod.security"),
     service="platform",
-    needs=("auth.mail", "platform.web", "settings.pages", "auth.email"),
+    needs=("auth.mail", "platform.web", "settings.pages", "auth.email", "people.form"),
     timeout=60,
     why_slow="a mail, and pages in a real browser",
 )

@@ -32,7 +32,7 @@ def limits(run: Run) -> AbstractContextManager[None]:
     "Guessing passwords without end is stopped by a rate limit, which says so and ends nobody's session",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    needs=("auth.email", "database.rest", "database.probe"),
+    needs=("auth.email", "database.rest", "people.ready"),
     actions=(Action.READ, Action.WRITE, Action.ADMIN, Action.RATE_LIMIT),
     timeout=200,
     why_slow="on a live target the limit is waited for until the right password works again",
@@ -74,8 +74,10 @@ def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witnes
         expect_status(right, 429, "the right password is held up as well", service=AUTH)
         open_still = services.auth.as_user("GET", "/user", person.access_token)
         expect_status(open_still, 200, "the person's open session goes on", service=AUTH)
-        probe = run.target.description.database.probe
-        read = services.database.rest("GET", f"/{probe}?limit=1", token=person.access_token)
+        ready = run.target.description.people.ready
+        assert ready is not None
+        own = f"/{ready.table}?select={ready.column}&{ready.column}=eq.{person.id}"
+        read = services.database.rest("GET", own, token=person.access_token)
         expect_status(read, 200, "the data API goes on", service="supabase.database")
     port.close()
     if services.database.sql:

@@ -69,7 +69,7 @@ def age(services: ServiceClients, user: str) -> int:
     "A refresh token is spent by its use; an old one used again ends the session",
     requirement=("P1.2", "P6.3"),
     service=AUTH,
-    needs=("database.sql", "auth.email"),
+    needs=("database.sql", "auth.email", "people.rotation"),
 )
 def test_refresh_rotation(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
     """The spent token is aged in auth.refresh_tokens past the reuse interval, so that nobody has to wait for it."""

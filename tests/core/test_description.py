@@ -147,3 +147,14 @@ def test_another_target_of_the_project_is_named_by_its_file(tmp_path):
     assert (target.kind, target.name) == ("live", "staging")
     with pytest.raises(ConfigError, match="staging"):
         resolve("production", [SUPABASE], environment={}, project=Project(tmp_path))
+
+
+def test_what_auth_is_set_to_says_what_is_not_applicable():
+    its = parse_description(
+        '[people]\ncaptcha = true\nconfirm = "none"\nregister = false\nrotation = false\n'
+    )
+    for key in ("people.form", "people.confirmed_by_mail", "people.register", "people.rotation"):
+        assert not its.has(key), key
+    assert parse_description("").has("people.form")
+    with pytest.raises(ConfigError, match="captcha or confirm says otherwise"):
+        parse_description("[people]\ncaptcha = true\nform = true\n")

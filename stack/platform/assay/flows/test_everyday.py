@@ -26,7 +26,14 @@ PICTURE = base64.b64decode(
     "A person downloads a file as it was sent, renames it, and moves several to a folder at once",
     requirement=("P6.1", "P2.3"),
     service="platform",
-    needs=("storage.supabase", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=(
+        "storage.supabase",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "people.form",
+    ),
     timeout=60,
     why_slow="two uploads and three actions in a real browser",
 )
@@ -69,7 +76,14 @@ def test_file_actions(run: Run, services: ServiceClients, member: NewMember, wit
     "A person changes their name, words and picture, and finds them again",
     requirement=("P6.1", "P1.3"),
     service="platform",
-    needs=("storage.supabase", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=(
+        "storage.supabase",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "people.form",
+    ),
     timeout=60,
     why_slow="several pages in a real browser",
 )
@@ -109,7 +123,7 @@ def test_profile(run: Run, services: ServiceClients, member: NewMember, witness:
     "A person edits and deletes a post; who edits an older state of it is told, and overwrites nothing",
     requirement=("P6.1", "P1.3"),
     service="platform",
-    needs=("platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest", "people.form"),
     timeout=60,
     why_slow="several pages in two tabs of a real browser",
 )

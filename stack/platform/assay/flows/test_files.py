@@ -23,7 +23,7 @@ RELOADED = 64 * MIB
     "A 100 MB file goes up in parts, survives a cut network, and lies in R2 byte for byte",
     requirement=("P6.1", "P2.1", "P2.2"),
     service="r2",
-    needs=("storage.r2", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=("storage.r2", "platform.web", "settings.pages", "auth.email", "database.rest", "people.form"),
     timeout=120,
     why_slow="100 MB through a browser, with the network away in the middle",
 )
@@ -55,7 +55,14 @@ def test_large_upload(services: ServiceClients, member: NewMember, on_disk: OnDi
     "A person uploads a new version, restores the old one, searches, and deletes several files at once",
     requirement=("P6.1", "P2.3"),
     service="platform",
-    needs=("storage.supabase", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=(
+        "storage.supabase",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "people.form",
+    ),
     timeout=60,
     why_slow="five uploads and four actions in a real browser",
 )
@@ -101,7 +108,7 @@ def test_file_manager(run: Run, services: ServiceClients, member: NewMember, wit
     "An upload that a reload interrupts goes on where it was when the same file is chosen again",
     requirement=("P6.1", "P2.1", "P2.2"),
     service="r2",
-    needs=("storage.r2", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=("storage.r2", "platform.web", "settings.pages", "auth.email", "database.rest", "people.form"),
     timeout=100,
     why_slow="an upload in parts, interrupted by a reload, in a real browser",
 )

@@ -29,6 +29,7 @@ PROMPT = 10
         "auth.email",
         "telemetry.mixpanel",
         "telemetry.sentry",
+        "people.form",
     ),
     timeout=150,
     why_slow="accepted events are readable at the vendors only after indexing",

@@ -64,7 +64,14 @@ def goes_through(person: Pages, paths: tuple[str, ...]) -> None:
     "Nothing is counted before consent or after declining it; with consent the visit arrives at the vendor",
     requirement=("P6.1", "P4.3", "P6.3", "prod.compliance"),
     service="mixpanel",
-    needs=("telemetry.mixpanel", "platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=(
+        "telemetry.mixpanel",
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "people.form",
+    ),
     timeout=120,
     why_slow="an accepted event is readable at the vendor only after indexing",
 )
@@ -148,6 +155,7 @@ def test_consent(
         "storage.r2",
         "storage.supabase",
         "rooms.websocket",
+        "people.form",
     ),
     timeout=90,
     why_slow="an export and an erasure across every service",

@@ -48,7 +48,7 @@ def tab_to(page: AnyPage, name: str, *, most: int = 60) -> None:
     "A person writes and publishes a post with the keyboard alone",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -78,7 +78,14 @@ def test_keyboard(run: Run, services: ServiceClients, member: NewMember, witness
     "On a phone nothing is cut off and a person can upload and talk",
     requirement="P6.1",
     service="platform",
-    needs=("platform.web", "settings.pages", "auth.email", "database.rest", "storage.supabase"),
+    needs=(
+        "platform.web",
+        "settings.pages",
+        "auth.email",
+        "database.rest",
+        "storage.supabase",
+        "people.form",
+    ),
     timeout=60,
     why_slow=SLOW,
 )
@@ -104,7 +111,7 @@ def test_phone(
     "Over a slow network a post is saved once, however often the person clicks",
     requirement="P6.1",
     service="supabase.database",
-    needs=("platform.web", "settings.pages", "auth.email", "database.rest"),
+    needs=("platform.web", "settings.pages", "auth.email", "database.rest", "people.form"),
     timeout=60,
     why_slow=SLOW,
 )
@@ -162,6 +169,9 @@ def test_slow_network(
         "auth.email",
         "database.rest",
         "rooms.websocket",
+        "people.form",
+        "people.register",
+        "people.confirmed_by_mail",
     ),
     timeout=60,
     why_slow=SLOW,

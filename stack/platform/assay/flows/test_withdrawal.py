@@ -31,6 +31,7 @@ QUIET = ("/files", "/rooms", "/status")
         "auth.email",
         "database.rest",
         "telemetry.datadog",
+        "people.form",
     ),
     timeout=240,
     why_slow="accepted events are readable at the vendors only after indexing",
