@@ -59,7 +59,7 @@ def test_kept_as_sent(
     token = person.access_token
     for size in (1000, 6 * MIB):
         tag = run.tag()
-        name = f"Bild ä '{tag}' (1) 文.png"
+        name = f"Bild ä '{tag}' (1) 文 + 100% & a;b=c, #2.png"
         data = PNG + made_bytes(tag, size)
         answer = adapter.upload(services.platform.port, token, name=name, data=data, mime=IMAGE)
         expect_status(answer, 201, f"an image of {len(data)} bytes is taken", service=PLATFORM)
