@@ -13,7 +13,8 @@ from core.errors import ConfigError
 from core.events import CheckFinished, FlowStep
 from core.evidence import Evidence
 from core.target import resolve
-from scenarios.browser.pages import Pages, pages_of
+from scenarios.browser.pages import pages_of
+from stack.platform.assay.pages import ReferencePages
 from tests.runner.sandbox import ROOT, Sandbox
 
 OWN = '\n[settings]\npages = "{}"\n'
@@ -88,6 +89,6 @@ def test_a_wrong_name_is_one_sentence(tmp_path, named, says):
         pages_of(target, tmp_path)
 
 
-def test_without_a_name_ours_are_used(tmp_path):
+def test_what_extends_the_reference_has_its_pages(tmp_path):
     target = resolve("live", catalogue(), environment=complete(), file=described(tmp_path, ""))
-    assert pages_of(target, tmp_path) is Pages
+    assert pages_of(target) is ReferencePages
