@@ -26,7 +26,8 @@ class Passport:
     `id` is stable and never shown alone; `title` is for people. `requirement` holds identifiers of requirements.toml,
     which a project may have of its own. `needs` names everything that the check uses: capabilities, and keys that a
     project describes; where the target lacks one, the check is not applicable. `actions` are the permits it needs; a
-    permit that does not give one leaves the check not covered, but for an outage, which only the embedded target knows.
+    permit that does not give one leaves the check not covered; an outage, which only the embedded target knows, and a
+    limit that real people share leave it not applicable.
     `gate` False makes it report-only. `timeout` is in seconds; over 20 s needs `why_slow`. `exclusive`
     checks run afterwards, serially, on a stack of their own. `imported` names the format of another tool's results
     that the check comes from, "" for a check of ours: it has no witness and needs nothing of the target. `description` is
@@ -85,6 +86,10 @@ class Passport:
             return lacking
         if Action.OUTAGE in self.actions and not target.embedded:
             return "taking a service away is proved on the embedded target alone"
+        if Action.RATE_LIMIT in self.actions and not target.permit.allows(Action.RATE_LIMIT):
+            return (
+                "it uses up a limit that real people share, and the target's permit does not give rate_limit"
+            )
         return ""
 
     @property
