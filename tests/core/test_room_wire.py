@@ -89,4 +89,4 @@ def test_what_is_wrong_is_one_sentence_with_its_line(text, says):
     with pytest.raises(ConfigError) as caught:
         parse_description(f'[rooms]\npath = "/talk/{{room}}"\n{text}\n')
     assert says in str(caught.value)
-    assert str(caught.value).startswith("target.toml:")
+    assert str(caught.value).startswith("target.toml line ")
