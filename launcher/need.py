@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ON_A_TARGET = ("validate", "nightly", "check", "load", "doctor", "sweep")
+ON_A_TARGET = ("validate", "nightly", "check", "load", "doctor", "sweep", "watch")
 WITH_CHECKS = ("validate", "nightly", "check")
 READING = ("init", "report", "runs", "waive", "mute", "sign-off", "trends", "gate", "down", "status", "env")
 """Commands that start nothing: the Python packages suffice."""

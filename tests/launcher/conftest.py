@@ -87,7 +87,8 @@ class Checkout:
         return next((self.venv / "lib").glob("python3*/site-packages"))
 
     def argv(self, *arguments: str) -> list[str]:
-        return [BASE, str(self.root / "assay"), *arguments]
+        """The command line; without words a command that needs everything."""
+        return [BASE, str(self.root / "assay"), *(arguments or ("test",))]
 
     def run(
         self, *arguments: str, env: dict[str, str] | None = None, **more: object

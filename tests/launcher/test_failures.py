@@ -164,7 +164,7 @@ def test_a_checkout_of_another_user_is_one_sentence() -> None:
         try:
             python = _world_python()
             done = subprocess.run(
-                [python, str(other.root / "assay")], env=env, cwd="/", capture_output=True, text=True, timeout=60,
+                [python, str(other.root / "assay"), "test"], env=env, cwd="/", capture_output=True, text=True, timeout=60,
                 **identity,  # type: ignore[call-overload]
             )  # fmt: skip
         finally:
