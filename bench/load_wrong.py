@@ -66,14 +66,14 @@ def main() -> int:
                 address = proxy.url + ("/cdn-cgi/local/r2/s3" if origin == R2 else "")
                 ran = run(profile, Path(folder, str(number)), target, *words, **more, **{origin: address})
             matching = {text: count for text, count in ran.causes.items() if cause in text}
-            found = bool(ran.wrong and matching and proxy.spoilt)
+            found = bool(ran.wrong and matching and proxy.altered)
             blind += not found
             said = (
                 ", ".join(f"{text} ({count})" for text, count in matching.items())
                 or f"NOT NAMED: {ran.causes}"
             )
             print(
-                f"{profile:<10} {wanted['users']:>5}  {kind:<12} {proxy.spoilt:>7} {ran.wrong:>11}  {said}",
+                f"{profile:<10} {wanted['users']:>5}  {kind:<12} {proxy.altered:>7} {ran.wrong:>11}  {said}",
                 flush=True,
             )
     return 1 if blind else 0

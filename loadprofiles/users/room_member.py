@@ -139,13 +139,13 @@ class RoomMember:
 
     def _take(self, payload: bytes) -> None:
         try:
-            told = orjson.loads(payload)
+            received = orjson.loads(payload)
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            received = None
+        if not isinstance(received, dict):
             self.monitor.note("rooms.frame", WRONG, _now(), "a frame is no JSON object")
             return
-        frame = self.monitor.wire.heard(told)
+        frame = self.monitor.wire.heard(received)
         kind = frame["type"]
         if kind == "unknown":
             self.monitor.note("rooms.frame", WRONG, _now(), "a frame of no kind that is described")

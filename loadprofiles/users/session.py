@@ -28,7 +28,7 @@ class UserSession:
         person = user.person
         self._token, self._refresh_token = person.token, person.refresh_token
         self._ends = person.expires_at
-        self._user, self._adapter, self._seat = user, adapter, member
+        self._user, self._adapter, self._member = user, adapter, member
         self._busy = False
         self._ports = {
             kind: user.port(Measure("auth", kind=kind, **labels), whose(person.id))
@@ -66,14 +66,14 @@ class UserSession:
         """Asks the platform whom it sees, and from which address."""
         answer = self._adapter.whoami(self._me, self.token)
         if answer.status == 200 and not getattr(answer, "error", None):
-            self._seat.monitor.addresses.add(answer.json()["address"])
+            self._member.monitor.addresses.add(answer.json()["address"])
 
     def _take(self, answer: Answer) -> None:
         if answer.status == 200 and not getattr(answer, "error", None):
             found = answer.json()
             self._token, self._refresh_token = found["access_token"], found["refresh_token"]
             self._ends = float(found["expires_at"])
-            self._seat.renew(self._token)
+            self._member.renew(self._token)
 
 
 def whose(user: str) -> Expect:

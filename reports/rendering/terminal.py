@@ -134,17 +134,17 @@ def _last(verdict: RunVerdict, size: int) -> list[Text]:
     parts = [f"{counts[s]:,} {STATES[s].word}" for s in (*map(str, Verdict), *DID_NOT_RUN) if counts[s]]
     style = f"bold {'green' if verdict.open else STATES[verdict.state].style}"
     lines = [Text(part, style=style) for part in textwrap.wrap(_outside(on_one_line(verdict.headline)), size)]
-    told = [
+    footer = [
         f"{count(len(verdict.checks), 'check')}: {', '.join(parts) or 'none'}; {duration(verdict.seconds)}"
     ]
     if verdict.coverage.statement:
-        told.append(verdict.coverage.statement)
-    told += [f"waived: {w.check} until {w.expiry} ({w.ticket}, {w.owner})" for w in verdict.used_waivers]
+        footer.append(verdict.coverage.statement)
+    footer += [f"waived: {w.check} until {w.expiry} ({w.ticket}, {w.owner})" for w in verdict.used_waivers]
     if verdict.embedded:
-        told.append(f"embedded target: {EMBEDDED}")
+        footer.append(f"embedded target: {EMBEDDED}")
     elif verdict.on_this_machine:
-        told.append(f"live target: {HERE}")
-    return lines + [Text(part) for text in told for part in textwrap.wrap(_outside(text), size)]
+        footer.append(f"live target: {HERE}")
+    return lines + [Text(part) for text in footer for part in textwrap.wrap(_outside(text), size)]
 
 
 def _outside(text: str) -> str:

@@ -55,8 +55,8 @@ class RoomRecorder:
         """One page of the room's history over HTTP, and whether more follow."""
         path = self.wire.history_path(self.room, since, limit)
         answer = self.services.platform.call("GET", path, token=reader.access_token)
-        told = answer.expect(200, claim="a member reads the room's history over HTTP").json(dict)
-        return self.wire.messages(told)
+        page = answer.expect(200, claim="a member reads the room's history over HTTP").json(dict)
+        return self.wire.messages(page)
 
     def counted(self, reader: Actor) -> dict[str, Any]:
         """Who is there, as the room itself counts them over HTTP: `members` and `sockets`."""

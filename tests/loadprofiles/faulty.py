@@ -2,7 +2,7 @@
 
     with Faulty(os.environ["PLATFORM_URL"], "lost", every=100) as proxy:
         run("rooms", PLATFORM_URL=proxy.url)
-    assert proxy.spoilt
+    assert proxy.altered
 
 HTTP answers (200 or 201 with a body, path matching `paths`):
     altered    one letter or digit in the middle of the body is another one
@@ -36,7 +36,7 @@ Head = tuple[bytes, dict[bytes, bytes], bytes]
 
 
 class Faulty:
-    """Stands before one origin; `url` is its own. `spoilt` counts what was spoilt, `seen` what could have been."""
+    """Stands before one origin; `url` is its own. `altered` counts what was spoilt, `seen` what could have been."""
 
     def __init__(
         self, upstream: str, kind: str, *, every: int = 100, paths: str = "", where: str = "", after: int = 0
@@ -50,7 +50,7 @@ class Faulty:
         self.kind, self.every, self._paths = kind, every, re.compile(paths.encode())
         self._after = after
         self.where = where or ("http" if kind in HTTP else "rooms")
-        self.seen = self.spoilt = 0
+        self.seen = self.altered = 0
         self.errors: Counter[str] = Counter()
         self._earlier: dict[bytes, tuple[bytes, bytes]] = {}
         self._ready = threading.Event()
@@ -125,7 +125,7 @@ class Faulty:
             writer.write(raw)
         body = b"" if method == b"HEAD" or status in _BODILESS else await _body(server, back)
         if self.where == "http" and status in (200, 201, 206) and body and self._paths.search(path):
-            line, body = self._spoil(line, path, headers.get(b"authorization", b""), body)
+            line, body = self._alter(line, path, headers.get(b"authorization", b""), body)
         if method != b"HEAD" and status not in _BODILESS:
             back.pop(b"transfer-encoding", None)
             back[b"content-length"] = b"%d" % len(body)
@@ -137,18 +137,18 @@ class Faulty:
         self.seen += 1
         return self.seen > self._after and self.seen % self.every == 0
 
-    def _spoil(self, line: bytes, path: bytes, token: bytes, body: bytes) -> tuple[bytes, bytes]:
+    def _alter(self, line: bytes, path: bytes, token: bytes, body: bytes) -> tuple[bytes, bytes]:
         if self.kind == "stranger":
             kind = re.sub(rb"[0-9a-f-]{36}", b"", path)
             whose, before = self._earlier.get(kind, (token, b""))
             self._earlier[kind] = (token, body)
             if whose == token or not before or not self._due():
                 return line, body
-            self.spoilt += 1
+            self.altered += 1
             return line, before
         if not self._due():
             return line, body
-        self.spoilt += 1
+        self.altered += 1
         match self.kind:
             case "altered":
                 return line, _altered(body)
@@ -197,7 +197,7 @@ class Faulty:
         """The frames that take this one's place; None holds it back until after the next."""
         if self.where != "rooms" or _MESSAGE not in payload[:40] or not self._due():
             return (frame,)
-        self.spoilt += 1
+        self.altered += 1
         match self.kind:
             case "lost":
                 return ()

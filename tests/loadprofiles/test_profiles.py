@@ -77,8 +77,8 @@ def test_one_wrong_answer_in_a_hundred_is_found_and_named(
 ):
     with Faulty(target[origin], kind, paths=paths, every=EVERY[profile]) as proxy:
         ran = run(profile, tmp_path, target, *FULL[profile], **{origin: proxy.url})
-    assert proxy.spoilt > 0, ran.out
-    assert ran.wrong >= proxy.spoilt / 2, ran.causes
+    assert proxy.altered > 0, ran.out
+    assert ran.wrong >= proxy.altered / 2, ran.causes
     assert any(cause in text for text in ran.causes), ran.causes
 
 
@@ -93,7 +93,7 @@ def test_an_upload_that_is_cut_or_not_told_of_rightly_is_wrong(target, tmp_path,
     with Faulty(target[origin], kind, paths=paths, every=4) as proxy:
         address = proxy.url + ("/cdn-cgi/local/r2/s3" if origin == "R2_ENDPOINT" else "")
         ran = run("upload", tmp_path, target, *FULL["upload"], **{origin: address})
-    assert proxy.spoilt > 0
+    assert proxy.altered > 0
     assert ran.wrong > 0, ran.out
     assert any(cause in text for text in ran.causes), ran.causes
 

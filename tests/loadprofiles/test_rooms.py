@@ -47,13 +47,13 @@ def test_one_wrong_message_in_a_hundred_is_found_out(target, tmp_path, kind, cau
     with Faulty(target["PLATFORM_URL"], kind, where="rooms") as proxy:
         ran = run("rooms", tmp_path, target, *FULL, PLATFORM_URL=proxy.url, ASSAY_ROOMS_STORM="0")
     assert ran.code == 0, ran.out
-    assert proxy.spoilt >= 20
-    assert ran.wrong >= proxy.spoilt / 2
-    assert ran.causes[cause] >= proxy.spoilt / 2
+    assert proxy.altered >= 20
+    assert ran.wrong >= proxy.altered / 2
+    assert ran.causes[cause] >= proxy.altered / 2
     assert sum(n for text, n in ran.causes.items() if rule in text) >= 5  # rooms whose history is broken
     if kind == "lost":
         # some of what is lost comes after all: whoever returns for a cut of their own is told it anew
-        assert ran.causes["not delivered in time"] >= proxy.spoilt / 4
+        assert ran.causes["not delivered in time"] >= proxy.altered / 4
 
 
 def test_a_host_that_dies_midway_stops_the_load_in_words(target, tmp_path):

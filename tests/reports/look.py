@@ -68,7 +68,7 @@ def photograph(runs: dict[str, Path], folder: Path) -> None:
     """PNG files of the pages."""
     from playwright.sync_api import sync_playwright
 
-    from tests.reports.chromium import launched
+    from tests.chromium import launched
 
     with sync_playwright() as playwright:
         browser = launched(playwright)

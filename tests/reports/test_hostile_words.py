@@ -18,7 +18,7 @@ from core.text import for_log, safe
 from reports.judging.judge import judge
 from reports.rendering import writers
 from reports.rendering.writers import github
-from tests.reports.chromium import launched
+from tests.chromium import launched
 from tests.reports.made import Made
 
 TEXTS = (".json", ".jsonl", ".csv", ".md", ".xml", ".html", ".txt", ".prom", ".properties")

@@ -16,7 +16,7 @@ from core.outcome import CheckOutcome
 from reports.judging.judge import judge
 from reports.rendering.page.check import TRACE, page_of_check
 from reports.rendering.serve import server
-from tests.reports.chromium import launched
+from tests.chromium import launched
 from tests.reports.made import Made
 
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}

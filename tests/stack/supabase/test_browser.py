@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import re
 import shutil
 import threading
@@ -18,6 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from tests.chromium import launched
 from tests.stack.supabase import engine
 
 LIBRARY = engine.ROOT / "node_modules/@supabase/supabase-js/dist/umd/supabase.js"
@@ -61,9 +61,8 @@ def open_gateway(cluster: engine.Postgres, site: tuple[str, Path]) -> Iterator[e
 @pytest.fixture(scope="module")
 def context() -> Iterator[BrowserContext]:
     """One browser profile."""
-    found = os.environ.get("ASSAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = launched(playwright)
         made = browser.new_context()
         yield made
         browser.close()

