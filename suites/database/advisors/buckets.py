@@ -21,13 +21,13 @@ def bucket_findings(catalog: Catalog) -> Iterator[Finding]:
         )
         listing = [p for p in objects.policies if _lists(p, name)] if objects else []
         if listing:
-            told = ", ".join(p.name for p in listing)
+            listed = ", ".join(p.name for p in listing)
             yield Finding(
                 25,
                 "public_bucket_allows_listing",
                 "WARN",
                 f"bucket {name}",
-                f"its objects are listed by {told}",
+                f"its objects are listed by {listed}",
             )
 
 

@@ -32,7 +32,7 @@ class Judged:
         """Whether it closes the gate: nobody decided on it, and it is open or an error by the catalog."""
         return not self.reason and (bool(self.shown) or self.finding.level == "ERROR")
 
-    def told(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """For the evidence."""
         f = self.finding
         return {
@@ -60,8 +60,8 @@ def judge(
     """Tries findings, keeps them all as the evidence `<check>.json`, and misses what closes."""
     accepted = run.target.description.database.accepted
     judged = [Judged(f, proof(f) if f.level != "INFO" else "", reason_for(f, accepted)) for f in found]
-    told = [one.told() for one in judged]
-    data = json.dumps(told, indent=1).encode()
+    findings = [one.as_dict() for one in judged]
+    data = json.dumps(findings, indent=1).encode()
     run.attach(f"{check}.json", data, media_type="application/json", check=check)
     closing = sorted((one for one in judged if one.closes), key=lambda one: not one.shown)
     expect(

@@ -56,9 +56,9 @@ def _exposed(r: Relation) -> Iterator[Finding]:
             13, "rls_disabled_in_public", "ERROR", r.full, f"row-level security is off, and {who} may select"
         )
         if columns := [c.name for c in r.columns if c.name.lower().replace("-", "_") in SENSITIVE]:
-            told = ", ".join(columns)
+            listed = ", ".join(columns)
             yield Finding(
-                23, "sensitive_columns_exposed", "ERROR", r.full, f"without row-level security: {told}"
+                23, "sensitive_columns_exposed", "ERROR", r.full, f"without row-level security: {listed}"
             )
     if r.kind == "v" and not r.as_invoker:
         yield Finding(

@@ -47,8 +47,8 @@ def _keys_and_indexes(r: Relation) -> Iterator[Finding]:
         alike[index.text.replace(f" {index.name} ", " ", 1)].append(index.name)
     for names in alike.values():
         if len(names) > 1 and r.kind in "rm":
-            told = ", ".join(sorted(names))
-            yield Finding(9, "duplicate_index", "WARN", r.full, f"{told} are the same index", told)
+            listed = ", ".join(sorted(names))
+            yield Finding(9, "duplicate_index", "WARN", r.full, f"{listed} are the same index", listed)
 
 
 def _policies(r: Relation) -> Iterator[Finding]:
