@@ -17,7 +17,7 @@ from reports.judging.cause_groups import grouped, pattern
 from reports.judging.model import RunVerdict
 from reports.rendering.page.check import page_of_check
 from reports.rendering.sign_off import sign
-from tests.reports.chromium import launched
+from tests.chromium import launched
 from tests.reports.made import CHECKS
 
 LARGE = "storage.large-file"
