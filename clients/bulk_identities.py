@@ -25,7 +25,7 @@ from core.permit import Action
 from core.run import Run
 
 AT_ONCE = 4
-"""Requests to Auth under way at once: a crowd arrives through the side door, not as a storm."""
+"""Requests to Auth under way at once: making identities must not load the platform itself."""
 _PAGE = 200
 
 

@@ -1,4 +1,4 @@
-"""A service's reading limit is waited out: a 429 says that this harness asked too often, and nothing about the platform."""
+"""Waits after a 429 of a service's reading limit, which says that this harness asked too often, not how the platform is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pip's settings (files and PIP_* variables) said again in uv's variables, so that uv uses the same indices.
+"""pip's settings (files and PIP_* variables) translated into uv's environment variables, so that uv uses the same indices.
 
 uv does not read pip's settings. A setting that this table does not know makes `for_uv` answer None: then pip
 itself does the work.

@@ -1,4 +1,4 @@
-"""The lean adapter of the narrow port (`core/port.py`): journeys under load, recorded as they speak."""
+"""The lean adapter of the narrow port (`core/port.py`): every request over the load client becomes a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being served first by the scheduler: what wakes late measures late."""
+"""Raises the generator's scheduling priority, so that its timers fire on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every process of a load has: settings, a journal, and a steady beat."""
+"""What every process of a load has: settings, a journal, and regular ticks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.journal import Journal
 from loadengine.settings import LoadSettings
 
 TICK = 0.25
-"""Seconds between beats."""
+"""Seconds between ticks."""
 YIELD_PAUSE = 0.0005
-"""Seconds between two steps of a beat, in which the load goes on: all steps in one go were the p99 of its lag."""
+"""Seconds between two steps of a tick, in which the load goes on: all steps in one go were the p99 of its lag."""
 FLUSH_INTERVAL = 0.1
 """Seconds between handing evidence to the kernel: a killed process loses at most what it measured in this time."""
 
@@ -64,7 +64,7 @@ class LoadProcess:
         self._try(lambda journal: journal.flush())
 
     def close(self) -> None:
-        """Ends beat and pulse and closes the journal."""
+        """Ends ticks and flushes and closes the journal."""
         gevent.killall(self._greenlets, block=False)
         if self._journal is not None:
             self._journal.close()

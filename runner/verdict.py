@@ -1,4 +1,4 @@
-"""Having a run judged: from its journal alone, now or a year later."""
+"""Judges a run from its journal alone, now or a year later, and writes its reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stops a load that does more harm than it teaches: too many failures, or answers far too slow."""
+"""Abort rules: a load ends early at too many failures, at answers that are far too slow, or at silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches the embedded target's gateway while a load runs: what a stand-in's own limits spoil says nothing of a platform.
+"""Records when the embedded target's gateway was itself saturated, so that misses then are not put down to the platform.
 
 The gateway tells of each of its last 120 seconds whether its event loop, its connection pool or its CPU were at their
 end (`GET /__control/health`, with the control token). Such seconds are journaled by its name; the report takes a miss

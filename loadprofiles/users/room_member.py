@@ -1,4 +1,4 @@
-"""A person's seat in a room: joins, speaks, returns after a cut with `since`, sends again what nobody acknowledged."""
+"""A member of a room: joins, speaks, returns after a cut with `since`, sends again what nobody acknowledged."""
 
 from __future__ import annotations
 

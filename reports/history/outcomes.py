@@ -24,12 +24,12 @@ def outcomes(kept: bytes) -> dict[str, list[Any]]:
 def tell_outcomes(verdict: RunVerdict, runs: Sequence[tuple[str, str, dict[str, list[Any]]]]) -> None:
     """Gives each check its outcomes in earlier runs (names, commits and checks, oldest first), and how steady it is."""
     for check in verdict.checks:
-        known = [(run, commit, told[check.id]) for run, commit, told in runs if check.id in told]
+        known = [(run, commit, states[check.id]) for run, commit, states in runs if check.id in states]
         check.history = [
             {"run": run, "state": str(state), "seconds": float(seconds)}
             for run, _, (state, seconds, *_) in known
         ]
-        tried = [(commit, str(told[0])) for _, commit, told in known] + [(verdict.subject, check.state)]
+        tried = [(commit, str(states[0])) for _, commit, states in known] + [(verdict.subject, check.state)]
         tried = [(commit, state) for commit, state in tried if state not in DID_NOT_RUN]
         check.changes = changes([state for _, state in tried])
         check.flaky = check.changes >= MANY_CHANGES or differs_on_one_commit(tried) or retried(check.tries)

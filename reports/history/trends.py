@@ -19,7 +19,7 @@ WARNING_PLANS = ("smoke",)
 
 
 def annotate(db: sa.Connection, verdict: RunVerdict, objectives: dict[str, Objective]) -> None:
-    """Fills it in."""
+    """Sets trend, regression, last decided value and what is new on the verdict, from earlier runs."""
     for result in verdict.objectives:
         _annotate_objective(db, verdict, result)
         if result.state == "not_in_plan":

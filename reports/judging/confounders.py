@@ -1,4 +1,4 @@
-"""What lies around the platform and not in it: the way to it, and a stand-in that was at its own limit."""
+"""Conditions beside the platform that decide a result: the distance to it, and a stand-in at its own limit."""
 
 from __future__ import annotations
 

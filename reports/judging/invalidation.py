@@ -1,4 +1,4 @@
-"""What takes numbers their worth: a generator that was not fit, samples that are missing, clocks that lie."""
+"""Invalidates results whose evidence is unreliable: an unfit generator, missing samples, clock errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def invalidate(
     load: LoadRecord | None,
     measured: Measurements,
 ) -> None:
-    """What takes the evidence its worth: no whole load, saturated generator, lost worker, clock trouble."""
+    """Makes a result broken or unknown where its load was not whole, or a generator, worker or clock failed."""
     if not result.decides:
         return
     why = ""

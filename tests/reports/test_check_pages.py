@@ -70,18 +70,18 @@ def test_a_check_s_page_tells_all_of_it(
     assert "the bucket was emptied by hand" in page.locator("main").inner_text()
     page.get_by_role("link", name="no object in R2").first.click()
     text = page.locator("main").inner_text()
-    for told in (
+    for text_shown in (
         "A 6 MB file lands in R2",
         "ada: sent it",
         "no object in R2, twice",
         "Flaky",
         "met in 3 of 7",
     ):
-        assert told.lower() in text.lower(), told
+        assert text_shown.lower() in text.lower(), text_shown
     page.goto((directory / "report" / page_of_check("kv.hit-and-miss")).as_uri())
     text = page.locator("main").inner_text()
-    for told in ("row found", "sql", "platform"):
-        assert told in text
+    for text_shown in ("row found", "sql", "platform"):
+        assert text_shown in text
     page.close()
 
 

@@ -1,4 +1,4 @@
-"""What the liar says for each service: made from the request alone, plausible, and nothing of it kept."""
+"""Plausible answers of each mocked service, made from the request alone; nothing is stored."""
 
 from __future__ import annotations
 

@@ -98,14 +98,14 @@ def _index(verdict: RunVerdict, pages: list[tuple[str, str]], signed: list[SignO
 
 def _since(verdict: RunVerdict) -> list[tuple[str, list[tuple[str, str]]]]:
     """What differs from the run before: in words, each with the checks' pages where they have one."""
-    told, known = verdict.since_last, {c.id: c.title for c in verdict.checks}
+    since_last, known = verdict.since_last, {c.id: c.title for c in verdict.checks}
 
     def linked(name: str) -> list[tuple[str, str]]:
-        return [(known.get(i, i), page_of_check(i) if i in known else "") for i in told.get(name, [])]
+        return [(known.get(i, i), page_of_check(i) if i in known else "") for i in since_last.get(name, [])]
 
     slower = [
         (f"{known[s['check']]} ({s['before']:.1f} to {s['seconds']:.1f} s)", page_of_check(s["check"]))
-        for s in told.get("slower", [])
+        for s in since_last.get("slower", [])
     ]
     return [
         ("newly failing", linked("newly_failing")),

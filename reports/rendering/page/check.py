@@ -48,10 +48,10 @@ def check_page(verdict: RunVerdict, check: CheckResult, pages: Sequence[tuple[st
 def _timed(check: CheckResult) -> list[SimpleNamespace]:
     """Steps and witness answers in the order in which they came; a step lasts since the one before it."""
     rows = []
-    told = [(s.get("at"), "step", s["name"], "") for s in check.steps]
-    told += [(w.get("at"), "witness", w["fact"], w["channel"]) for w in check.witnesses]
+    events = [(s.get("at"), "step", s["name"], "") for s in check.steps]
+    events += [(w.get("at"), "witness", w["fact"], w["channel"]) for w in check.witnesses]
     last = 0.0
-    for at, kind, text, channel in sorted(told, key=lambda row: row[0] if row[0] is not None else 0.0):
+    for at, kind, text, channel in sorted(events, key=lambda row: row[0] if row[0] is not None else 0.0):
         shown = "" if at is None else f"{at:.2f} s"
         since = "" if at is None else f"{max(0.0, at - last):.2f} s"
         last = last if at is None else at
@@ -59,12 +59,12 @@ def _timed(check: CheckResult) -> list[SimpleNamespace]:
     return rows
 
 
-def _attachment(told: dict[str, Any]) -> SimpleNamespace:
-    kind = str(told.get("media_type", ""))
+def _attachment(attachment: dict[str, Any]) -> SimpleNamespace:
+    kind = str(attachment.get("media_type", ""))
     return SimpleNamespace(
-        name=told.get("name") or told["path"],
-        href=f"../../{told['path']}",
-        path=told["path"],
+        name=attachment.get("name") or attachment["path"],
+        href=f"../../{attachment['path']}",
+        path=attachment["path"],
         image=kind.startswith("image/"),
         video=kind.startswith("video/"),
         trace=kind == TRACE,
