@@ -119,7 +119,7 @@ class Uploader(PlatformUser, ClosedUser):
         token, adapter = self.person.token, self.adapter
         described = adapter.files().parts
         assert described is not None
-        told = described.told
+        stated = described.stated
         upload = _taken(
             adapter.start_upload(
                 self.starts, token, name=f"{file.name}.bin", size=file.size, sha256=file.sha256
@@ -132,7 +132,7 @@ class Uploader(PlatformUser, ClosedUser):
             part = file.part(begin, min(begin + upload.part_size, file.size))
             asked = adapter.part_request(token, upload.id, number)
             answer = self.sends.request(asked.method, asked.address, headers=asked.headers, body=part)
-            size = _taken(answer, lambda whole: pick(whole.json(), told) if told else part.size)
+            size = _taken(answer, lambda whole: pick(whole.json(), stated) if stated else part.size)
             if size != part.size:
                 raise NotTaken(answer, "a part was stored with another size")
 
@@ -200,12 +200,12 @@ def _demand_right(adapter: Adapter, stored: Stored, file: StreamedFile) -> None:
     right = adapter.files().store_of(file.size)
     if stored.store and stored.store != right:
         raise NotTaken(said, f"went to {stored.store} instead of {right}")
-    told = (
+    stated = (
         (stored.size, file.size),
         (stored.sha256 or None, file.sha256),
         (stored.name or None, f"{file.name}.bin"),
     )
-    if any(value not in (None, sent) for value, sent in told):
+    if any(value not in (None, sent) for value, sent in stated):
         raise NotTaken(said, "stored another size, hash or name than was sent")
 
 

@@ -60,8 +60,8 @@ def _read(directory: Path, name: str, default: Any = None) -> Any:
 
 def changes(base: Access, head: Access) -> list[str]:
     """What a change did, one sentence each: who may do more or less, what is new or gone, what was granted or found."""
-    told = [*_verbs(base.tables, head.tables, ""), *_verbs(base.buckets, head.buckets, "bucket ")]
-    told += [
+    stated = [*_verbs(base.tables, head.tables, ""), *_verbs(base.buckets, head.buckets, "bucket ")]
+    stated += [
         f"bucket `{name}` is {'now public: everybody reads its objects' if public else 'no longer public'}"
         for name, public in head.public.items()
         if name in base.public and base.public[name] != public
@@ -70,11 +70,11 @@ def changes(base: Access, head: Access) -> list[str]:
         for role, held in roles.items() if table in base.granted else ():
             before = set(base.granted[table].get(role, ()))
             if more := sorted(set(held) - before):
-                told.append(f"`{table}`: {', '.join(more)} granted to `{role}`")
+                stated.append(f"`{table}`: {', '.join(more)} granted to `{role}`")
             if less := sorted(before - set(held)):
-                told.append(f"`{table}`: {', '.join(less)} revoked from `{role}`")
-    told += [f"new finding {finding}" for finding in sorted(head.findings - base.findings)]
-    return told + [f"no finding any more {finding}" for finding in sorted(base.findings - head.findings)]
+                stated.append(f"`{table}`: {', '.join(less)} revoked from `{role}`")
+    stated += [f"new finding {finding}" for finding in sorted(head.findings - base.findings)]
+    return stated + [f"no finding any more {finding}" for finding in sorted(base.findings - head.findings)]
 
 
 def _verbs(base: Letters, head: Letters, kind: str) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _verbs(base: Letters, head: Letters, kind: str) -> Iterator[str]:
 
 def comment(base: Access, head: Access) -> str:
     """The same in Markdown, the first part of a pull request's comment, with the matrix as it is now."""
-    told = changes(base, head)
-    lines = ["### Who may do what", "", *(f"- {line}" for line in told or ["Nothing changed."]), ""]
+    stated = changes(base, head)
+    lines = ["### Who may do what", "", *(f"- {line}" for line in stated or ["Nothing changed."]), ""]
     for title, letters in (("table", head.tables), ("bucket", head.buckets)):
         roles = list(dict.fromkeys(role for entry in letters.values() for role in entry))
         if letters:

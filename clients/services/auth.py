@@ -200,14 +200,14 @@ class AuthClient:
 
     def unlike_described(self) -> list[str]:
         """What Auth's own settings say otherwise than `[people]`, in words; it tells of sign-up and confirmation."""
-        description, told = (
+        description, stated = (
             self.run.target.description,
             self.port.request("GET", "/settings").demand(200).json(dict),
         )
         people = description.people
         settings = (
-            ("register", people.register_, not told.get("disable_signup", False)),
-            ("confirm", people.confirm, "none" if told.get("mailer_autoconfirm") else "mail"),
+            ("register", people.register_, not stated.get("disable_signup", False)),
+            ("confirm", people.confirm, "none" if stated.get("mailer_autoconfirm") else "mail"),
         )
         return [
             f"{description.where(f'people.{name}') or 'target.toml [people]'} says {name} = {json.dumps(said)}, and Auth's "

@@ -101,8 +101,8 @@ class PlatformClient:
         """The release that the platform says it is. Raises NotDescribed, or Missed when it tells none."""
         described = self.run.target.description.platform.version
         answer = self.call("GET", self.path("platform.version"))
-        told = answer.expect(200, claim="the platform says its version").json(dict)
-        return str(pick(told, described.field if described else "", ""))
+        stated = answer.expect(200, claim="the platform says its version").json(dict)
+        return str(pick(stated, described.field if described else "", ""))
 
     def call(
         self,

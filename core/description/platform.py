@@ -114,7 +114,7 @@ class Parts(Section):
     complete: Route
     abort: Route | None = None
     state: Route | None = None
-    told: Where = ""
+    stated: Where = ""
     """Where the answer to a part says how many bytes of it were stored."""
     unfinished: UnfinishedParts | None = None
 

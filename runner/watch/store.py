@@ -19,7 +19,7 @@ create table if not exists probes (at real not null, name text not null, well in
     words text not null);
 create index if not exists probes_by_name on probes (name, at);
 create table if not exists incidents (name text not null, opened real not null, ended real, words text not null,
-    told_opened integer not null default 0, told_ended integer not null default 0);
+    announced_opening integer not null default 0, announced_end integer not null default 0);
 """
 
 
@@ -43,8 +43,8 @@ class Incident:
     opened: float
     ended: float | None
     words: str
-    told_opened: bool
-    told_ended: bool
+    announced_opening: bool
+    announced_end: bool
 
 
 class Store:
@@ -99,7 +99,7 @@ class Store:
     def incidents(self, *, open_only: bool = False, most: int = 100) -> list[Incident]:
         """The newest first."""
         rows = self._data.execute(
-            "select rowid, name, opened, ended, words, told_opened, told_ended from incidents "
+            "select rowid, name, opened, ended, words, announced_opening, announced_end from incidents "
             "where ended is null or not ? order by opened desc limit ?",
             (open_only, most),
         )
@@ -115,9 +115,9 @@ class Store:
         """Ends an incident."""
         self._data.execute("update incidents set ended = ? where rowid = ?", (at, incident.number))
 
-    def told(self, incident: Incident, *, ended: bool) -> None:
+    def stated(self, incident: Incident, *, ended: bool) -> None:
         """Remembers that somebody was told, so that a watch that starts again does not say it twice."""
-        column = "told_ended" if ended else "told_opened"
+        column = "announced_end" if ended else "announced_opening"
         self._data.execute(f"update incidents set {column} = 1 where rowid = ?", (incident.number,))  # noqa: S608
 
     def close(self) -> None:

@@ -66,10 +66,10 @@ class Watch:
                 if window:
                     self._store.open(name, now, last.words)
         for incident in reversed(self._store.incidents()):
-            if not incident.told_opened and self._tell(incident, ended=False):
-                self._store.told(incident, ended=False)
-            if incident.ended is not None and not incident.told_ended and self._tell(incident, ended=True):
-                self._store.told(incident, ended=True)
+            if not incident.announced_opening and self._tell(incident, ended=False):
+                self._store.stated(incident, ended=False)
+            if incident.ended is not None and not incident.announced_end and self._tell(incident, ended=True):
+                self._store.stated(incident, ended=True)
 
     def _tell(self, incident: Incident, *, ended: bool) -> bool:
         """Says it on the terminal and to the webhook; whether it was told, or is muted, so that it is not said again."""

@@ -25,7 +25,7 @@ def losses(before: Inventory, after: Inventory) -> list[str]:
     return gone + other
 
 
-def told(found: list[str]) -> str:
+def stated(found: list[str]) -> str:
     """Losses in one sentence, the first of them by name."""
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"{len(found)}: {'; '.join(found[:SHOWN])}{more}"

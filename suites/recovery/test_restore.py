@@ -20,7 +20,7 @@ from core.permit import Action
 from core.run import Run
 from scenarios.adapter import Adapter, Stored, adapter_of
 from scenarios.recovery import database, stores
-from scenarios.recovery.inventory import inventory, losses, told
+from scenarios.recovery.inventory import inventory, losses, stated
 from suites.types import NewActor, NewFile, Witness
 
 DATABASE = "supabase.database"
@@ -80,7 +80,7 @@ def test_restored(
                 not found,
                 "a restoration into an empty project loses nothing",
                 expected=f"all {len(steady)} rows, policies, objects and keys",
-                saw=told(found),
+                saw=stated(found),
                 service=DATABASE,
             )
             _works(empty, fresh, owner, files)

@@ -78,8 +78,8 @@ class Attempts:
 
     def must_be_refused(self, what: str, answer: Answer, *secrets: str) -> None:
         """One request that must be refused by its status, and whose answer must hold none of `secrets`."""
-        told = [secret for secret in secrets if secret and secret in answer.text]
-        self.must_fail(what, answer.status in REFUSED and not told, said(answer))
+        stated = [secret for secret in secrets if secret and secret in answer.text]
+        self.must_fail(what, answer.status in REFUSED and not stated, said(answer))
 
     def judge(self, claim: str, expected: object = "every attempt refused") -> int:
         """Missed with everything that got through; gives the number of attempts. None tried is no proof."""

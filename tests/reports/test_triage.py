@@ -113,6 +113,6 @@ def test_trends_are_one_page_from_the_history(judged: Callable[..., RunVerdict],
         history, "embedded", "smoke", tmp_path / "trends.html", objective_rows(verdict.objectives)
     )
     text = page.read_text(encoding="utf-8")
-    for told in ("night-0", "night-3", "13 of 14", "Database, typical query", "p95 &lt; 100 ms"):
-        assert told in text, told
+    for stated in ("night-0", "night-3", "13 of 14", "Database, typical query", "p95 &lt; 100 ms"):
+        assert stated in text, stated
     assert "http" not in text.replace("http-equiv", "")

@@ -46,7 +46,7 @@ class Platform:
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.files: dict[str, tuple[str, str, str]] = {}  # by id: whose, key, type
         self.names: dict[str, str] = {}
-        self.told: dict[str, dict] = {}  # by id: what a file is said to be
+        self.stated: dict[str, dict] = {}  # by id: what a file is said to be
         self.exports: list[tuple[int, str]] = []  # (minute, by whom)
         self.faults: set[str] = set()
         self.talks = Talks(self)
@@ -126,9 +126,9 @@ class Platform:
         identifier = uuid.uuid4().hex
         kind = request.headers.get("content-type", "application/octet-stream")
         name = request.query_params.get("called", "")
-        key = told = f"{user['id']}/{identifier}"
+        key = stated = f"{user['id']}/{identifier}"
         if "names are paths" in self.faults and set(name) <= HARMLESS:
-            key = told = posixpath.normpath(f"{user['id']}/{name}")
+            key = stated = posixpath.normpath(f"{user['id']}/{name}")
         if "chokes on markup" in self.faults and "<img" in name:
             return Response("Internal Server Error", 500)
         if "another key" in self.faults:
@@ -138,8 +138,8 @@ class Platform:
             return self.refuse(502, "the store does not answer")
         self.files[identifier] = (user["id"], key, kind)
         self.names[identifier] = name
-        self.told[identifier] = {"id": identifier, "owner_id": user["id"], "called": name, "bytes": size}
-        return self.answer({"id": identifier, "stored_as": told, "bytes": size}, 201)
+        self.stated[identifier] = {"id": identifier, "owner_id": user["id"], "called": name, "bytes": size}
+        return self.answer({"id": identifier, "stored_as": stated, "bytes": size}, 201)
 
     async def file(self, request):
         user = await self.user(request)
@@ -153,12 +153,12 @@ class Platform:
         if request.method == "PATCH":
             return await self.change(request)
         if request.url.path.endswith("/about"):
-            return self.answer(self.told[request.path_params["id"]])
+            return self.answer(self.stated[request.path_params["id"]])
         if request.method == "DELETE":
             await self.store("DELETE", key)
             del self.files[request.path_params["id"]]
             return Response(status_code=204, headers=self.headers())
-        told = await self.store("GET", key)
+        stated = await self.store("GET", key)
         headers = self.headers()
         if "names are headers" in self.faults:
             name = self.names[request.path_params["id"]].encode().decode("latin-1")
@@ -167,7 +167,7 @@ class Platform:
             )  # as a server that writes headers as they come
             headers |= {"Content-Disposition": f'inline; filename="{first}"'}
             headers |= dict(line.split(": ") for line in more if ": " in line)
-        return Response(told.content, told.status_code, headers=headers, media_type=kind)
+        return Response(stated.content, stated.status_code, headers=headers, media_type=kind)
 
     async def change(self, request):
         try:
@@ -180,7 +180,7 @@ class Platform:
             return self.refuse(400, "send the name that it is called by")
         if "chokes on NUL" in self.faults and "\x00" in asked["called"]:
             return Response("Internal Server Error", 500)
-        said = self.told[request.path_params["id"]]
+        said = self.stated[request.path_params["id"]]
         said |= asked if "takes every field" in self.faults else {"called": asked["called"]}
         return self.answer(said)
 
@@ -196,7 +196,7 @@ class Platform:
         if self.exports.count((now, by)) > EXPORTS:
             return self.refuse(429, "later")
         teams = await self.teams(user["id"])
-        files = [f for f in self.told.values() if f["owner_id"] == user["id"]]
+        files = [f for f in self.stated.values() if f["owner_id"] == user["id"]]
         return self.answer({"user": user, "files": files, "teams": teams})
 
     def service_of(self, method, path, **more):
@@ -225,7 +225,7 @@ class Platform:
         for identifier, (whose, key, _) in list(self.files.items()):
             if whose == user["id"] and "keeps objects" not in self.faults:
                 await self.store("DELETE", key)
-                del self.files[identifier], self.told[identifier]
+                del self.files[identifier], self.stated[identifier]
         await self.service_of("DELETE", f"/auth/v1/admin/users/{user['id']}")
         return self.answer({"erased": True})
 

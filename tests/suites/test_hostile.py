@@ -18,7 +18,7 @@ from suites.security.upload.hostile import (
     names_a_place,
     packed,
     png,
-    told_name,
+    stated_name,
     would_run,
 )
 
@@ -61,13 +61,13 @@ def test_which_answers_a_page_may_load_as_a_script(headers, loads):
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_an_extended_name_is_read_whole(name):
-    assert told_name(f"attachment; filename=\"plain\"; filename*=UTF-8''{quote(name, safe='')}") == name
+    assert stated_name(f"attachment; filename=\"plain\"; filename*=UTF-8''{quote(name, safe='')}") == name
 
 
 def test_a_plain_name_ends_where_its_quotes_do():
-    assert told_name('attachment; filename="a\\"b.png"; x=1') == 'a"b.png'
-    assert told_name("attachment; filename=a.png; x=1") == "a.png"
-    assert told_name("attachment") == ""
+    assert stated_name('attachment; filename="a\\"b.png"; x=1') == 'a"b.png'
+    assert stated_name("attachment; filename=a.png; x=1") == "a.png"
+    assert stated_name("attachment") == ""
 
 
 def test_what_is_made_is_what_it_is_called():

@@ -40,7 +40,7 @@ def write_trends(
 
 
 def _run(row: dict[str, Any]) -> SimpleNamespace:
-    states = [str(told[0]) for told in row["checks"].values()]
+    states = [str(stated[0]) for stated in row["checks"].values()]
     ran = [state for state in states if state not in DID_NOT_RUN]
     return SimpleNamespace(
         run=row["run"],
@@ -51,8 +51,8 @@ def _run(row: dict[str, Any]) -> SimpleNamespace:
         checks=len(states),
         ran=len(ran),
         met=sum(state == "met" for state in ran),
-        seconds=sum(float(told[1]) for told in row["checks"].values()),
-        took=duration(sum(float(told[1]) for told in row["checks"].values())),
+        seconds=sum(float(stated[1]) for stated in row["checks"].values()),
+        took=duration(sum(float(stated[1]) for stated in row["checks"].values())),
     )
 
 

@@ -67,8 +67,8 @@ def _cause(group: CauseGroup) -> str:
 
 
 def _since(verdict: RunVerdict) -> str:
-    told = verdict.since_last
-    return ", ".join(f"{len(told[key])} {word}" for key, word in _SINCE.items() if told.get(key))
+    stated = verdict.since_last
+    return ", ".join(f"{len(stated[key])} {word}" for key, word in _SINCE.items() if stated.get(key))
 
 
 def _escaped(text: str) -> str:

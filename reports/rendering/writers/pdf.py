@@ -87,8 +87,8 @@ def _lines(verdict: RunVerdict, digest: str, files: int, signed: list[SignOff]) 
     lines += [("text", part) for w in waivers for part in textwrap.wrap(w, 108)]
     if signed:
         lines.append(("head", "Signed off"))
-        told = [f"{s.name}, {s.at}, seeing '{s.headline}': {s.comment}" for s in signed[-5:]]
-        lines += [("text", part) for text in told for part in textwrap.wrap(text, 108)[:3]]
+        stated = [f"{s.name}, {s.at}, seeing '{s.headline}': {s.comment}" for s in signed[-5:]]
+        lines += [("text", part) for text in stated for part in textwrap.wrap(text, 108)[:3]]
     if verdict.causes:
         lines.append(("head", "What keeps the gate closed"))
         room = max(3, LINES - len(lines) - 6)

@@ -134,9 +134,9 @@ def test_malformed(
             sent = headers | {"Content-Type": kind, "Accept": "*/*"}
             answer = port.request(route.method, adapter.platform + path, headers=sent, body=body)
             inside = INSIDE.search(answer.text)
-            told = f"{route.method} {route.path} with {what}"
-            attempts.must_fail(f"{told} breaks it", answer.status < 500, said(answer))
-            attempts.must_fail(f"{told} tells of the inside", not inside, inside[0] if inside else "")
+            stated = f"{route.method} {route.path} with {what}"
+            attempts.must_fail(f"{stated} breaks it", answer.status < 500, said(answer))
+            attempts.must_fail(f"{stated} tells of the inside", not inside, inside[0] if inside else "")
     well = adapter.get(services.platform.port, first, person.access_token)
     expect(
         well.status == 200,

@@ -134,14 +134,14 @@ def test_direct_references(
                 for what, headers in pretending(owner).items():
                     asked = replace_headers(route, headers)
                     answer = own.send(asked, token)
-                    told = f"{who} uses {route.method} {route.path} of a {own.kind}" + (
+                    stated = f"{who} uses {route.method} {route.path} of a {own.kind}" + (
                         f", {what}" if what else ""
                     )
-                    attempts.must_be_refused(told, answer, own.stored.key)
-                    attempts.must_fail(f"{told}: its bytes come", own.file.data not in answer.content)
+                    attempts.must_be_refused(stated, answer, own.stored.key)
+                    attempts.must_fail(f"{stated}: its bytes come", own.file.data not in answer.content)
                     now = own.state()
                     changed = sorted(part for part in steady if now[part] != before[part])
-                    attempts.must_fail(f"{told}: it changes the {' and the '.join(changed)}", not changed)
+                    attempts.must_fail(f"{stated}: it changes the {' and the '.join(changed)}", not changed)
         untouched = own.bytes().get("bytes", f"200 {own.file.sha256}") == f"200 {own.file.sha256}"
         attempts.must_fail(f"strangers' attempts change the bytes of a {own.kind}", untouched)
         _parts(own, stranger, attempts)

@@ -192,7 +192,7 @@ def could_be_a_script(headers: Mapping[str, str]) -> str:
     return ""
 
 
-def told_name(disposition: str) -> str:
+def stated_name(disposition: str) -> str:
     """The name under which a browser would keep a download (RFC 6266: `filename*` counts before `filename`)."""
     extended = re.search(r"filename\*\s*=\s*[\w-]+'[^']*'([^;]*)", disposition, re.I)
     if extended:

@@ -16,7 +16,7 @@ from core.run import Run
 from scenarios.adapter import Adapter, Stored
 from suites.security.attempts import Attempts, HostilePort, said
 from suites.security.upload.holdings import holdings
-from suites.security.upload.hostile import folders, names, told_name
+from suites.security.upload.hostile import folders, names, stated_name
 from suites.storage.test_described_files import held
 from suites.types import NewActor, Witness
 
@@ -125,6 +125,6 @@ def _wrong(
         yield f"it does not come back whole ({said(answer)[:60]})"
     if "x-assay-injected" in answer.headers:
         yield "its name becomes a header of the answer"
-    name = told_name(answer.headers.get("content-disposition", ""))
+    name = stated_name(answer.headers.get("content-disposition", ""))
     if "/" in name or "\\" in name or CONTROLS & set(name) or name in (".", ".."):
         yield f"a browser is told to keep it as {name!r}"
