@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ def show_runs(most: int, *, as_json: bool) -> None:
         print_json(found)
         return
     if not found:
-        print("there is no run yet; `./assay validate` makes one.")
+        words = "there is no run yet; `./assay validate` makes one."
+        print(textwrap.fill(words, shutil.get_terminal_size().columns))
         return
     columns = (
         Column(""), Column("run"), Column("plan", leaves=2), Column("target", leaves=1),

@@ -37,6 +37,7 @@ ROOMS = (
 APART = "tests/stack/supabase/test_browser.py"
 """In a process of its own: Playwright's sync API refuses to start where another of its loops is still alive."""
 TESTS = ("tests", "--ignore", APART)
+SLOWEST = ("--durations=30", "--durations-min=5")
 AGAIN = ("--last-failed", "--last-failed-no-failures", "none", "--maxfail=1")
 SOME_FAILED = 1
 """pytest's exit code when tests ran and some failed; any other means that it could not do its work."""
@@ -46,6 +47,8 @@ console = Console(stderr=True, highlight=False)
 def run_tests(*, fast: bool, workers: int) -> int:
     """Runs every step even when one failed, so that one run tells all. Returns 0 or 1 (3 when broken).
 
+    One more worker than asked for: tests wait for their servers a third of the time.
+
     The tests drive real servers under real load, several at once: one that failed in company is run again alone. Twice
     is a failure; once is told as unsteady, beside its first failure, for somebody to mend. Checks are never run again.
     """
@@ -54,7 +57,7 @@ def run_tests(*, fast: bool, workers: int) -> int:
         ("lint", ("ruff", "check", "--quiet", ".")),
         ("format", ("ruff", "format", "--check", "--quiet", ".")),
         ("types", ("mypy", "--no-error-summary", "cli.py", "conftest.py", *rooms)),
-        ("tests", ("pytest", "-q", "-n", str(workers), "--dist", "loadfile", *TESTS)),
+        ("tests", ("pytest", "-q", "-n", str(workers + 1), "--dist", "loadfile", *SLOWEST, *TESTS)),
         ("browser", ("pytest", "-q", APART)),
     ]
     results: list[tuple[str, int, float]] = []

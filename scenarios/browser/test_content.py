@@ -77,14 +77,14 @@ def test_visual_editor(
     entry.confirm(id=made["id"])
     editor = people("editor")
     page = editor.person.page
-    frame = open_editor(
+    open_editor(
         page,
         run.target.get("BUILDER_WRITE_URL"),
         made,
         run.target.get("PLATFORM_URL").rstrip("/") + editor.content.address(path),
         public_key=run.target.get("BUILDER_PUBLIC_KEY"),
     )
-    shown = frame.get_by_test_id("content")
+    shown = page.frame_locator("#preview").get_by_test_id("content")
     editor.content.reads_in(shown, f"published words {tag}", "the published page in the editor's frame")
     for component in editor.content.components:
         try:

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from playwright.sync_api import FrameLocator, Page
+from playwright.sync_api import Page
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Visual editor</title>
@@ -68,9 +68,9 @@ frame.src = preview;
 
 def open_editor(
     page: Page, host: str, entry: Mapping[str, Any], preview: str, *, public_key: str, model: str = "page"
-) -> FrameLocator:
-    """Opens the editor of an entry on `host` (an origin, with a path where it has one); answers the frame that shows
-    the site's page at `preview`. Nothing of the editor's address is contacted.
+) -> None:
+    """Opens the editor of an entry on `host` (an origin, with a path where it has one); its frame `#preview` shows the
+    site's page at `preview`. Nothing of the editor's address is contacted.
     """
     address = f"{host.rstrip('/')}/content/{entry['id']}/edit"
     text = _page(entry, preview, public_key, model)
@@ -79,7 +79,6 @@ def open_editor(
     page.context.grant_permissions(["local-network-access"], origin=_origin(host))
     page.route(address, lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=text))
     page.goto(address)
-    return page.frame_locator("#preview")
 
 
 def _origin(address: str) -> str:

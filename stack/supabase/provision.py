@@ -149,12 +149,12 @@ def _failure(
         lines.append(
             f"  The extension {statement.extension} is not there: {needs(statement.extension, str(major))}."
         )
+    elif skipped:
+        lines.append(f"  It may need what was skipped: {', '.join(sorted(skipped))}.")
     elif error.diag.sqlstate in ("42601", "42883", "42704") and major < HOSTED_MAJOR:
         lines.append(
             f"  This is PostgreSQL {major}; hosted projects run {HOSTED_MAJOR}, which may know more."
         )
-    elif skipped:
-        lines.append(f"  It may need what was skipped: {', '.join(sorted(skipped))}.")
     else:
         lines.append("  A hosted project would refuse it too.")
     return "\n".join(lines)

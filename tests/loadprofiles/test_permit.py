@@ -63,7 +63,7 @@ def locust(file, folder, target=None, **variables):
         )
 
 
-@pytest.mark.parametrize("profile", ["database", "uptime", "telemetry"])
+@pytest.mark.parametrize("profile", ["rooms", "uptime", "telemetry"])
 def test_a_profile_without_a_run_is_one_sentence_before_the_start(profile, tmp_path):
     done = locust(ROOT / "loadprofiles" / f"{profile}.py", tmp_path)
     assert done.returncode == 2, done.stderr

@@ -48,7 +48,7 @@ def test_a_component_that_dies_makes_the_run_broken_by_name(sandbox, victim):
     os.kill(sandbox.components()[victim]["pid"], signal.SIGKILL)
     said, _ = run.communicate(timeout=300)
     assert run.returncode == 3, said
-    assert len(re.findall(rf"! broken +{victim} died", said)) == 1, said
+    assert len(re.findall(rf"! broken +{victim} died during the run \(", said)) == 1, said
     assert "missed" not in sandbox.outcomes().values()
     [death] = Evidence(sandbox.newest()).events(ComponentDied)
     assert death.component == victim

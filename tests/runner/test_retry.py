@@ -61,7 +61,7 @@ def test_a_generator_that_was_not_fit_is_told_with_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "attempt_fields",
     [
         {},
         {"unfit": 0.2},

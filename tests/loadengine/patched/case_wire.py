@@ -6,6 +6,7 @@ import pytest
 
 from clients.http_port import HttpPort
 from core.description import read_description
+from core.description.base import Route
 from core.permit import Action, Permit
 from core.project import REFERENCE
 from loadengine.api import ClosedUser
@@ -39,6 +40,9 @@ PEOPLE_DO = {
     "whoami": lambda port, its: its.whoami(port, TOKEN),
     "list_files": lambda port, its: its.list_files(port, TOKEN),
     "get": lambda port, its: its.get(port, "/api/files", TOKEN),
+    "ask": lambda port, its: its.ask(
+        port, Route(path="/api/x/{id}", method="PUT", body="raw"), TOKEN, b"d", id="a b"
+    ),
     "version": lambda port, its: its.version(port),
     "health": lambda port, its: its.health(port),
     "fail": lambda port, its: its.fail(port, TOKEN, "t ü"),
