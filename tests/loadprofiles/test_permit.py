@@ -81,7 +81,7 @@ def test_plain_locust_needs_the_permit_too_and_sends_nothing_without(server, tmp
 
 
 def test_a_task_that_raises_makes_the_load_broken_and_tells_no_secret(server, tmp_path):
-    done = locust(RAISING, tmp_path, described(tmp_path, server, "load"), STUMBLE="yes")
+    done = locust(RAISING, tmp_path, described(tmp_path, server, "read", "load"), STUMBLE="yes")
     [finished] = Evidence(tmp_path / "run").events(LoadFinished)
     assert finished.outcome == "broken"
     assert "cannot log in with ***" in finished.reason
@@ -94,7 +94,7 @@ def test_a_task_that_raises_makes_the_load_broken_and_tells_no_secret(server, tm
 
 def test_a_host_that_the_target_does_not_name_is_not_contacted(server, tmp_path):
     stranger = RecordingProxy(server.url)
-    done = locust(RAISING, tmp_path, described(tmp_path, server, "load"), STRANGER=stranger.url)
+    done = locust(RAISING, tmp_path, described(tmp_path, server, "read", "load"), STRANGER=stranger.url)
     stranger.close()
     assert stranger.connections == 0
     assert server.requests

@@ -81,16 +81,16 @@ def test_what_was_fit_or_may_be_a_fault_is_not_repeated(tmp_path, attempt_fields
 def test_what_is_set_aside_is_kept_and_not_read(tmp_path):
     Journal(tmp_path, "assay", Redactor(), background=False).close()
     files = attempt(tmp_path, unfit=2)
-    retry.set_aside(tmp_path, files)
+    retry.quarantine(tmp_path, files)
     assert retry.journals(tmp_path) == set()
-    assert {path.stem for path in (tmp_path / retry.ASIDE).glob("*.jsonl")} == files
+    assert {path.stem for path in (tmp_path / retry.QUARANTINE).glob("*.jsonl")} == files
 
 
 @pytest.mark.parametrize(
     ("duration", "shape", "worth"), [(30, "steady", 1), (3600, "soak", 0), (60, "step", 0)]
 )
 def test_long_loads_and_searches_are_judged_as_they_went(duration, shape, worth):
-    assert retry.worth_it(
+    assert retry.is_retryable(
         PlannedProfile(name="database", users=5, duration=duration, warm_up=1.0, shape=shape)
     ) == bool(worth)
 
@@ -117,7 +117,7 @@ def test_a_generator_that_stood_still_is_told_and_not_measured_again(tmp_path):
     directory = sandbox.newest()
     assert run.returncode == 3, said
     assert "behind the schedule" in said[0]
-    assert not (directory / retry.ASIDE).exists()
+    assert not (directory / retry.QUARANTINE).exists()
     [finished] = Evidence(directory).recorded(LoadFinished)
     assert finished.source == f"load-{process}"
 
@@ -146,4 +146,4 @@ def test_the_plan_decides_whether_an_unfit_load_is_measured_again(tmp_path, aske
     parts.run.journal.close()
     repeated = Evidence(tmp_path).events(LoadRepeated)
     assert (parts.tried, len(repeated)) == ((2, 1) if asked else (1, 0))
-    assert (tmp_path / retry.ASIDE).exists() == asked
+    assert (tmp_path / retry.QUARANTINE).exists() == asked
