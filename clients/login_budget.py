@@ -129,5 +129,5 @@ def paced(run: Run, inner: httpx.BaseTransport) -> PacedTransport:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    on_wait = response.headers.get("retry-after", "")
-    return float(on_wait) if on_wait.isdigit() else 0.0
+    after = response.headers.get("retry-after", "")
+    return float(after) if after.isdigit() else 0.0

@@ -21,7 +21,7 @@ class FirstError:
 
 
 def noted(step: Callable[P, R]) -> Callable[P, R]:
-    """Keeps the first error of a step in `self.world.told`.
+    """Keeps the first error of a step in `self.world.first_error`.
 
     Hypothesis replays a failing history once, and reports a world that has moved on meanwhile as flaky;
     what happened the first time is what a person needs to read.
