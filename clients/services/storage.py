@@ -64,6 +64,10 @@ class StorageClient:
         sent = {"apikey": key, "Authorization": f"Bearer {key}", **(headers or {})}
         return self.port.request(method, path, headers=sent, body=body)
 
+    def buckets(self) -> list[dict[str, Any]]:
+        """Every bucket as Storage describes it (`id`, `public`, `file_size_limit`, `allowed_mime_types`)."""
+        return list(self.as_admin("GET", "/bucket").demand(200).json(list))
+
     def witness_get(self, key: str, bucket: str = "") -> bytes | None:
         """An object's bytes, or None when it is not there."""
         answer = self.as_admin("GET", f"/object/{bucket or self.bucket}/{quote(key)}")

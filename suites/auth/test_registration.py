@@ -10,6 +10,7 @@ from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.permit import Action
 from core.run import Run
 from suites.auth.people import auth_user, confirm
 from suites.types import Witness
@@ -91,7 +92,8 @@ def test_register_confirm_login(run: Run, services: ServiceClients, ledger: Ledg
     requirement="P1.2",
     service=AUTH,
     needs="auth.email",
+    actions=(Action.READ,),
 )
 def test_settings(services: ServiceClients) -> None:
-    """By Auth's own settings, and the shortest password by what it refuses."""
+    """By Auth's own settings."""
     expect_equal(services.auth.unlike_described(), [], "Auth's settings are those of [people]", service=AUTH)

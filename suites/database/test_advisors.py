@@ -7,6 +7,7 @@ from clients.service_clients import ServiceClients
 from core.expect import expect
 from core.ledger import Ledger
 from core.passport import check
+from core.permit import Action
 from core.run import Run
 from suites.database.advisors.judged import judge
 from suites.database.advisors.proof import Proof
@@ -15,6 +16,24 @@ from suites.database.advisors.upkeep import upkeep
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
+
+
+@check(
+    "database.advisor_errors",
+    "Nothing that Supabase's security advisors call an error stands undecided",
+    requirement=("P1.3", "P6.3"),
+    service=DATABASE,
+    needs=("database.sql",),
+    actions=(Action.READ,),
+)
+def test_errors(run: Run, services: ServiceClients, witness: Witness) -> None:
+    """By PostgreSQL's catalog alone, so that it can be said where Assay may only read; `database.advisors` tries them."""
+    catalog = read_catalog(services.database.demand_sql())
+    witness(
+        "PostgreSQL's catalog", f"{len(catalog.relations)} relations and {len(catalog.functions)} functions"
+    )
+    errors = [finding for finding in security(catalog) if finding.level == "ERROR"]
+    judge(run, "database.advisor_errors", errors, lambda _: "", DATABASE)
 
 
 @check(

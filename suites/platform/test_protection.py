@@ -13,6 +13,7 @@ from clients.service_clients import ServiceClients
 from core.description.base import Route
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
+from core.permit import Action
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.types import NewActor, Witness
@@ -59,18 +60,35 @@ def expect_common(answer: WireAnswer) -> None:
     )
 
 
+def expect_kept_by_no_cache(answer: WireAnswer) -> None:
+    """What an answer of the API must say beside, so that no cache on the way hands it to somebody else."""
+    kept = answer.headers.get("cache-control", "")
+    expect(
+        "no-store" in kept or ("private" in kept and "no-cache" in kept),
+        f"{answer.asked} is kept by no cache on the way",
+        expected="Cache-Control: no-store",
+        saw=kept or "not said",
+        service=PLATFORM,
+    )
+
+
+def shut(services: ServiceClients, path: str, origin: str = "") -> WireAnswer:
+    """The refusal that nobody gets at a private route; Missed where the platform answers otherwise."""
+    answer = services.platform.call("GET", path, headers={"Origin": origin} if origin else {})
+    expect_status(answer, 401, f"GET {path} refuses nobody", service=PLATFORM)
+    return answer
+
+
 @check(
     "security.headers",
-    "Every page and answer tells browsers to run nothing foreign, guess no types and keep to TLS",
+    "Every page and refusal tells browsers to run nothing foreign, guess no types and keep to TLS",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    needs=("platform.api", "auth.email", "platform.private"),
+    needs=("platform.api", "platform.private"),
+    actions=(Action.READ,),
 )
-def test_headers(
-    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
-) -> None:
-    """Pages by their content security policy, the API by what may be kept of it; errors no less than answers."""
-    person = actor()
+def test_headers(run: Run, services: ServiceClients, witness: Witness) -> None:
+    """Pages by their content security policy, the API's refusals by what may be kept of them."""
     described = run.target.description.platform
     pages = (*described.pages.public, *described.pages.signed_in)
     for path in pages:
@@ -94,62 +112,56 @@ def test_headers(
             saw=framing or "not said",
             service=PLATFORM,
         )
-    asked = [
-        (path, token, due)
-        for path in described.private
-        for token, due in ((person.access_token, 200), (None, 401))
-    ]
-    asked.append((f"{described.private[0]}/assay-nothing", None, 0))
-    for path, token, due in asked:
-        answer = services.platform.call("GET", path, token=token)
-        expect(
-            answer.status == due or (not due and 400 <= answer.status < 500),
-            f"GET {path} answers {due or 'a refusal'}",
-            saw=answer.said(),
-            service=PLATFORM,
-        )
+    refusals = [shut(services, path) for path in described.private]
+    unknown = services.platform.call("GET", f"{described.private[0]}/assay-nothing")
+    expect(
+        400 <= unknown.status < 500,
+        f"{unknown.asked} answers a refusal",
+        saw=unknown.said(),
+        service=PLATFORM,
+    )
+    for answer in (*refusals, unknown):
         expect_common(answer)
-        kept = answer.headers.get("cache-control", "")
-        expect(
-            "no-store" in kept or ("private" in kept and "no-cache" in kept),
-            f"GET {path} is kept by no cache on the way",
-            expected="Cache-Control: no-store",
-            saw=kept or "not said",
-            service=PLATFORM,
-        )
-    witness("the wire", f"headers of {len(pages)} pages and {len(asked)} answers")
+        expect_kept_by_no_cache(answer)
+    witness("the wire", f"headers of {len(pages)} pages and {len(refusals) + 1} refusals")
 
 
 @check(
-    "security.other_origins",
-    "A page of another site reads nothing of the API, not even with a person's token",
+    "security.private_headers",
+    "What a person is answered tells browsers to guess no types, keep to TLS and keep no copy",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
     needs=("platform.api", "auth.email", "platform.private"),
 )
-def test_other_origins(
-    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
-) -> None:
-    """Judged as a browser would: by Access-Control-Allow-Origin in answers and in those to preflights."""
+def test_private_headers(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
+    """Every private route, asked by a person of this check's own."""
     person = actor()
-    described = run.target.description.platform
-    for path in described.private:
-        own = adapter.get(services.platform.port, path, person.access_token)
-        expect_status(own, 200, f"a person's own GET {path} is answered (positive control)", service=PLATFORM)
-    routes = {
-        (route.method, re.sub(r"\{[^}]*\}", "none", route.path))
-        for route in routes_of(run.target.description)
-    }
-    routes |= {("GET", path) for path in described.private}
-    # What no route is described for, and what is refused, must not be readable either.
-    read = [path for method, path in sorted(routes) if method == "GET"] + ["/api/nothing"]
+    private = run.target.description.platform.private
+    for path in private:
+        answer = services.platform.call("GET", path, token=person.access_token)
+        expect_status(answer, 200, f"GET {path} answers a person", service=PLATFORM)
+        expect_common(answer)
+        expect_kept_by_no_cache(answer)
+    witness("the wire", f"headers of {len(private)} answers")
+
+
+@check(
+    "security.other_origins",
+    "A page of another site reads nothing of the API",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    needs=("platform.api", "platform.private"),
+    actions=(Action.READ,),
+)
+def test_other_origins(run: Run, services: ServiceClients, witness: Witness) -> None:
+    """Judged as a browser would: by Access-Control-Allow-Origin in what nobody is answered, and in answers to preflights."""
+    routes, read = asked_routes(run)
     for origin in (EVIL, "null"):
+        for path in run.target.description.platform.private:
+            _unreadable(shut(services, path, origin), origin)
         for path in read:
-            answer = services.platform.call(
-                "GET", path, token=person.access_token, headers={"Origin": origin}, allow=ANY_5XX
-            )  # asked without what the route may want: only the headers of the answer count
-            _unreadable(answer, origin)
-        for wanted, path in sorted(routes):
+            _unreadable(_asked_from(services, origin, path), origin)
+        for wanted, path in routes:
             preflight = services.platform.call(
                 "OPTIONS",
                 path,
@@ -165,6 +177,42 @@ def test_other_origins(
         "the wire",
         f"no answer to {len(read)} addresses and {len(routes)} preflights lets another origin read",
     )
+
+
+@check(
+    "security.other_origins_signed_in",
+    "A page of another site reads nothing of the API, not even with a person's token",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    needs=("platform.api", "auth.email", "platform.private"),
+)
+def test_other_origins_signed_in(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
+    """As a browser would judge: by Access-Control-Allow-Origin in what a person is answered."""
+    person = actor()
+    for path in run.target.description.platform.private:
+        own = adapter.get(services.platform.port, path, person.access_token)
+        expect_status(own, 200, f"a person's own GET {path} is answered (positive control)", service=PLATFORM)
+    _, read = asked_routes(run)
+    for origin in (EVIL, "null"):
+        for path in read:
+            _unreadable(_asked_from(services, origin, path, person.access_token), origin)
+    witness("the wire", f"no answer to {len(read)} addresses lets another origin read")
+
+
+def asked_routes(run: Run) -> tuple[list[tuple[str, str]], list[str]]:
+    """(method, path) of every route that the description names, and the paths that are read."""
+    described = run.target.description
+    routes = {(route.method, re.sub(r"\{[^}]*\}", "none", route.path)) for route in routes_of(described)}
+    routes |= {("GET", path) for path in described.platform.private}
+    # What no route is described for, and what is refused, must not be readable either.
+    return sorted(routes), [path for method, path in sorted(routes) if method == "GET"] + ["/api/nothing"]
+
+
+def _asked_from(services: ServiceClients, origin: str, path: str, token: str | None = None) -> WireAnswer:
+    """Asked without what the route may want: only the headers of the answer count."""
+    return services.platform.call("GET", path, token=token, headers={"Origin": origin}, allow=ANY_5XX)
 
 
 def routes_of(part: object) -> Iterator[Route]:
@@ -210,14 +258,13 @@ def public_texts(services: ServiceClients) -> Iterable[tuple[str, str]]:
 
 @check(
     "security.nothing_secret",
-    "Nothing that anybody may read holds a secret, a source map, or the inside of an error",
+    "Nothing that anybody may read holds a secret or a source map",
     requirement=("P6.3", "prod.security"),
     service=PLATFORM,
-    needs=("platform.web", "platform.api", "auth.email", "platform.error"),
+    needs=("platform.web", "platform.api", "auth.email"),
+    actions=(Action.READ,),
 )
-def test_nothing_secret(
-    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
-) -> None:
+def test_nothing_secret(run: Run, services: ServiceClients, witness: Witness) -> None:
     """Every secret of the target is looked for in the configuration, the first page and every script behind it."""
     secrets = {
         variable.name: value
@@ -246,10 +293,24 @@ def test_nothing_secret(
             saw=f"{answer.status}, {len(answer.content)} bytes",
             service=PLATFORM,
         )
+    witness("the wire", f"{len(texts)} public texts, {len(secrets)} secrets")
+
+
+@check(
+    "security.errors_tell_nothing",
+    "The answer to an error of the platform's own tells nothing of the inside",
+    requirement=("P6.3", "prod.security"),
+    service=PLATFORM,
+    needs=("platform.api", "auth.email", "platform.error"),
+)
+def test_errors_tell_nothing(
+    run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
+) -> None:
+    """An error that carries a marker is provoked: neither marker, nor stack, nor a source's name is answered."""
     marker = f"m{run.tag()}"
     person = actor()
     failed = adapter.fail(services.platform.port, person.access_token, marker)
     expect_status(failed, 500, "an error of the platform's own answers 500", service=PLATFORM)
     inside = [w for w in (marker, "    at ", "node_modules", ".ts:", ".mjs:") if w in json.dumps(failed.text)]
     expect_equal(inside, [], "an error's answer tells nothing of the inside", service=PLATFORM)
-    witness("the wire", f"{len(texts)} public texts, {len(secrets)} secrets")
+    witness("the wire", f"{failed.status} and {len(failed.text)} characters")

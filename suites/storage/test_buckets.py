@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from clients.catalog import read_catalog
 from clients.service_clients import ServiceClients
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.permit import Action
 from core.run import Run
 from suites.access import keep_access
 from suites.database.advisors.buckets import bucket_findings
@@ -82,6 +85,45 @@ def _refused(matrix: BucketMatrix, name: str) -> list[str]:
 
 
 @check(
+    "storage.buckets_as_described",
+    "Every described bucket is there, as public as was decided, and set to take what it should",
+    requirement=("P1.3", "P6.3"),
+    service=STORAGE,
+    needs=("storage.supabase", "storage.buckets"),
+    actions=(Action.READ,),
+)
+def test_settings(run: Run, services: ServiceClients, witness: Witness) -> None:
+    """By what Storage says of its buckets; `storage.bucket_matrix` tries each."""
+    there = {str(bucket["id"]): bucket for bucket in services.storage.buckets()}
+    witness("Storage API with the secret key", f"{len(there)} buckets")
+    wrong = []
+    for name, decided in run.target.description.storage.buckets.items():
+        if (bucket := there.get(name)) is None:
+            wrong.append(f"there is no bucket {name}")
+            continue
+        if bool(bucket.get("public")) != decided.public:
+            wrong.append(f"{name} is {'private' if decided.public else 'public'}, not as decided")
+        limit = bucket.get("file_size_limit")  # none: the project's own limit counts, which no API tells
+        if decided.limit is not None and limit is not None and limit > decided.limit:
+            wrong.append(f"{name} takes objects of up to {limit} bytes, not {decided.limit}")
+        types = bucket.get("allowed_mime_types") or ["*/*"]
+        wrong += [f"{name} takes {mime}" for mime in decided.refuses if _takes(types, mime)]
+        if not _takes(types, decided.type):
+            wrong.append(f"{name} does not take {decided.type}")
+    expect(
+        not wrong,
+        "buckets are set as the project's target.toml decides",
+        expected=f"{len(run.target.description.storage.buckets)} buckets as decided",
+        saw="; ".join(wrong),
+        service=STORAGE,
+    )
+
+
+def _takes(types: list[str], mime: str) -> bool:
+    return any(fnmatchcase(mime, one) for one in types)
+
+
+@check(
     "storage.advisors",
     "No public bucket lists its objects to who should not see which there are",
     requirement=("P1.3", "P6.3"),
@@ -112,8 +154,7 @@ def test_listing(
         ]
         return f"{' and '.join(saw)} list its objects" if saw else ""
 
-    there = services.storage.as_admin("GET", "/bucket").demand(200).json(list)
-    names = sorted(str(bucket["id"]) for bucket in there)
+    names = sorted(str(bucket["id"]) for bucket in services.storage.buckets())
     witness("SQL", f"{len(catalog.buckets)} buckets")
     expect_equal(names, sorted(catalog.buckets), "Storage speaks of this database's buckets", service=STORAGE)
     judge(run, "storage.advisors", bucket_findings(catalog), listed, STORAGE)

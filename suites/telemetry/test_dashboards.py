@@ -17,6 +17,7 @@ from core.errors import ServiceError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.permit import Action
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.content.pages import new_page
@@ -86,6 +87,38 @@ def experience(dd: DatadogClient, session: str, tag: str) -> list[dict[str, Any]
     ]
 
 
+def asked_widgets(run: Run, services: ServiceClients) -> list[Query]:
+    """Every query of the platform's one dashboard, of metrics and of this very application's RUM events."""
+    title = str(run.target.settings.get("dashboard") or TITLE)
+    found = services.datadog.dashboards(title)
+    expect_equal(len(found), 1, f"DataDog has one dashboard called {title!r}", service=DATADOG)
+    asked = list(queries(found[0].get("widgets")))
+    expect(
+        {"metrics", "rum"} <= {query.source for query in asked},
+        "its widgets ask for metrics and for RUM events",
+        expected="queries of both",
+        saw=sorted({query.source for query in asked}) or "no query",
+        service=DATADOG,
+    )
+    strange = [q.widget for q in asked if q.source == "rum" and services.datadog.application not in q.text]
+    expect_equal(strange, [], "every search of RUM events is of this very application", service=DATADOG)
+    return asked
+
+
+@check(
+    "telemetry.datadog_widgets",
+    "There is one dashboard at DataDog, and its widgets ask for metrics and events of this very application",
+    requirement=("P4.2", "D11"),
+    service=DATADOG,
+    needs=("telemetry.dashboards", "telemetry.datadog"),
+    actions=(Action.READ,),
+)
+def test_widgets(run: Run, services: ServiceClients, witness: Witness) -> None:
+    """What they ask is read from the dashboard; `telemetry.datadog_dashboard` tells whether they get it."""
+    asked = asked_widgets(run, services)
+    witness("DataDog's dashboard API", f"{len(asked)} queries of {len({q.widget for q in asked})} widgets")
+
+
 @check(
     "telemetry.datadog_dashboard",
     "The dashboard at DataDog asks for what this platform sends, and each of its widgets gets it",
@@ -112,20 +145,8 @@ def test_dashboard(
     witness: Witness,
 ) -> None:
     """A visit, an upload, a page and a room, then the widgets' own queries; one of what nobody sent yields nothing."""
-    dd, title = services.datadog, str(run.target.settings.get("dashboard") or TITLE)
-    found = dd.dashboards(title)
-    expect_equal(len(found), 1, f"DataDog has one dashboard called {title!r}", service=DATADOG)
-    asked = list(queries(found[0].get("widgets")))
-    expect(
-        {"metrics", "rum"} <= {query.source for query in asked},
-        "its widgets ask for metrics and for RUM events",
-        expected="queries of both",
-        saw=sorted({query.source for query in asked}) or "no query",
-        service=DATADOG,
-    )
-    strange = [q.widget for q in asked if q.source == "rum" and dd.application not in q.text]
-    expect_equal(strange, [], "every search of RUM events is of this very application", service=DATADOG)
-
+    dd = services.datadog
+    asked = asked_widgets(run, services)
     since, session, tag = time.time() - CLOCKS, str(uuid.uuid4()), run.tag()
     person = actor()
     file = made(1000)
@@ -154,7 +175,7 @@ def test_dashboard(
             claim=f"the widget {query.widget!r} shows what was sent just now ({query.text})",
             service=DATADOG,
         )
-    witness("DataDog's dashboard, metrics and RUM APIs", f"{len(asked)} queries of the dashboard {title!r}")
+    witness("DataDog's dashboard, metrics and RUM APIs", f"{len(asked)} queries of the dashboard")
 
     nobody = str(uuid.uuid4())
     for query in {query.source: query for query in asked}.values():

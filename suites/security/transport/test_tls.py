@@ -13,7 +13,7 @@ from clients.tls import GOOD, OLD, TlsFacts, plain_answer, scan
 from core.errors import ServiceError
 from core.expect import expect
 from core.passport import check
-from core.permit import is_loopback
+from core.permit import Action, is_loopback
 from core.run import Run
 from core.target import Target
 from suites.security.attempts import Attempts
@@ -61,6 +61,7 @@ def faults_of(facts: TlsFacts, *, ours: bool, now: datetime) -> Iterator[str]:
     requirement=("prod.security", "P6.3"),
     service=PLATFORM,
     needs=("platform.tls",),
+    actions=(Action.READ,),
     timeout=120,
     why_slow="a dozen handshakes with each of the target's hosts",
     threat="Whoever is on the way reads tokens and files, or answers in the platform's place.",
@@ -102,6 +103,7 @@ def test_tls(run: Run, services: ServiceClients, witness: Witness) -> None:
     requirement=("prod.security", "P1.1"),
     service=DATABASE,
     needs=("database.sql", "platform.tls"),
+    actions=(Action.READ,),
     threat="A password and every row cross the network in clear wherever a client forgets sslmode.",
     references=("ASVS 12.3.1", "ASVS 12.3.2"),
     fix="Switch on 'Enforce SSL on incoming connections' in the project's database settings.",
