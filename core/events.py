@@ -306,6 +306,22 @@ class WitnessAnswered(Event):
     fact: str
 
 
+@kind("check.exchange")
+class CheckExchange(Event):
+    """What an attempt at a check asked of a service, how often, and the beginning of what came back the last time.
+
+    `at` is when it was last asked. Only the last exchanges of an attempt are kept (clients/exchanges.py).
+    """
+
+    check: str
+    attempt: int
+    service: str
+    asked: str
+    answer: str
+    times: int
+    at: int
+
+
 @kind("attachment")
 class Attachment(Event):
     """A file that belongs to a check, by its path in the run's folder."""

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.project import find_project
 from core.user_settings import setting
 from reports import judge, write
-from reports.history.alerts import AlertsFile
+from reports.judging.mutes import AlertsFile
 from reports.judging.overrides import Sources
 from reports.judging.waivers import WaiverFile, load_waivers
 from reports.rendering.page.trends import write_trends
@@ -56,7 +56,7 @@ def waive(check: str, *, reason: str, owner: str, ticket: str, until: str) -> Pa
     return sources.waivers
 
 
-def mute(key: str, *, reason: str, owner: str, until: str) -> Path:
+def mute(key: str, *, reason: str, owner: str, until: str, ticket: str = "") -> Path:
     """Adds a mute to the project's alerts.toml and returns the file. Raises ConfigError, the file unchanged."""
     sources = Sources(find_project().own)
     fields: dict[str, str | dt.date] = {
@@ -64,6 +64,7 @@ def mute(key: str, *, reason: str, owner: str, until: str) -> Path:
         "owner": owner,
         "reason": reason,
         "until": _day(until, "--until"),
+        **({"ticket": ticket} if ticket else {}),
     }
     _append(sources.alerts, "mute", fields, AlertsFile)
     return sources.alerts

@@ -35,11 +35,13 @@ def mute(
     reason: Annotated[str, typer.Option("--reason", help="why nobody wants to hear of it")],
     owner: Annotated[str, typer.Option("--owner", help="who answers for the silence")],
     until: Annotated[str, typer.Option("--until", help="its last day, e.g. 2027-01-31")],
+    ticket: Annotated[str, typer.Option("--ticket", help="where it is being mended")] = "",
 ) -> None:
     """Silences an alert until a day, in the project's alerts.toml; the verdict stays as it is."""
     from runner.triage import mute as write_mute
 
-    print(f"muted        {key} until {until}: {write_mute(key, reason=reason, owner=owner, until=until)}")
+    path = write_mute(key, reason=reason, owner=owner, until=until, ticket=ticket)
+    print(f"muted        {key} until {until}: {path}")
 
 
 def sign_off(

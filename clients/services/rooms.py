@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from clients import exchanges
 from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
 from clients.strict_json import strict_json
@@ -77,6 +78,8 @@ class RoomSocket:
             while True:
                 raw = self._socket.recv()
                 at = now_ns()
+                shown = raw.encode() if isinstance(raw, str) else raw
+                exchanges.note(SERVICE.id, f"WebSocket of room {self.room}: frames", "the last:", shown)
                 frame = Frame(at, self._parse(raw))
                 with self._changed:
                     self.frames.append(frame)

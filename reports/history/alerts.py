@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from core.config import StrictModel, Text, load_toml
 from reports.judging.model import Cause, RunVerdict
 from reports.judging.verdict_table import STATES
 from reports.rendering.formatting import quantity
@@ -48,31 +43,6 @@ class Alert:
             lines.append(f"last good {self.last_good}")
         lines.append(self.link)
         return {"text": "\n".join(lines), "assay": asdict(self)}
-
-
-class Mute(StrictModel):
-    """Silence for one key (or a key's start, ending in `*`) until a day, by somebody, for a reason."""
-
-    key: Text
-    owner: Text
-    reason: Text
-    until: dt.date
-
-    def covers(self, key: str, today: dt.date) -> bool:
-        """Whether it silences this key today."""
-        hit = key.startswith(self.key[:-1]) if self.key.endswith("*") else key == self.key
-        return hit and today <= self.until
-
-
-class AlertsFile(StrictModel):
-    """alerts.toml."""
-
-    mutes: tuple[Mute, ...] = Field((), validation_alias="mute")
-
-
-def load_mutes(path: Path) -> tuple[Mute, ...]:
-    """The `[[mute]]` tables of alerts.toml; none without the file. Raises ConfigError for a wrong one."""
-    return load_toml(path, AlertsFile).mutes if path.exists() else ()
 
 
 def alerts(

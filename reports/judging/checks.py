@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import RootModel
 
@@ -60,6 +61,7 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
         attachments=[
             {"name": a.name, "path": a.path, "media_type": a.media_type} for a in record.attachments
         ],
+        exchanges=_exchanges(record, last),
         steps=[{"name": step.name, "at": _since(record, at)} for at, step in record.steps],
         tries=[
             {"attempt": f.attempt, "state": str(f.outcome), "message": f.message, "seconds": f.seconds}
@@ -81,6 +83,21 @@ def _check(record: CheckRecord, required: bool) -> CheckResult:
 
 
 NOT_COLLECTED = "the plan requires it, and it was not collected"
+
+
+def _exchanges(record: CheckRecord, last: CheckFinished | None) -> list[dict[str, Any]]:
+    """What the last attempt asked, and what came back."""
+    return [
+        {
+            "service": e.service,
+            "asked": e.asked,
+            "answer": e.answer,
+            "times": e.times,
+            "at": _since(record, at),
+        }
+        for at, e in record.exchanges
+        if last is None or e.attempt == last.attempt
+    ]
 
 
 def _since(record: CheckRecord, at: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ from core.objective import Objective
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, LoadOutcome, RunOutcome
 from reports.judging.checks import judge_checks, judge_profiles, judge_requirements, judge_services
 from reports.judging.coverage import judge_coverage, uncovered
+from reports.judging.known_problems import mark_known
 from reports.judging.measurements import measure
 from reports.judging.model import Cause, CheckResult, ObjectiveResult, RunVerdict, Waiver
+from reports.judging.mutes import Mute, load_mutes
 from reports.judging.objectives import judge_objectives
 from reports.judging.overrides import Sources
 from reports.judging.run_record import RunRecord, died, read
@@ -32,12 +35,13 @@ def judge(
     waivers: list[Waiver] | Path | None = None,
     history: History | None = None,
     project: Path | None = None,
+    mutes: Sequence[Mute] | None = None,
 ) -> RunVerdict:
     """Judges the run in a folder. `history` is only read. Raises ConfigError when the folder holds no run.
 
     `objectives` as a path is a file of overrides over the shipped and the project's; None takes the target's own, if it
-    has one. `waivers` and `requirements` are the project's, too (reports/judging/overrides.py): those of the folder that
-    the run recorded, or of `project` where that is not on this machine.
+    has one. `waivers`, `mutes` and `requirements` are the project's, too (reports/judging/overrides.py): those of the
+    folder that the run recorded, or of `project` where that is not on this machine.
     """
     evidence = Evidence(Path(run_dir))
     run = read(evidence)
@@ -90,6 +94,7 @@ def judge(
     if history is not None:
         history.annotate(verdict, objectives)
     _waive(verdict, waivers)
+    mark_known(verdict, waivers, load_mutes(sources.alerts) if mutes is None else mutes)
     verdict.causes = _causes(verdict, run)
     _conclude(verdict)
     return verdict

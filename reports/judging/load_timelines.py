@@ -12,7 +12,7 @@ from reports.judging.group import usable
 from reports.judging.grouping import grouped
 from reports.judging.measurements import Measured, Measurements
 from reports.judging.model import ObjectiveResult
-from reports.judging.run_record import LoadRecord, RunRecord
+from reports.judging.run_record import LoadRecord, RunRecord, saturation
 from reports.judging.stats.batches import Batched
 from reports.judging.stats.quantile import judge_quantile
 
@@ -23,7 +23,7 @@ FEWEST = 5
 
 
 def timelines(run: RunRecord) -> dict[str, Any]:
-    """By profile: `users`, `pace` and `health` in seconds since the load began, `steady`, `levels` and `knee`."""
+    """By profile: `users`, `pace`, `health`, `saturated`, `steady` (in seconds since it began), `levels` and `knee`."""
     return {name: _timeline(run, load) for name, load in run.loads.items() if load.started is not None}
 
 
@@ -49,6 +49,11 @@ def _timeline(run: RunRecord, load: LoadRecord) -> dict[str, Any]:
             [since(u.start), since(u.end), u.reason]
             for u in run.unhealthy
             if u.end > start and u.start < end and run.serves(u.source, load.name)
+        ],
+        "saturated": [
+            [since(one.start), since(one.end), saturation(one)]
+            for one in run.stretches
+            if one.event.profile == load.name and one.end > start and one.start < end
         ],
         "levels": [
             {"users": level.users, "holds": level.holds, "why": level.why, "per_second": level.per_second}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from core.outcome import DID_NOT_RUN, NOT_APPLICABLE, Verdict
 from reports.rendering.formatting import count
@@ -21,6 +21,38 @@ class Waiver:
     ticket: str
     expiry: str
     expired: bool = False
+
+
+@dataclass(frozen=True)
+class KnownProblem:
+    """A waiver or a mute that speaks of a result; `until` is its last day, `ended` whether that is over."""
+
+    kind: Literal["waiver", "mute"]
+    reason: str
+    owner: str
+    ticket: str
+    until: str
+    ended: bool
+
+    @property
+    def status(self) -> str:
+        """What it means today."""
+        if self.kind == "waiver":
+            return (
+                f"the waiver ended on {self.until}: it counts again"
+                if self.ended
+                else f"waived until {self.until}"
+            )
+        return (
+            f"the mute ended on {self.until}: alerts are sent again"
+            if self.ended
+            else f"muted until {self.until}: no alert is sent"
+        )
+
+    @property
+    def who(self) -> str:
+        """Who answers for it, and where it is being mended."""
+        return f"{self.owner}, {self.ticket}" if self.ticket else self.owner
 
 
 @dataclass
@@ -46,8 +78,12 @@ class CheckResult:
     witnesses: list[dict[str, Any]] = field(default_factory=list)
     attachments: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    exchanges: list[dict[str, Any]] = field(default_factory=list)
+    """The last things that it asked: service, asked, answer, times, seconds since its start; not in verdict.json."""
     started: float | None = None
     waiver: Waiver | None = None
+    known: list[KnownProblem] = field(default_factory=list)
+    """Waivers and mutes that speak of it, ended ones too, where it does not hold."""
     new: bool = False
     description: str = ""
     facts: dict[str, str] = field(default_factory=dict)
@@ -146,6 +182,7 @@ class ObjectiveResult:
     last: LastDecided | None = None
     trend: list[dict[str, Any]] = field(default_factory=list)
     waiver: Waiver | None = None
+    known: list[KnownProblem] = field(default_factory=list)
 
     @property
     def margin(self) -> float | None:
@@ -331,7 +368,7 @@ class RunVerdict:
         del document["measurements"]
         for check, plain in zip(self.checks, document["checks"], strict=True):
             plain["blocks_gate"] = check.blocks_gate
-            del plain["history"]
+            del plain["history"], plain["exchanges"]
         for objective, plain in zip(self.objectives, document["objectives"], strict=True):
             plain["blocks_gate"] = objective.blocks_gate
             plain["margin"] = objective.margin

@@ -10,6 +10,7 @@ from core.event import Event
 from core.events import (
     Attachment,
     CheckCollected,
+    CheckExchange,
     CheckFinished,
     CheckStarted,
     ComponentDied,
@@ -58,7 +59,7 @@ _GENERATORS = ("load", "worker")
 
 @dataclass
 class CheckRecord:
-    """What was recorded of one check; `finished` oldest first; witnesses and steps with their time in seconds since 1970."""
+    """What was recorded of one check; `finished` oldest first; what has a time beside it, in seconds since 1970."""
 
     id: str
     passport: Passport | None = None
@@ -67,6 +68,7 @@ class CheckRecord:
     witnesses: list[tuple[float, WitnessAnswered]] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     steps: list[tuple[float, FlowStep]] = field(default_factory=list)
+    exchanges: list[tuple[float, CheckExchange]] = field(default_factory=list)
 
 
 @dataclass
@@ -152,6 +154,10 @@ class RunRecord:
     """Planned loads that were not started, and why."""
     unhealthy: list[Unhealthy] = field(default_factory=list)
     saturated: list[Saturated] = field(default_factory=list)
+    """As it was recorded, about a second each."""
+    stretches: list[Saturated] = field(default_factory=list)
+    """The same, seconds that follow each other joined; each has a mark in `marks`, and in `saturation_marks`."""
+    saturation_marks: list[dict[str, Any]] = field(default_factory=list)
     network: dict[str, GeneratorNetwork] = field(default_factory=dict)
     health: list[HealthReading] = field(default_factory=list)
     profile_of: dict[str, set[str]] = field(default_factory=dict)
@@ -256,11 +262,11 @@ def _take(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
         case OutagePlanned() | OutageEnded():
             _mark(run, at.wall, event, f"{event.component}: {event.type.partition('.')[2]}")
         case _:
-            _take_check(run, event, at)
+            _take_check(run, event, at, offset)
             _take_load(run, event, at, offset)
 
 
-def _take_check(run: RunRecord, event: Event, at: EventTime) -> None:
+def _take_check(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
     match event:
         case CheckCollected():
             run.check(event.check).passport = event.passport
@@ -271,6 +277,8 @@ def _take_check(run: RunRecord, event: Event, at: EventTime) -> None:
             run.check(event.check).finished.append(event)
         case WitnessAnswered():
             run.check(event.check).witnesses.append((at.wall / 1e9, event))
+        case CheckExchange():
+            run.check(event.check).exchanges.append(((event.at + offset) / 1e9, event))
         case Attachment() if event.check:
             run.check(event.check).attachments.append(event)
         case FlowStep() if event.check:
@@ -320,12 +328,29 @@ def _take_load(run: RunRecord, event: Event, at: EventTime, offset: int) -> None
 
 
 def _take_saturated(run: RunRecord, event: ComponentSaturated, offset: int) -> None:
-    """A second in which a part of the embedded target was at its limit; stretches get one mark."""
+    """A second in which a part of the embedded target was at its limit; a stretch of them is one entry and one mark."""
     start, end = event.start + offset, event.end + offset
-    before = run.saturated[-1] if run.saturated else None
-    if before is None or before.event.component != event.component or start - before.end > 1_000_000_000:
-        _mark(run, start, event, f"{event.component} saturated under the load '{event.profile}'")
     run.saturated.append(Saturated(start, end, event))
+    stretch = run.stretches[-1] if run.stretches else None
+    if (
+        stretch is None
+        or (stretch.event.component, stretch.event.profile) != (event.component, event.profile)
+        or start - stretch.end > 1_000_000_000
+    ):
+        stretch = Saturated(start, end, event)
+        run.stretches.append(stretch)
+        _mark(run, start, event, "")
+        run.saturation_marks.append(run.marks[-1])
+    else:
+        stretch = run.stretches[-1] = replace(stretch, end=max(end, stretch.end))
+    run.saturation_marks[-1]["text"] = saturation(stretch)
+
+
+def saturation(stretch: Saturated) -> str:
+    """A stretch in words: which part, under which load, for how long."""
+    lasted = (stretch.end - stretch.start) / 1e9
+    event = stretch.event
+    return f"{event.component} saturated for {lasted:.0f} s under the load '{event.profile}'"
 
 
 def died(event: ComponentDied) -> str:

@@ -14,7 +14,7 @@ from core.outcome import DID_NOT_RUN, Verdict
 from core.text import for_log, on_one_line, safe
 from reports.judging.cause_groups import CauseGroup, grouped
 from reports.judging.gate import EMBEDDED, HERE
-from reports.judging.model import RunVerdict
+from reports.judging.model import CheckResult, ObjectiveResult, RunVerdict
 from reports.judging.verdict_table import NOT_IN_PLAN, STATES
 from reports.rendering.columns import Column, laid_out
 from reports.rendering.formatting import count, duration, number, quantity
@@ -103,6 +103,8 @@ def _services(verdict: RunVerdict, size: int) -> list[Text]:
 def _causes(verdict: RunVerdict, size: int) -> list[Text]:
     lines = []
     groups = grouped(verdict)
+    results: list[CheckResult | ObjectiveResult] = [*verdict.checks, *verdict.objectives]
+    known = {r.id: [f"{k.status}; {k.reason}; {k.who}" for k in r.known] for r in results}
     for cause in groups[:MOST_CAUSES]:
         row = STATES[cause.state]
         mark = f"{row.glyph} {row.word}"
@@ -118,6 +120,13 @@ def _causes(verdict: RunVerdict, size: int) -> list[Text]:
             if part.startswith(first.rstrip()):
                 line.stylize(row.style, 0, len(first.rstrip()))
             lines.append(line)
+        lines += [
+            Text(part, style="dim")
+            for text in known.get(cause.members[0].who, ())
+            for part in textwrap.wrap(
+                hanging + _outside(on_one_line(text, _LONGEST)), size, subsequent_indent=hanging
+            )
+        ]
     if len(groups) > MOST_CAUSES:
         lines.append(Text(f"  and {len(groups) - MOST_CAUSES} more in the report"))
     return [*lines, Text("")] if lines else []
@@ -139,7 +148,10 @@ def _last(verdict: RunVerdict, size: int) -> list[Text]:
     ]
     if verdict.coverage.statement:
         footer.append(verdict.coverage.statement)
-    footer += [f"waived: {w.check} until {w.expiry} ({w.ticket}, {w.owner})" for w in verdict.used_waivers]
+    footer += [
+        f"waived: {w.check} until {w.expiry}: {w.reason} ({w.owner}, {w.ticket})"
+        for w in verdict.used_waivers
+    ]
     if verdict.embedded:
         footer.append(f"embedded target: {EMBEDDED}")
     elif verdict.on_this_machine:

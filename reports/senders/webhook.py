@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from reports.history.alerts import Alert, alerts, load_mutes
+from reports.history.alerts import Alert, alerts
 from reports.judging.model import RunVerdict
+from reports.judging.mutes import load_mutes
 from reports.rendering.formatting import count
 from reports.senders import SendContext, post
 

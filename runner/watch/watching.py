@@ -14,7 +14,7 @@ from core.journal import Journal
 from core.project import find_project
 from core.secret import Redactor
 from core.user_settings import setting, settings
-from reports.history.alerts import load_mutes
+from reports.judging.mutes import load_mutes
 from reports.judging.overrides import Sources
 from reports.senders import post
 from runner.session import RunRequest, hold_target

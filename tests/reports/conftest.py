@@ -23,8 +23,10 @@ def _no_shared_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(tmp_path: Path) -> Callable[..., RunVerdict]:
     """`judged(name, **changes)` makes a run with these changes to a passing one, and judges it."""
 
-    def make(name: str = "run", *, waivers: Any = None, history: Any = None, **changes: Any) -> RunVerdict:
+    def make(
+        name: str = "run", *, waivers: Any = None, mutes: Any = None, history: Any = None, **changes: Any
+    ) -> RunVerdict:
         directory = Made(tmp_path / name, **changes).write()
-        return judge(directory, waivers=waivers or [], history=history)
+        return judge(directory, waivers=waivers or [], mutes=mutes or [], history=history)
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 import reports
-from core.events import CheckFinished, FlowStep
+from core.events import CheckExchange, CheckFinished, FlowStep
 from core.outcome import CheckOutcome
 from reports import History
 from reports.history.outcomes import changes, differs_on_one_commit
 from reports.judging.cause_groups import grouped, pattern
 from reports.judging.model import RunVerdict
+from reports.judging.mutes import Mute
 from reports.rendering.page.check import page_of_check
 from reports.rendering.sign_off import sign
 from tests.chromium import launched
@@ -54,9 +56,10 @@ def test_a_check_s_page_tells_all_of_it(
             history=history,
         )
         history.record(earlier)
+    asked = CheckExchange(LARGE, 2, "r2", "S3 HEAD http://r2/files/a?x=1", "404, <b>not found</b>", 7, 0)
     again = _again(LARGE, 2, CheckOutcome.MISSED, "no object in R2, twice")
     verdict = judged(
-        outcomes={LARGE: MISSED}, extra=[FlowStep(LARGE, "ada: sent it"), again], history=history
+        outcomes={LARGE: MISSED}, extra=[FlowStep(LARGE, "ada: sent it"), asked, again], history=history
     )
     (large,) = (c for c in verdict.checks if c.id == LARGE)
     assert large.flaky
@@ -76,6 +79,10 @@ def test_a_check_s_page_tells_all_of_it(
         "no object in R2, twice",
         "Flaky",
         "met in 3 of 7",
+        "S3 HEAD http://r2/files/a?x=1",
+        "404, <b>not found</b>",
+        "beside the platform",
+        "7 times",
     ):
         assert text_shown.lower() in text.lower(), text_shown
     page.goto((directory / "report" / page_of_check("kv.hit-and-miss")).as_uri())
@@ -83,6 +90,25 @@ def test_a_check_s_page_tells_all_of_it(
     for text_shown in ("row found", "sql", "platform"):
         assert text_shown in text
     page.close()
+
+
+def test_what_is_known_stands_beside_the_failing_check(
+    tmp_path: Path, judged: Callable[..., RunVerdict]
+) -> None:
+    for name, (day, words) in {
+        "now": (dt.date(2099, 1, 31), "muted until 2099-01-31"),
+        "over": (dt.date(2020, 1, 31), "the mute ended on 2020-01-31: alerts are sent again"),
+    }.items():
+        mute = Mute(key="storage.*", owner="bo", reason="the bucket moves", until=day, ticket="OPS-7")
+        verdict = judged(name, outcomes={LARGE: MISSED}, mutes=[mute])
+        reports.write(verdict, tmp_path / name, writers=["page"])
+        report = tmp_path / name / "report"
+        for page in ("index.html", page_of_check(LARGE)):
+            text = (report / page).read_text()
+            assert words in text, page
+            assert "the bucket moves" in text
+            assert "OPS-7" in text
+        assert "OPS-7" not in (report / page_of_check("storage.small-file")).read_text(), "it holds"
 
 
 def test_the_list_filters_sorts_and_keeps_its_address(

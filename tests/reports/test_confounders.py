@@ -2,6 +2,7 @@
 
 import pytest
 
+import reports
 from core.clock import now_ns
 from core.events import ComponentSaturated
 from core.load_events import GeneratorNetwork
@@ -54,3 +55,14 @@ def test_a_generator_too_far_away_decides_nothing(tmp_path, trip, expected):
     found, reason = state(tmp_path, extra=network(VITE_SUPABASE_URL=trip))["perf.database"]
     assert found == expected
     assert ("generator too far in mars" in reason) == (expected == "unknown")
+
+
+def test_saturation_is_told_with_its_load_and_how_long_it_lasted(tmp_path):
+    verdict = judge(Made(tmp_path / "run", load_extra=saturated(12)).write())
+    assert [e["text"] for e in verdict.events] == ["supabase saturated for 12 s under the load 'database'"]
+    load = verdict.measurements["loads"]["database"]
+    ((start, end, what),) = load["saturated"]
+    assert (round(end - start), what) == (12, verdict.events[0]["text"])
+    reports.write(verdict, tmp_path / "run", ["page"])
+    page = (tmp_path / "run" / "report" / "objective-perf.database.html").read_text()
+    assert page.count("supabase saturated for 12 s under the load") >= 3  # a sentence, and two charts

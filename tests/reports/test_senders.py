@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from reports.history.alerts import Mute, load_mutes
 from reports.history.store import History
 from reports.judging.judge import judge
+from reports.judging.mutes import Mute, load_mutes
 from reports.senders import SendContext, send_all
 from tests.reports.made import Made
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import reports
 from core.errors import ConfigError
 from reports import History
-from reports.history.alerts import load_mutes
 from reports.judging.model import RunVerdict
+from reports.judging.mutes import load_mutes
 from reports.judging.waivers import load_waivers
 from reports.rendering.page.trends import objective_rows, write_trends
 from reports.rendering.sign_off import sign, signoffs

@@ -153,6 +153,7 @@ def _row(o: ObjectiveResult) -> SimpleNamespace:
         state=o.state,
         blocks=o.blocks,
         waiver=o.waiver,
+        known=o.known,
         reason=o.reason[:1].upper() + o.reason[1:],
         statement=o.statement,
         page=page_of(o) if has_page(o) else "",

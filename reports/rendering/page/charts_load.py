@@ -12,7 +12,7 @@ _TIME = "seconds since the load began"
 
 
 def users(load: dict[str, Any]) -> str:
-    """Users over the whole load; what lies before and after the steady window is shaded."""
+    """Users over the whole load; outside of the steady window shaded, hatched where a stand-in was saturated."""
     points = [(float(t), float(n)) for t, n in load.get("users", [])]
     if len(points) < 2:
         return ""
@@ -66,6 +66,11 @@ def health_summary(load: dict[str, Any]) -> str:
     return f"The load generator was {state}: lag p99 {number(lag)} ms and {cpu:.0%} of a core at the most."
 
 
+def saturation_summary(load: dict[str, Any]) -> str:
+    """In sentences: which part of the embedded target was at its own limit, and when; hatched in the charts."""
+    return " ".join(f"At {number(float(a))} s: {what}." for a, _, what in load.get("saturated", []))
+
+
 def knee(objective: ObjectiveResult, load: dict[str, Any], levels: list[dict[str, Any]]) -> str:
     """The judged percentile at each level of users, with its interval, the limit, and where it stops holding."""
     known = [level for level in levels if level.get("value") is not None]
@@ -116,3 +121,5 @@ def _shade(chart: Chart, load: dict[str, Any]) -> None:
         chart.span(0, float(start), "warm-up, not judged", "shade")
     if end and end < _end(load):
         chart.span(float(end), _end(load), "after the steady window", "shade")
+    for a, b, what in load.get("saturated", []):
+        chart.span(float(a), float(b), str(what))

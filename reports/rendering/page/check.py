@@ -15,6 +15,8 @@ from reports.rendering.formatting import duration
 from reports.rendering.page.environment import environment
 
 FOLDER = "checks"
+PLATFORM = ("platform", "rooms")
+"""Services that the platform itself answers for; all others are asked beside it."""
 TRACE = "application/vnd.allure.playwright-trace"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -38,6 +40,14 @@ def check_page(verdict: RunVerdict, check: CheckResult, pages: Sequence[tuple[st
         service=services.get(check.service, check.service),
         requirements=[(r, titles.get(r, "")) for r in check.requirement],
         steps=_timed(check),
+        exchanges=[
+            SimpleNamespace(
+                at="" if e["at"] is None else f"{e['at']:.2f} s", asked=e["asked"], answer=e["answer"],
+                service=services.get(e["service"], e["service"]), times=e["times"],
+                witness=e["service"] not in PLATFORM,
+            )
+            for e in check.exchanges
+        ],
         attachments=[_attachment(a) for a in check.attachments if a.get("path")],
         traced=any(a.get("media_type") == TRACE for a in check.attachments),
         took=duration(check.seconds) if check.state not in DID_NOT_RUN else "",

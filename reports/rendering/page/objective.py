@@ -43,6 +43,7 @@ def objective_page(verdict: RunVerdict, o: ObjectiveResult, pages: list[tuple[st
         distribution=charts.distribution(o, curves) if latency and o.groups else "",
         load=[f for f in (charts_load.users(load), charts_load.pace(load), charts_load.health(load)) if f],
         generator=charts_load.health_summary(load),
+        saturated=charts_load.saturation_summary(load),
         trend=charts.trend(o),
     )  # fmt: skip
 
