@@ -9,17 +9,19 @@ from runner.drill.catalogue import Defect
 
 MOST = 20
 """Defects in one batch: more of them and a surprise is hard to lay at one's door."""
+FEW = 5
+"""Defects in one batch of those that a larger one left open."""
 
 
 def batches(defects: Sequence[Defect], most: int = MOST) -> list[list[Defect]]:
     """The defects in groups, each defect once. The same list gives the same groups.
 
     Two defects are planted together only if no check is expected to see both and they touch nothing in common. Healthy
-    variants go with their like, and what runs under a load goes alone.
+    variants go with their like, and so does what runs under a load, of each profile one.
     """
     groups: list[list[Defect]] = []
     for defect in sorted(defects, key=lambda d: (d.entry.healthy, not _restarts(d), d.id)):
-        home = None if _lonely(defect) else next((g for g in groups if _fits(defect, g, most)), None)
+        home = None if defect.entry.alone else next((g for g in groups if _fits(defect, g, most)), None)
         if home is None:
             groups.append([defect])
         else:
@@ -32,16 +34,17 @@ def _restarts(defect: Defect) -> bool:
     return any(kind in ("source", "config", "process") for kind in defect.kinds)
 
 
-def _lonely(defect: Defect) -> bool:
-    return defect.entry.alone or defect.entry.load is not None
-
-
 def _fits(defect: Defect, group: Sequence[Defect], most: int) -> bool:
     if len(group) >= most or group[0].entry.healthy != defect.entry.healthy:
         return False
-    return not any(
-        _lonely(o) or o.touched & defect.touched or set(o.checks) & set(defect.checks) for o in group
-    )
+    return not any(o.entry.alone or o.touched & defect.touched or _loads_meet(o, defect) for o in group)
+
+
+def _loads_meet(one: Defect, other: Defect) -> bool:
+    """Whether one of them runs under a load and the other does not, or both under the same."""
+    if one.entry.load is None or other.entry.load is None:
+        return one.entry.load is not other.entry.load
+    return one.entry.load.profile == other.entry.load.profile
 
 
 def shard(groups: Sequence[list[Defect]], text: str) -> list[list[Defect]]:

@@ -196,6 +196,10 @@ class Load(StrictModel):
     users: int = Field(default=10, ge=1)
     rate: float = Field(default=0, ge=0)
     seconds: float = Field(default=20, gt=0)
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    """The profile's settings, such as ASSAY_UPLOAD_MB."""
+    objectives: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """Tables over those of the objectives, so that a small load can decide: `{ "perf.upload" = { limit = 8 } }`."""
 
 
 class Entry(StrictModel):
@@ -214,6 +218,8 @@ class Entry(StrictModel):
     says: str = ""
     """A regular expression that a missed check's words must hold: they lead to the cause."""
     subtle: bool = False
+    smoke: bool = False
+    """The one of its requirement that the smoke drill plants."""
     healthy: bool = False
     """Not a fault: none of `watched_by` may be anything but met."""
     watched_by: Sequence[Text] = ()
@@ -298,6 +304,9 @@ def _refuse(
         raise document.wrong((wanted,), f"{wanted} is missing: name the checks or objectives.")
     if getattr(entry, other):
         raise document.wrong((other,), f"{other} does not go with healthy = {str(entry.healthy).lower()}.")
+    for name in entry.load.objectives if entry.load else ():
+        if name not in getattr(entry, wanted):
+            raise document.wrong(("load", "objectives", name), f"{name} does not stand in {wanted}.")
     for name in getattr(entry, wanted):
         if name not in known:
             raise document.wrong(
@@ -330,4 +339,5 @@ def _names(word: str, defect: Defect) -> bool:
         or word in (entry.requirement, entry.service, *defect.kinds)
         or (word == "healthy" and entry.healthy)
         or (word == "subtle" and entry.subtle)
+        or (word == "smoke" and entry.smoke)
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,6 +18,7 @@ from clients.services import catalogue as services
 from core.errors import AssayError, ConfigError
 from core.events import RunFinished
 from core.evidence import Evidence
+from core.objective import Objective
 from core.outcome import RunOutcome, Verdict
 from core.plan import Plan, PlannedObjective, PlannedProfile
 from core.project import find_project
@@ -25,8 +28,8 @@ from reports import judge
 from reports.judging.overrides import Sources
 from runner import declared_checks
 from runner.drill import matrix
-from runner.drill.batches import batches, shard
-from runner.drill.catalogue import SHIPPED, Defect, Load, read_catalogue, select
+from runner.drill.batches import FEW, MOST, batches, shard
+from runner.drill.catalogue import SHIPPED, Defect, read_catalogue, select
 from runner.drill.plants import NotPlanted, Planted
 from runner.drill.results import BROKEN, Result, Results, Seen, judged, summarise
 from runner.drill.stage import Stage
@@ -73,34 +76,30 @@ class Drill:
         self._whole = stage.fingerprint()
 
     def run(self, defects: Sequence[Defect]) -> None:
-        """Drills every defect that has no result yet, in batches, and tells how far it is."""
-        left = batches([d for d in defects if not self.results.settled(d)])
-        total = sum(map(len, left))
-        began, done = time.monotonic(), 0
-        for number, group in enumerate(left, 1):
-            for result in self._tried(group):
-                self.results.add(result)
-                done += 1
-                _say(result, done, total, began)
-            if number % 10 == 0:
-                console.print(f"· {number} of {len(left)} batches", soft_wrap=True)
+        """Drills every defect that has no result yet, and tells how far it is.
 
-    def _tried(self, group: Sequence[Defect]) -> Iterable[Result]:
-        """The results of a group. What was not as it should be is tried again alone: one fault may hide another, and a
-        surprise in a group has no name."""
+        What was not as it should be in a batch is tried again in smaller ones, and at last alone: one fault may hide
+        another, and a surprise in a group has no name.
+        """
+        left = [d for d in defects if not self.results.settled(d)]
+        total, began, done = len(left), time.monotonic(), 0
+        for most in (MOST, FEW, 1):
+            groups, again = batches(left, most), list[Defect]()
+            for number, group in enumerate(groups, 1):
+                for result, defect in self._tried(group):
+                    if len(group) > 1 and (not result.good or result.noise):
+                        again.append(defect)
+                        continue
+                    self.results.add(result)
+                    done += 1
+                    _say(result, done, total, began)
+                console.print(f"· {number} of {len(groups)} batches of at most {most}", soft_wrap=True)
+            left = again
+
+    def _tried(self, group: Sequence[Defect]) -> list[tuple[Result, Defect]]:
         together, unplanted = self._batch(group)
-        if len(group) == 1:
-            yield from [*together, *unplanted]
-            return
-        again = {r.defect for r in together if not r.good or r.noise}
-        for result in together:
-            if result.defect not in again:
-                yield result
-        yield from unplanted
-        for defect in group:
-            if defect.id in again:
-                alone, unplanted = self._batch([defect])
-                yield from [*alone, *unplanted]
+        by_id = {d.id: d for d in group}
+        return [(result, by_id[result.defect]) for result in (*together, *unplanted)]
 
     def _batch(self, group: Sequence[Defect]) -> tuple[list[Result], list[Result]]:
         """Plants a group, runs its checks, restores. Returns the results, and those of what could not be planted."""
@@ -127,7 +126,7 @@ class Drill:
                 words = f"could not be planted or restored: {failure}"
                 return [], [*unplanted, *(Result(d.id, d.digest, BROKEN, words=words) for d in group)]
             self._mend()
-            states = self._seen(directory)
+            states = self._seen(directory, group)
             seconds = (time.monotonic() - began) / len(group)
             explained = {check for defect in group for check in defect.checks}
             noise = sorted(
@@ -154,8 +153,7 @@ class Drill:
     def _record(self, group: Sequence[Defect], directory: Path) -> None:
         wanted = {name for defect in group for name in defect.checks}
         checks = sorted(self._with_neighbours({w for w in wanted if w not in self.objectives}, group))
-        load = next((d.entry.load for d in group if d.entry.load), None)
-        plan = self._plan(checks, sorted(wanted & set(self.objectives)), load)
+        planned = self._plan(checks, group)
         request = RunRequest(
             plan="drill",
             target=self.wish.target,
@@ -170,10 +168,10 @@ class Drill:
         def parts(one: RunSession) -> None:
             if checks:
                 one.checks()
-            if load:
+            if planned.profiles:
                 one.load()
 
-        record(request, plan, self.objectives, parts)
+        record(request, planned, self._objectives(group), parts)
         if any(e.outcome is RunOutcome.INTERRUPTED for e in Evidence(directory).events(RunFinished)):
             raise KeyboardInterrupt
 
@@ -183,26 +181,44 @@ class Drill:
         wanted = {d.entry.requirement for d in group}
         return checks | {c.id for c in self.declared if wanted & set(c.requirement)}
 
-    def _plan(self, checks: Sequence[str], objectives: Sequence[str], load: Load | None) -> Plan:
-        profiles: tuple[PlannedProfile, ...] = ()
-        if load:
-            profiles = (
-                PlannedProfile(
+    def _plan(self, checks: Sequence[str], group: Sequence[Defect]) -> Plan:
+        known, profiles, planned = self._objectives(group), [], []
+        for defect in group:
+            load = defect.entry.load
+            if load:
+                profile = PlannedProfile(
                     name=load.profile, users=load.users, rate=load.rate, duration=load.seconds,
-                    warm_up=min(5.0, load.seconds / 4),
-                ),
-            )  # fmt: skip
-        source = load.profile if load else PROFILE_OF_CHECKS
-        planned = tuple(PlannedObjective(self.objectives[name], source) for name in objectives)
-        return Plan("drill", "a drill", 600, checks=tuple(checks), profiles=profiles, objectives=planned)
+                    warm_up=min(5.0, load.seconds / 4), variables=dict(load.variables),
+                )  # fmt: skip
+                profiles.append(profile)
+            source = load.profile if load else PROFILE_OF_CHECKS
+            planned += [PlannedObjective(known[n], source) for n in defect.checks if n in known]
+        return Plan(
+            "drill", "a drill", 600, checks=tuple(checks), profiles=tuple(profiles), objectives=tuple(planned)
+        )
 
-    def _seen(self, directory: Path) -> dict[str, Seen]:
-        verdict = judge(directory, project=find_project().own)
+    def _objectives(self, group: Sequence[Defect]) -> dict[str, Objective]:
+        """The objectives as the loads of these defects want them."""
+        tables = {i: t for d in group if d.entry.load for i, t in d.entry.load.objectives.items()}
+        return {i: changed_by(one, tables.get(i, {})) for i, one in self.objectives.items()}
+
+    def _seen(self, directory: Path, group: Sequence[Defect]) -> dict[str, Seen]:
+        verdict = judge(directory, self._objectives(group), project=find_project().own)
         seen = {
             c.id: Seen(c.state, " ".join(filter(None, (c.message, c.expected, c.saw))))
             for c in verdict.checks
         }
         return seen | {o.id: Seen(o.state, o.reason) for o in verdict.objectives}
+
+
+def changed_by(objective: Objective, table: Mapping[str, Any]) -> Objective:
+    """An objective with some of its keys changed. Raises ConfigError for keys or values that no objective has."""
+    try:
+        return Objective(**{**objective.model_dump(), **table}) if table else objective
+    except ValidationError as error:
+        raise ConfigError(
+            f"{objective.id}: {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+        ) from None
 
 
 def _say(result: Result, done: int, total: int, began: float) -> None:
