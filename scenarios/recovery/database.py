@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from core.errors import Missed
 from core.permit import Permit
 
 SCHEMAS = ("auth", "public", "storage")
@@ -124,13 +125,16 @@ def back_up(dsn: str, permit: Permit) -> DatabaseBackup:
 
 
 def restore(backup: DatabaseBackup, dsn: str, permit: Permit) -> None:
-    """Puts the rows into an empty project in one transaction: all of them, or none."""
+    """Puts the rows into an empty project in one transaction: all of them, or none.
+
+    Raises Missed for rows that the project does not take: what stands in no migration is lost with a restoration.
+    """
     with connected(dsn, permit) as db:
         db.execute("set session_replication_role = replica")
         kept = {f"{t['schema']}.{t['name']}" for t in _tables(db)}
         for table in backup.tables:
             if table.table not in kept:
-                raise LookupError(f"the project that is restored into has no table {table.table}")
+                raise _not_taken(table.table, "there is no such table: no migration makes it")
             schema, name = table.table.split(".", 1)
             target = sql.Identifier(schema, name)
             if table.table == OBJECTS:
@@ -140,10 +144,22 @@ def restore(backup: DatabaseBackup, dsn: str, permit: Permit) -> None:
                 sql.SQL("delete from {}").format(target)
             )  # what migrations put there comes back with the rows
             columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-            with db.cursor().copy(sql.SQL("copy {} ({}) from stdin").format(target, columns)) as copy:
-                copy.write(table.rows)
+            try:
+                with db.cursor().copy(sql.SQL("copy {} ({}) from stdin").format(target, columns)) as copy:
+                    copy.write(table.rows)
+            except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError) as error:
+                raise _not_taken(table.table, str(error).partition("\n")[0]) from error
         for sequence, value, called in backup.sequences:
             db.execute("select setval(%s::regclass, %s, %s)", (sequence, value, called))
+
+
+def _not_taken(table: str, why: str) -> Missed:
+    return Missed(
+        f"an empty project takes back the rows of {table}",
+        expected="the table, with its columns and rules, from the project's migrations",
+        saw=why,
+        service="supabase.database",
+    )
 
 
 def _owners(db: psycopg.Connection[dict[str, Any]], objects: Copied) -> None:

@@ -8,7 +8,9 @@ import pytest
 from clients import embedded
 from clients.service_clients import ServiceClients
 from clients.services import catalogue
+from core.errors import Missed
 from core.run import Run
+from scenarios.recovery import database
 from scenarios.recovery.inventory import inventory, losses
 
 BUCKET, KEY = "files", "assay-recovery/x/object.bin"
@@ -74,3 +76,29 @@ def test_each_loss_is_told_by_its_name(services):
         "changed: row-level security of public.kept",
         "changed: grant on public.kept",
     }
+
+
+@pytest.mark.parametrize(
+    ("afterwards", "why"),
+    [
+        ("drop table public.by_hand", "no migration makes it"),
+        ("alter table public.by_hand drop column word", "word"),
+        ("alter table public.by_hand add check (word <> 'one')", "violates check constraint"),
+    ],
+)
+def test_what_stands_in_no_migration_is_a_loss_told_by_its_table(services, afterwards, why):
+    target = services.run.target
+    dsn = target.get("SUPABASE_DB_URL")
+    sql(
+        services,
+        "create table public.by_hand (id int primary key, word text)",
+        "insert into public.by_hand values (1, 'one')",
+    )
+    try:
+        kept = database.back_up(dsn, target.permit)
+        sql(services, "delete from public.by_hand", afterwards)
+        with pytest.raises(Missed, match="takes back the rows of public.by_hand") as missed:
+            database.restore(kept, dsn, target.permit)
+    finally:
+        sql(services, "drop table if exists public.by_hand")
+    assert why in str(missed.value.saw)
