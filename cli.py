@@ -242,6 +242,7 @@ def drill(
     catalogue: Annotated[
         Path | None, typer.Option("--catalogue", help="a folder of your own defects")
     ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="one defect a requirement")] = False,
     shard: Annotated[str, typer.Option("--shard", help="K/N: the K-th of N parts")] = "",
     resume: Annotated[Path | None, typer.Option("--resume", help="go on with this drill's folder")] = None,
     wide: Annotated[
@@ -255,7 +256,8 @@ def drill(
     from runner.drill.catalogue import SHIPPED
     from runner.drill.drill import Wish, run_drill
 
-    wish = Wish(only or (), catalogue or SHIPPED, shard, workers, wide, resume, target, target_file)
+    chosen = [*(only or ()), *(["smoke"] if smoke else ())]
+    wish = Wish(chosen, catalogue or SHIPPED, shard, workers, wide, resume, target, target_file)
     raise typer.Exit(run_drill(wish))
 
 

@@ -17,7 +17,7 @@ def batches(defects: Sequence[Defect], most: int = MOST) -> list[list[Defect]]:
     """The defects in groups, each defect once. The same list gives the same groups.
 
     Two defects are planted together only if no check is expected to see both and they touch nothing in common. Healthy
-    variants go with their like, and so does what runs under a load, of each profile one.
+    variants go with their like, and so does what runs under a load: there is one of each profile at a time.
     """
     groups: list[list[Defect]] = []
     for defect in sorted(defects, key=lambda d: (d.entry.healthy, not _restarts(d), d.id)):
@@ -41,10 +41,11 @@ def _fits(defect: Defect, group: Sequence[Defect], most: int) -> bool:
 
 
 def _loads_meet(one: Defect, other: Defect) -> bool:
-    """Whether one of them runs under a load and the other does not, or both under the same."""
-    if one.entry.load is None or other.entry.load is None:
-        return one.entry.load is not other.entry.load
-    return one.entry.load.profile == other.entry.load.profile
+    """Whether one of them runs under a load and the other does not, or both under different loads of one profile."""
+    mine, theirs = one.entry.load, other.entry.load
+    if mine is None or theirs is None:
+        return mine is not theirs
+    return mine.profile == theirs.profile and mine.traffic != theirs.traffic
 
 
 def shard(groups: Sequence[list[Defect]], text: str) -> list[list[Defect]]:

@@ -201,6 +201,11 @@ class Load(StrictModel):
     objectives: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """Tables over those of the objectives, so that a small load can decide: `{ "perf.upload" = { limit = 8 } }`."""
 
+    @property
+    def traffic(self) -> Load:
+        """The load without what it is judged by."""
+        return self.model_copy(update={"objectives": {}})
+
 
 class Entry(StrictModel):
     """One file of the catalogue, as it stands."""

@@ -182,20 +182,20 @@ class Drill:
         return checks | {c.id for c in self.declared if wanted & set(c.requirement)}
 
     def _plan(self, checks: Sequence[str], group: Sequence[Defect]) -> Plan:
-        known, profiles, planned = self._objectives(group), [], []
+        known, profiles, planned = self._objectives(group), dict[str, PlannedProfile](), []
         for defect in group:
             load = defect.entry.load
             if load:
-                profile = PlannedProfile(
+                profiles[load.profile] = PlannedProfile(
                     name=load.profile, users=load.users, rate=load.rate, duration=load.seconds,
                     warm_up=min(5.0, load.seconds / 4), variables=dict(load.variables),
                 )  # fmt: skip
-                profiles.append(profile)
             source = load.profile if load else PROFILE_OF_CHECKS
             planned += [PlannedObjective(known[n], source) for n in defect.checks if n in known]
         return Plan(
-            "drill", "a drill", 600, checks=tuple(checks), profiles=tuple(profiles), objectives=tuple(planned)
-        )
+            "drill", "a drill", 600, checks=tuple(checks), profiles=tuple(profiles.values()),
+            objectives=tuple(planned), together=True,
+        )  # fmt: skip
 
     def _objectives(self, group: Sequence[Defect]) -> dict[str, Objective]:
         """The objectives as the loads of these defects want them."""

@@ -29,7 +29,8 @@ def sentence(summary: Summary) -> str:
     share = summary.sensitivity
     text = f"{summary.caught} of {summary.faults} defects were caught"
     if share is not None:
-        text += f" ({share:.1%}; at least {summary.at_least:.1%} at 95 %)"
+        low, high = summary.interval
+        text += f" ({share:.1%}; {low:.1%} to {high:.1%} at 95 %, at least {summary.at_least:.1%})"
     accused = summary.counts.get("accused", 0)
     text += f", {accused} of {summary.healthy} healthy variants were accused"
     broken = summary.counts.get("broken", 0)
@@ -43,6 +44,7 @@ def write(directory: Path, defects: Sequence[Defect], results: Sequence[Result],
         "sentence": sentence(summary),
         "sensitivity": summary.sensitivity,
         "at_least": summary.at_least if summary.faults else None,
+        "interval": summary.interval if summary.faults else None,
         **asdict(summary),
         "defects": [
             {

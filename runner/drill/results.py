@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from core.outcome import Verdict
-from reports.judging.stats.binomial import lower
+from reports.judging.stats.binomial import RISK, lower, upper
 from runner.drill.catalogue import Defect
 
 CAUGHT, SLIPPED, MISLED, BROKEN, ACCUSED, QUIET = "caught", "slipped", "misled", "broken", "accused", "quiet"
@@ -122,6 +122,11 @@ class Summary:
     def sensitivity(self) -> float | None:
         """The share of faults that were caught."""
         return self.caught / self.faults if self.faults else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Within which sensitivity lies at 95 % (Clopper-Pearson, two-sided)."""
+        return lower(self.caught, self.faults, RISK / 2), upper(self.caught, self.faults, RISK / 2)
 
     @property
     def at_least(self) -> float:

@@ -97,7 +97,7 @@ def test_what_stands_in_no_migration_is_a_loss_told_by_its_table(services, after
     try:
         kept = database.back_up(dsn, target.permit)
         sql(services, "delete from public.by_hand", afterwards)
-        with pytest.raises(Missed, match="takes back the rows of public.by_hand") as missed:
+        with pytest.raises(Missed, match=r"takes back the rows of public\.by_hand") as missed:
             database.restore(kept, dsn, target.permit)
     finally:
         sql(services, "drop table if exists public.by_hand")

@@ -7,12 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.services import catalogue as services
+from core.config import load_toml
 from core.errors import ConfigError
 from core.project import find_project
+from reports.judging.checks import Requirements
 from reports.judging.overrides import Sources
 from runner import declared_checks
 from runner.drill.batches import batches, shard
-from runner.drill.catalogue import SHIPPED, Defect, Entry, Source, Sql, read_catalogue, select
+from runner.drill.catalogue import SHIPPED, Defect, Entry, Load, Source, Sql, read_catalogue, select
+from runner.drill.drill import changed_by
+from runner.drill.figures import table
 from runner.drill.plants import changed
 from runner.drill.results import Seen, judged, summarise
 
@@ -58,13 +62,30 @@ def test_every_shipped_defect_can_be_read_and_every_source_that_it_patches_holds
     root = SHIPPED.parent
     found = read(SHIPPED)
     assert len({d.id for d in found}) == len(found)
+    objectives = Sources(find_project().own).objectives()
     for one in found:
+        for name, changes in one.entry.load.objectives.items() if one.entry.load else ():
+            changed_by(objectives[name], changes)
         texts = {}
         for plant in one.entry.plant:
             if isinstance(plant, Source):
                 file = root / "stack" / plant.source
                 text = texts.get(file) or file.read_text()
                 texts[file] = changed(text, plant.find, plant.replace, f"{one.id}: {file}", every=plant.all)
+
+
+def test_every_requirement_has_five_faults_and_one_of_them_is_the_smoke_drill_s():
+    found = read(SHIPPED)
+    names = {
+        i for g in load_toml(Sources(find_project().own).requirements, Requirements).root.values() for i in g
+    }
+    faults = [d for d in found if not d.entry.healthy]
+    for name in names:
+        mine = [d for d in faults if d.entry.requirement == name]
+        assert len(mine) >= 5, name
+        assert sum(d.entry.smoke for d in mine) == 1, name
+    chosen = select(found, ["smoke"])
+    assert len(batches(chosen)) <= 3, "the smoke drill is to last four minutes"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +149,44 @@ def test_batches_hold_each_defect_once_and_nothing_that_could_meet(made, parts):
         assert len({d.entry.healthy for d in group}) == 1
     shards = [shard(groups, f"{k}/{parts}") for k in range(1, parts + 1)]
     assert sorted(map(id, (g for one in shards for g in one))) == sorted(map(id, groups))
+
+
+LOADS = st.none() | st.builds(Load, profile=st.sampled_from("pq"), users=st.integers(1, 2))
+
+
+@given(st.lists(st.tuples(CHECKS, LOADS), max_size=20))
+def test_a_batch_has_one_load_of_each_profile_and_no_load_beside_checks(made):
+    defects = [defect(str(i), caught_by=names, load=load) for i, (names, load) in enumerate(made)]
+    groups = batches(defects)
+    assert sum(map(len, groups)) == len(defects)
+    for group in groups:
+        loads = [d.entry.load for d in group]
+        assert all(loads) or not any(loads)
+        assert len({one.profile for one in loads if one}) == len(
+            {one.model_dump_json() for one in loads if one}
+        )
+
+
+def test_an_objective_is_changed_by_the_keys_of_a_load_and_by_no_others():
+    one = Sources(find_project().own).objectives()["perf.upload"]
+    changed_one = changed_by(one, {"limit": 2, "labels": {"size": "25MB"}})
+    assert (changed_one.limit, changed_one.labels, changed_one.id) == (2, {"size": "25MB"}, one.id)
+    assert changed_by(one, {}) is one
+    with pytest.raises(ConfigError, match=r"perf\.upload: limt"):
+        changed_by(one, {"limt": 2})
+
+
+def test_the_table_of_figures_counts_faults_alone_by_their_kind():
+    defects = [
+        defect("a"),
+        defect("b", subtle=True),
+        defect("c", healthy=True, watched_by=["a"], caught_by=()),
+    ]
+    results = [judged(d, {"a": Seen("missed" if d.id == "a" else "met", "")}) for d in defects]
+    text = table(defects, results, ["a"])
+    assert "| all | 2 | 1 | 1 | 0 | 0 | 50.0% | 1.3% to 98.7% |" in text
+    assert "| subtle | 1 | 0 | 1 | 0 | 0 | 0.0% |" in text
+    assert "| `sql` | 2 |" in text
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "/"])
