@@ -7,12 +7,11 @@ configuration, 3 broken.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -25,7 +24,7 @@ from core.console import adapt
 from core.errors import AssayError, ConfigError
 from core.text import for_log, safe
 from core.version import VERSION
-from runner import triage_commands
+from runner import stack_commands, triage_commands
 from runner.options import (
     AsJson,
     Config,
@@ -33,13 +32,16 @@ from runner.options import (
     ExpectVersion,
     Migrations,
     Seed,
+    ShardOption,
     SkipExtension,
-    State,
     Target,
     TargetFile,
     Verbose,
     Workers,
 )
+
+if TYPE_CHECKING:
+    from runner.session import RunRequest
 
 USAGE, BROKEN = 2, 3
 app = typer.Typer(
@@ -99,9 +101,11 @@ def validate(
         bool, typer.Option("--release", help="the exit code is for a release: refuses embedded")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress, only the verdict")] = False,
+    shard: ShardOption = "",
     verbose: Verbose = False,
 ) -> None:
     """Runs a plan: checks and load, then the verdict and the report. The main job."""
+    from core.shard import Shard
     from runner import own_schema
     from runner.session import RunRequest, run_plan
     from runner.verdict import judge_and_write
@@ -114,9 +118,20 @@ def validate(
         expect_version=expect_version,
         workers=workers,
         quiet=quiet,
+        shard=Shard.parse(shard),
         verbose=verbose,
     )
+    if request.shard:
+        return _run_shard(request)
     raise typer.Exit(judge_and_write(run_plan(request), release=release))
+
+
+def _run_shard(request: RunRequest) -> None:
+    """Runs a part that nobody judges alone."""
+    from runner.merge import end_shard
+    from runner.session import run_plan
+
+    raise typer.Exit(end_shard(run_plan(request)))
 
 
 @app.command()
@@ -154,9 +169,11 @@ def check(
     skip_extension: SkipExtension = None,
     default_grants: DefaultGrants = None,
     base: Annotated[str, typer.Option(help="with own migrations: a commit or folder to compare with")] = "",
+    shard: ShardOption = "",
     verbose: Verbose = False,
 ) -> None:
     """Runs checks without load, then judges them. Selecting fewer does not shrink what the plan requires."""
+    from core.shard import Shard
     from runner import own_schema
     from runner.compare import judge_beside
     from runner.listing import show_checks
@@ -180,8 +197,11 @@ def check(
         pytest_arguments=arguments,
         workers=workers,
         with_load=False,
+        shard=Shard.parse(shard),
         verbose=verbose,
     )
+    if request.shard:
+        return _run_shard(request)
     raise typer.Exit(judge_beside(request, base))
 
 
@@ -275,6 +295,20 @@ def report(
     from runner.verdict import report_runs
 
     raise typer.Exit(report_runs(runs or [], serve_it=serve, objectives=objectives))
+
+
+@app.command()
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="the folders of a run's shards, made by --shard K/N")],
+    release: Annotated[
+        bool, typer.Option("--release", help="the exit code is for a release: refuses embedded")
+    ] = False,
+) -> None:
+    """Puts the shards of one run together, judges the whole and writes its reports."""
+    from runner.merge import merge as merge_shards
+    from runner.verdict import find, judge_and_write
+
+    raise typer.Exit(judge_and_write(merge_shards([find(path) for path in shards]), release=release))
 
 
 @app.command("runs")
@@ -395,49 +429,7 @@ def self_test(
 
 
 triage_commands.add(app)
-
-
-def _supervisor(*words: str, state: Path | None) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "stack.supervisor",
-        *words,
-        *(["--state", str(state.absolute())] if state else []),
-    ]
-    return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
-
-
-@app.command()
-def up(
-    hold: Annotated[
-        bool, typer.Option("--hold", help="stay in the foreground; ends with this command")
-    ] = False,
-    state: State = None,
-) -> None:
-    """Starts the embedded target, or joins the running one."""
-    raise typer.Exit(_supervisor("up", *(["--hold"] if hold else []), state=state))
-
-
-@app.command()
-def down(state: State = None) -> None:
-    """Ends the embedded target."""
-    raise typer.Exit(_supervisor("down", state=state))
-
-
-@app.command()
-def status(as_json: AsJson = False, state: State = None) -> None:
-    """Shows the embedded target's components."""
-    raise typer.Exit(_supervisor("status", *(["--json"] if as_json else []), state=state))
-
-
-@app.command()
-def env(
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-    state: State = None,
-) -> None:
-    """Prints the variables that a live target would set, for the running embedded one."""
-    raise typer.Exit(_supervisor("env", *(["--json"] if as_json else []), state=state))
+stack_commands.add(app)
 
 
 def _project_first(words: Sequence[str]) -> list[str]:

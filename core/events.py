@@ -79,6 +79,14 @@ class RunStarted(Event):
     project: str = ""
 
 
+@kind("run.shard")
+class RunShard(Event):
+    """This run does the `number`-th of `of` parts of its plan, counted from 1; `assay merge` puts them together."""
+
+    number: int
+    of: int
+
+
 @dataclass(frozen=True)
 class PlannedLoad:
     """One load that must run: its users, arrivals a second (0: as users go), and seconds."""

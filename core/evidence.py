@@ -9,7 +9,7 @@ import json
 import mmap
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -19,7 +19,7 @@ import numpy as np
 from core.errors import ConfigError
 from core.event import Event
 from core.event_lines import ForeignFormat, Recorded, from_line
-from core.events import JournalClosed, JournalOpened
+from core.events import Attachment, ComponentDied, JournalClosed, JournalOpened, PartEnded
 from core.journal import FRAME, KIND_SAMPLES, KIND_SERIES, MAGIC, SAMPLE
 
 E = TypeVar("E", bound=Event)
@@ -39,12 +39,19 @@ class Series:
 class JournalFile:
     """One process's part of the evidence.
 
-    `closed` is False when its writer died or still runs; `damaged` lists what could not be read, in words.
+    `closed` is False when its writer died or still runs; `damaged` lists what could not be read, in words. `below` is
+    the folder of its shard in a merged run, such as `shards/2`.
     """
 
     path: Path
+    below: str = ""
     damaged: list[str] = field(default_factory=list)
     closed: bool = False
+
+    @property
+    def source(self) -> str:
+        """The name of this journal in its run."""
+        return f"{self.below}/{self.path.stem}" if self.below else self.path.stem
 
     @cached_property
     def header(self) -> JournalOpened | None:
@@ -60,7 +67,7 @@ class JournalFile:
                 if not raw.endswith(b"\n"):
                     return
                 try:
-                    recorded = from_line(raw, self.path.stem)
+                    recorded = from_line(raw, self.source)
                 except ForeignFormat as error:
                     self._damage(f"{self.path.name} {error}")
                     return
@@ -68,7 +75,16 @@ class JournalFile:
                     self._damage(f"{self.path.name} line {number} {error}")
                     continue
                 self.closed = isinstance(recorded.event, JournalClosed)
-                yield recorded
+                yield self._in_its_place(recorded) if self.below else recorded
+
+    def _in_its_place(self, recorded: Recorded[Event]) -> Recorded[Event]:
+        """An event of a shard with its paths as they are in the merged run's folder."""
+        event = recorded.event
+        if isinstance(event, Attachment):
+            return replace(recorded, event=replace(event, path=f"{self.below}/{event.path}"))
+        if isinstance(event, PartEnded | ComponentDied) and event.log:
+            return replace(recorded, event=replace(event, log=f"{self.below}/{event.log}"))
+        return recorded
 
     def blocks(self) -> Iterator[tuple[dict[int, Series], Samples]]:
         """Sample blocks in the order written, each with the names known so far (one shared dict)."""
@@ -113,8 +129,12 @@ class JournalFile:
         return self.header.wall_ns - self.header.monotonic_ns if self.header else 0
 
 
+SHARDS = "shards"
+"""Folder of a merged run in which the folders of its shards lie, by their numbers."""
+
+
 class Evidence:
-    """All journals of one run."""
+    """All journals of one run; of a merged run, those of its shards too."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = Path(directory)
@@ -124,18 +144,28 @@ class Evidence:
                 f"{self.directory} holds no run: it has no journal folder; name a folder under runs/."
             )
         self.files = [JournalFile(path) for path in sorted(folder.glob("*.jsonl"))]
+        for shard in sorted(self.directory.glob(f"{SHARDS}/*/journal")):
+            below = str(shard.parent.relative_to(self.directory))
+            self.files += [JournalFile(path, below) for path in sorted(shard.glob("*.jsonl"))]
 
     @overload
     def recorded(self) -> list[Recorded[Event]]: ...
     @overload
     def recorded(self, *kinds: type[E]) -> list[Recorded[E]]: ...
     def recorded(self, *kinds: type[Any]) -> list[Recorded[Any]]:
-        """Events of these kinds (all when none is named) with time and source, ordered by time."""
-        found = [
-            one for file in self.files for one in file.events() if not kinds or isinstance(one.event, kinds)
-        ]
-        found.sort(key=lambda one: one.t)
-        return found
+        """Events of these kinds (all when none is named) with time and source, ordered by time.
+
+        Monotonic clocks compare within one boot of one host; those of several are put in order by their wall clocks.
+        """
+        boots: dict[str, int] = {}
+        found: list[tuple[int, Recorded[Any]]] = []
+        for file in self.files:
+            start = boots.setdefault(file.header.boot, file.offset_ns) if file.header else 0
+            found += [
+                (one.t + start, one) for one in file.events() if not kinds or isinstance(one.event, kinds)
+            ]
+        found.sort(key=lambda pair: pair[0])
+        return [one for _, one in found]
 
     @overload
     def events(self) -> list[Event]: ...

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from core.run import ROOT
+from core.shard import Shard
 from runner.declared_checks import Declared
 
 
@@ -45,6 +46,12 @@ def parts_of(checks: Sequence[Declared], workers: int) -> list[CheckPart]:
             words += _as_own(members[0])
         found.append(CheckPart(kind, members, tuple(words)))
     return found
+
+
+def shard_of(checks: Sequence[Declared], shard: Shard | None) -> list[Declared]:
+    """A shard's checks: of each kind of part its share, the same on every machine."""
+    ordered = sorted(checks, key=lambda check: (_kind(check), check.id))
+    return shard.pick(ordered) if shard else ordered
 
 
 def _kind(check: Declared) -> tuple[bool, bool, bool]:

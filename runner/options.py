@@ -21,6 +21,9 @@ ExpectVersion = Annotated[
     typer.Option("--expect-version", help="wait for this deployed version, and demand it again at the end"),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-n", min=1, max=64, help="parallel pytest workers")]
+ShardOption = Annotated[
+    str, typer.Option("--shard", help="K/N: run the K-th of N parts; `assay merge` judges all of them")
+]
 Migrations = Annotated[
     Path | None,
     typer.Option(

@@ -33,6 +33,7 @@ from core.events import (
     PlanResolved,
     PlatformVersion,
     RunFinished,
+    RunShard,
     RunStarted,
     TargetIdentified,
     TargetResolved,
@@ -46,13 +47,14 @@ from core.plan import Plan, PlannedProfile
 from core.project import find_project
 from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
 from core.secret import Redactor
+from core.shard import Shard
 from core.target import Target
 from core.user_settings import setting
 from core.version import VERSION
 from loadprofiles.run import needs_of
 from reports.rendering.formatting import count
 from runner import declared_checks, imported, own_schema, retry
-from runner.check_parts import CheckPart, parts_of
+from runner.check_parts import CheckPart, parts_of, shard_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
 from runner.progress import Line, checks_going, load_going
@@ -85,6 +87,8 @@ class RunRequest:
     """Run for what it shows of a change's base: what the description names and the base lacks is no fault."""
     stack: embedded.Embedded | None = None
     """An embedded stack that is this run's alone: exclusive checks run on it too."""
+    shard: Shard | None = None
+    """The part of the plan's checks and loads that this run does; it never shrinks what the plan requires."""
     verbose: bool = False
     """Whether the output of the parts is shown beside their logs; otherwise each is one line."""
 
@@ -123,10 +127,8 @@ class RunSession:
 
     def checks(self) -> None:
         """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
-        parts = parts_of(
-            [c for c in declared_checks.declared(own=find_project().own) if self._wanted(c.id)],
-            self.request.workers,
-        )
+        wanted = [c for c in declared_checks.declared(own=find_project().own) if self._wanted(c.id)]
+        parts = parts_of(shard_of(wanted, self.request.shard), self.request.workers)
         for part in parts:
             if not part.exclusive:
                 self._pytest(part)
@@ -174,6 +176,7 @@ class RunSession:
         """
         wanted = [profile for profile in self.plan.profiles if not self._left(profile.name)]
         groups = [wanted] if self.plan.together else [[profile] for profile in wanted]
+        groups = self.request.shard.pick(groups) if self.request.shard else groups
         for group in groups:
             if not group:
                 continue
@@ -302,7 +305,8 @@ def _recorded(request: RunRequest, plan: Plan, objectives: Mapping[str, Objectiv
             one.checks()
         if request.with_load:
             one.load()
-        imported.journal_results(one.plan, one.journal)
+        if request.shard is None or request.shard.number == 1:
+            imported.journal_results(one.plan, one.journal)
 
     return record(request, plan, objectives, parts)
 
@@ -372,6 +376,8 @@ def _announce(journal: Journal, directory: Path, request: RunRequest, plan: Plan
         project=str(find_project().own or ""),
     )
     journal.write(started, durable=True)
+    if request.shard:
+        journal.write(RunShard(request.shard.number, request.shard.of), durable=True)
     own = find_project().own
     manifest = plan.manifest(declared_checks.gating(own=own))
     declared = tuple(

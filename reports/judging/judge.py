@@ -106,6 +106,10 @@ def _gone(project: str) -> str:
 
 def _notes(run: RunRecord, more: list[str]) -> list[str]:
     notes = [*more, *(n for n in run.notes if n)]
+    if run.shard:
+        notes.append(
+            f"shard {run.shard.number} of {run.shard.of} alone: `assay merge` judges all of them together"
+        )
     if run.finished is not None:
         notes += [f"{stem} never closed its journal: that process was killed" for stem in run.open_journals]
     notes += [f"not touched: {why}" for why in run.foreign]

@@ -84,7 +84,7 @@ def measure(evidence: Evidence) -> Measurements:
     for file, names, block in evidence.blocks():
         if not len(block):
             continue
-        offset, source = file.offset_ns, file.path.stem
+        offset, source = file.offset_ns, file.source
         if not found.origin_ns:
             found.origin_ns = int(block["intended"].min()) + offset - 3_600_000_000_000
         found.total += len(block)

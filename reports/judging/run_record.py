@@ -29,6 +29,7 @@ from core.events import (
     PlanResolved,
     PlatformVersion,
     RunFinished,
+    RunShard,
     RunStarted,
     TargetResolved,
     WitnessAnswered,
@@ -147,7 +148,7 @@ class RunRecord:
     plan: PlanResolved | None = None
     target: TargetResolved | None = None
     parts: dict[str, PartEnded] = field(default_factory=dict)
-    """The last end of each of the runner's subprocesses."""
+    """The last end of each of the runner's subprocesses, by its log."""
     checks: dict[str, CheckRecord] = field(default_factory=dict)
     loads: dict[str, LoadRecord] = field(default_factory=dict)
     left: dict[str, LoadLeft] = field(default_factory=dict)
@@ -174,6 +175,10 @@ class RunRecord:
     foreign: list[str] = field(default_factory=list)
     """What stood where the run's own things were planned and is not shown to be ours: why it was left."""
     version: str = ""
+    shard: RunShard | None = None
+    """Which part of its plan this run did alone; None of a whole or a merged one."""
+    shards_ns: tuple[int | None, int | None] = None, None
+    """When the first of a merged run's shards began and the last ended."""
 
     @property
     def manifest(self) -> Manifest:
@@ -209,13 +214,15 @@ class RunRecord:
 def read(evidence: Evidence) -> RunRecord:
     """Reads every event of a run, each time put on the wall clock by its own file's header."""
     run = RunRecord(id=evidence.directory.name)
-    offsets = {}
+    offsets, shards = {}, set()
     for file in evidence.files:
-        offsets[file.path.stem] = file.offset_ns
+        offsets[file.source] = file.offset_ns
+        if file.below:
+            shards.add(file.source)
         if file.header is None:
             run.damage.append(f"{file.path.name} has no header; its times cannot be placed")
         else:
-            run.roles[file.path.stem] = file.header.role
+            run.roles[file.source] = file.header.role
     for recorded in evidence.recorded():
         offset = offsets[recorded.source]
         wall = recorded.t + offset
@@ -223,10 +230,29 @@ def read(evidence: Evidence) -> RunRecord:
         run.last_ns = max(run.last_ns or wall, wall)
         if recorded.event.type.startswith("load.") and (profile := getattr(recorded.event, "profile", "")):
             run.profile_of.setdefault(recorded.source, set()).add(profile)
+        if recorded.source in shards and _is_of_shard(run, recorded.event, wall):
+            continue
         _take(run, recorded.event, EventTime(wall, recorded.source), offset)
+    if shards:
+        run.started_ns, run.finished_ns = run.shards_ns
     run.ledger_left = max(0, run.ledger_left)
-    run.open_journals = [file.path.stem for file in evidence.files if not file.closed]
+    run.open_journals = [file.source for file in evidence.files if not file.closed]
     return run
+
+
+def _is_of_shard(run: RunRecord, event: Event, wall: int) -> bool:
+    """Whether an event speaks of a shard's own run, not of the merged one; when it began and ended is kept."""
+    first, last = run.shards_ns
+    match event:
+        case RunStarted():
+            run.shards_ns = min(first or wall, wall), last
+        case RunFinished():
+            run.shards_ns = first, max(last or wall, wall)
+        case RunShard():
+            pass
+        case _:
+            return False
+    return True
 
 
 def _take(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
@@ -239,10 +265,12 @@ def _take(run: RunRecord, event: Event, at: EventTime, offset: int) -> None:
             run.plan = event
         case TargetResolved():
             run.target = event
+        case RunShard():
+            run.shard = event
         case PlatformVersion():
             run.version = event.version
         case PartEnded():
-            run.parts[event.part] = event
+            run.parts[event.log or event.part] = event
         case Note(level=NoteLevel.INFO | NoteLevel.WARNING):
             run.notes.append(event.text)
         case LedgerPlanned():

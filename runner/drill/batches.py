@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.errors import ConfigError
+from core.shard import Shard
 from runner.drill.catalogue import Defect
 
 MOST = 20
@@ -50,9 +50,5 @@ def _loads_meet(one: Defect, other: Defect) -> bool:
 
 def shard(groups: Sequence[list[Defect]], text: str) -> list[list[Defect]]:
     """The K-th of N parts of the groups, e.g. "2/4". Raises ConfigError for what is no part."""
-    if not text:
-        return list(groups)
-    number, _, of = text.partition("/")
-    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
-        raise ConfigError(f"--shard {text} is no part; write K/N, such as 2/4.")
-    return list(groups)[int(number) - 1 :: int(of)]
+    part = Shard.parse(text)
+    return part.pick(groups) if part else list(groups)

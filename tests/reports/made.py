@@ -112,6 +112,8 @@ class Made:
     """Checks that the suites hold and the plan does not want."""
     loads: dict[str, float] = field(default_factory=lambda: {"database": 90, "upload": 90, "rooms": 90})
     unfinished_loads: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+    """Loads, with their samples, that another shard ran."""
     objectives: list[ManifestObjective] = field(
         default_factory=lambda: [
             ManifestObjective("perf.database", 95.0, 400, "database", True),
@@ -231,6 +233,8 @@ class Made:
             return
         load = _Recorder(self.directory, "load", self.age_days)
         for name, duration in self.loads.items():
+            if name in self.elsewhere:
+                continue
             load.write(LoadStarted(name, 50, 0.0, 2.0, 1, ("closed",), "http://127.0.0.1", ""), start)
             _seconds(load, name, start, duration, 50)
             if name not in self.unfinished_loads:
@@ -242,6 +246,8 @@ class Made:
         if self.levels:
             _search(load, start)
         for metric, centre in self.latency.items():
+            if metric.partition(".")[2] in self.elsewhere:
+                continue
             for labels in self.labels.get(metric, [{}]):
                 n = self.samples[metric]
                 series = load.journal.series(metric, labels, "ms")
