@@ -64,6 +64,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def choose_project(
+    context: typer.Context,
     project: Annotated[
         Path | None,
         typer.Option(
@@ -80,14 +81,12 @@ def choose_project(
 
     One's own is a live target and keeps its runs in its folder, unless the user says otherwise.
     """
-    from core.project import VARIABLE, find_project
-    from core.user_settings import choose, offer
+    from core.project import enter, find_project
 
     found = find_project(project)
-    choose(VARIABLE, str(found.folder))
+    enter(found)
     if not found.is_reference:
-        offer("ASSAY_TARGET", "live")
-        offer("ASSAY_RUNS", str(found.folder / "runs"))
+        context.default_map = {name: {"target": "live"} for name in getattr(context.command, "commands", {})}
 
 
 @app.command()

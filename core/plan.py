@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from core.clock import seconds
 from core.config import Document, StrictModel, Text, nearest, read_toml
 from core.errors import ConfigError
 from core.objective import Objective
+from core.toml_lines import Location
 
 
 def _seconds(value: object) -> float:
@@ -36,7 +37,8 @@ class PlannedProfile(StrictModel):
 
     `users` and `rate` (arrivals per second, all users together) are held for `duration` seconds, of which
     the first `warm_up` do not count. `yields` is, by objective, the samples per second it produces. `shape`
-    says how the users come and go; `variables` are environment variables of this profile alone.
+    says how the users come and go; `variables` are settings of this profile alone
+    (`loadprofiles.setup.variables`).
     """
 
     name: str
@@ -128,6 +130,14 @@ class Plan:
     must_cover: tuple[str, ...] = ()
     folder: Path = Path()
     """The project's folder, to which the results' files are relative."""
+    document: Document | None = field(default=None, repr=False, compare=False)
+    """The file that it was read from, for messages; None where no file says it."""
+
+    def wrong(self, location: Location, what: str) -> ConfigError:
+        """The error to raise for what its file says at a location: file and line, then `what`."""
+        if self.document is None:
+            return ConfigError(f"plan '{self.name}': {what}")
+        return self.document.wrong(location, what)
 
     def wants(self, check: str) -> bool:
         """Whether the plan runs this check."""
@@ -161,7 +171,7 @@ def load_plan(name: str, folder: Path, objectives: Mapping[str, Objective]) -> P
         raise ConfigError(f"'{name}' is not a plan; {nearest(name, known)}")
     document = read_toml(folder / f"{name}.toml")
     plan = _plan(name, document, objectives)
-    _refuse_impossible(plan, f"{name}.toml")
+    _refuse_impossible(plan)
     return plan
 
 
@@ -202,30 +212,30 @@ def _plan(name: str, document: Document, objectives: Mapping[str, Objective]) ->
         results=file.results,
         must_cover=file.must_cover,
         folder=document.path.resolve().parent.parent,
+        document=document,
     )
 
 
-def _refuse_impossible(plan: Plan, file: str) -> None:
+def _refuse_impossible(plan: Plan) -> None:
     profiles = {p.name: p for p in plan.profiles}
     lasts = [p.duration for p in plan.profiles]
     whole = max(lasts, default=0.0) if plan.together else sum(lasts)
     if whole > plan.budget:
-        raise ConfigError(
-            f"{file}: its loads last {whole:g} s, longer than its budget of {plan.budget:g} s; raise one or cut the other."
-        )
-    for planned in plan.objectives:
+        what = f"its loads last {whole:g} s, longer than its budget of {plan.budget:g} s; raise one or cut the other."
+        raise plan.wrong(("budget",), what)
+    for number, planned in enumerate(plan.objectives):
         if planned.source == "checks":
             continue
         profile = profiles.get(planned.source)
         if profile is None:
-            raise ConfigError(
-                f"{file}: objective '{planned.id}' needs profile '{planned.source}', which the plan does not run."
-            )
+            what = f"objective '{planned.id}' needs profile '{planned.source}', which the plan does not run."
+            raise plan.wrong(("objectives", number), what)
         if planned.objective.percentile is None and planned.id not in profile.yields:
             continue  # a level is read as often as its profile likes; said in `yields` where it is known
         got = profile.samples(planned.id)
         if got < planned.objective.samples:
-            raise ConfigError(
-                f"{file}: objective '{planned.id}' needs {planned.objective.samples} samples, and profile "
-                f"'{profile.name}' yields about {got} in its steady {profile.duration - profile.warm_up:g} s; run it longer."
+            raise plan.wrong(
+                ("objectives", number),
+                f"objective '{planned.id}' needs {planned.objective.samples} samples, and profile '{profile.name}' "
+                f"yields about {got} in its steady {profile.duration - profile.warm_up:g} s; run it longer.",
             )

@@ -58,17 +58,30 @@ class Project:
         return sorted(path.name.split(".")[1] for path in self.folder.glob("target.*.toml"))
 
 
+class _Process:
+    """What this process was told; `enter` alone writes it."""
+
+    project: Project | None = None
+
+
+def enter(project: Project) -> None:
+    """Makes it the project of this process: as its command line says, or the run that it joined."""
+    _Process.project = project
+
+
 def find_project(
     named: str | Path | None = None,
     *,
     environment: Mapping[str, str] | None = None,
     beside: Path | None = None,
 ) -> Project:
-    """The project: the folder that is named, else ASSAY_PROJECT, else `beside` (the caller's folder) or its
-    `assay/` if it holds a target.toml, else the reference platform's.
+    """The project: the folder that is named, else the one that this process has entered, else ASSAY_PROJECT, else
+    `beside` (the caller's folder) or its `assay/` if it holds a target.toml, else the reference platform's.
 
     Raises ConfigError when a named folder holds no target.toml.
     """
+    if _Process.project and not named and environment is None and beside is None:
+        return _Process.project
     here = beside or Path.cwd()
     given = named or (setting(VARIABLE) if environment is None else environment.get(VARIABLE, "")).strip()
     if given:

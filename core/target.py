@@ -163,7 +163,7 @@ def resolve(
     if kind == "embedded":
         file = REFERENCE / FILE
     elif file is None or (file == Path(FILE) and not file.is_file()):
-        file = _file_of(kind, project or find_project(environment=env))
+        file = _file_of(kind, project or find_project(environment=environment))
         kind = "live"
     if kind not in ("embedded", "live"):
         raise ConfigError(f"'{kind}' is not a target; use --target embedded or --target live.")
@@ -246,8 +246,8 @@ def _names(description: Description, services: Iterable[Service]) -> Mapping[str
     for name in description.env:
         if name not in known:
             raise ConfigError(
-                f"{description.where(f'env.{name}')}: '{name}' is not one of Assay's variables; "
-                "`assay doctor` lists them, write ours on the left and yours on the right."
+                f"{description.where(f'env.{name}')}: '{name}' is not one of Assay's variables; {nearest(name, known)} "
+                "Write ours on the left and yours on the right; `assay doctor` lists them."
             )
     return description.env
 
@@ -257,8 +257,8 @@ def _capabilities(description: Description, known: set[str]) -> dict[str, Declar
     for name in description.capabilities:
         if name not in known:
             raise ConfigError(
-                f"{description.where('capabilities')}: '{name}' is not a capability; "
-                "`assay doctor --capabilities` lists them."
+                f"{description.where(f'capabilities.{name}')}: '{name}' is not a capability; {nearest(name, known)} "
+                "`assay doctor --capabilities` lists them all."
             )
     return {name: description.capabilities.get(name, "absent") for name in sorted(known)}
 
@@ -313,15 +313,7 @@ def _actions(kind: str, description: Description) -> frozenset[Action]:
     named = description.permit.actions
     if named is None:
         return PRODUCTION_SAFE
-    try:
-        actions = frozenset(Action(name) for name in named)
-    except ValueError as error:
-        raise ConfigError(f"target.toml [permit] actions: {error}; known are {', '.join(Action)}.") from None
-    if Action.OUTAGE in actions:
-        raise ConfigError(
-            "target.toml [permit] actions: 'outage' is for the embedded target alone; remove it."
-        )
-    return actions
+    return frozenset(named)
 
 
 def _hosts(services: Iterable[Service], values: Mapping[str, str], description: Description) -> Iterable[str]:

@@ -61,12 +61,6 @@ def offer(name: str, value: str) -> None:
         os.environ[name] = value
 
 
-def choose(name: str, value: str) -> None:
-    """Makes a setting for this process and programs that we start, as if the user had made it."""
-    setting(name)
-    os.environ[name] = value
-
-
 def for_child(more: Mapping[str, str], *, without: Collection[str] = ()) -> dict[str, str]:
     """The environment of a process that we start: ours, without these names, and `more`."""
     return {name: value for name, value in os.environ.items() if name not in without} | dict(more)

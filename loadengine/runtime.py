@@ -13,13 +13,14 @@ import ssl
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from locust.runners import WorkerRunner
 
 from core.errors import ConfigError, PermitError
@@ -71,8 +72,10 @@ class LoadEngine:
         self.dispatcher = Dispatcher(self)
         self.health = GeneratorMonitor(self, self.dispatcher)
         self.outstanding: list[Outstanding] = []
-        self._once: dict[type, Any] = {}
         """What was sent and has not arrived, by what it counts for."""
+        self._once: dict[type, Any] = {}
+        self._numbers: defaultdict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
+        self._places: dict[str, BoundedSemaphore] = {}
         self.on_drained: list[Callable[[], None]] = []
         """Called once the load has drained, while samples still count: a profile's judgement of the whole."""
         self.closing = False
@@ -113,6 +116,16 @@ class LoadEngine:
                 self.environment.events.quitting.add_listener(lambda **_: close())
         found: T = self._once[kind]
         return found
+
+    def number(self, of: str) -> int:
+        """This process's next number for what `of` names, from 1: no two things made with it are alike."""
+        return next(self._numbers[of])
+
+    def at_most(self, places: int, of: str) -> BoundedSemaphore:
+        """What lets so many of this process's users at once do what `of` names."""
+        if of not in self._places:
+            self._places[of] = BoundedSemaphore(places)
+        return self._places[of]
 
     def expecting(self, measure: Measure, *, within: float = 30.0) -> Outstanding:
         """Keeps account of messages that are to arrive somewhere; one for each measure will do."""
@@ -301,7 +314,8 @@ def begin(environment: Any, role: str) -> tuple[LoadProcess, Run | None]:
         print(f"assay load: {error}", file=sys.stderr, flush=True)
         sys.exit(USAGE)
     if run:
-        settings = replace(settings, run_dir=run.directory, run_id=run.id, profile=run.load.profile)
+        own = {"run_dir": run.directory, "run_id": run.id, "profile": run.load.profile}
+        settings = settings.model_copy(update=own)
         return LoadProcess(settings, role, run.journal), run
     alone = Journal(settings.run_dir, role, Redactor(), background=False) if settings.run_dir else None
     return LoadProcess(settings, role, alone), None

@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import random
 import time
-from functools import cache
-from itertools import count
 from typing import Any
 
 import gevent
@@ -34,7 +32,6 @@ STALE, STALE_EMBEDDED = 60.0, 10.0
 
 HIT, CHANGING, STAMPEDE = (Measure("cache", kind=kind) for kind in ("hit", "changing", "stampede"))
 REFRESH = Measure("cache.refresh")
-_numbers = count(1)
 
 
 def still(engine: LoadEngine) -> list[dict[str, Any]]:
@@ -48,11 +45,18 @@ def stale(engine: LoadEngine) -> float:
     return STALE_EMBEDDED if engine.target.embedded else STALE
 
 
-@cache
-def moving(engine: LoadEngine) -> dict[str, ChangingPage]:
-    """Pages that the writer changes, by path; one truth for all users of this process."""
-    made = pages_made(engine)
-    return {page["path"]: ChangingPage(page, stale(engine)) for page in made[len(made) // 2 :]}
+class Moving(dict[str, ChangingPage]):
+    """Pages that the writer changes, by path; one truth for all users of a process."""
+
+    @classmethod
+    def of(cls, engine: LoadEngine) -> Moving:
+        """Those of this process."""
+        return engine.once(cls, lambda: cls._made(engine))
+
+    @classmethod
+    def _made(cls, engine: LoadEngine) -> Moving:
+        made = pages_made(engine)
+        return cls({page["path"]: ChangingPage(page, stale(engine)) for page in made[len(made) // 2 :]})
 
 
 class Reader(PlatformUser, OpenUser):
@@ -65,7 +69,7 @@ class Reader(PlatformUser, OpenUser):
     def on_start(self) -> None:
         """One port for each page."""
         self.still = [(page["path"], self.port(HIT, CachedPage(page))) for page in still(self.engine)]
-        self.moving = [(path, self.port(CHANGING, truth)) for path, truth in moving(self.engine).items()]
+        self.moving = [(path, self.port(CHANGING, truth)) for path, truth in Moving.of(self.engine).items()]
 
     @task(3)
     def open_still_page(self) -> None:
@@ -98,7 +102,7 @@ class Writer(PlatformUser, ClosedUser):
     @task
     def change(self) -> None:
         """Another text at Builder.io; its webhook tells the platform."""
-        path, truth = random.choice(list(moving(self.engine).items()))  # noqa: S311
+        path, truth = random.choice(list(Moving.of(self.engine).items()))  # noqa: S311
         entry = page_entry(path, truth.title, truth.next_text())
         headers = {
             "authorization": f"Bearer {self.key.reveal()}",
@@ -131,7 +135,8 @@ class BurstUser(PlatformUser, ClosedUser):
     @task
     def stampede(self) -> None:
         """Whoever comes first is a miss; everybody gets the right page."""
-        page, audience = random.choice(still(self.engine)), f"crowd-{os.getpid()}-{next(_numbers)}"  # noqa: S311
+        page = random.choice(still(self.engine))  # noqa: S311 (a choice, not a secret)
+        audience = f"crowd-{os.getpid()}-{self.engine.number('crowd')}"
         port = self.port(STAMPEDE, fresh(page, first=False))
         burst = [
             gevent.spawn(self.adapter.page, port, page["path"], audience=audience) for _ in range(AT_ONCE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-from itertools import count
 
 from locust import task
 
@@ -22,7 +21,6 @@ from loadprofiles.users.platform_user import PlatformUser
 NEEDS = Needs(uses=("platform.api", "content.api"), pages=8)
 
 MISS, HIT = (Measure("perf.content", cache=state) for state in ("miss", "hit"))
-_numbers = count(1)
 
 
 class Visitor(PlatformUser, OpenUser):
@@ -40,7 +38,7 @@ class Visitor(PlatformUser, OpenUser):
     def open_page_anew(self) -> None:
         """A page for an audience that nobody was before: Builder.io is asked."""
         page = random.choice(self.pages)  # noqa: S311 (a choice, not a secret)
-        audience = f"load-{os.getpid()}-{next(_numbers)}"
+        audience = f"load-{os.getpid()}-{self.engine.number('audience')}"
         self.adapter.page(self.port(MISS, fresh(page)), page["path"], audience=audience)
 
     @task(3)

@@ -13,7 +13,6 @@ import os
 import random
 from collections.abc import Mapping
 from functools import partial
-from itertools import count
 from typing import Any
 
 from locust import task
@@ -26,8 +25,14 @@ from loadengine.lean_port import LeanPort
 from loadprofiles.users.platform_user import PlatformUser
 
 NEEDS = Needs(uses=("auth.email", "load.http"), people=20)
-_numbers = count(1)
-_measures: dict[str, Measure] = {}
+
+
+class Measures(dict[str, Measure]):
+    """What each kind of described request counts for, by its name; one for a process."""
+
+    def of(self, one: DescribedRequest) -> Measure:
+        """A request's measure."""
+        return self.setdefault(one.name, Measure(one.metric or "http", request=one.name))
 
 
 class Asker(PlatformUser, OpenUser):
@@ -47,14 +52,14 @@ class Asker(PlatformUser, OpenUser):
         self.weights = [one.weight for one in requests]
 
     def _port(self, one: DescribedRequest) -> LeanPort:
-        measure = _measures.setdefault(one.name, Measure(one.metric or "http", request=one.name))
+        measure = self.engine.once(Measures, Measures).of(one)
         return self.port(measure, partial(right, one.expect, self.values))
 
     @task
     def ask(self) -> None:
         """One request, chosen by weight."""
         one, port = random.choices(self.asked, self.weights)[0]  # noqa: S311 (a choice, not a secret)
-        number = next(_numbers)
+        number = self.engine.number("request")
         values = {**self.values, "number": number, "tag": f"load-{os.getpid()}-{number}"}
         token = self.person.token if one.by == "person" else None
         headers = (

@@ -12,7 +12,6 @@ and not for perf.rooms. At the end the whole history of each room is judged.
 
 from __future__ import annotations
 
-from gevent.lock import BoundedSemaphore
 from locust import task
 
 from core.load_needs import Needs
@@ -26,7 +25,8 @@ from loadprofiles.users.session import UserSession
 NEEDS = Needs(
     uses=("platform.api", "auth.email", "rooms.websocket", "rooms.hears", "rooms.history"), people=10_000
 )
-_joining = BoundedSemaphore(50)  # joins come in bursts of this many
+JOINING = 50
+"""Joins at once: they come in bursts of this many."""
 
 
 class RoomUser(PlatformUser, OpenUser):
@@ -42,7 +42,7 @@ class RoomUser(PlatformUser, OpenUser):
         self.member = RoomMember(monitor, self, self.person.token)
         self.session = UserSession(self, self.adapter, self.member)
         reconnect_storm.expect(monitor)
-        with _joining:
+        with self.engine.at_most(JOINING, "join"):
             self.member.come()
 
     def on_stop(self) -> None:

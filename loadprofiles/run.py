@@ -52,6 +52,12 @@ def needs_of(profile: str) -> Needs:
     return read_needs(_files()[profile])
 
 
+def is_own(profile: str) -> bool:
+    """Whether a load stands in the team's own project."""
+    project = find_project().own
+    return project is not None and _files()[profile].parent == project / "loads"
+
+
 def _files() -> dict[str, Path]:
     shipped = {path.stem: path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "run")}
     shipped |= {
@@ -71,9 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(own)  # a positional that stands after options and `--` is none to argparse
     options.locust += words[len(own) + 1 :]
     try:
-        command, settings = _plan(options)
         run = Run.join("launcher")
         try:
+            command, settings = _plan(options)
             run.permit.demand(Action.LOAD, f"the load '{options.profile}'")
             _demand_reachable(run)
             return _load(run, options, command, settings)

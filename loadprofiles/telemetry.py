@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from itertools import count
 from typing import Any
 
 from locust import task
@@ -30,7 +29,6 @@ NEEDS = Needs(
 )
 
 RELAYS = {service: Measure("telemetry.relay", service=service) for service in DEADLINES}
-_numbers = count(1)
 
 
 class Browser(PlatformUser, OpenUser):
@@ -61,7 +59,7 @@ class Browser(PlatformUser, OpenUser):
     @task
     def visit(self) -> None:
         """A page view, to Google Analytics."""
-        number = next(_numbers)
+        number = self.engine.number("visit")
         title, client = self.reader.title(number), f"{os.getpid()}.{number}"
         self._tell(
             "ga4",

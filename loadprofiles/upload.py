@@ -15,11 +15,9 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any, TypeVar
 
 import gevent
-from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from locust import between, task
 from locust.exception import StopUser
@@ -30,6 +28,7 @@ from loadengine.api import ClosedUser, Measure, Response
 from loadengine.measure.recorder import CANCELLED, CLOSED, ERROR, REFUSED, WRONG
 from loadprofiles.oracles.files import Stores, StreamedFile
 from loadprofiles.oracles.pending import Pending
+from loadprofiles.setup.variables import LoadVariables
 from loadprofiles.users.platform_user import PlatformUser
 from scenarios.adapter import Adapter, Stored
 
@@ -46,14 +45,9 @@ AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds until a part that was not taken (5xx, 429, a cut line) is sent again, as the web app does; each try is counted."""
 IN_ONE = 5 * 1024 * 1024
 """Bytes up to which a file is sent in one request, as the web app does; larger ones in parts where there are parts."""
-SIZES = "0.2,0.2,0.2,6,25,100"
-"""Megabytes, in turn, unless ASSAY_UPLOAD_MB names others."""
-
 _now = time.monotonic_ns
-_numbers = count()
-_witnesses = BoundedSemaphore(2)  # reading back whole files is work of its own
-
-
+WITNESSES = 2
+"""Whole files read back at once: that is work of its own."""
 CUT = "the answer is not in the contract's form (cut or altered)"
 T = TypeVar("T")
 
@@ -83,8 +77,8 @@ class Uploader(PlatformUser, ClosedUser):
     @task
     def upload(self) -> None:
         """Sends a file, has it verified, removes it."""
-        sizes = self.engine.run.load.variables.get("ASSAY_UPLOAD_MB", SIZES).split(",")
-        megabytes = float(sizes[next(_numbers) % len(sizes)])
+        sizes = LoadVariables.of(self.engine.run.load.variables).upload_mb
+        megabytes = sizes[(self.engine.number("upload") - 1) % len(sizes)]
         file, pending = StreamedFile(int(megabytes * 1_000_000)), _account(self, f"{megabytes:g}MB")
         begun = _now()
         try:
@@ -99,7 +93,7 @@ class Uploader(PlatformUser, ClosedUser):
             pending.failed(begun, begun, "cut off by the end of the load", CANCELLED)
             raise
         pending.accepted(file.name, begun, begun, done)
-        with _witnesses:
+        with self.engine.at_most(WITNESSES, "witness"):
             stores = self.engine.once(Stores, lambda: Stores(self.engine.run))
             wrong = stores.holds(self.adapter.files().store_of(file.size), stored.key, file.sha256)
         if wrong:

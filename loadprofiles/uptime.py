@@ -35,7 +35,25 @@ DEADLINE = 5.0
 PROBES = {
     what: Measure("prod.uptime", probe=what) for what in ("health", "page", "sign-in", "database", "files")
 }
-_pages: dict[str, bytes] = {}
+
+
+class PagesSeen:
+    """The web pages that this process was given, by ETag."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, bytes] = {}
+
+    def whole(self, answer: Response) -> str | None:
+        """The whole web page, and the same one as before under the same ETag."""
+        if answer.status != 200:
+            return f"answered {answer.status}"
+        text = answer.text.lower()
+        if "<html" not in text or not text.rstrip().endswith("</html>"):
+            return "no whole web page"
+        tag = answer.headers.get("etag")
+        if tag is None or self._bodies.setdefault(tag, answer.body) == answer.body:
+            return None
+        return "another page under the same ETag"
 
 
 class Prober(PlatformUser, OpenUser):
@@ -49,7 +67,7 @@ class Prober(PlatformUser, OpenUser):
         """A port for each kind of probe, with its check."""
         me = self.person.id
         self.health = self.port(PROBES["health"], self._healthy)
-        self.page = self.port(PROBES["page"], a_page)
+        self.page = self.port(PROBES["page"], self.engine.once(PagesSeen, PagesSeen).whole)
         self.me = self.port(PROBES["sign-in"], lambda answer: _holds(answer, "id", me))
         self.row = self.port(
             PROBES["database"], lambda answer: _holds(answer, self._ready().column, me, rows=True)
@@ -109,17 +127,6 @@ class Prober(PlatformUser, OpenUser):
         except ValueError:
             return "the body is no JSON (cut or altered)"
         return None if found == [] else "the list is not what it must be"
-
-
-def a_page(answer: Response) -> str | None:
-    """The whole web page, and the same one as before under the same ETag."""
-    if answer.status != 200:
-        return f"answered {answer.status}"
-    text = answer.text.lower()
-    if "<html" not in text or not text.rstrip().endswith("</html>"):
-        return "no whole web page"
-    same = _pages.setdefault(answer.headers.get("etag", ""), answer.body) == answer.body
-    return None if same or "etag" not in answer.headers else "another page under the same ETag"
 
 
 def _holds(answer: Response, key: str, value: object, *, rows: bool = False) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -45,13 +46,14 @@ from core.outcome import RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile
 from core.project import find_project
-from core.run import ROOT, LoadPart, Run, commit, forget_dead, name_directory
+from core.run import NAMED, ROOT, LoadPart, Run, commit, forget_dead, lives, name_directory
 from core.secret import Redactor
 from core.shard import Shard
 from core.target import Target
 from core.user_settings import setting
 from core.version import VERSION
 from loadprofiles.run import needs_of
+from loadprofiles.setup.variables import LoadVariables
 from reports.rendering.formatting import count
 from runner import declared_checks, imported, own_schema, retry
 from runner.check_parts import CheckPart, parts_of, shard_of
@@ -62,8 +64,6 @@ from runner.progress import Line, checks_going, load_going
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
 LOG_KEPT = 4 * 1024 * 1024
-PROFILE_SETTINGS = ("ASSAY_UPLOAD_MB", "ASSAY_ROOMS_STORM")
-"""What a user may set of profiles; a plan may, too, and then does."""
 
 
 @dataclass
@@ -207,11 +207,10 @@ class RunSession:
         with load_going(self.request.line, self.directory, what), ExitStack() as doors:
             parts = []
             for profile in group:
-                variables = {n: value for n in PROFILE_SETTINGS if (value := setting(n))}
                 own = LoadPart(
                     profile.name,
                     {"region": setting("ASSAY_REGION")},
-                    {**variables, **profile.variables},
+                    {**_set_by_user(), **profile.variables},
                 )
                 joining = doors.enter_context(self.run.handed(load=own))
                 parts.append(self._load_part(profile, extra, joining))
@@ -280,6 +279,26 @@ def remove_stack(state: Path) -> None:
     subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
 
 
+def remove_dead_stacks() -> list[str]:
+    """Removes the stacks that exclusive checks of killed runs had for themselves; returns their folders' names.
+
+    What is not called after a run is somebody's own.
+    """
+    dead = [
+        state
+        for state in sorted(stacks().glob(f"{STACK}*"))
+        if re.fullmatch(NAMED, run := state.name.removeprefix(STACK)) and not lives(run)
+    ]
+    for state in dead:
+        remove_stack(state)
+    return [state.name for state in dead]
+
+
+def _set_by_user() -> dict[str, str]:
+    """What the user set of the shipped loads; a plan may, too, and then does."""
+    return {name: value for name in LoadVariables.names() if (value := setting(name))}
+
+
 def _last_line(log: Path) -> str:
     lines = (
         [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -323,6 +342,8 @@ def record(
     `run.finished` says how the run ended; a run without it was killed. Raises ConfigError before anything was recorded,
     also where the target does not permit what is `demanded` (and for what).
     """
+    if plan.profiles and request.with_load:
+        LoadVariables.of(_set_by_user())
     if request.target != "embedded":  # complete before a folder is made
         resolved = live_target(request)
         if demanded:
@@ -331,6 +352,7 @@ def record(
             except PermitError as error:
                 raise ConfigError(str(error)) from None
     forget_dead()
+    remove_dead_stacks()
     directory = request.run_dir or name_directory()
     directory.mkdir(parents=True, exist_ok=True)
     journal = Journal(directory, "assay", Redactor())

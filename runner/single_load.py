@@ -14,6 +14,7 @@ from core.project import find_project
 from loadprofiles import shapes
 from loadprofiles.run import needs_of, profiles
 from reports.judging.overrides import Sources
+from runner.preparation import read_sources
 from runner.session import RunRequest, RunSession, live_target, record
 
 WARM_UP_SHARE, WARM_UP_LEAST = 0.1, 3.0
@@ -47,7 +48,7 @@ def run_profile(
     lasting = seconds(duration)
     if lasting < 1:
         raise ConfigError(f"--for {duration} is too short to measure anything; name at least 1s.")
-    objectives = Sources(find_project().own).objectives()
+    objectives = read_sources(Sources(find_project().own))
     planned = PlannedProfile(
         name=profile,
         users=users,

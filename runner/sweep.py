@@ -19,7 +19,7 @@ from core.journal import Journal, written_now
 from core.ledger import Left, left_over, undo
 from core.run import Run, forget_dead, lives, runs
 from core.secret import Redactor
-from runner.session import STACK, RunRequest, hold_target, live_target, remove_stack, stacks
+from runner.session import RunRequest, hold_target, live_target, remove_dead_stacks
 
 out = Console(highlight=False)
 
@@ -99,10 +99,8 @@ def _kind(events: list[Event]) -> str:
 def _remove_dead_stacks() -> None:
     """Stacks that exclusive checks had for themselves, of runs that were killed; and those runs' private files."""
     forget_dead()
-    for state in sorted(stacks().glob(f"{STACK}*")):
-        if not lives(state.name.removeprefix(STACK)):
-            remove_stack(state)
-            _say(f"removed the stack of a run that was killed: {state.name}")
+    for name in remove_dead_stacks():
+        _say(f"removed the stack of a run that was killed: {name}")
 
 
 def _undo(found: list[Residue], target: str, target_file: Path) -> bool:

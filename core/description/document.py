@@ -16,6 +16,7 @@ from core.description.platform import Files, Platform
 from core.description.rooms import Rooms
 from core.description.services import Content, Privacy, Telemetry
 from core.description.storage import Storage
+from core.permit import Action
 
 NAMES = {"list": "listing", "json": "fields", "as": "by", "register": "register_"}
 """Keys of the file whose fields are called otherwise, since Python or pydantic has the word."""
@@ -25,8 +26,15 @@ Declared = Literal["required", "absent"]
 class PermitPart(Section):
     """What may be done to the target, and which further hosts it uses."""
 
-    actions: tuple[str, ...] | None = None
+    actions: tuple[Action, ...] | None = None
     hosts: tuple[str, ...] = ()
+
+    @field_validator("actions")
+    @classmethod
+    def _no_outage(cls, actions: tuple[Action, ...] | None) -> tuple[Action, ...] | None:
+        if Action.OUTAGE in (actions or ()):
+            raise ValueError("'outage' is for the embedded target alone; remove it")
+        return actions
 
 
 class EmbeddedProject(Section):

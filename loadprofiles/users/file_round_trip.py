@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from itertools import count
 from typing import TYPE_CHECKING
 
 from loadengine.api import Measure, Response
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 NUMBERED = 5 * 1024 * 1024
 """Bytes up to which each copy is numbered anew."""
-_numbers = count(1)
 
 
 class RoundTripFile:
@@ -26,12 +25,13 @@ class RoundTripFile:
         self._block = os.urandom(size)
         self._sum = hashlib.sha256(self._block).hexdigest()
         self._numbered = size <= NUMBERED
+        self._numbers = itertools.count(1)
 
     def make(self) -> tuple[bytes, str]:
         """A body and its SHA-256."""
         if not self._numbered:
             return self._block, self._sum
-        data = b"%016d" % next(_numbers) + self._block[16:]
+        data = b"%016d" % next(self._numbers) + self._block[16:]
         return data, hashlib.sha256(data).hexdigest()
 
 

@@ -5,36 +5,33 @@ from __future__ import annotations
 import random
 import time
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 import gevent
 
 from core.events import Note, NoteLevel
 from loadengine.measure.recorder import ERROR, OK
+from loadprofiles.setup.variables import LoadVariables
 
 if TYPE_CHECKING:
     from loadprofiles.users.room_monitor import RoomMonitor
 
-VARIABLE = "ASSAY_ROOMS_STORM"
-EVERY = 60.0
 MOST = 1000
 """Sockets cut at once."""
 _BACK_WITHIN = 30.0
 _AT_ONCE = 20
-_expected: WeakSet[RoomMonitor] = WeakSet()
 _now = time.monotonic_ns
 
 
 def expect(monitor: RoomMonitor) -> None:
-    """Storms from the steady window on, each EVERY seconds (or what ASSAY_ROOMS_STORM says; 0 for never).
+    """Storms from the steady window on, each ASSAY_ROOMS_STORM seconds; 0 for never.
 
     Who comes back sends again what nobody acknowledged; where a platform takes that for a second message there are none.
     """
     if not monitor.wire.rooms.duplicates:
         return
-    every = float(monitor.engine.run.load.variables.get(VARIABLE) or EVERY)
-    if every > 0 and monitor not in _expected:
-        _expected.add(monitor)
+    every = LoadVariables.of(monitor.engine.run.load.variables).rooms_storm
+    if every > 0 and not monitor.storms:
+        monitor.storms = True
         gevent.spawn(_blow, monitor, every)
 
 

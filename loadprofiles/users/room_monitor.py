@@ -13,8 +13,7 @@ import os
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, Literal, Protocol
 
 import gevent
 import orjson
@@ -75,14 +74,10 @@ def text_of(client_id: str) -> str:
 class RoomMonitor:
     """One per engine: `RoomMonitor.of(engine, ...)`."""
 
-    _all: ClassVar[WeakKeyDictionary[LoadEngine, RoomMonitor]] = WeakKeyDictionary()
-
     @classmethod
     def of(cls, engine: LoadEngine, adapter: Adapter, **labels: str) -> RoomMonitor:
         """The chat of this engine, made at first use; `labels` go to its measures."""
-        if engine not in cls._all:
-            cls._all[engine] = cls(engine, adapter, labels)
-        return cls._all[engine]
+        return engine.once(cls, lambda: cls(engine, adapter, labels))
 
     def __init__(self, engine: LoadEngine, adapter: Adapter, labels: dict[str, str]) -> None:
         self.engine = engine
@@ -96,6 +91,8 @@ class RoomMonitor:
         self.acks = engine.expecting(Measure("rooms.ack", **labels), within=WITHIN)
         self.members: dict[str, list[MonitoredMember]] = {}
         self.present: dict[str, set[MonitoredMember]] = {}
+        self.storms = False
+        """Whether reconnect storms were begun."""
         self.addresses: set[str] = set()
         """Whence the platform says that people of this process came."""
         self.kept: dict[str, list[dict[str, Any]]] = {}

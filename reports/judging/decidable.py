@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from core.errors import ConfigError
 from core.objective import Objective
 from core.plan import Plan
 from reports.judging.stats.batches import MOMENT
@@ -23,20 +22,22 @@ def least_samples(objective: Objective) -> int:
 def refuse_undecidable(plan: Plan) -> None:
     """Raises ConfigError for a plan that asks for too few samples, or whose loads are too short, to decide anything."""
     profiles = {p.name: p for p in plan.profiles}
-    for planned in plan.objectives:
+    for number, planned in enumerate(plan.objectives):
         if planned.source == "checks":
             continue
         least = least_samples(planned.objective)
         if planned.objective.samples < least:
-            raise ConfigError(
-                f"{plan.name}.toml: objective '{planned.id}' is to be decided by {planned.objective.samples} samples, but "
-                f"even without one bad sample fewer than {least} say nothing; ask for more."
+            raise plan.wrong(
+                ("objectives", number),
+                f"objective '{planned.id}' is to be decided by {planned.objective.samples} samples, but "
+                f"even without one bad sample fewer than {least} say nothing; ask for more.",
             )
         profile = profiles[planned.source]
         steady = profile.duration - profile.warm_up
         if planned.objective.percentile is not None and steady < least * MOMENT:
-            raise ConfigError(
-                f"{plan.name}.toml: objective '{planned.id}' is a p{planned.objective.percentile:g}, for which a load "
+            raise plan.wrong(
+                ("objectives", number),
+                f"objective '{planned.id}' is a p{planned.objective.percentile:g}, for which a load "
                 f"must be steady for {math.ceil(least * MOMENT)} s, and profile '{profile.name}' is for {steady:g} s; "
-                "run it longer."
+                "run it longer.",
             )

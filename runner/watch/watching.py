@@ -106,6 +106,7 @@ class Watch:
 
 def watch_target(request: WatchRequest, say: Callable[[str], None]) -> int:
     """Watches until it is ended or its time is over; returns the exit code 0. Raises ConfigError."""
+    load_mutes(request.mutes or Sources(find_project().own).alerts)  # what is wrong there is said now
     store = Store(request.state)
     ended = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):

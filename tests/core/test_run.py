@@ -10,10 +10,12 @@ import sys
 import pytest
 
 from clients.services import catalogue
+from core import project
 from core import run as door
 from core.errors import ConfigError
 from core.events import Note
 from core.evidence import Evidence
+from core.project import find_project
 from core.run import LoadPart, Run
 from core.target import ServiceEngine, resolve
 from tests.clients.strange import environment
@@ -65,12 +67,14 @@ def child(code, joining):
 
 
 def test_who_joins_sees_the_whole_run(run, monkeypatch):
+    monkeypatch.setattr(project._Process, "project", None)  # and afterwards again
     with run.handed(
         load=LoadPart("rooms", {"warm_up": "3"}, {"ASSAY_ROOMS_STORM": "0"}, (PERSON,))
     ) as joining:
         for name, value in joining.items():
             monkeypatch.setenv(name, value)
         joined = Run.join("child")
+    assert find_project().is_reference
     assert joined.directory == run.directory
     theirs, ours = vars(joined.target) | {"description": None}, vars(run.target) | {"description": None}
     assert theirs == ours

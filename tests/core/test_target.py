@@ -78,7 +78,7 @@ def test_a_secret_address_is_not_shown(tmp_path):
         (TOML + '"auth.magic" = "required"\n', "'auth.magic' is not a capability"),
         (TOML.replace("absent", "maybe"), '"maybe"'),
         (TOML + "[colour]\nred = 1\n", "colour is not known"),
-        (TOML + '[permit]\nactions = ["fly"]\n', "'fly'"),
+        (TOML + '[permit]\nactions = ["fly"]\n', '"fly"'),
         (TOML + '[permit]\nactions = ["outage"]\n', "embedded target alone"),
     ],
 )

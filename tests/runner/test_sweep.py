@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,9 @@ from core.ledger import left_over
 from core.ownership import NotOursError
 from core.secret import Redactor
 from runner import sweep
+from runner.session import remove_dead_stacks
 from runner.sweep import sweep_runs
+from tests.clients.strange import environment
 from tests.runner.sandbox import ROOT
 
 OURS, OTHER = {"kv": "0123456789abcdef"}, {"kv": "fedcba9876543210"}
@@ -139,3 +142,45 @@ def test_the_kernel_gives_a_killed_runs_lock_back(tmp_path):
         writer.kill()
         writer.communicate()
     assert not written_now(tmp_path)
+
+
+EXCLUSIVE = """
+import sys, time
+from pathlib import Path
+from clients.services import catalogue
+from core.run import Run
+from core.target import resolve
+from runner.session import _state_of_its_own
+variables = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+run = Run.begin(Path(sys.argv[1]), resolve("embedded", catalogue(), environment=variables), "assay")
+with run.handed(), _state_of_its_own(run.directory) as state:
+    state.mkdir()
+    (state / "supervisor.lock").touch()
+    print(state, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_runs_own_stack_goes_with_the_next_run_or_sweep(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_STATE", str(tmp_path / "stack"))
+    for other in ("stack", "stack-mine"):
+        (tmp_path / other).mkdir()
+        (tmp_path / other / "supervisor.lock").touch()
+    words = [word for pair in environment(9).items() for word in pair]
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXCLUSIVE, str(tmp_path / "20260101-000000-aaaaaa"), *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        state = Path(process.stdout.readline().strip())
+        assert state.name == "stack-20260101-000000-aaaaaa"
+        assert remove_dead_stacks() == [], "its run still goes"
+    finally:
+        process.kill()
+        process.communicate()
+    assert state.exists()
+    assert remove_dead_stacks() == [state.name]
+    assert sorted(path.name for path in tmp_path.glob("stack*")) == ["stack", "stack-mine"]

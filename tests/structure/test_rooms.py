@@ -189,3 +189,80 @@ def _is_os(node: ast.Attribute) -> bool:
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "setup.md").read_text()
     assert [name for name, meaning in KNOWN.items() if f"| `{name}` | {meaning} |" not in text] == []
+
+
+HANDED = {
+    "core/run.py": {VARIABLE},  # yields it, alone
+    "loadprofiles/run.py": {"PYTHONPATH"},  # Locust leads its own folder first on the path
+    "reports/rendering/allure.py": {"PATH", "HOME", "ALLURE_NO_ANALYTICS"},  # Allure's own
+}
+"""Where a child's environment gets a name beside the user's own, and which."""
+
+
+def test_a_child_gets_no_other_variable_of_ours() -> None:
+    """Every `env=` of a started process, every dictionary that goes into one, and every write into our own environment."""
+    given: dict[str, set[str]] = {}
+    for file, tree in modules():
+        if room(file) not in CLOSED:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _name(node.func) == "for_child":
+                for argument in node.args:
+                    given.setdefault(file, set()).update(_keys(argument))
+            if isinstance(node, ast.Call) and (env := [k.value for k in node.keywords if k.arg == "env"]):
+                value = env[0]
+                assert _is_passed_on(value), f"{file}:{value.lineno}: make it by for_child"
+            if isinstance(node, ast.Assign | ast.AnnAssign) and _is_environment(node):
+                given.setdefault(file, set()).update(_keys(node.value))
+            if isinstance(node, ast.Yield) and file == "core/run.py":
+                given.setdefault(file, set()).update(_keys(node.value))
+    assert {file: keys for file, keys in given.items() if keys} == HANDED
+
+
+def test_our_own_environment_is_written_for_playwright_alone() -> None:
+    """`offer` is the one place that writes it: what Playwright, another's program, reads."""
+    offered = [
+        (file, ast.unparse(node.args[0]))
+        for file, tree in modules()
+        if room(file) in CLOSED
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _name(node.func) == "offer"
+    ]
+    assert offered == [("fixtures/browser/launch.py", "NODE")]
+    written = [
+        f"{file}:{node.lineno}"
+        for file, tree in modules()
+        if room(file) in CLOSED and file != "core/user_settings.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Store | ast.Del)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "environ"
+    ]
+    assert written == []
+
+
+def _name(function: ast.expr) -> str:
+    return ast.unparse(function).rpartition(".")[2]
+
+
+def _keys(value: ast.expr | None) -> set[str]:
+    """The names that a dictionary display gives, wherever in an expression; a name of ours stands for its value."""
+    names = {"VARIABLE": VARIABLE}
+    return {
+        str(key.value) if isinstance(key, ast.Constant) else names.get(ast.unparse(key), ast.unparse(key))
+        for node in ast.walk(value or ast.Constant(None))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if key is not None
+    }
+
+
+def _is_environment(node: ast.Assign | ast.AnnAssign) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(isinstance(one, ast.Name) and one.id in ("env", "environment") for one in targets)
+
+
+def _is_passed_on(value: ast.expr) -> bool:
+    """Made by `for_child`, or a name that was made or given in its function."""
+    return isinstance(value, ast.Name) or (isinstance(value, ast.Call) and _name(value.func) == "for_child")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from itertools import count
 
 import gevent
 from locust import constant, task
@@ -32,7 +31,6 @@ POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind) for kind in
 SEARCH, PAGE, DRAFTS, AUDIT, HOT, AT_ONCE = (
     Measure("database", kind=kind) for kind in ("search", "page", "drafts", "audit", "hot row", "crowd")
 )
-_numbers = count(1)
 
 
 class Database(PlatformUser, OpenUser):
@@ -63,7 +61,7 @@ class Database(PlatformUser, OpenUser):
     def write_post(self) -> None:
         """A draft, and the audit row that a trigger wrote with it."""
         me, token, new = self.person.id, self.person.token, str(uuid.uuid4())
-        title, body = written(new, f"{os.getpid()} {next(_numbers)}")
+        title, body = written(new, f"{os.getpid()} {self.engine.number('written')}")
         port = self.port(INSERT, self.truth.inserted(me, new, title, body))
         answer = database.write_post(port, self.adapter, token, title=title, body=body, identifier=new)
         if answer.status == 201:
@@ -91,7 +89,7 @@ class Database(PlatformUser, OpenUser):
     @task(1)
     def change_hot_row(self) -> None:
         """One row that all change at once; its version must rise with each change."""
-        body = f"changed by {os.getpid()} {next(_numbers)}"
+        body = f"changed by {os.getpid()} {self.engine.number('written')}"
         port = self.port(HOT, self.truth.changed(body))
         database.rewrite_post(port, self.adapter, self.engine.people[0].token, self.truth.hot, body)
 

@@ -14,10 +14,7 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from functools import cache
-from itertools import count
 
-from gevent.lock import BoundedSemaphore
 from locust import events
 
 from core.load_needs import Needs
@@ -58,9 +55,24 @@ POSTS_OF_ALL, PROFILE, INSERT = (Measure("perf.database", kind=kind, **MINE) for
 SEARCH, DRAFTS, AUDIT = (Measure("database", kind=kind, **MINE) for kind in ("search", "drafts", "audit"))
 MISS, HIT = (Measure("perf.content", cache=state, **MINE) for state in ("miss", "hit"))
 TRACK = Measure("analytics", kind="track", **MINE)
-SMALL, LARGE = RoundTripFile(48_000, "48kB"), RoundTripFile(6_000_000, "6MB")
-_numbers = count(1)
-_joining = BoundedSemaphore(25)
+JOINING = 25
+"""Joins at once."""
+
+
+class PeoplesFiles:
+    """What people send: one of each size for all users of a process."""
+
+    def __init__(self) -> None:
+        self.small, self.large = RoundTripFile(48_000, "48kB"), RoundTripFile(6_000_000, "6MB")
+
+
+class KeptPages(list[CachedPage]):
+    """What is known of each page in the cache, for all users of a process."""
+
+    @classmethod
+    def of(cls, engine: LoadEngine) -> KeptPages:
+        """Those of this process."""
+        return engine.once(cls, lambda: cls(CachedPage(page) for page in pages_made(engine)))
 
 
 class MixedUser(PlatformUser, OpenUser):
@@ -80,7 +92,7 @@ class MixedUser(PlatformUser, OpenUser):
         self.newest = self.port(POSTS_OF_ALL, self.truth.latest)
         self.mine = self.port(PROFILE, self.truth.profile(me))
         self.own = self.port(DRAFTS, self.truth.drafts(me))
-        with _joining:
+        with self.engine.at_most(JOINING, "join"):
             self.member.come()
         self.session.who_am_i()
 
@@ -110,7 +122,7 @@ class MixedUser(PlatformUser, OpenUser):
     def write(self) -> None:
         """A draft, and the audit row that a trigger wrote with it."""
         me, token, new = self.person.id, self.session.token, str(uuid.uuid4())
-        title, body = written(new, f"{os.getpid()} {next(_numbers)}")
+        title, body = written(new, f"{os.getpid()} {self.engine.number('made')}")
         port = self.port(INSERT, self.truth.inserted(me, new, title, body))
         answer = database.write_post(port, self.adapter, token, title=title, body=body, identifier=new)
         if answer.status == 201:
@@ -119,29 +131,32 @@ class MixedUser(PlatformUser, OpenUser):
     def open_page(self) -> None:
         """A content page, from the cache."""
         number = random.randrange(len(self.pages))  # noqa: S311 (a choice, not a secret)
-        self.adapter.page(self.port(HIT, kept(self.engine)[number]), self.pages[number]["path"])
+        self.adapter.page(self.port(HIT, KeptPages.of(self.engine)[number]), self.pages[number]["path"])
 
     def open_page_anew(self) -> None:
         """A content page for an audience that nobody was before: Builder.io is asked."""
         page = random.choice(self.pages)  # noqa: S311
-        audience = f"load-{os.getpid()}-{next(_numbers)}"
+        audience = f"load-{os.getpid()}-{self.engine.number('made')}"
         self.adapter.page(self.port(MISS, fresh(page)), page["path"], audience=audience)
 
     def chat(self) -> None:
         """One message to the room."""
         self.member.say(self.intended())
 
+    def _files(self) -> PeoplesFiles:
+        return self.engine.once(PeoplesFiles, PeoplesFiles)
+
     def send_small(self) -> None:
         """A small file, to Supabase Storage."""
-        send(self, self.adapter, self.session.token, SMALL, **MINE)
+        send(self, self.adapter, self.session.token, self._files().small, **MINE)
 
     def send_large(self) -> None:
         """A large file, to R2."""
-        send(self, self.adapter, self.session.token, LARGE, **MINE)
+        send(self, self.adapter, self.session.token, self._files().large, **MINE)
 
     def track(self) -> None:
         """A page view, to the analytics relay."""
-        visitor = f"{os.getpid()}.{next(_numbers)}"
+        visitor = f"{os.getpid()}.{self.engine.number('made')}"
         self.adapter.track(self.port(TRACK, accepted), "page_view", visitor, page_path="/posts")
 
     def who_am_i(self) -> None:
@@ -175,12 +190,6 @@ DAY = {
 }
 """What a person does, out of a thousand times."""
 MixedUser.tasks = [what for what, often in DAY.items() for _ in range(often)]
-
-
-@cache
-def kept(engine: LoadEngine) -> list[CachedPage]:
-    """What is known of each page in the cache, for all users of this process."""
-    return [CachedPage(page) for page in pages_made(engine)]
 
 
 def accepted(answer: Response) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from loadengine.api import Expect, Response
@@ -33,11 +32,10 @@ def _seal(identifier: str, title: str) -> str:
 class ExpectedPosts:
     """What was made before the load, by how it is asked for; one for a process, since it remembers what it saw."""
 
-    @staticmethod
-    @cache
-    def of(engine: LoadEngine) -> ExpectedPosts:
+    @classmethod
+    def of(cls, engine: LoadEngine) -> ExpectedPosts:
         """The truth about the load that this engine takes part in."""
-        return ExpectedPosts(engine.run.load.material)
+        return engine.once(cls, lambda: cls(engine.run.load.material))
 
     def __init__(self, made: Mapping[str, Any]) -> None:
         self._posts: list[dict[str, Any]] = made.get("posts", [])
