@@ -16,19 +16,19 @@ from clients.services import catalogue
 from core.errors import ConfigError
 from core.journal import Journal
 from core.passport import ATTRIBUTE, Passport
-from core.plan import load_plan
+from core.permit import Action
 from core.project import find_project, own_module
 from core.run import Run, new_directory
 from core.secret import Redactor
 from core.target import Target, resolve
-from reports.judging.decidable import refuse_undecidable
-from reports.judging.overrides import Sources
 from reports.rendering.columns import Column, print_table
 from runner import declared_checks
-from runner.preparation import plans_of
+from runner.preparation import prepare
 from runner.session import RunRequest, hold_target
 from runner.watch.probing import answer_of, probes_of
 
+NEEDED = ("public key", "secret key", "SQL witness", "API witness", "S3 witness")
+"""Probes whose service takes no check where they fail; others ask for one described thing."""
 out = Console(highlight=False, width=None)
 
 _COLUMNS = (
@@ -56,7 +56,7 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
 
     Returns 0 when all is well, 2 when a variable that it needs is missing, 3 when something does not answer.
     """
-    plan = load_plan(plan_name, plans_of(plan_name), Sources(find_project().own).objectives())
+    plan, _ = prepare(plan_name)
     report: dict[str, Any] = {"target": kind}
     if kind != "embedded":
         found = resolve(kind, catalogue(), file=file, complete=False)
@@ -70,7 +70,6 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
                 f"{', '.join(found.missing)}: not set, and the target requires the service; set each, or leave the "
                 "capability out of target.toml."
             )
-    refuse_undecidable(plan)
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True
@@ -79,16 +78,22 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
         report |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
         if not as_json:
             _variables(target)
+        asked: dict[str, list[tuple[str, bool]]] = {}
         for what, said, good in _probes(run):
             well &= good
+            service, _, name = what.partition(": ")
+            asked.setdefault(service, []).append((name, good))
             report["probes"].append({"what": what, "well": good, "said": run.redactor.text(said)})
             if as_json:
                 continue
             out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
             out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
         required = list(plan.manifest(declared_checks.gating(own=find_project().own)).checks)
-        count, left = _coverage(target, required)
-        report["plan"] = {"name": plan.name, "covered": count, "of": len(required), "not": left}
+        covered, left = _coverage(target, required, {s for s, probes in asked.items() if _useless(probes)})
+        count = len(covered)
+        report["plan"] = {
+            "name": plan.name, "covered": count, "of": len(required), "checks": covered, "not": left
+        }  # fmt: skip
         if as_json:
             print(json.dumps(report, indent=2))
         else:
@@ -147,11 +152,21 @@ def _probes(run: Run) -> Iterator[tuple[str, str, bool]]:
         yield what, *answer_of(probe)
 
 
-def _coverage(target: Target, required: list[str]) -> tuple[int, dict[str, list[str]]]:
-    """How many of a plan's checks would be covered, and the others by the reason why not."""
+def _useless(probes: list[tuple[str, bool]]) -> bool:
+    """Whether a service takes no check: nothing of it answers, or not the key or witness that every check of it needs."""
+    return not any(good for _, good in probes) or any(name in NEEDED and not good for name, good in probes)
+
+
+def _coverage(
+    target: Target, required: list[str], useless: set[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Which of a plan's checks would be covered, and the others by the reason why not.
+
+    What `useless` services stand behind would end broken, and so covers nothing.
+    """
     known = passports()
     left: dict[str, list[str]] = {}
-    count = 0
+    covered: list[str] = []
     for identifier in required:
         passport = known.get(identifier)
         if passport is None:
@@ -162,9 +177,20 @@ def _coverage(target: Target, required: list[str]) -> tuple[int, dict[str, list[
             left.setdefault(f"not covered, the permit does not give {', '.join(refused)}", []).append(
                 identifier
             )
+        elif silent := sorted(useless & _services_behind(passport, target)):
+            left.setdefault(f"not covered, {', '.join(silent)} does not answer as it must", []).append(
+                identifier
+            )
         else:
-            count += 1
-    return count, left
+            covered.append(identifier)
+    return covered, left
+
+
+def _services_behind(passport: Passport, target: Target) -> set[str]:
+    """The services that a check is about or needs; every person is one of Auth's."""
+    needed = {s.id for s in target.services if set(s.capabilities) & set(passport.needs)}
+    people = {"supabase.auth"} if Action.ADMIN in passport.actions else set()
+    return {passport.service} | needed | people
 
 
 def passports() -> dict[str, Passport]:

@@ -33,8 +33,8 @@ def test_a_plan_with_an_unknown_profile_or_shape_is_refused(monkeypatch, tmp_pat
     text = 'title = "T"\nbudget = "1m"\n[[profiles]]\nname = "NAME"\nusers = 1\nfor = "5s"\nshape = "SHAPE"\n'
     monkeypatch.setattr(preparation, "PLANS", tmp_path)
     for name, shape, said in (
-        ("nothing", "ramp", "no load profile"),
-        ("database", "round", "the shape 'round'"),
+        ("nothing", "ramp", "is no load profile"),
+        ("database", "round", "'round' is no shape"),
     ):
         (tmp_path / "p.toml").write_text(text.replace("NAME", name).replace("SHAPE", shape))
         with pytest.raises(running.ConfigError, match=said):

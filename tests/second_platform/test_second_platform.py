@@ -1,8 +1,10 @@
 """A platform that Assay never saw, by its folder alone: what applies is judged rightly, and what is planted is missed."""
 
+import json
+
 import pytest
 
-from core.events import CheckFinished
+from core.events import CheckCollected, CheckFinished
 from core.evidence import Evidence
 from tests.second_platform.running import Second, second
 
@@ -29,7 +31,27 @@ def test_doctor_finds_everything(platform):
     assert "bucket docs" in done.stdout
 
 
+def forecast(platform: Second) -> tuple[set[str], dict[str, list[str]]]:
+    """Which checks the doctor says would be covered, and the others by why not."""
+    plan = json.loads(platform.assay("doctor", *PLAN, "--json").stdout)["plan"]
+    assert plan["covered"] == len(plan["checks"])
+    return set(plan["checks"]), plan["not"]
+
+
+def test_the_doctor_foretells_nothing_that_a_wrong_key_would_break(platform):
+    env = platform.folder / ".env"
+    right = env.read_text()
+    env.write_text(right.replace(platform.service, "sb_secret_of_another_project_0000000000"))
+    try:
+        covered, left = forecast(platform)
+    finally:
+        env.write_text(right)
+    assert not {name for name in covered if name.startswith(("auth.", "privacy."))}
+    assert "database.rls_matrix" in left["not covered, supabase.auth does not answer as it must"]
+
+
 def test_its_plan_opens_and_nothing_is_left(platform):
+    foretold, _ = forecast(platform)
     before = platform.left()
     done = platform.assay("check", *PLAN, "--workers", "2")
     found = platform.outcomes()
@@ -37,6 +59,9 @@ def test_its_plan_opens_and_nothing_is_left(platform):
     wrong = {name: event.message for name, event in found.items() if event.outcome in ("missed", "broken")}
     assert not wrong, said
     met = {name for name, event in found.items() if event.outcome == "met"}
+    newest = max((platform.folder / "runs").glob("*-*"), key=lambda path: path.name)
+    gating = {event.check for event in Evidence(newest).events(CheckCollected) if event.passport.gate}
+    assert met & gating == foretold, "the doctor foretells what the run covers"
     assert {
         "database.rls_catalog",
         "database.rls_matrix",
