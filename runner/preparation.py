@@ -15,9 +15,9 @@ from core.run import ROOT
 from loadprofiles import shapes
 from loadprofiles.run import is_own, profiles
 from loadprofiles.setup.variables import refuse_wrong
-from reports.history.alerts import load_mutes
 from reports.judging.checks import Requirements
 from reports.judging.decidable import refuse_undecidable
+from reports.judging.mutes import load_mutes
 from reports.judging.overrides import Sources
 from reports.judging.waivers import load_waivers
 from runner import declared_checks

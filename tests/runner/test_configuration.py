@@ -12,7 +12,7 @@ from core.run import ROOT
 from core.target import resolve
 from loadengine.settings import LoadSettings
 from loadprofiles.setup.variables import LoadVariables, refuse_wrong
-from reports.history.alerts import load_mutes
+from reports.judging.mutes import load_mutes
 from reports.judging.overrides import Sources
 from reports.judging.waivers import load_waivers
 from runner.preparation import prepare

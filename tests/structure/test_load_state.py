@@ -22,8 +22,9 @@ PURE = {("loadprofiles/oracles/files.py", "_begun")}
 
 def state(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """(line, name) of what a module, or a class of it, keeps: as it stands there, before anybody made an object."""
-    for holder in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
-        for node in holder.body:
+    holders = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef))]
+    for body in holders:
+        for node in body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 empty = (
