@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from clients import deadline
-from core.errors import ConfigError
+from core.errors import ConfigError, ServiceError
 from core.events import Note, NoteLevel
 from core.run import Run
 
@@ -28,6 +28,7 @@ PATIENCE = 120.0
 ALLOWANCE = 300.0
 """Seconds by which a check on a live target may outlast its passport, waiting for its turn to sign in."""
 FIRST_WAIT, LONGEST_WAIT = 2.0, 32.0
+MAIL_CODE = "over_email_send_rate_limit"
 
 
 @dataclass
@@ -73,7 +74,8 @@ def budgets(run: Run) -> dict[str, Budget]:
 class PacedTransport(httpx.BaseTransport):
     """Sends requests to Auth in their turn, and once more after each 429, as long as PATIENCE lasts.
 
-    What is still refused then goes back as it is. `on_wait` hears of every wait, in seconds and words.
+    What is still refused then goes back as it is; a used up mail limit raises ServiceError. `on_wait` hears of every
+    wait, in seconds and words.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class PacedTransport(httpx.BaseTransport):
         kind = request.url.path.rpartition("/")[2]
         budget = self._budgets.get(kind) if "/auth/v1/" in request.url.path else None
         if budget is None:
-            return self._inner.handle_request(request)
+            return _within_mail_limit(self._inner.handle_request(request), request)
         self._wait(budget.reserve(), f"its turn at /{kind}")
         spent, pause = 0.0, FIRST_WAIT
         while True:
@@ -126,6 +128,25 @@ def paced(run: Run, inner: httpx.BaseTransport) -> PacedTransport:
         budgets(run),
         lambda wait, why: run.journal.write(Note(NoteLevel.INFO, f"waited {wait:.1f} s: {why}")),
     )
+
+
+def _within_mail_limit(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """The answer as it is. Raises ServiceError where the project's mail limit is used up: no fault of the platform's.
+
+    Auth answers "email rate limit exceeded" then; that one person asked twice within a minute has the same code and
+    other words, and is an answer like any other (Supabase docs, "Auth error codes" and "Rate limits").
+    """
+    if response.status_code != 429 or "/auth/v1/" not in request.url.path:
+        return response
+    response.read()
+    if MAIL_CODE in response.text and "email rate limit exceeded" in response.text:
+        raise ServiceError(
+            "supabase.auth",
+            f"{request.method} {request.url.path}: the project's mail limit is used up, which says nothing about the "
+            "platform; raise `rate_limit_email_sent` (Authentication, Rate Limits: 'sending emails'), which with the "
+            "built-in mailer is 2 an hour, or wait an hour",
+        )
+    return response
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from clients.login_budget import BURST, HOURLY, PATIENCE, Budget, PacedTransport, budgets
 from clients.services import catalogue
-from core.errors import ConfigError
+from core.errors import ConfigError, ServiceError
 from core.run import Run
 from core.target import resolve
 from tests.clients.strange import environment
@@ -75,6 +75,21 @@ def test_turns_are_taken_for_signing_in_alone(tmp_path):
 def test_what_is_no_limit_is_passed_on_at_once(tmp_path):
     client, waits = paced([httpx.Response(400), httpx.Response(503)], tmp_path)
     assert [client.post("/auth/v1/token").status_code for _ in range(2)] == [400, 503]
+    assert waits == []
+
+
+def refused_mail(words):
+    return httpx.Response(429, json={"code": "over_email_send_rate_limit", "message": words})
+
+
+@pytest.mark.parametrize("path", ["/auth/v1/recover", "/auth/v1/signup", "/auth/v1/resend", "/auth/v1/user"])
+def test_a_used_up_mail_limit_is_no_fault_of_the_platform_and_names_its_setting(tmp_path, path):
+    again = refused_mail("For security purposes, you can only request this after 52 seconds.")
+    client, waits = paced([again, refused_mail("email rate limit exceeded")], tmp_path)
+    assert client.post(path).json()["message"].startswith("For security purposes")
+    with pytest.raises(ServiceError, match=r"mail limit is used up.*rate_limit_email_sent") as caught:
+        client.post(path)
+    assert caught.value.service == "supabase.auth"
     assert waits == []
 
 

@@ -140,6 +140,7 @@ def test_a_load_probes_all_that_it_probes_on_the_embedded_target(live):
     assert code != 2, shown
     code, shown = live.run("report", os.path.relpath(live.newest(), live.here))
     assert code != 2, shown
+    assert "made no report" not in shown
     assert (live.newest() / "report" / "index.html").exists()
 
 

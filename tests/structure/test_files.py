@@ -165,3 +165,10 @@ def test_what_is_made_here_is_not_kept() -> None:
 def test_ci_runs_the_readme_s_own_command() -> None:
     assert (ROOT / ".ci" / "run").read_text().strip().endswith("./assay test")
     assert "./assay test" in (ROOT / "README.md").read_text()
+
+
+def test_what_holds_a_teams_secrets_is_never_committed() -> None:
+    """`.env`, and the description of a live target at the checkout's root."""
+    ignored = {line.strip() for line in (ROOT / ".gitignore").read_text().splitlines()}
+    assert {".env", "/target.toml"} <= ignored
+    assert [file for file, _ in texts() if file.rpartition("/")[2] == ".env"] == []

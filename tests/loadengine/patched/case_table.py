@@ -82,3 +82,12 @@ def test_what_the_load_s_end_cut_off_is_no_error(engine):
     engine.recorder.flush(whole=True)
     assert [error.error for error in engine.environment.stats.errors.values()] == ["refused"]
     assert engine.environment.stats.get("/cut", "GET").num_failures == 1
+
+
+def test_what_was_declared_and_not_measured_is_told(engine):
+    measured = engine.recorder.new_series("prod.uptime", probe="page")
+    engine.recorder.new_series("prod.uptime", probe="sign-in")
+    engine.recorder.record(measured.number, OK, 0, 1, 2, 3)
+    engine.recorder.flush(whole=True)
+    [silent] = engine.recorder.unmeasured()
+    assert "sign-in" in silent
