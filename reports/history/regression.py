@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from reports.judging.model import Regression
 
@@ -29,14 +29,16 @@ def jumped(past: Sequence[float], current: float, risk: float = JUMP_RISK) -> bo
     mean = float(logs.mean())
     if math.log(current) <= mean + math.log1p(LEAST):
         return False
-    return spread == 0 or bool(stats.t.sf((math.log(current) - mean) / spread, len(logs) - 1) < risk)
+    return spread == 0 or bool(stdtr(len(logs) - 1, (mean - math.log(current)) / spread) < risk)
 
 
 def shifted(past: Sequence[float], recent: Sequence[float], risk: float = SHIFT_RISK) -> bool:
     """True when the recent runs lie above the ones before them (Mann-Whitney, one-sided), by 5 % or more."""
     if float(np.median(recent)) <= float(np.median(past)) * (1 + LEAST):
         return False
-    return bool(stats.mannwhitneyu(recent, past, alternative="greater").pvalue < risk)
+    from scipy.stats import mannwhitneyu  # a second to import, and few runs have a history that long
+
+    return bool(mannwhitneyu(recent, past, alternative="greater").pvalue < risk)
 
 
 def change_point(values: Sequence[float]) -> int:

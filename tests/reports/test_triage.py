@@ -71,7 +71,11 @@ def test_a_waiver_that_says_too_little_changes_nothing(
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_whatever_a_reason_says_is_read_back(files: Path, reason: str) -> None:
     (files / "alerts.toml").unlink(missing_ok=True)
     (mute,) = load_mutes(triage.mute("perf.*", reason=reason, owner="ada", until=SOON))

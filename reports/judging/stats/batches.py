@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from reports.judging.stats.binomial import RISK
 
@@ -124,6 +124,6 @@ def design_effect(hits: NDArray[np.int64], counts: NDArray[np.int64], risk: floa
             continue
         telling = float(squares.sum()) ** 2 / float((squares**2).sum())
         freedom = min(size - 1, min(total, trials - total) / raw, telling)
-        price = (float(t.isf(risk, max(1.0, freedom))) / float(norm.isf(risk))) ** 2
+        price = (float(stdtrit(max(1.0, freedom), risk)) / float(ndtri(risk))) ** 2
         worst = max(worst, 1 + (raw - 1) * price * CAUTION)
     return min(worst, float(trials))

@@ -28,7 +28,7 @@ REST, AUTH, STORAGE = "/rest/v1", "/auth/v1", "/storage/v1"
 FUZZ = settings(
     max_examples=int(os.environ.get("ASSAY_FUZZ_EXAMPLES", "25")),
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     database=None,
 )
 JSON = st.recursive(

@@ -61,7 +61,11 @@ def keys(vendors: Running) -> tuple[dict[str, str], dict[str, str]]:
 
 
 @pytest.mark.parametrize(("host", "path", "more"), INTAKES, ids=lambda part: str(part))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(body=BODY)
 def test_any_body_is_answered_by_the_vendors_rules(
     vendors: Running, host: str, path: str, more: dict[str, str], body: bytes
@@ -75,7 +79,11 @@ def test_any_body_is_answered_by_the_vendors_rules(
     assert answer.status_code < 500, answer.text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(value=VALUE, text=TEXT)
 def test_what_was_taken_is_read_back_whole(vendors: Running, value: Any, text: str) -> None:
     """A value that no answer could be made of would hide everything kept beside it."""
