@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import getpass
 import textwrap
-import warnings
 from pathlib import Path
-from typing import Any
 
 from core.outcome import NOT_COVERED
 from core.user_settings import setting
@@ -18,44 +16,19 @@ from reports.rendering.formatting import count, duration, number, quantity
 from reports.rendering.sign_off import SignOff, signoffs
 
 ORDER = 40
-A4 = (8.27, 11.69)
 LINES = 74
-"""Lines that one page holds; what does not fit is counted, never silently cut."""
+"""Lines that one page holds; causes that do not fit are counted, and a longer table goes on overleaf."""
+FOOT = "Made by Assay from the evidence alone; `assay report` makes it again."
 
 
 def write(verdict: RunVerdict, run_dir: Path) -> list[Path]:
     """Writes evidence.sha256 and summary.pdf."""
-    from matplotlib.backends.backend_pdf import PdfPages
-    from matplotlib.figure import Figure
+    from reports.rendering.pdf_pages import write_pdf  # what makes PDFs takes long to import
 
     listing, digest, files = write_manifest(run_dir)
-    figure = Figure(figsize=A4)
-    _draw(figure, _lines(verdict, digest, files, signoffs(run_dir)))
     path = run_dir / "summary.pdf"
-    with (
-        warnings.catch_warnings(),
-        PdfPages(path, metadata={"Title": verdict.headline, "Creator": "Assay"}) as pages,
-    ):
-        warnings.simplefilter("ignore")  # a glyph that the font lacks shows as a box
-        pages.savefig(figure)
+    write_pdf(path, verdict.headline, _lines(verdict, digest, files, signoffs(run_dir)), FOOT)
     return [listing, path]
-
-
-def _draw(figure: Any, lines: list[tuple[str, str]]) -> None:
-    y = 0.955
-    for style, text in lines:
-        size = {"title": 17, "head": 11, "mono": 7.4}.get(style, 8.8)
-        if style == "head":
-            y -= 0.010
-        figure.text(
-            0.085, y, "".join(c if c.isprintable() else " " for c in text), fontsize=size, va="top", parse_math=False,
-            fontweight="bold" if style in ("title", "head") else "normal",
-            family="monospace" if style == "mono" else "sans-serif",
-        )  # fmt: skip
-        y -= 0.0011 * size + 0.0026 + (0.008 if style == "title" else 0)
-    figure.text(
-        0.085, 0.03, "Made by Assay from the evidence alone; `assay report` makes it again.", fontsize=7
-    )
 
 
 def _lines(verdict: RunVerdict, digest: str, files: int, signed: list[SignOff]) -> list[tuple[str, str]]:
