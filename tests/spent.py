@@ -1,7 +1,7 @@
 """Pytest plugin of the harness's own tests: what each file cost, and longest files first.
 
 CPU seconds are the worker's and those of the processes that it waited for; wall seconds are from a file's first test
-to its last. Kept in `.assay/cache/spent.json` for the next run, which hands out the files by it. A fresh clone
+to its last. Kept in `.assay/cache/spent.json` for the next run, which starts the longest first. A fresh clone
 starts with `spent.json` beside this module: `python -m tests.spent` writes it anew from the last run.
 """
 
@@ -57,10 +57,10 @@ def known() -> Spent:
     return read(SHIPPED) | read(KEPT)
 
 
-def longest_first(units: Mapping[str, Mapping[str, bool]], spent: Spent) -> list[str]:
-    """The names of files in the order in which workers take them: what takes longest must not come last."""
-    seconds = {file: spent.get(file, (len(tests) * A_TEST, 0.0))[0] for file, tests in units.items()}
-    return sorted(units, key=lambda file: (-seconds[file], file))
+def longest_first(tests: Mapping[str, int], spent: Spent) -> list[str]:
+    """Files, given with their number of tests, in the order to start them: what takes longest must not come last."""
+    seconds = {file: spent.get(file, (number * A_TEST, 0.0))[0] for file, number in tests.items()}
+    return sorted(tests, key=lambda file: (-seconds[file], file))
 
 
 def _cpu() -> float:
@@ -100,22 +100,14 @@ class Measured:
         for file, (wall, cpu) in getattr(node, "workeroutput", {}).get("spent", {}).items():
             self.add(file, wall, cpu)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """`--dist loadfile` with the longest files first."""
-        if config.getoption("dist") != "loadfile":
-            return None
-        from xdist.scheduler import LoadFileScheduling
-
-        class LongestFirst(LoadFileScheduling):
-            """Its queue is filled once, just before the first file is taken."""
-
-            def _assign_work_unit(self, node: Any) -> None:
-                for file in longest_first(self.workqueue, known()):
-                    self.workqueue.move_to_end(file)
-                super()._assign_work_unit(node)
-
-        return LongestFirst(config, log)
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Files in the order in which workers take them with `--dist loadfile --no-loadscope-reorder`."""
+        files: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+        order = longest_first({file: len(tests) for file, tests in files.items()}, known())
+        items[:] = [item for file in order for item in files[file]]
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
