@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from fpdf import FPDF
@@ -71,7 +71,6 @@ def write_pdf(path: Path, title: str, lines: Sequence[Line], foot: str) -> None:
 def _write(document: FPDF, wide: dict[str, str], y: float, font: tuple[str, str, float], text: str) -> None:
     family, weight, size = font
     document.set_font(family, weight, size)
-    known: object = {}
     if not _fits(text):
         if family not in wide:
             path = next((p for name in WIDE[family] for p in _machine_fonts(name)), None)
@@ -80,7 +79,7 @@ def _write(document: FPDF, wide: dict[str, str], y: float, font: tuple[str, str,
                 document.add_font(wide[family], "", path)
         if wide[family]:
             document.set_font(wide[family], "", size)
-            known = document.current_font.cmap
+            known: Container[int] = getattr(document.current_font, "cmap", {})
             text = "".join(c if ord(c) in known else _number(c) for c in text)
         else:
             text = "".join(c if _fits(c) else _number(c) for c in text)
