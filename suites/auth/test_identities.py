@@ -83,14 +83,21 @@ def test_oauth(run: Run, services: ServiceClients, ledger: Ledger, witness: Witn
         )
         return str(started.url)
 
-    evil = sign_in_at_provider(services, begin("https://evil.example/steal"), email)
-    expect(
-        "evil.example" not in evil[""][0],
-        "the provider's answer never goes to an address that is not allowed",
-        expected=services.platform.url,
-        saw=urlsplit(evil[""][0]).netloc,
-        service=AUTH,
-    )
+    own = urlsplit(services.platform.url)
+    for elsewhere in (
+        "https://evil.example/steal",
+        f"{services.platform.url}.evil.example/steal",  # begins like an allowed one
+        f"{own.scheme}://{own.hostname}@evil.example/steal",
+    ):
+        evil = sign_in_at_provider(services, begin(elsewhere), email)
+        went = urlsplit(evil[""][0]).hostname or ""
+        expect(
+            not went.endswith("evil.example"),
+            "the provider's answer never goes to an address that is not allowed",
+            expected=services.platform.url,
+            saw=f"{went}, asked for {elsewhere}",
+            service=AUTH,
+        )
     back = sign_in_at_provider(services, begin(allowed), email)
     expect(
         back[""][0].startswith(allowed),

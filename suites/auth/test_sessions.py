@@ -10,6 +10,7 @@ from supabase_auth.types import Session
 
 from clients.identities import Actor
 from clients.service_clients import ServiceClients
+from core.errors import Missed
 from core.expect import expect, expect_equal, expect_status
 from core.passport import check
 from core.run import Run
@@ -255,13 +256,21 @@ def test_token_contents(
             service=AUTH,
         )
         key = jwt.PyJWK(keys[header["kid"]])
-        checked = jwt.decode(
-            person.access_token,
-            key.key,
-            algorithms=[header["alg"]],
-            audience="authenticated",
-            leeway=CLOCKS,
-        )
+        try:
+            checked = jwt.decode(
+                person.access_token,
+                key.key,
+                algorithms=[header["alg"]],
+                audience="authenticated",
+                leeway=CLOCKS,
+            )
+        except jwt.InvalidTokenError as error:
+            raise Missed(
+                "a fresh token holds against the published key, now and for whom it says",
+                expected="signature, audience and times that a client's library believes",
+                saw=str(error),
+                service=AUTH,
+            ) from error
         witness("the published keys", "the signature, verified by PyJWT")
         expect_equal(
             checked.get("sub"), person.id, "the signature holds against the published key", service=AUTH

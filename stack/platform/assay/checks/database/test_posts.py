@@ -19,6 +19,8 @@ from stack.platform.assay.posts import journeys as database
 from suites.types import NewActor, Witness
 
 DATABASE = "supabase.database"
+BEYOND_A_PAGE = 1001
+"""One more than the data API gives at once (Supabase docs: "Max rows", 1,000)."""
 UNICODE = "naïve café · 日本語 · עברית · 👩‍👩‍👧 · \u200f · ﷽ · 'quote' \"double\" ; -- \\ %s {x}"
 
 
@@ -149,6 +151,19 @@ def test_pages_without_gaps(run: Run, services: ServiceClients, actor: NewActor,
         service=DATABASE,
     )
     expect(set(seen) <= stored, "every post shown is stored", service=DATABASE)
+    rest = [{"title": f"{tag} more {n}"} for n in range(BEYOND_A_PAGE - len(stored))]
+    wrote = services.database.rest(
+        "POST", "/posts", token=person.access_token, body=rest, prefer="return=minimal"
+    )
+    wrote.demand(201)
+    beyond = services.database.rest(
+        "GET",
+        "/posts",
+        token=person.access_token,
+        params={"select": "id", "author_id": f"eq.{person.id}", "order": "id", "offset": 1000, "limit": 10},
+    )
+    found = beyond.expect(200, claim="the page past the thousandth post is answered").json(list)
+    expect_equal(len(found), 1, "of 1,001 rows the last is on the page past the thousandth", service=DATABASE)
 
 
 @check(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clients.service_clients import ServiceClients
 from clients.services.kv import content_keys
 from core.clock import eventually
+from core.errors import Missed, ServiceError
 from core.expect import expect_equal
 from core.permit import Action
 
@@ -22,6 +25,20 @@ def health(services: ServiceClients) -> dict[str, Any]:
     answer = services.platform.call("GET", "/api/health", allow=(503,))
     document: dict[str, Any] = answer.expect(200, 503, claim="the health page answers").json(dict)
     return document
+
+
+@contextmanager
+def goes_on(away: str) -> Iterator[None]:
+    """What the platform must do while something is away. That it fails then is its own fault, not the harness's: Missed."""
+    try:
+        yield
+    except ServiceError as error:
+        raise Missed(
+            f"with {away} away the platform does the rest as before",
+            expected="an answer as with it",
+            saw=error.what,
+            service=PLATFORM,
+        ) from error
 
 
 def wait_healthy(services: ServiceClients) -> None:

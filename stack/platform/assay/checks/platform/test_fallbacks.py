@@ -22,6 +22,7 @@ from stack.platform.assay.checks.platform.outages import (
     TIMEOUT,
     WHY,
     expire_cached_page,
+    goes_on,
     wait_healthy,
     wait_reported_down,
 )
@@ -52,7 +53,7 @@ def test_builder(
     page.served(f"kept {page.tag}")
     unknown = new_page(run, services, ledger, adapter)
     expire_cached_page(services, page.path)
-    with fault(run, "vendors", rules=[{"where": "builder", "status": 503}]):
+    with fault(run, "vendors", rules=[{"where": "builder", "status": 503}]), goes_on("Builder.io"):
         answer = page.get()
         expect_equal(
             (answer.status, adapter.cache_state(answer), f"kept {page.tag}" in answer.text),
@@ -68,7 +69,7 @@ def test_builder(
             service=PLATFORM,
         )
         wait_reported_down(services, "builder", status="degraded")
-    with fault(run, "vendors", rules=[{"where": "builder", "hang": True}]):
+    with fault(run, "vendors", rules=[{"where": "builder", "hang": True}]), goes_on("Builder.io"):
         answer = page.get()
         expect_equal(
             adapter.cache_state(answer),
@@ -110,7 +111,7 @@ def test_telemetry(
     """Sentry's process is stopped, the vendors' intakes fail: upload, read and chat go on."""
     person, file = actor(), made(1000)
     rules = [{"where": vendor, "status": 503} for vendor in ("datadog", "ga4", "mixpanel")]
-    with outage(run, "sentry"), fault(run, "vendors", rules=rules):
+    with outage(run, "sentry"), fault(run, "vendors", rules=rules), goes_on("telemetry"):
         stored = prepared(services, adapter, person.access_token, file)
         expect_content(services, person.access_token, stored, file)
         member = services.rooms.join(f"assay-{run.tag()}", person.access_token)
@@ -166,7 +167,7 @@ def test_supabase(
     """Killed, not stopped: uploads are refused in the contract's words and leave nothing; content is served on."""
     person, file, lost = actor(), made(6 * MIB), made(6 * MIB)
     stored = prepared(services, adapter, person.access_token, file)
-    with outage(run, "supabase", how="kill"):
+    with outage(run, "supabase", how="kill"), goes_on("Supabase"):
         wait_reported_down(services, "database", "auth", "storage", status="down")
         refused = services.platform.call(
             "POST",
@@ -255,7 +256,7 @@ def test_auth(
     token = person.access_token
     stored = prepared(services, adapter, token, file)
     room = new_room()
-    with fault(run, "supabase", path="/auth/v1", status=503):
+    with fault(run, "supabase", path="/auth/v1", status=503), goes_on("Auth"):
         shut = services.auth.port.request(
             "POST",
             "/token",

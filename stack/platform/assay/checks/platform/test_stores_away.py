@@ -18,6 +18,7 @@ from stack.platform.assay.checks.platform.outages import (
     PLATFORM,
     TIMEOUT,
     WHY,
+    goes_on,
     wait_healthy,
     wait_reported_down,
 )
@@ -69,7 +70,7 @@ def test_storage(
 ) -> None:
     """Supabase Storage answers 500 to everything: a small file is refused, a large one goes to R2."""
     person, small, large = actor(), made(1000), made(6 * MIB)
-    with fault(run, "supabase", path="/storage/v1", status=500):
+    with fault(run, "supabase", path="/storage/v1", status=500), goes_on("Storage"):
         refused_upload(services, adapter, person.access_token, small, away="storage", how="a small file")
         stored = prepared(services, adapter, person.access_token, large)
         expect_content(services, person.access_token, stored, large)
@@ -118,7 +119,7 @@ def test_r2(
     person, large, lost, small = actor(), made(6 * MIB), made(6 * MIB), made(1000)
     token = person.access_token
     stored = prepared(services, adapter, token, large)
-    with fault(run, PLATFORM, binding="R2"):
+    with fault(run, PLATFORM, binding="R2"), goes_on("R2"):
         refused_upload(services, adapter, token, lost, away="r2", how="a large file")
         begun = {"name": lost.name, "size": lost.size, "mime": lost.mime}
         start = services.platform.call("POST", "/api/upload/start", token=token, body=begun, allow=(502,))
@@ -171,7 +172,7 @@ def test_kv(
         claim="the page is kept in KV",
         service="kv",
     )
-    with fault(run, PLATFORM, binding="KV"):
+    with fault(run, PLATFORM, binding="KV"), goes_on("KV"):
         for number in ("first", "second"):
             answer = page.get()
             expect_equal(
