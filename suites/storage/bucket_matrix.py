@@ -5,6 +5,7 @@ Judged by the objects that the secret key sees, never by a status alone.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -91,7 +92,9 @@ class BucketMatrix:
             case "D":
                 return self._deletes(subject, role)
             case _:
-                return ["upload"] if self.puts(self.unused(subject.name, subject.bucket), role) else []
+                ways = {"upload": self.puts, "resumable upload": self._resumes}
+                made = {way: self.unused(subject.name, subject.bucket) for way in ways}
+                return [way for way, put in ways.items() if put(made[way], role)]
 
     def puts(self, subject: Object, role: str, *, data: bytes | None = None, mime: str = "") -> bool:
         """Whether a role could put an object there."""
@@ -99,6 +102,23 @@ class BucketMatrix:
         body = subject.data if data is None else data
         path = f"/object/{subject.name}/{quote(subject.key)}"
         self.storage.as_user("POST", path, self.token(role), body=body, headers=headers)
+        return self.storage.witness_get(subject.key, subject.name) is not None
+
+    def _resumes(self, subject: Object, role: str) -> bool:
+        """Whether a role could put an object there by the protocol for large files, in one request (TUS 1.0.0)."""
+        about = {
+            "bucketName": subject.name,
+            "objectName": subject.key,
+            "contentType": subject.bucket.type,
+        }
+        headers = {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": str(len(subject.data)),
+            "Upload-Metadata": ",".join(f"{k} {b64encode(v.encode()).decode()}" for k, v in about.items()),
+            "Content-Type": "application/offset+octet-stream",
+        }
+        path = "/upload/resumable"
+        self.storage.as_user("POST", path, self.token(role), body=subject.data, headers=headers)
         return self.storage.witness_get(subject.key, subject.name) is not None
 
     def public(self, subject: Object) -> bool:
