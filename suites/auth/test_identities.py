@@ -86,8 +86,8 @@ def test_oauth(run: Run, services: ServiceClients, ledger: Ledger, witness: Witn
     own = urlsplit(services.platform.url)
     for elsewhere in (
         "https://evil.example/steal",
-        f"{services.platform.url}.evil.example/steal",  # begins like an allowed one
-        f"{own.scheme}://{own.hostname}@evil.example/steal",
+        f"{services.platform.url}@evil.example/steal",  # begins like an allowed one
+        f"{own.scheme}://{own.hostname}.evil.example/steal",
     ):
         evil = sign_in_at_provider(services, begin(elsewhere), email)
         went = urlsplit(evil[""][0]).hostname or ""
