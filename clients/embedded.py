@@ -91,6 +91,12 @@ class Serves:
         return words + (["--default-grants"] if self.default_grants else [])
 
     @property
+    def tests(self) -> Path | None:
+        """The folder of its pgTAP tests, as `supabase test db` looks for them; None where there are none."""
+        folder = self.migrations.parent / "tests"
+        return folder if any(True for kind in ("*.sql", "*.pg") for _ in folder.rglob(kind)) else None
+
+    @property
     def state(self) -> Path:
         """The folder of its stack, beside that of the reference platform's: a folder serves one project at a time."""
         digest = hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:12]

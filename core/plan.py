@@ -72,7 +72,7 @@ class ImportedResults(StrictModel):
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")
-    format: Literal["junit", "playwright", "k6", "allure"]
+    format: Literal["junit", "playwright", "k6", "allure", "tap"]
     files: Text
     newer_than: Duration
     at_least: int = Field(default=1, ge=1)

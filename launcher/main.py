@@ -189,6 +189,8 @@ def stale(project: Project, env: Mapping[str, str], need: Need = EVERYTHING) -> 
         return True
     if need.postgres and _wants_postgres(project) and load(project, "postgres").state != MADE:
         return True
+    if need.pgtap and _wants_postgres(project) and load(project, "pgtap").state != MADE:
+        return True
     return need.browser and _wants_browser(project) and not _browser_fresh(project, env)
 
 
@@ -225,6 +227,8 @@ def _make(
         _make_node(project, env, descriptor, again=again, check=check)
     if need.postgres and _wants_postgres(project):
         _find_postgres(project, env, descriptor, check=again or check)
+    if need.pgtap and _wants_postgres(project):
+        _find_pgtap(project, env, descriptor, check=again or check)
     if need.browser and _wants_browser(project):
         _find_browser(project, env, descriptor, check=again or check)
 
@@ -306,6 +310,19 @@ def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *,
     if not found:
         say(system.NO_POSTGRES)
     save(project, Stamp("postgres", MADE, facts={"path": found}))
+
+
+def _find_pgtap(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:
+    """Whatever comes of it: where pgTAP is not there, the run that would need it says so."""
+    from launcher import system
+
+    if not check and load(project, "pgtap").state == MADE:
+        return
+    package = system.pgtap_package(Path(load(project, "postgres").facts.get("path", "")))
+    if package and system.may_install(env):
+        with step(f"pgTAP: the system's package {package} (as root)") as running:
+            system.apt(project, package, env, running, descriptor)
+    save(project, Stamp("pgtap", MADE))
 
 
 def _find_browser(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Need:
     """The reference platform's parts: Bugsink's packages and npm packages."""
     browser: bool = True
     postgres: bool = True
+    pgtap: bool = True
+    """PostgreSQL's extension pgtap, for the tests beside a team's migrations."""
 
     @property
     def npm(self) -> bool:
@@ -53,8 +55,8 @@ class Need:
 
 
 EVERYTHING = Need()
-PYTHON_ALONE = Need(embedded=False, browser=False, postgres=False)
-OWN_MIGRATIONS = Need(embedded=False, browser=False)
+PYTHON_ALONE = Need(embedded=False, browser=False, postgres=False, pgtap=False)
+OWN_MIGRATIONS = Need(embedded=False, browser=False, pgtap=False)
 """A team's own migrations on the embedded target: PostgreSQL and the Python packages."""
 
 
@@ -69,8 +71,8 @@ def need_of(arguments: Sequence[str], environ: Mapping[str, str], root: Path, he
 def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
     named = _positional(words)
     command = named[0] if named else ""
-    if command in ("check", "init") and _value(words, "--migrations"):
-        return OWN_MIGRATIONS
+    if command in ("check", "init") and (migrations := _value(words, "--migrations")):
+        return _with_tests(here / migrations) if command == "check" else OWN_MIGRATIONS
     if command in READING:
         return PYTHON_ALONE
     project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
@@ -79,9 +81,9 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
         command in WITH_CHECKS
         and target == "embedded"
         and project
-        and _has_migrations(project / "target.toml")
+        and (migrations := _own_migrations(project / "target.toml"))
     ):
-        return OWN_MIGRATIONS
+        return _with_tests(project / migrations)
     if command not in ON_A_TARGET or target == "embedded" or "--help" in words:
         return EVERYTHING
     if command not in WITH_CHECKS:
@@ -95,6 +97,7 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
     return Need(
         embedded=False,
         postgres=False,
+        pgtap=False,
         browser=any(f'"{check}"' in flows for check in _checks(named, words, project, root)),
     )
 
@@ -111,8 +114,16 @@ def _checks(named: list[str], words: list[str], project: Path | None, root: Path
     return ["all"] if asked == "all" else list(asked)
 
 
-def _has_migrations(file: Path) -> bool:
-    return file.is_file() and "embedded" in tomllib.loads(file.read_text(encoding="utf-8"))
+def _own_migrations(file: Path) -> str:
+    """The folder that `[embedded]` names; "" where it names none."""
+    described = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return str(described["embedded"]["migrations"]) if "embedded" in described else ""
+
+
+def _with_tests(migrations: Path) -> Need:
+    """Own migrations, and pgTAP where tests lie beside them."""
+    tests = migrations.absolute().parent / "tests"
+    return replace(OWN_MIGRATIONS, pgtap=any(True for kind in ("*.sql", "*.pg") for _ in tests.rglob(kind)))
 
 
 def _has_pages(file: Path) -> bool:

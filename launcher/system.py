@@ -68,6 +68,15 @@ def postgres(project: Project, env: Mapping[str, str]) -> str:
     return str(inside / "native" / "bin") if (inside / "native" / "bin" / "postgres").exists() else ""
 
 
+def pgtap_package(server: Path) -> str:
+    """Debian's package of pgTAP for Debian's server whose programs lie there; "" where it is installed, or for another server."""
+    major = server.parent.name
+    if server.parent.parent != Path("/usr/lib/postgresql"):
+        return ""
+    control = Path(f"/usr/share/postgresql/{major}/extension/pgtap.control")
+    return "" if control.exists() else f"postgresql-{major}-pgtap"
+
+
 def keep_clusters_out() -> None:
     """Before Debian's server is installed: tell it to make no database and start no server of its own."""
     setting = Path("/etc/postgresql-common/createcluster.conf")

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from core.errors import ConfigError
 from core.outcome import OWN_ROOMS
+from core.passport import ATTRIBUTE, Passport, check
+from core.permit import Action
 from core.project import REFERENCE, Project
 from core.run import ROOT
 
@@ -28,6 +32,8 @@ class Declared:
     root: Path
     """The folder that holds its room: the checkout, or a project of a team's own."""
     title: str = ""
+    passport: Passport | None = None
+    """Its passport, for a shipped check, as far as the source says all of it in plain values."""
 
     @property
     def own(self) -> bool:
@@ -55,21 +61,21 @@ def declared(root: Path = ROOT, own: Path | None = None) -> list[Declared]:
     if own is None or Project(own).extends_reference:
         here = REFERENCE.relative_to(ROOT)
         rooms += [str(here / room) for room in OWN_ROOMS]
-    found = [check for room in rooms for check in _room(root, room)]
-    places = {check.id: check.path for check in found}
-    for check in (one for room in OWN_ROOMS if own for one in _room(own, room)):
-        if check.id in places:
+    found = [one for room in rooms for one in _room(root, room)]
+    places = {one.id: one.path for one in found}
+    for mine in (one for room in OWN_ROOMS if own for one in _room(own, room)):
+        if mine.id in places:
             raise ConfigError(
-                f"{check.path}: the check '{check.id}' is there already, in {places[check.id]}; give yours an id of its own."
+                f"{mine.path}: the check '{mine.id}' is there already, in {places[mine.id]}; give yours an id of its own."
             )
-        places[check.id] = check.path
-        found.append(check)
+        places[mine.id] = mine.path
+        found.append(mine)
     return found
 
 
 def gating(root: Path = ROOT, own: Path | None = None) -> tuple[str, ...]:
     """Identifiers of every check that decides."""
-    return tuple(check.id for check in declared(root, own) if check.gate)
+    return tuple(one.id for one in declared(root, own) if one.gate)
 
 
 def _room(root: Path, room: str) -> Iterator[Declared]:
@@ -79,7 +85,7 @@ def _room(root: Path, room: str) -> Iterator[Declared]:
 
 def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        tree = _tree(path)
     except SyntaxError as error:
         raise ConfigError(f"{path} line {error.lineno} is not Python: {error.msg}.") from None
     for node in ast.walk(tree):
@@ -92,15 +98,65 @@ def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
             first = decorator.args[0] if decorator.args else words.get("id")
             if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
                 raise ConfigError(f"{path} line {decorator.lineno}: write the check's id as plain text.")
-            yield Declared(
+            title = "".join(_texts(decorator.args[1] if len(decorator.args) > 1 else words.get("title")))
+            found = Declared(
                 first.value,
                 _texts(words.get("requirement")),
                 _flag(words, "gate", True),
                 _flag(words, "exclusive", False),
                 path,
                 root,
-                "".join(_texts(decorator.args[1] if len(decorator.args) > 1 else words.get("title"))),
+                title,
             )
+            yield found if found.own else replace(found, passport=_passport(path, root, node, decorator))
+
+
+def _passport(path: Path, root: Path, function: ast.FunctionDef, decorator: ast.Call) -> Passport | None:
+    """The passport that a decorator gives; None where it says something that only running the module would tell."""
+    try:
+        words = {k.arg: _value(k.value, path, root) for k in decorator.keywords if k.arg}
+        first = [_value(one, path, root) for one in decorator.args]
+    except (ValueError, KeyError):
+        return None
+
+    def documented() -> None: ...
+
+    documented.__doc__ = ast.get_docstring(function)
+    return getattr(check(*first, **words)(documented), ATTRIBUTE)  # type: ignore[no-any-return]
+
+
+def _value(node: ast.expr, path: Path, root: Path) -> Any:
+    """What an expression of a passport in the module at `path` stands for. Raises ValueError where that is not plain."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_value(one, path, root) for one in node.elts)
+    if isinstance(node, ast.Name):
+        return _named(node.id, path, root)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Action":
+        return Action[node.attr]
+    return ast.literal_eval(node)
+
+
+def _named(name: str, path: Path, root: Path) -> Any:
+    """A module's constant, its own or one that it imports from a module of the checkout. Raises ValueError."""
+    for node in _tree(path).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in node.targets
+        ):
+            return _value(node.value, path, root)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                module = Path(*node.module.split(".")).with_suffix(".py")
+                places = [folder / module for folder in (root, *path.parents) if folder.is_relative_to(root)]
+                if (alias.asname or alias.name) == name and (
+                    file := next(filter(Path.is_file, places), None)
+                ):
+                    return _named(alias.name, file, root)
+    raise ValueError(f"{name} is no constant of {path}")
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _name(node: ast.expr) -> str:

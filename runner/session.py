@@ -25,6 +25,8 @@ from core.clock import eventually, now_ns
 from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
+    CheckCollected,
+    CheckFinished,
     ComponentDied,
     DeclaredCheck,
     Note,
@@ -42,7 +44,7 @@ from core.events import (
 from core.journal import Journal
 from core.load_events import LoadLeft, LoadRepeated
 from core.objective import Objective
-from core.outcome import RunOutcome
+from core.outcome import CheckOutcome, RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile
 from core.project import find_project
@@ -55,7 +57,7 @@ from core.version import VERSION
 from loadprofiles.run import needs_of
 from loadprofiles.setup.variables import LoadVariables
 from reports.rendering.formatting import count
-from runner import declared_checks, imported, own_schema, retry
+from runner import declared_checks, imported, own_schema, pgtap, retry
 from runner.check_parts import CheckPart, parts_of, shard_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
@@ -63,6 +65,8 @@ from runner.progress import Line, checks_going, load_going
 
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
+UNUSED_PLUGINS = ("schemathesis", "hypothesispytest", "locust", "anyio", "random_order")
+"""Pytest's plugins in the environment that no check uses; to load them takes as long as all else that pytest loads."""
 LOG_KEPT = 4 * 1024 * 1024
 
 
@@ -128,7 +132,8 @@ class RunSession:
     def checks(self) -> None:
         """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
         wanted = [c for c in declared_checks.declared(own=find_project().own) if self._wanted(c.id)]
-        parts = parts_of(shard_of(wanted, self.request.shard), self.request.workers)
+        mine = shard_of(wanted, self.request.shard)
+        parts = parts_of([c for c in mine if not self._says_nothing(c)], self.request.workers)
         for part in parts:
             if not part.exclusive:
                 self._pytest(part)
@@ -147,12 +152,34 @@ class RunSession:
             for part in exclusive:
                 self._pytest(part)
 
+    def _says_nothing(self, check: declared_checks.Declared) -> bool:
+        """Whether a check does not apply to this target, journaled here: no process, browser or stack starts for it."""
+        passport = check.passport
+        if passport is None or not (why := passport.inapplicable(self.target)):
+            return False
+        self.journal.write(CheckCollected(check.id, passport, f"{check.path.relative_to(check.root)}"))
+        told = f"not applicable: {why}"
+        self.journal.write(
+            CheckFinished(
+                check.id,
+                1,
+                CheckOutcome.NOT_APPLICABLE,
+                told,
+                passport.service,
+                expected="",
+                saw="",
+                seconds=0.0,
+            )
+        )
+        return True
+
     def _wanted(self, check: str) -> bool:
         return check in self.request.checks if self.request.checks else self.plan.wants(check)
 
     def _pytest(self, checks: CheckPart, target: Target | None = None) -> None:
         name = checks.name
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *checks.words]
+        command += [word for name in UNUSED_PLUGINS for word in ("-p", f"no:{name}")]
         command += ["-W", "default"]  # a library's deprecation is no statement about a platform
         command += ["--checks", ",".join(sorted(c.id for c in checks.checks))]
         command += ["--alluredir", str(self.directory / "allure-results")]
@@ -187,7 +214,7 @@ class RunSession:
                 if why := retry.unfit_generator(self.directory, new):
                     retry.quarantine(self.directory, new)
                     self.journal.write(LoadRepeated(tuple(ended), why, retry.QUARANTINE), durable=True)
-                    self._say(f"measured again, since the load generator was not fit: {why}")
+                    self.say(f"measured again, since the load generator was not fit: {why}")
                     self._load_group(group, extra)
 
     def _left(self, profile: str) -> bool:
@@ -198,7 +225,7 @@ class RunSession:
             return False
         why = lacking or f"the target's permit does not give {Action.LOAD}"
         self.journal.write(LoadLeft(profile, not lacking, why), durable=True)
-        self._say(f"load: {profile}: {'not applicable' if lacking else 'not covered'}: {why}")
+        self.say(f"load: {profile}: {'not applicable' if lacking else 'not covered'}: {why}")
         return True
 
     def _load_group(self, group: Sequence[PlannedProfile], extra: Sequence[str]) -> dict[str, int]:
@@ -249,7 +276,8 @@ class RunSession:
                 file.seek(max(0, log.stat().st_size - LOG_KEPT))
                 (folder / log.name).write_bytes(self.run.redactor.bytes(file.read()))
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tells it and journals it."""
         self._note(text)
         self.request.line.say(text)
 
@@ -313,19 +341,29 @@ def run_plan(request: RunRequest) -> Path:
 
     Raises ConfigError before anything was recorded.
     """
-    plan, objectives = prepare(request.plan, request.checks)
+    tests = pgtap.wanted(request.serves) and not request.as_base
+    named = [check for check in request.checks if not (tests and check == pgtap.RESULTS.id)]
+    plan, objectives = prepare(request.plan, named)
+    plan = pgtap.with_tests(plan) if tests else plan
     with embedded.attach(serves=request.serves) if request.serves else nullcontext():  # it may refuse them
         return _recorded(request, plan, objectives)
 
 
 def _recorded(request: RunRequest, plan: Plan, objectives: Mapping[str, Objective]) -> Path:
+    first = request.shard is None or request.shard.number == 1  # what no check does is its part
+
     def parts(one: RunSession) -> None:
+        taken = [results for results in one.plan.results if results is not pgtap.RESULTS]
+        asked = not request.checks or pgtap.RESULTS.id in request.checks
+        if request.serves and asked and first and len(taken) < len(one.plan.results):
+            one.say("pgTAP tests")
+            pgtap.journal_tests(request.serves, one.target, one.journal, one.directory)
         if request.with_checks:
             one.checks()
         if request.with_load:
             one.load()
-        if request.shard is None or request.shard.number == 1:
-            imported.journal_results(one.plan, one.journal)
+        if first:
+            imported.journal_results(taken, one.plan.folder, one.journal)
 
     return record(request, plan, objectives, parts)
 

@@ -10,6 +10,7 @@ import glob
 import importlib
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.events import CheckCollected, CheckFinished
 from core.journal import Journal
 from core.outcome import CheckOutcome
 from core.passport import Passport
-from core.plan import ImportedResults, Plan
+from core.plan import ImportedResults
 from runner.imported.case import Case, NotReadable, Report
 
 LARGEST = 64 * 1024 * 1024
@@ -36,18 +37,23 @@ class Finding:
     seconds: float
 
 
-def journal_results(plan: Plan, journal: Journal) -> None:
-    """Writes what a plan imports, as checks that were collected and finished."""
-    for results in plan.results:
-        for found in gather(results, plan.folder, time.time()):
-            check, service = found.passport.id, found.passport.service
-            journal.write(CheckCollected(check, found.passport, results.files))
-            seconds = round(found.seconds, 6)
-            journal.write(
-                CheckFinished(
-                    check, 1, found.outcome, found.message, service, expected="", saw="", seconds=seconds
-                )
+def journal_results(wanted: Iterable[ImportedResults], folder: Path, journal: Journal) -> None:
+    """Writes what is imported, as checks that were collected and finished; files are relative to `folder`."""
+    for results in wanted:
+        journal_findings(gather(results, folder, time.time()), results, journal)
+
+
+def journal_findings(findings: Iterable[Finding], results: ImportedResults, journal: Journal) -> None:
+    """Writes findings as checks that were collected and finished."""
+    for found in findings:
+        check, service = found.passport.id, found.passport.service
+        journal.write(CheckCollected(check, found.passport, results.files))
+        seconds = round(found.seconds, 6)
+        journal.write(
+            CheckFinished(
+                check, 1, found.outcome, found.message, service, expected="", saw="", seconds=seconds
             )
+        )
 
 
 def gather(results: ImportedResults, base: Path, now: float) -> list[Finding]:
@@ -60,20 +66,20 @@ def gather(results: ImportedResults, base: Path, now: float) -> list[Finding]:
     found = sorted(glob.glob(str(base / results.files), recursive=True))  # noqa: PTH207  # may be absolute
     kept = [path for path in map(Path, found) if path.name.endswith(reader.SUFFIXES) and path.is_file()]
     if not kept:
-        return [_own(results, CheckOutcome.NOT_COVERED, f"no file is at {results.files}")]
+        return [own(results, CheckOutcome.NOT_COVERED, f"no file is at {results.files}")]
     for path in kept:
         try:
             report = _read(reader.read, path)
         except NotReadable as error:
-            return [_own(results, CheckOutcome.BROKEN, f"{path.name} {error}")]
+            return [own(results, CheckOutcome.BROKEN, f"{path.name} {error}")]
         made = min(path.stat().st_mtime, report.at or now)
         if now - made > results.newer_than:
             old = f"{path.name} was made {_ago(now - made)} ago, and only what is newer than"
             old = f"{old} {_ago(results.newer_than)} counts"
-            return [_own(results, CheckOutcome.NOT_COVERED, old)]
+            return [own(results, CheckOutcome.NOT_COVERED, old)]
         if report.faults:
             fault = f"{path.name} tells of a failure outside any case: {report.faults[0][:SHOWN]}"
-            return [_own(results, CheckOutcome.BROKEN, fault)]
+            return [own(results, CheckOutcome.BROKEN, fault)]
         reports.append(report)
     cases = (
         _last_of_each(reports)
@@ -82,8 +88,8 @@ def gather(results: ImportedResults, base: Path, now: float) -> list[Finding]:
     )
     if len(cases) < results.at_least:
         few = f"{len(cases)} cases, and at least {results.at_least} are wanted"
-        return [_own(results, CheckOutcome.NOT_COVERED, few)]
-    return [_own(results, CheckOutcome.MET, ""), *_findings(results, cases)]
+        return [own(results, CheckOutcome.NOT_COVERED, few)]
+    return [own(results, CheckOutcome.MET, ""), *_findings(results, cases)]
 
 
 def _read(reader: object, path: Path) -> Report:
@@ -114,7 +120,8 @@ def _findings(results: ImportedResults, cases: list[Case]) -> list[Finding]:
     return found
 
 
-def _own(results: ImportedResults, outcome: CheckOutcome, message: str) -> Finding:
+def own(results: ImportedResults, outcome: CheckOutcome, message: str) -> Finding:
+    """The finding about the results themselves."""
     title = f"The results of {results.id} ({results.format}) are there and new"
     return Finding(_passport(results, results.id, title, gate=True), outcome, message, 0.0)
 

@@ -12,7 +12,7 @@ import cli
 from launcher.need import EVERYTHING, FLAGS, OWN_MIGRATIONS, PYTHON_ALONE, Need, need_of
 from tests.launcher.conftest import ROOT, Checkout, pin, wheel
 
-FLOWS_TOO = Need(embedded=False, browser=True, postgres=False)
+FLOWS_TOO = Need(embedded=False, browser=True, postgres=False, pgtap=False)
 
 
 @pytest.fixture
@@ -56,6 +56,17 @@ def test_what_a_command_needs(team: Path, line: str, need: Need) -> None:
         iter(re.findall(r'@check\(\s*"([^"]+)"', (ROOT / "scenarios/browser/test_accounts.py").read_text()))
     )
     assert need_of(line.replace("browser.register", flow).split(), {}, ROOT, team) == need
+
+
+def test_tests_beside_migrations_need_pgtap(tmp_path: Path) -> None:
+    tests = tmp_path / "supabase" / "tests" / "database"
+    tests.mkdir(parents=True)
+    (tmp_path / "supabase" / "migrations").mkdir()
+    words = ["check", "--migrations", "supabase/migrations"]
+    assert need_of(words, {}, ROOT, tmp_path) == OWN_MIGRATIONS
+    (tests / "rls.sql").write_text("select 1;")
+    assert need_of(words, {}, ROOT, tmp_path).pgtap
+    assert not need_of(["init", *words[1:]], {}, ROOT, tmp_path).pgtap
 
 
 def test_a_flow_of_ones_own_needs_a_browser(team: Path) -> None:

@@ -92,6 +92,34 @@ def test_playwright_where_the_team_forbids_flaky_tests(got, tmp_path):
     assert "no such thing" in found["e2e"].message
 
 
+def test_tap(got, tmp_path):
+    """What pgTAP and pg_prove print: directives, diagnostics, a plan at the end, one that does not hold."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "rls.tap").write_text(
+        "ok 1 - reads\nnoise\nnot ok 2 - writes\n# Failed test 2\n#         have: 1\n"
+        "ok 3 - later # SKIP no data\nnot ok 4 - some day # TODO issue \\# 3\n    not ok 1 - inside\n1..5\n"
+    )
+    (tmp_path / "results" / "cut.tap").write_text("TAP version 13\n1..2\nok 1 - reads\nBail out! it ended\n")
+    (tmp_path / "results" / "none.tap").write_text("1..0 # SKIP not here\n")
+    found = got("tap")
+    assert outcomes(found) == {
+        "e2e": "met",
+        "e2e.rls.reads": "met",
+        "e2e.rls.writes": "missed",
+        "e2e.rls.later": "not_covered",
+        "e2e.rls.some_day": "missed",
+        "e2e.rls.ran_to_its_end": "broken",
+        "e2e.cut.reads": "met",
+        "e2e.cut.ran_to_its_end": "broken",
+        "e2e.none.ran_to_its_end": "not_covered",
+    }
+    assert "have: 1" in found["e2e.rls.writes"].message
+    assert not found["e2e.rls.some_day"].passport.gate
+    assert "planned 5 tests and ran 4" in found["e2e.rls.ran_to_its_end"].message
+    (tmp_path / "results" / "new.tap").write_text("TAP version 99\n")
+    assert outcomes(got("tap")) == {"e2e": "broken"}
+
+
 @pytest.mark.parametrize("sample", ["k6-export.json", "k6-handle.json"])
 def test_k6_in_both_its_forms(got, sample):
     found = got("k6", sample)
@@ -206,7 +234,7 @@ def test_results_go_through_manifest_report_and_waivers_like_any_check(tmp_path)
     )
     made.write()
     journal = Journal(made.directory, "results", Redactor())
-    journal_results(plan, journal)
+    journal_results(plan.results, plan.folder, journal)
     journal.close()
     verdict = judge(made.directory, waivers=[])
     assert verdict.exit == 3

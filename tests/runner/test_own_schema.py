@@ -83,18 +83,58 @@ def test_no_file_may_say_that_it_was_suggested():
         parse_description("suggested = true\n")
 
 
+TESTS = """
+begin;
+\\set ON_ERROR_STOP on
+create extension if not exists pgtap with schema extensions;
+select plan(3);
+select has_table('public', 'todos', 'there is a table');
+insert into auth.users (id, email) values ('00000000-0000-0000-0000-000000000001', 'a@example.com');
+set local role authenticated;
+select lives_ok($$ select 1 from public.todos; $$, 'people may read');
+select is(1, 2, 'one is two');
+select * from finish();
+commit;
+"""
+
+
 def test_migrations_alone_are_judged(tmp_path):
-    """Only PostgreSQL and the gateway start; the catalog describes the tables, and the matrix tries them."""
+    """Only PostgreSQL and the gateway start; the catalog describes the tables, and the matrix tries them.
+
+    The repository's pgTAP tests run before, and leave nothing.
+    """
     sandbox = Sandbox(tmp_path)
+    migrations = folder(tmp_path)
+    tests = migrations.parent / "tests" / "database"
+    tests.mkdir(parents=True)
+    (tests / "todos.test.sql").write_text(TESTS)
+    (tests / "wrong.sql").write_text("select plan(1);\n\nselect nonsense;")
+    (tests / "lacks.sql").write_text('create extension "some-helpers";')
     code, said = sandbox.run(
-        "check", "database.rls_matrix", "database.rls_catalog", "--migrations", str(folder(tmp_path))
+        "check", "pgtap", "database.rls_matrix", "database.rls_catalog", "--migrations", str(migrations)
     )
+    checks = {one["id"]: one for one in json.loads((sandbox.newest() / "verdict.json").read_text())["checks"]}
+    found = {name: one for name, one in checks.items() if name.startswith("pgtap")}
+    assert {name: one["state"] for name, one in found.items()} == {
+        "pgtap": "met",
+        "pgtap.database.todos.there_is_a_table": "met",
+        "pgtap.database.todos.people_may_read": "met",
+        "pgtap.database.todos.one_is_two": "missed",
+        "pgtap.database.wrong.ran_to_its_end": "broken",
+        "pgtap.database.lacks.ran_to_its_end": "not_covered",
+    }, said
+    assert "have: 1" in found["pgtap.database.todos.one_is_two"]["message"]
+    assert 'wrong.sql, line 3: column "nonsense"' in found["pgtap.database.wrong.ran_to_its_end"]["message"]
+    assert "--skip-extension some-helpers" in found["pgtap.database.lacks.ran_to_its_end"]["message"]
+    assert found["pgtap.database.todos.people_may_read"]["imported"] == "tap"
     assert "workerd" not in said
     run = sandbox.newest()
     access = json.loads((run / "evidence" / "access-tables.json").read_text())
     assert access["access"]["todos"] == {"nobody": "", "owner": "RUCD", "stranger": ""}, said
-    assert "2 met" in said, said
-    assert code in (0, 1)
+    assert [checks[name]["state"] for name in ("database.rls_matrix", "database.rls_catalog")] == [
+        "met"
+    ] * 2, said
+    assert code == 3
 
 
 def test_a_failed_migration_is_one_message(tmp_path):
