@@ -344,16 +344,17 @@ def doctor(
     capabilities: Annotated[
         bool, typer.Option("--capabilities", help="list every capability and stop")
     ] = False,
+    migrations: Migrations = None,
     as_json: AsJson = False,
 ) -> None:
     """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
-    from runner.doctor import examine, list_capabilities
+    from runner import doctor, own_schema
 
-    raise typer.Exit(
-        list_capabilities(as_json=as_json)
-        if capabilities
-        else examine(target, target_file, plan, as_json=as_json)
-    )
+    if capabilities:
+        raise typer.Exit(doctor.list_capabilities(as_json=as_json))
+    serves = own_schema.chosen(migrations, target=target)
+    kind = "embedded" if migrations else target
+    raise typer.Exit(doctor.examine(kind, target_file, plan, as_json=as_json, serves=serves))
 
 
 @app.command("init")

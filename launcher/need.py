@@ -71,14 +71,14 @@ def need_of(arguments: Sequence[str], environ: Mapping[str, str], root: Path, he
 def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Path) -> Need:
     named = _positional(words)
     command = named[0] if named else ""
-    if command in ("check", "init") and (migrations := _value(words, "--migrations")):
+    if command in ("check", "init", "doctor") and (migrations := _value(words, "--migrations")):
         return _with_tests(here / migrations) if command == "check" else OWN_MIGRATIONS
     if command in READING:
         return PYTHON_ALONE
     project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
     target = _value(words, "--target") or environ.get("ASSAY_TARGET") or ("live" if project else "embedded")
     if (
-        command in WITH_CHECKS
+        command in (*WITH_CHECKS, "doctor")
         and target == "embedded"
         and project
         and (migrations := _own_migrations(project / "target.toml"))

@@ -69,7 +69,7 @@ def postgres(project: Project, env: Mapping[str, str]) -> str:
 
 
 def pgtap_package(server: Path) -> str:
-    """Debian's package of pgTAP for Debian's server whose programs lie there; "" where it is installed, or for another server."""
+    """Debian's package of pgTAP for its server whose programs lie there; "" where it is installed, or for another server."""
     major = server.parent.name
     if server.parent.parent != Path("/usr/lib/postgresql"):
         return ""

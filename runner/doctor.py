@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from clients.embedded import Serves
 from clients.services import catalogue
 from core.errors import ConfigError
 from core.journal import Journal
@@ -51,8 +52,11 @@ def list_capabilities(*, as_json: bool = False) -> int:
     return 0
 
 
-def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> int:
-    """Examines a target without writing to it.
+def examine(
+    kind: str, file: Path, plan_name: str, *, as_json: bool = False, serves: Serves | None = None
+) -> int:
+    """Examines a target without writing to it; of own migrations that the embedded target `serves` it is told what settings
+    would fit.
 
     Returns 0 when all is well, 2 when a variable that it needs is missing, 3 when something does not answer.
     """
@@ -73,7 +77,7 @@ def examine(kind: str, file: Path, plan_name: str, *, as_json: bool = False) -> 
     directory = new_directory(Path(tempfile.gettempdir()) / f"assay-doctor-{os.getuid()}")
     journal = Journal(directory, "doctor", Redactor())
     well = True
-    with hold_target(RunRequest(target=kind, target_file=file), journal) as (run, _):
+    with hold_target(RunRequest(target=kind, target_file=file, serves=serves), journal) as (run, _):
         target = run.target
         report |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
         if not as_json:

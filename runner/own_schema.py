@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clients.catalog import API_ROLES, Catalog, read_catalog
 from clients.embedded import Embedded, Serves
 from clients.http import client, json_of
 from clients.services import catalogue
@@ -96,18 +98,28 @@ def target_of(stack: Embedded, serves: Serves | None, *, as_base: bool = False) 
 
     `as_base`: of an earlier state of the project, so that what is decided of the present one holds for nothing there.
     """
-    described = describe(stack) if serves else None
+    described = describe(stack, serves) if serves else None
     if described and as_base:
         described = described.model_copy(update={"suggested": True})
     return stack.target(catalogue(), described)
 
 
-def describe(stack: Embedded) -> Description:
+def proposed(stack: Embedded, serves: Serves) -> list[str]:
+    """The proposals for what a started stack serves."""
+    dsn = stack.variables["SUPABASE_DB_URL"]
+    sql = Sql(dsn, Permit(EVERYTHING, frozenset((str(Origin.of(dsn)),))))
+    try:
+        return proposals(read_catalog(sql), serves) if not serves.default_grants else []
+    finally:
+        sql.close()
+
+
+def describe(stack: Embedded, serves: Serves | None = None) -> Description:
     """The description of what the stack serves: the project's own, else what its catalog and Auth's settings suggest."""
     project = find_project()
     if project.own and project.target_file().is_file():
         return read_description(project.target_file())
-    text, _ = suggested(stack, "own migrations")
+    text, _ = suggested(stack, "own migrations", serves)
     return parse_description(text, Path("the catalog"), suggested=True)
 
 
@@ -128,16 +140,53 @@ def suggested(
         found = suggestion.Suggested.read(sql)
     finally:
         sql.close()
+    providers = settings.get("external") or {}
     people = {
         "register": not settings.get("disable_signup"),
         "confirm": "none" if settings.get("mailer_autoconfirm") else "mail",
+        **_auth_settings(serves.config if serves else None),
     }
-    capabilities = {"auth.email", "auth.mail", "auth.mfa", "database.rest", "database.sql"}
-    capabilities |= {"auth.anonymous"} if (settings.get("external") or {}).get("anonymous_users") else set()
+    capabilities = {"database.openapi", "database.rest", "database.sql"}
+    capabilities |= {"auth.email", "auth.mail", "auth.mfa"} if providers.get("email", True) else set()
+    capabilities |= {"auth.anonymous"} if providers.get("anonymous_users") else set()
     capabilities |= {"storage.supabase"} if found.buckets else set()
     part = _part(serves, beside) if serves and beside else None
     begins = suggestion.beginning(name, capabilities, people=people, embedded=part)
     return "\n".join([*begins, *found.lines(decide=beside is not None)]), found.to_decide()
+
+
+def proposals(catalog: Catalog, serves: Serves) -> list[str]:
+    """Settings of `[embedded]` that seem to fit what is served, each a sentence.
+
+    A table with policies for the API's roles that none of them may touch was written for a project of before 2026-10-30.
+    """
+    shut = [
+        relation.name
+        for relation in catalog.own("r", "p")
+        if relation.schema_ in catalog.exposed
+        and any({"public", *API_ROLES} & set(policy.roles) for policy in relation.policies)
+        and not any(relation.granted.values())
+    ]
+    if serves.default_grants or not shut:
+        return []
+    named = ", ".join(shut[:5]) + (", …" if len(shut) > 5 else "")
+    return [
+        f"nobody may read {named}, although there are policies: written for a project from "
+        "before 2026-10-30? Then set default_grants = true under [embedded], or --default-grants; else grant what is due."
+    ]
+
+
+def _auth_settings(config: Path | None) -> dict[str, Any]:
+    """What config.toml says of Auth beyond what Auth tells of itself, as `[people]` calls it."""
+    auth = tomllib.loads(config.read_text(encoding="utf-8")).get("auth", {}) if config else {}
+    email = auth.get("email", {})
+    found = {
+        "email_change": None if email.get("double_confirm_changes", True) else "new address",
+        "captcha": auth.get("captcha", {}).get("enabled"),
+        "rotation": auth.get("enable_refresh_token_rotation"),
+        "password_minimum": auth.get("minimum_password_length"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _part(serves: Serves, beside: Path) -> dict[str, Any]:

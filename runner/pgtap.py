@@ -42,7 +42,7 @@ def wanted(serves: Serves | None) -> bool:
 def journal_tests(serves: Serves, target: Target, journal: Journal, directory: Path) -> None:
     """Runs the tests on the served database, before anything else writes to it, and journals each as a check.
 
-    The TAP that they print stays in the run's folder. Where pgTAP is not to be had, nothing ran: not covered, with what it needs.
+    The TAP that they print stays in the run's folder. Where pgTAP is not to be had nothing ran: not covered, and why.
     Raises BrokenError where the tests could not be run at all.
     """
     into = directory / "pgtap"

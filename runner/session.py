@@ -465,7 +465,7 @@ def hold_target(request: RunRequest, journal: Journal) -> Iterator[tuple[Run, Pa
     shown = sys.stderr if request.verbose and not serves else None
     with embedded.attach(progress=shown, serves=serves) as stack:
         request.line.end("ready")
-        for note in stack.notes if serves else ():
+        for note in (*stack.notes, *own_schema.proposed(stack, serves)) if serves else ():
             request.line.say(note)
         yield _on(own_schema.target_of(stack, serves, as_base=request.as_base), journal), stack.state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ SERVICE = Service(
     capabilities={
         "database.rest": "tables through the REST API under row-level security",
         "database.sql": "PostgreSQL itself may be read, for the catalog of tables and policies",
+        "database.openapi": "the REST API describes itself to the secret key (OpenAPI)",
     },
     guide="docs/live-target.md#supabase",
     identity=(SUPABASE_URL.name,),
@@ -133,12 +134,18 @@ class DatabaseClient:
         return rows, int(total) if total.isdigit() else len(rows)
 
     def as_admin(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        allow: Collection[int] = (),
     ) -> WireAnswer:
         """One request to /rest/v1 with the secret key, which row-level security does not bind."""
         key = self._secret.reveal()
         headers = {"apikey": key, "Authorization": f"Bearer {key}", "Prefer": "return=representation"}
-        return self.port.request(method, path, headers=headers, params=params, body=body)
+        return self.port.request(method, path, headers=headers, params=params, body=body, allow=allow)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -81,16 +81,61 @@ def test_the_base_is_the_same_folder_at_a_commit(repository):
         pass
 
 
-def test_a_pull_request_is_judged_beside_its_base(repository, tmp_path):
-    migrations = repository / "supabase" / "migrations"
-    (migrations / "20260102000000_second.sql").write_text(
-        "create policy shared on public.todos for delete to authenticated using (true);\n"
-        "create policy seen on public.todos for select to authenticated using (true);"
+TABLES = (
+    "".join(
+        SCHEMA.replace("todos", name).replace("policy own", f"policy {name}_own")
+        for name in ("open", "everybody", "given", "seen", "kept")
     )
+    + """
+create policy given_shared on public.given for select to authenticated using (length(title) > 3);
+create policy seen_public on public.seen for select to public using (length(title) > 3);
+revoke all on public.seen from anon;
+insert into storage.buckets (id, name, public) values ('pictures', 'pictures', false), ('papers', 'papers', false);
+"""
+)
+PLANTED = """
+alter table public.open disable row level security;
+create policy all_of_it on public.everybody for all to authenticated using (true);
+create policy given_change on public.given for update to authenticated using (length(title) > 3);
+grant select on public.seen to anon;
+create view public.kept_titles as select id, title from public.kept;
+create function public.every_kept() returns setof public.kept language sql stable security definer
+  set search_path = '' as $$ select * from public.kept $$;
+update storage.buckets set public = true;
+create policy listed on storage.objects for select to public using (bucket_id = 'papers');
+"""
+FOUND = (
+    "`open`: `nobody` may now insert and read and update and delete",
+    "`everybody`: `stranger` may now insert and read and update and delete",
+    "`seen`: `nobody` may now read",
+    "`seen`: SELECT granted to `anon`",
+    "bucket `pictures` is now public: everybody reads its objects",
+    "bucket `papers` is now public: everybody reads its objects",
+    "new finding 0013_rls_disabled_in_public: public.open",
+    "new finding 0024_rls_policy_always_true: public.everybody",
+    "new finding policy_without_check: public.given",
+    "new finding 0010_security_definer_view: public.kept_titles",
+    "new finding 0028_anon_security_definer_function_executable: public.every_kept()",
+    "new finding 0025_public_bucket_allows_listing: bucket papers",
+)
+
+
+def test_a_pull_request_is_judged_beside_its_base(repository, tmp_path):
+    """What a pull request brings in is told by name, and shown to be open by doing; the base had nothing of it."""
+    migrations = repository / "supabase" / "migrations"
+    (migrations / "20260101000000_first.sql").write_text(TABLES)
+    subprocess.run(["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.com",
+                    "commit", "-qam", "tables"], check=True)  # fmt: skip
+    (migrations / "20260102000000_second.sql").write_text(PLANTED)
     sandbox = Sandbox(tmp_path / "sandbox")
-    words = ("check", "database.rls_matrix", "--migrations", str(migrations), "--base", "main")
-    _, said = sandbox.run(*words)
-    assert "`todos`: `stranger` may now read and delete" in said, said
+    checks = ("database.rls_matrix", "database.advisors", "storage.bucket_matrix", "storage.advisors")
+    code, said = sandbox.run("check", *checks, "--migrations", str(migrations), "--base", "main")
+    assert code == 1, said
     texts = list(sandbox.runs.glob("*/access.md"))
     assert len(texts) == 1
-    assert "`stranger` may now read and delete" in texts[0].read_text()
+    told = texts[0].read_text()
+    for line in FOUND:
+        assert line in told, told
+        assert line in said
+    for finding in (line for line in told.splitlines() if "new finding" in line):
+        assert "(open: " in finding, finding

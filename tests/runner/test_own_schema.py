@@ -1,10 +1,12 @@
 """A team's own migrations on the embedded target: what is served, from the command line and from `[embedded]`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clients.catalog import Catalog
 from core.description import parse_description
 from core.errors import ConfigError
 from core.project import Project
@@ -76,6 +78,46 @@ def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch, options, says)
     where = Path(given.pop("migrations")) if "migrations" in given else None
     with pytest.raises(ConfigError, match=says):
         own_schema.chosen(where, given.get("seed", ()), target="embedded")
+
+
+def test_default_grants_are_proposed_where_policies_speak_to_nobody(tmp_path):
+    def catalog(**granted):
+        policy = {"name": "own", "command": "ALL", "permissive": True, "roles": ["authenticated"], "using": "true",
+                  "check": None}  # fmt: skip
+        table = {
+            "schema": "public", "name": "todos", "kind": "r", "secured": True, "options": [], "pages": 0, "tuples": 0,
+            "width": 0, "of_extension": False, "of_users": False, "selectable": [], "readable": [], "granted": granted,
+            "columns": [], "policies": [policy], "constraints": [], "indexes": [],
+        }  # fmt: skip
+        return Catalog.model_validate(
+            {
+                "relations": [table],
+                "functions": [],
+                "extensions": [],
+                "buckets": {},
+                "exposed": ["public"],
+                "sign_up": "",
+            }
+        )
+
+    serves = own_schema.named(folder(tmp_path, first="20261101000000"))
+    (told,) = own_schema.proposals(catalog(anon=[], authenticated=[]), serves)
+    assert "nobody may read todos" in told
+    assert "default_grants = true" in told
+    assert own_schema.proposals(catalog(anon=[], authenticated=["SELECT"]), serves) == []
+    assert own_schema.proposals(catalog(), replace(serves, default_grants=True)) == []
+
+
+def test_people_are_as_config_toml_sets_auth(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text(
+        "[auth]\nminimum_password_length = 10\nenable_refresh_token_rotation = false\n"
+        "[auth.captcha]\nenabled = true\n[auth.email]\ndouble_confirm_changes = false\n"
+    )
+    assert own_schema._auth_settings(file) == {
+        "email_change": "new address", "captcha": True, "rotation": False, "password_minimum": 10
+    }  # fmt: skip
+    assert own_schema._auth_settings(None) == {}
 
 
 def test_no_file_may_say_that_it_was_suggested():

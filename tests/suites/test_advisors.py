@@ -1,19 +1,24 @@
 """Faults planted in a small schema of a team's own: each is found by its name, and shown to be open by doing."""
 
+import json
+
 import psycopg
 import pytest
 
 from clients import embedded
 from clients.catalog import read_catalog
+from clients.http_port import ANY_5XX
 from clients.identities import make_actor
 from clients.service_clients import ServiceClients
 from clients.services import catalogue
 from clients.undo import undoers
+from core.clock import eventually
 from core.description.database import Accepted
 from core.errors import Missed
 from core.ledger import Ledger
 from core.run import Run, new_directory
 from runner import own_schema
+from suites.database import described_api
 from suites.database.advisors.judged import reason_for
 from suites.database.advisors.proof import Proof
 from suites.database.advisors.security import security
@@ -158,6 +163,41 @@ def test_a_bucket_made_public_and_listed_is_found(plant, run, services):
     finally:
         ledger.undo_all()
         plant("drop policy listed on storage.objects; update storage.buckets set public = false")
+
+
+def test_rest_holds_to_its_own_description(plant, services):
+    """Schemathesis' requests of every table, view and function; one that fails with 5xx is named with what was asked."""
+    document = json.loads(services.database.as_admin("GET", "/").content)
+    well = described_api.try_all(services, document, writes=True)
+    assert well.failures == {}
+    assert {"GET /todos", "POST /todos", "PATCH /todos", "DELETE /todos", "GET /rpc/count_todos"} <= {
+        *well.requests, *well.left
+    }  # fmt: skip
+    assert services.database.witness_rows("todos") == []
+    plant(
+        "create function public.lost(n int) returns int language plpgsql stable set search_path = '' as "
+        "$$ begin raise no_data_found; end $$"
+    )
+    try:
+        eventually(
+            lambda: services.database.as_admin("GET", "/rpc/lost", params={"n": 1}, allow=ANY_5XX).status,
+            until=lambda status: status == 500,
+            within=10,
+            claim="REST knows the function",
+        )
+        document = {**document, "paths": {"/rpc/lost": LOST}}
+        ill = described_api.try_all(services, document, writes=True)
+    finally:
+        plant("drop function public.lost(int)")
+    assert list(ill.failures) == ["GET /rpc/lost: Server error"], ill.failures
+
+
+LOST = {
+    "get": {
+        "parameters": [{"name": "n", "in": "query", "type": "integer", "required": True}],
+        "responses": {"200": {"description": "OK"}},
+    }
+}
 
 
 def test_what_nobody_reaches_is_suspicious_alone(plant, found):
