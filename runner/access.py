@@ -45,7 +45,10 @@ class Access:
             tables.get("granted", {}),
             buckets.get("public", {}),
             frozenset(
-                f"{f['name']}: {f['on']}: {f['why']} ({f['state']})" for f in findings if f["level"] != "INFO"
+                f"{f['name']}: {f['on']}: {f['why']} ({f['state']})"
+                for f in findings
+                if f["level"] != "INFO"
+                or not f["name"][0].isdigit()  # Supabase's own of this level are about upkeep
             ),
             tables.get("untried", {}),
         )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clients.catalog import API_ROLES, Catalog, Relation, read_catalog
+from clients.catalog import API_ROLES, Catalog, Policy, Relation, read_catalog
 from clients.sql import Sql
 from runner.rows import Made, RowMaker, change
 
@@ -37,12 +37,29 @@ class Table:
     def _passes(self, command: str, api: str, *, of_owner: bool) -> bool:
         if not self.relation.secured:
             return True
-        for policy in self.relation.policies:
-            rule = f"{policy.using or ''} {policy.check or ''}"
-            concerns = policy.permissive and policy.covers(command) and {api, "public"} & set(policy.roles)
-            if concerns and (of_owner or not re.search(r"auth\.uid\(\)|\w+\([^)]*\)", rule)):
-                return True
-        return False
+        return any(_lets(policy, command, api, of_owner=of_owner) for policy in self.relation.policies)
+
+
+def _lets(policy: Policy, command: str, api: str, *, of_owner: bool) -> bool:
+    """Whether a policy seems to let the owner of a row, or anybody of a role, through."""
+    rule = f"{policy.using or ''} {policy.check or ''}"
+    concerns = policy.permissive and policy.covers(command) and {api, "public"} & set(policy.roles)
+    return bool(concerns) and (of_owner or not re.search(r"auth\.uid\(\)|\w+\([^)]*\)", rule))
+
+
+def may_of_bucket(bucket: str, policies: Iterable[Policy]) -> dict[str, str]:
+    """What the policies of storage.objects seem to grant on a bucket's objects; one that names no bucket is about each."""
+    about = [
+        p for p in policies if "bucket_id" not in (rule := f"{p.using}{p.check}") or f"'{bucket}'" in rule
+    ]
+    return {
+        role: "".join(
+            verb
+            for verb, command in COMMANDS.items()
+            if any(_lets(p, command, api, of_owner=role == "owner") for p in about)
+        )
+        for role, api in (("owner", "authenticated"), ("stranger", "authenticated"), ("nobody", "anon"))
+    }
 
 
 def tables_of(catalog: Catalog) -> dict[str, Table]:
@@ -64,6 +81,8 @@ class Suggested:
     tables: dict[str, Table]
     functions: dict[str, list[str]]
     buckets: list[dict[str, Any]]
+    objects: tuple[Policy, ...] = ()
+    """The policies of storage.objects."""
 
     @classmethod
     def read(cls, sql: Sql) -> Suggested:
@@ -72,7 +91,8 @@ class Suggested:
             "select id, public, file_size_limit, allowed_mime_types from storage.buckets order by id"
         )
         catalog = read_catalog(sql)
-        return cls(tables_of(catalog), functions_of(catalog), buckets)
+        objects = catalog.by_name.get("storage.objects")
+        return cls(tables_of(catalog), functions_of(catalog), buckets, objects.policies if objects else ())
 
     def to_decide(self) -> list[str]:
         """What a person has to decide, one line each."""
@@ -98,11 +118,11 @@ class Suggested:
             yield 'key = "{user}/{tag}.txt"'
             takes = bucket.get("allowed_mime_types") or ["text/plain"]
             yield f"type = {quoted(takes[0].replace('*', 'png'))}"
-            if isinstance(limit := bucket.get("file_size_limit"), int):
+            if decide and isinstance(limit := bucket.get("file_size_limit"), int):
                 yield f"limit = {limit}"
             yield f"public = {'true' if bucket.get('public') else 'false'}"
             yield 'as = "admin"    # "owner" where people put objects there themselves'
-            yield 'may = { owner = "R", stranger = "", nobody = "" }'
+            yield f"may = {inline(may_of_bucket(str(bucket['id']), self.objects))}"
             yield ""
 
 

@@ -19,8 +19,8 @@ DATABASE = "supabase.database"
     requirement=("P1.3", "P6.3"),
     service=DATABASE,
     needs=("database.rest", "database.openapi"),
-    timeout=60,
-    why_slow="some requests of every table, view and function, as long as 20 seconds reach",
+    timeout=120,
+    why_slow="some requests of every table, view and function, as long as 15 seconds reach",
 )
 def test_described_api(run: Run, services: ServiceClients, witness: Witness) -> None:
     """Schemathesis draws requests from the description that the secret key reads, the same ones each time.

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from clients.catalog import Catalog
+from clients.catalog import Catalog, Policy
 from core.description import parse_description
 from core.errors import ConfigError
 from core.project import Project
 from runner import own_schema
 from runner.init import init_from_migrations
-from runner.suggestion import Suggested
+from runner.suggestion import Suggested, may_of_bucket
 from tests.runner.sandbox import Sandbox
 
 SCHEMA = """
@@ -206,3 +206,16 @@ def test_init_reads_migrations_alone(tmp_path, monkeypatch, capsys):
 def test_a_bucket_is_suggested_with_a_type_that_it_takes():
     bucket = {"id": "logos", "public": True, "file_size_limit": None, "allowed_mime_types": ["image/*"]}
     assert 'type = "image/png"' in list(Suggested({}, {}, [bucket]).lines(decide=False))
+
+
+def test_what_a_bucket_grants_is_read_from_its_policies():
+    def policy(command, using, roles=("authenticated",)):
+        return Policy(name="p", command=command, permissive=True, roles=roles, using=using, check=None)
+
+    policies = [
+        policy("ALL", "bucket_id = 'files' and (storage.foldername(name))[1] = auth.uid()::text"),
+        policy("SELECT", "bucket_id = 'logos'", ("public",)),
+    ]
+    assert may_of_bucket("files", policies) == {"owner": "CRUD", "stranger": "", "nobody": ""}
+    assert may_of_bucket("logos", policies) == {"owner": "R", "stranger": "R", "nobody": "R"}
+    assert may_of_bucket("papers", policies) == {"owner": "", "stranger": "", "nobody": ""}

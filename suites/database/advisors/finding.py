@@ -27,5 +27,10 @@ class Finding:
         """`0013_rls_disabled_in_public`, or the name alone of a rule of ours."""
         return f"{self.number:04}_{self.lint}" if self.number else self.lint
 
+    @property
+    def of_ours(self) -> bool:
+        """Whether it is a rule of ours beside Supabase's lints."""
+        return not self.number
+
     def __str__(self) -> str:
         return f"{self.name}: {self.on}: {self.why}"

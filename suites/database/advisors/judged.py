@@ -29,8 +29,12 @@ class Judged:
 
     @property
     def closes(self) -> bool:
-        """Whether it closes the gate: nobody decided on it, and it is open or an error by the catalog."""
-        return not self.reason and (bool(self.shown) or self.finding.level == "ERROR")
+        """Whether it closes the gate: nobody decided on it, and it is open or an error by the catalog; INFO never does."""
+        return (
+            not self.reason
+            and self.finding.level != "INFO"
+            and (bool(self.shown) or self.finding.level == "ERROR")
+        )
 
     def as_dict(self) -> dict[str, object]:
         """For the evidence."""
@@ -59,7 +63,8 @@ def judge(
 ) -> None:
     """Tries findings, keeps them all as the evidence `<check>.json`, and misses what closes."""
     accepted = run.target.description.database.accepted
-    judged = [Judged(f, proof(f) if f.level != "INFO" else "", reason_for(f, accepted)) for f in found]
+    tried = [(f, f.level != "INFO" or f.of_ours) for f in found]
+    judged = [Judged(f, proof(f) if try_it else "", reason_for(f, accepted)) for f, try_it in tried]
     findings = [one.as_dict() for one in judged]
     data = json.dumps(findings, indent=1).encode()
     run.attach(f"{check}.json", data, media_type="application/json", check=check)
