@@ -158,13 +158,13 @@ class RunSession:
         if passport is None or not (why := passport.inapplicable(self.target)):
             return False
         self.journal.write(CheckCollected(check.id, passport, f"{check.path.relative_to(check.root)}"))
-        told = f"not applicable: {why}"
+        message = f"not applicable: {why}"
         self.journal.write(
             CheckFinished(
                 check.id,
                 1,
                 CheckOutcome.NOT_APPLICABLE,
-                told,
+                message,
                 passport.service,
                 expected="",
                 saw="",

@@ -16,7 +16,7 @@ END = "ran to its end"
 _VERSION = re.compile(r"TAP version (\d+)\s*")
 _PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*(.*))?")
 _TEST = re.compile(r"(not )?ok\b\s*(\d+)?\s*-?\s*(.*)")
-_DIRECTIVE = re.compile(r"(?<!\\)#\s*(TODO|SKIP)\S*\s*(.*)", re.I)
+_DIRECTIVE = re.compile(r"(?<!\\)#\s*(todo|skip)\S*\s*(.*)", re.I)
 _BAIL = re.compile(r"Bail out!\s*(.*)")
 
 
@@ -53,8 +53,8 @@ def cases(text: str, group: str) -> list[Case]:
             found.append(_case(group, bool(test[1]), number, test[3]))
         elif line.startswith("#") and found and found[-1].outcome is MISSED:
             last = found[-1]
-            told = f"{last.message}\n{line.lstrip('# ')}".strip()
-            found[-1] = Case(group, last.name, MISSED, told, decides=last.decides)
+            message = f"{last.message}\n{line.lstrip('# ')}".strip()
+            found[-1] = Case(group, last.name, MISSED, message, decides=last.decides)
     if planned is None:
         wrong.append("it has no plan")
     elif planned and planned != len(found):
@@ -67,10 +67,10 @@ def cases(text: str, group: str) -> list[Case]:
 def _case(group: str, failed: bool, number: int, rest: str) -> Case:
     directive = _DIRECTIVE.search(rest)
     name = (rest[: directive.start()] if directive else rest).strip().replace("\\#", "#") or f"test {number}"
-    kind = directive[1].upper() if directive else ""
-    if kind == "SKIP" and not failed:
+    kind = directive[1].lower() if directive else ""
+    if kind == "skip" and not failed:
         return Case(group, name, SKIPPED, directive[2] if directive else "")
-    return Case(group, name, MISSED if failed else MET, "", decides=kind != "TODO")
+    return Case(group, name, MISSED if failed else MET, "", decides=kind != "todo")
 
 
 def _without_directive(text: str) -> str:

@@ -25,7 +25,7 @@ DATABASE = "supabase.database"
 def test_described_api(run: Run, services: ServiceClients, witness: Witness) -> None:
     """Schemathesis draws requests from the description that the secret key reads, the same ones each time.
 
-    Missed for an answer of 5xx, of another type, or that breaks the description; every kind of failure is told once, with
+    Missed for an answer of 5xx, of another type, or that breaks the description; every kind of failure is summary once, with
     what was asked. Functions that may write are not called, and on a live target nothing is written. What was drawn stands
     in the evidence `database.described_api.json`.
     """
@@ -46,15 +46,16 @@ def test_described_api(run: Run, services: ServiceClients, witness: Witness) -> 
     run.attach(
         "database.described_api.json", data, media_type="application/json", check="database.described_api"
     )
-    told = f"{total} requests of {len(tried.requests)} operations"
+    summary = f"{total} requests of {len(tried.requests)} operations"
     witness(
-        "Schemathesis", f"{told}; {len(tried.left)} operations were left for time" if tried.left else told
+        "Schemathesis",
+        f"{summary}; {len(tried.left)} operations were left for time" if tried.left else summary,
     )
     expect(total or not tried.described, "what is described can be asked", saw="nothing", service=DATABASE)
     expect(
         not tried.failures,
         "every answer is as the description says",
-        expected=told,
+        expected=summary,
         saw="; ".join(f"{what} {why}" for what, why in tried.failures.items()),
         service=DATABASE,
     )

@@ -124,7 +124,7 @@ FOUND = (
 
 
 def test_a_pull_request_is_judged_beside_its_base(repository, tmp_path):
-    """What a pull request brings in is told by name, and shown to be open by doing; the base had nothing of it."""
+    """What a pull request brings in is text by name, and shown to be open by doing; the base had nothing of it."""
     migrations = repository / "supabase" / "migrations"
     (migrations / "20260101000000_first.sql").write_text(TABLES)
     subprocess.run(["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.com",
@@ -136,10 +136,10 @@ def test_a_pull_request_is_judged_beside_its_base(repository, tmp_path):
     assert code == 1, said
     texts = list(sandbox.runs.glob("*/access.md"))
     assert len(texts) == 1
-    told = texts[0].read_text()
+    text = texts[0].read_text()
     for line in FOUND:
-        assert line in told, told
+        assert line in text, text
         assert line in said
     for finding in (line for line in FOUND if line.startswith("new finding")):
-        (line,) = (one for one in told.splitlines() if finding in one)
+        (line,) = (one for one in text.splitlines() if finding in one)
         assert "(open: " in line, line

@@ -97,7 +97,7 @@ def test_tap(got, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "rls.tap").write_text(
         "ok 1 - reads\nnoise\nnot ok 2 - writes\n# Failed test 2\n#         have: 1\n"
-        "ok 3 - later # SKIP no data\nnot ok 4 - some day # TODO issue \\# 3\n    not ok 1 - inside\n1..5\n"
+        "ok 3 - later # SKIP no data\nnot ok 4 - some day # todo issue \\# 3\n    not ok 1 - inside\n1..5\n"
     )
     (tmp_path / "results" / "cut.tap").write_text("TAP version 13\n1..2\nok 1 - reads\nBail out! it ended\n")
     (tmp_path / "results" / "none.tap").write_text("1..0 # SKIP not here\n")

@@ -101,9 +101,9 @@ def test_default_grants_are_proposed_where_policies_speak_to_nobody(tmp_path):
         )
 
     serves = own_schema.named(folder(tmp_path, first="20261101000000"))
-    (told,) = own_schema.proposals(catalog(anon=[], authenticated=[]), serves)
-    assert "nobody may read todos" in told
-    assert "default_grants = true" in told
+    (proposal,) = own_schema.proposals(catalog(anon=[], authenticated=[]), serves)
+    assert "nobody may read todos" in proposal
+    assert "default_grants = true" in proposal
     assert own_schema.proposals(catalog(anon=[], authenticated=["SELECT"]), serves) == []
     assert own_schema.proposals(catalog(), replace(serves, default_grants=True)) == []
 
