@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from core.run import ROOT
+from core.events import CheckCollected, CheckFinished
+from core.outcome import CheckOutcome
+from core.run import ROOT, Run
 from core.shard import Shard
 from runner.declared_checks import Declared
 
@@ -52,6 +54,19 @@ def shard_of(checks: Sequence[Declared], shard: Shard | None) -> list[Declared]:
     """A shard's checks: of each kind of part its share, the same on every machine."""
     ordered = sorted(checks, key=lambda check: (_kind(check), check.id))
     return shard.pick(ordered) if shard else ordered
+
+
+def says_nothing(check: Declared, run: Run) -> bool:
+    """Whether a check does not apply to the target, journaled here: no process, browser or stack starts for it."""
+    passport = check.passport
+    if passport is None or not (why := passport.inapplicable(run.target)):
+        return False
+    run.journal.write(CheckCollected(check.id, passport, f"{check.path.relative_to(check.root)}"))
+    outcome, message = CheckOutcome.NOT_APPLICABLE, f"not applicable: {why}"
+    run.journal.write(
+        CheckFinished(check.id, 1, outcome, message, passport.service, expected="", saw="", seconds=0.0)
+    )
+    return True
 
 
 def _kind(check: Declared) -> tuple[bool, bool, bool]:

@@ -25,8 +25,6 @@ from core.clock import eventually, now_ns
 from core.description import pick
 from core.errors import AssayError, BrokenError, ConfigError, Missed, PermitError
 from core.events import (
-    CheckCollected,
-    CheckFinished,
     ComponentDied,
     DeclaredCheck,
     Note,
@@ -44,7 +42,7 @@ from core.events import (
 from core.journal import Journal
 from core.load_events import LoadLeft, LoadRepeated
 from core.objective import Objective
-from core.outcome import CheckOutcome, RunOutcome
+from core.outcome import RunOutcome
 from core.permit import Action
 from core.plan import Plan, PlannedProfile
 from core.project import find_project
@@ -58,7 +56,7 @@ from loadprofiles.run import needs_of
 from loadprofiles.setup.variables import LoadVariables
 from reports.rendering.formatting import count
 from runner import declared_checks, imported, own_schema, pgtap, retry
-from runner.check_parts import CheckPart, parts_of, shard_of
+from runner.check_parts import CheckPart, parts_of, says_nothing, shard_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
 from runner.progress import Line, checks_going, load_going
@@ -133,7 +131,7 @@ class RunSession:
         """Runs the checks: API suites in parallel, browser flows in a process of their own, exclusive last."""
         wanted = [c for c in declared_checks.declared(own=find_project().own) if self._wanted(c.id)]
         mine = shard_of(wanted, self.request.shard)
-        parts = parts_of([c for c in mine if not self._says_nothing(c)], self.request.workers)
+        parts = parts_of([c for c in mine if not says_nothing(c, self.run)], self.request.workers)
         for part in parts:
             if not part.exclusive:
                 self._pytest(part)
@@ -151,27 +149,6 @@ class RunSession:
         else:  # what the permit does not allow is journaled with why it is not covered
             for part in exclusive:
                 self._pytest(part)
-
-    def _says_nothing(self, check: declared_checks.Declared) -> bool:
-        """Whether a check does not apply to this target, journaled here: no process, browser or stack starts for it."""
-        passport = check.passport
-        if passport is None or not (why := passport.inapplicable(self.target)):
-            return False
-        self.journal.write(CheckCollected(check.id, passport, f"{check.path.relative_to(check.root)}"))
-        message = f"not applicable: {why}"
-        self.journal.write(
-            CheckFinished(
-                check.id,
-                1,
-                CheckOutcome.NOT_APPLICABLE,
-                message,
-                passport.service,
-                expected="",
-                saw="",
-                seconds=0.0,
-            )
-        )
-        return True
 
     def _wanted(self, check: str) -> bool:
         return check in self.request.checks if self.request.checks else self.plan.wants(check)
