@@ -14,7 +14,7 @@ from clients.strict_json import strict_json
 from core.clock import now_ns
 from core.errors import AssayError, Missed, ServiceError
 from core.permit import Permit
-from core.secret import Redactor
+from core.secret import Redactor, named_secrets
 
 _TOKENS = Redactor()  # knows no secret of a target, but what tokens look like
 ANY_5XX = frozenset(range(500, 600))
@@ -115,7 +115,8 @@ class HttpPort:
     """`core.port.Port` over a guarded httpx client.
 
     `base` is put before addresses that begin with a slash; `headers` go with each request. `allow` are
-    5xx and 3xx codes that this service may answer by its own contract.
+    5xx and 3xx codes that this service may answer by its own contract. What an answer's JSON calls a token or signs
+    (links that are secrets themselves) becomes known to `redactor`.
     """
 
     def __init__(
@@ -129,8 +130,10 @@ class HttpPort:
         source: str | None = None,
         timeout: httpx.Timeout = http.TIMEOUT,
         client: httpx.Client | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.service = service
+        self._redactor = redactor
         self.base = base.rstrip("/")
         self._headers = dict(headers or {})
         self._allow = frozenset(allow)
@@ -170,6 +173,8 @@ class HttpPort:
             raise ServiceError(
                 self.service, f"{method} {request.url.path} failed: {type(error).__name__}: {error}"
             ) from error
+        if self._redactor and "json" in response.headers.get("content-type", ""):
+            self._redactor.learn(named_secrets(response.content[:LARGE].decode("utf-8", "replace")))
         return WireAnswer(
             service=self.service,
             asked=f"{method} {request.url.path}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -13,6 +13,9 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 from core.text import capped, safe
 
 MASK = "***"
+_DEEPEST = (
+    3  # times that JSON stands within JSON: a trace keeps an answer that quotes one that was kept as text
+)
 _SHORTEST = 6  # shorter values would mask ordinary words
 
 _PATTERNS = re.compile(
@@ -20,9 +23,23 @@ _PATTERNS = re.compile(
     r"|sb_(?:secret|publishable)_[\w-]{8,}"  # Supabase API keys
     r"|(?i:bearer)\s+[\w.~+/=-]{8,}"  # RFC 6750
     r"|(?i:x-amz-(?:signature|credential|security-token)=)[^&\s\"']+"  # presigned S3 addresses
-    r"|(?i:(?<=[?&])(?:token|access_token|refresh_token|code|apikey|token_hash|dd-api-key)=)[^&\s\"'\\]+"
     r"|(?<=://)[^/\s:@\"']+:[^/\s@\"']+(?=@)"  # credentials in an address
 )
+
+_SENT = (
+    "access_token|refresh_token|provider_token|provider_refresh_token|hashed_token|token_hash|code_verifier|auth_code"
+    "|client_secret"
+)
+_ASKED = f"{_SENT}|token|code|sig|signature|apikey|dd-api-key"
+_NAMED = re.compile(
+    rf"((?:[?&#;]|\\u0026)(?:{_ASKED})=)([^&\s\"'\\<>#]+)"  # in an address, its fragment, a form
+    rf"|(%(?:25)*(?:3f|26|23)(?:{_ASKED})%(?:25)*3d)([^&\s\"'\\<>#%]+)"  # in an address within an address
+    rf"|((?:\\*\"|&quot;)(?:{_SENT})(?:\\*\"|&quot;)\s*:\s*(?:\\*\"|&quot;))([^\"\\&]+)",  # in JSON, however deep
+    re.IGNORECASE,
+)
+"""What Supabase Auth and signed addresses call their secrets: the name stays, the value is masked."""
+_PUBLIC_ENDS = ("apikey=", "dd-api-key=")
+_SHORTEST_TOKEN = 12  # of Supabase Auth's tokens: its refresh tokens
 
 
 class Secret:
@@ -97,7 +114,8 @@ class Redactor:
             for form in starts[start]
             if text.startswith(form, at)
         ]
-        return _PATTERNS.sub(MASK, _without(text, found) if found else text)
+        shown = _PATTERNS.sub(MASK, _without(text, found) if found else text)
+        return _NAMED.sub(lambda m: f"{m[1] or m[3] or m[5]}{MASK}", shown)
 
     def excerpt(self, text: str, limit: int) -> str:
         """`text` masked, safe to keep and cut to `limit` characters; no part of a secret is left where it was cut."""
@@ -118,24 +136,44 @@ class Redactor:
         return self.text(data.decode("latin-1")).encode("latin-1")
 
 
+def named_secrets(text: str) -> Iterator[str]:
+    """Values that a text gives the name of a token, of a code or of a signature: what a browser was handed, for one.
+
+    Sessions that a page makes are known from nowhere else. Words (an error's code) are no secrets: each has a digit.
+    """
+    for match in _NAMED.finditer(text):
+        name, value = match[1] or match[3] or match[5], unquote(match[2] or match[4] or match[6])
+        if (
+            len(value) >= _SHORTEST_TOKEN
+            and re.search(r"\d", value)
+            and not name.lower().endswith(_PUBLIC_ENDS)
+        ):
+            yield value
+
+
 def forms(value: str) -> set[str]:
     """How a value may stand in evidence, each at least six characters long.
 
-    As it is and as its UTF-8 bytes (read as latin-1, in Python's words, in hexadecimal); in URLs; in JSON, also
-    within JSON; in HTML; and within anything encoded as base64, so that `user:secret` is found too.
+    As it is; in URLs; in JSON, also within JSON; in HTML; each of them as UTF-8 bytes read as latin-1, too; in Python's
+    words and in hexadecimal; and within anything encoded as base64, so that `user:secret` is found.
     """
     try:
         raw = value.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which is in no encoding
         return {value}
-    found = {value, raw.decode("latin-1"), repr(raw)[2:-1], raw.hex(), raw.hex().upper()}
+    found = {value, repr(raw)[2:-1], raw.hex(), raw.hex().upper()}
     for quoted in (quote(value, safe=""), quote(value), quote_plus(value)):
         found |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
     for ascii_only in (True, False):
-        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        for in_json in (once, once.replace("/", "\\/")):
-            found |= {in_json, json.dumps(in_json, ensure_ascii=ascii_only)[1:-1]}
+        in_json = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        found |= {in_json, in_json.replace("/", "\\/")}
     found |= {escape(value), escape(value).replace("&#x27;", "&#39;"), escape(value, quote=False)}
+    for _ in range(_DEEPEST):  # again within JSON, or within Python's words for a text
+        for form in tuple(found):
+            if not {"\\", '"'}.isdisjoint(form):
+                found |= {json.dumps(form, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+                found.add(form.replace("\\", "\\\\"))
+    found |= {form.encode().decode("latin-1") for form in tuple(found) if not form.isascii()}
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
         # characters that other bytes have a part in, before or after the value, are left out

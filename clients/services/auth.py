@@ -13,7 +13,7 @@ from supabase.lib.client_options import SyncClientOptions
 from supabase_auth import SyncMemoryStorage
 
 from clients import http
-from clients.http_port import HttpPort, WireAnswer
+from clients.http_port import LARGE, HttpPort, WireAnswer
 from clients.login_budget import paced
 from clients.mailbox import Mailbox
 from clients.sdk import SupabaseTransport, guarded
@@ -21,6 +21,7 @@ from clients.services import Probe
 from core.errors import ServiceError
 from core.ownership import carries_tag
 from core.run import Run
+from core.secret import named_secrets
 from core.service import Service, Variable
 
 _PUBLIC_KEYS = (
@@ -133,7 +134,7 @@ class AuthClient:
             transport=SupabaseTransport(target.permit, inner=inner),
             timeout=http.TIMEOUT,
             follow_redirects=False,
-            event_hooks={"request": [self._pass_captcha], "response": [self._learn]},
+            event_hooks={"request": [self._pass_captcha, self._learn_sent], "response": [self._learn]},
         )
         self.port = self._port(
             httpx.Client(
@@ -159,15 +160,24 @@ class AuthClient:
             request.headers["apikey"] = self._secret.reveal()  # a key of the new kind stands in both
 
     def _learn(self, response: httpx.Response) -> None:
-        """Every session and key that Auth hands out becomes known to the redactor as it comes."""
-        if "/auth/v1/" in response.request.url.path and "json" in response.headers.get("content-type", ""):
-            response.read()
+        """Every session, key and signed link that Supabase hands out becomes known to the redactor as it comes."""
+        if "json" not in response.headers.get("content-type", ""):
+            return
+        response.read()
+        self.run.redactor.learn(named_secrets(response.content[:LARGE].decode("utf-8", "replace")))
+        if "/auth/v1/" in response.request.url.path:
             with suppress(ValueError):
                 self.run.redactor.learn(secrets_in(json.loads(response.content)))
 
+    def _learn_sent(self, request: httpx.Request) -> None:
+        """What is exchanged for a session (a code and its verifier, a mailed token) becomes known before it is sent."""
+        if "/auth/v1/" in request.url.path and isinstance(request.stream, httpx.ByteStream):
+            sent = f"{request.url} {request.content[:LARGE].decode('utf-8', 'replace')}"
+            self.run.redactor.learn(named_secrets(sent))
+
     def _port(self, client: httpx.Client | None = None) -> HttpPort:
         client = client or http.client(SERVICE.id, self.run.target.permit)
-        client.event_hooks["request"].append(self._pass_captcha)
+        client.event_hooks["request"] += [self._pass_captcha, self._learn_sent]
         client.event_hooks["response"].append(self._learn)
         return HttpPort(
             SERVICE.id,

@@ -86,6 +86,7 @@ class PlatformClient:
             headers={"Accept": "application/json"},
             source=source,
             timeout=httpx.Timeout(timeout, connect=10.0),
+            redactor=self.run.redactor,
         )
 
     def path(self, where: str, **values: object) -> str:

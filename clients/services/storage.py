@@ -39,6 +39,7 @@ class StorageClient:
             run.target.permit,
             base=f"{self.url}/storage/v1",
             headers={"apikey": self.public_key},
+            redactor=run.redactor,
         )
         self.bucket = run.target.description.platform.bucket
         """The bucket in which the platform keeps people's files; methods that are given none mean it."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.secret import MASK, Redactor, Secret
+from core.secret import MASK, Redactor, Secret, named_secrets
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=8, max_size=40)
 
@@ -27,7 +27,12 @@ def test_a_secret_never_prints():
 @given(words)
 def test_every_dress_of_a_secret_is_masked(value):
     redactor = Redactor([value])
+    deep = value
+    for _ in range(3):  # a page that kept an answer as text, in a trace
+        deep = json.dumps(deep)[1:-1]
     dresses = [
+        deep,
+        html.escape(value).encode().decode("latin-1"),
         value,
         quote(value, safe=""),
         json.dumps(value)[1:-1],
@@ -101,3 +106,40 @@ def test_the_longest_secret_is_masked_whole_and_all_of_thousands_are():
         redactor.add(value)
     assert redactor.text(" ".join(many)) == " ".join([MASK] * len(many))
     assert redactor.text("short") == "short"
+
+
+REFRESH = "kx3vbq7wnm2a"
+SPOKEN = {
+    "an answer of Auth": json.dumps({"expires_in": 3600, "refresh_token": REFRESH}),
+    "in a trace's line": json.dumps({"text": json.dumps({"refresh_token": REFRESH})}),
+    "in a trace of a page that kept it": json.dumps(
+        json.dumps({"s": json.dumps({"refresh_token": REFRESH})})
+    ),
+    "in a page's source": html.escape(json.dumps({"refresh_token": REFRESH})),
+    "a fragment": f"https://h/reset#access_token=x&refresh_token={REFRESH}&sb=1",
+    "a link in a mail's source": f"https://h/auth/v1/verify?type=recovery&amp;token={REFRESH}&amp;redirect_to=x",
+    "an address in JSON": f"https://h/?a=b\\u0026code={REFRESH}",
+    "an address within an address": f"https://h/login?next=https%3A%2F%2Fi%2F%3Fcode%3D{REFRESH}%26state%3D1",
+    "twice encoded": f"https://h/?u=https%253A%252F%252Fi%252F%253Fcode%253D{REFRESH}",
+    "the exchange of a code": json.dumps({"auth_code": "x", "code_verifier": REFRESH}),
+    "a signed link": f"https://h/api/files/1/content?version=1&exp=2&sig={REFRESH}",
+}
+
+
+@pytest.mark.parametrize("where", SPOKEN)
+def test_what_a_text_calls_a_token_is_masked_and_told_to_who_asks(where):
+    """A session that a page made is known from nowhere else."""
+    text = SPOKEN[where]
+    assert REFRESH not in Redactor().text(text)
+    assert REFRESH in set(named_secrets(text))
+
+
+def test_words_and_public_keys_are_no_tokens():
+    for text in (
+        "https://h/?code=over_request_rate_limit",
+        '{"code": "PGRST116", "token_type": "bearer"}',
+        "https://h/?apikey=0123456789abcdef",
+        "https://h/?code=500",
+    ):
+        assert list(named_secrets(text)) == []
+    assert Redactor().text('{"code": "PGRST116", "message": "no token=1 here"}').count(MASK) == 0
