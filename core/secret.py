@@ -85,7 +85,12 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
         self._forms: dict[str, list[str]] = {}
+        self._values: dict[str, None] = {}
         self.learn(secrets)
+
+    def values(self) -> tuple[str, ...]:
+        """Every value that is known: for the private file by which another process joins the run, and nothing else."""
+        return tuple(self._values)
 
     def learn(self, secrets: Iterable[Secret | str]) -> None:
         """Makes several values known."""
@@ -95,8 +100,9 @@ class Redactor:
     def add(self, secret: Secret | str) -> None:
         """Makes a value known: from now on it is masked, in every form that `forms` names."""
         value = secret.reveal() if isinstance(secret, Secret) else secret
-        if len(value) < _SHORTEST:
+        if len(value) < _SHORTEST or value in self._values:
             return
+        self._values[value] = None
         if "://" in value and (password := urlsplit(value).password):
             self.add(unquote(password))
         for form in forms(value):

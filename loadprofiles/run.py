@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,8 @@ from core.parent_death import die_with_parent
 from core.permit import Action
 from core.project import REFERENCE, find_project
 from core.run import LoadPart, Run
+from core.secret import Redactor
+from core.stream import SafeStream
 from core.user_settings import for_child
 from loadengine.identities import LoadIdentity
 from loadprofiles import shapes
@@ -115,10 +118,11 @@ def _load(run: Run, options: argparse.Namespace, command: Sequence[str], setting
             run.load.variables,
             tuple(asdict(person) for person in people),
             material,
+            run.redactor.values(),
         )
         joining = stack.enter_context(run.handed(load=part))
         with watched(run, options.profile, _ADDRESSES):
-            code = _run(command, for_child({**joining, "PYTHONPATH": str(ROOT)}))
+            code = _run(command, for_child({**joining, "PYTHONPATH": str(ROOT)}), run.redactor)
         if needs.leftovers:
             from loadprofiles.setup import leftovers
 
@@ -207,9 +211,21 @@ def _demand_reachable(run: Run) -> None:
             ) from error
 
 
-def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost."""
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_preparing_child())
+def _run(command: Sequence[str], environment: dict[str, str], redactor: Redactor) -> int:
+    """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost.
+
+    What it prints is masked here, where its people's secrets are known: whoever started the launcher knows none of them.
+    """
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=ROOT,
+        preexec_fn=_preparing_child(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    shown = threading.Thread(target=_show, args=(process, SafeStream(redactor.text)))
+    shown.start()
     stopping = False
 
     def stop(number: int, frame: object) -> None:
@@ -221,10 +237,18 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = process.wait()
+        shown.join()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     return code if code in (0, 1, USAGE) else BROKEN
+
+
+def _show(process: subprocess.Popen[bytes], stream: SafeStream) -> None:
+    assert process.stdout is not None
+    while data := os.read(process.stdout.fileno(), 65536):
+        print(stream.take(data), end="", flush=True)
+    print(stream.take(b"", last=True), end="", flush=True)
 
 
 def _preparing_child() -> Callable[[], None]:

@@ -131,6 +131,7 @@ def leading_to(links: Sequence[str]) -> Answering:
         f"<script>fetch('{link}/x', {{mode: 'no-cors'}}).catch(() => 0); navigator.sendBeacon('{link}/b', 'x');"
         f"try {{ new WebSocket('{link.replace('http', 'ws')}/w') }} catch {{}}</script>"
         for link in links
+        if not link.startswith("https")  # Chromium's rules for hosts know ports and no schemes
     )
     page = http_answer(200, f"<!doctype html><title>x</title>{parts}".encode(), kind="text/html")
 

@@ -195,7 +195,9 @@ from loadprofiles.users.platform_user import PlatformUser
 from locust import task
 
 NEEDS = Needs(uses=("platform.api", "auth.email"), people=1)
+SIGNED = json.loads((Path(__file__).parents[1] / "handed.json").read_text())["sig"]  # nobody handed it to the load
 SPOKEN = json.loads((Path(__file__).parents[1] / "spoken.json").read_text())
+SPOKEN = [[value, said] for value, said in SPOKEN if value != SIGNED]
 
 
 class Teller(PlatformUser, ClosedUser):
@@ -211,7 +213,7 @@ class Teller(PlatformUser, ClosedUser):
         text = " | ".join([*said, self.person.password, self.person.token, self.person.refresh_token])
         print("told", text)
         logging.getLogger("planted").error("told %s", text)
-        self.told.request("GET", f"{self.adapter.platform}/leak")
+        self.told.request("GET", f"{self.adapter.platform}/leak/load")
         raise RuntimeError(text, value.encode())
 """
 PLAN = """
