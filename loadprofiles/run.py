@@ -237,7 +237,7 @@ def _run(command: Sequence[str], environment: dict[str, str], redactor: Redactor
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = process.wait()
-        shown.join()
+        shown.join(10)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
