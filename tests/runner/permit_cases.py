@@ -143,9 +143,9 @@ def leading_to(links: Sequence[str]) -> Answering:
         if number % 3 == 0:
             return http_answer(302, b"", f"Location: {link}/elsewhere")
         names = ("url", "signedURL", "action_link", "avatar_url", "location", "endpoint", "link", "next")
-        told = {name: f"{link}/{name}" for name in names}
+        links_named = {name: f"{link}/{name}" for name in names}
         person = {"id": "00000000-0000-4000-8000-000000000001", "email": "a@b.example", "aud": "x"}
-        body = told | {"user": person, **person, "access_token": "x" * 40, "refresh_token": "y" * 12}
+        body = links_named | {"user": person, **person, "access_token": "x" * 40, "refresh_token": "y" * 12}
         return http_answer(200, json.dumps(body).encode())
 
     return answer

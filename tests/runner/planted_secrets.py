@@ -241,15 +241,15 @@ def project(
     folder: Path, spoken: Mapping[str, str], env: Mapping[str, str], handed: Mapping[str, str]
 ) -> None:
     """Writes the project: `spoken` are told by checks, flow and load; `env` stands in its `.env`."""
-    told = [name for name in spoken if name not in handed]
-    checks = ["planted.session", "planted.flow", *(f"planted.n{number}" for number in range(len(told)))]
+    own = [name for name in spoken if name not in handed]
+    checks = ["planted.session", "planted.flow", *(f"planted.n{number}" for number in range(len(own)))]
     files = {
         "target.toml": TARGET,
         "plans/planted.toml": PLAN.replace("{checks}", json.dumps(checks)),
         ".env": "".join(f"{name}={value}\n" for name, value in env.items()),
         "spoken.json": json.dumps([[value, list(forms(value))] for value in spoken.values()]),
         "handed.json": json.dumps(dict(handed)),
-        "checks/test_planted.py": CHECKS + "".join(CHECK.format(number=n) for n in range(len(told))),
+        "checks/test_planted.py": CHECKS + "".join(CHECK.format(number=n) for n in range(len(own))),
         "flows/test_planted_flow.py": FLOW,
         "loads/tellers.py": LOAD,
     }

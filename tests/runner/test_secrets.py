@@ -55,8 +55,8 @@ def answering(spoken, handed):
     }
 
     def texts(but=""):
-        told = [form for value in spoken.values() if value != but for form in forms(value)]
-        return "".join(f"<p>{html.escape(form)}</p>" for form in told)
+        listed = [form for value in spoken.values() if value != but for form in forms(value)]
+        return "".join(f"<p>{html.escape(form)}</p>" for form in listed)
 
     asked = json.dumps([f"/echo?x={quote(value, safe='')}" for value in spoken.values()])
     sent = json.dumps({name: handed[name] for name in ("auth_code", "code_verifier", "token_hash")})
@@ -116,8 +116,8 @@ def test_no_secret_in_any_form_is_left_anywhere(tmp_path, record_property):
     )
     assert sum("trace.zip!" in name for name in names) > 5
     whole = b"".join(data for _, data in parts)
-    for told in (b"planted.flow", b"planted.session", b"tellers", b"told ***"):
-        assert told in whole, done.stdout[-3000:]
+    for word in (b"planted.flow", b"planted.session", b"tellers", b"told ***"):
+        assert word in whole, done.stdout[-3000:]
     found = {}
     number = 0
     for name, value in spoken.items():
