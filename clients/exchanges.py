@@ -20,11 +20,11 @@ from core.events import CheckExchange
 from core.secret import MASK, Redactor
 from core.text import on_one_line, safe
 
-KEPT = 6
+KEPT = 5
 """Exchanges that are kept of the platform, and as many of its witnesses."""
-LONGEST = 6144
+LONGEST = 3584
 """Bytes of an answer that are held until the check ends."""
-UNSURE = 2048
+UNSURE = 1536
 """Characters at the end of what is held of a longer answer, within which a secret may be cut."""
 SHOWN = 600
 """Characters of an answer that are journaled."""
@@ -116,8 +116,9 @@ def kept(check: str, attempt: int, redactor: Redactor) -> list[CheckExchange]:
 
 def _shown(exchange: Exchange, redactor: Redactor) -> str:
     """An answer's beginning, masked while more of it is there: where what is held was cut, half a secret may stand."""
-    text = safe(_masked(exchange.text, redactor))
-    if len(exchange.body) == LONGEST and not text.endswith(_NO_TEXT):
+    whole = exchange.text
+    text = safe(_masked(whole[: SHOWN + UNSURE], redactor))
+    if (len(whole) > SHOWN + UNSURE or len(exchange.body) == LONGEST) and not text.endswith(_NO_TEXT):
         text = text[:-UNSURE]
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
 

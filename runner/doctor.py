@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from clients.embedded import Serves
 from clients.services import catalogue
+from core.console import width as width_of
 from core.errors import ConfigError
 from core.journal import Journal
 from core.passport import ATTRIBUTE, Passport
@@ -22,7 +25,8 @@ from core.project import find_project, own_module
 from core.run import Run, new_directory
 from core.secret import Redactor
 from core.target import Target, resolve
-from reports.rendering.columns import Column, print_table
+from reports.rendering.columns import Column, paragraph, print_paragraph, print_table
+from reports.rendering.terminal import NARROW
 from runner import declared_checks
 from runner.preparation import prepare
 from runner.session import RunRequest, hold_target
@@ -36,7 +40,7 @@ _COLUMNS = (
     Column("service"),
     Column("answered by", leaves=1, wraps=30),
     Column("variables set", right=True, leaves=2),
-    Column("missing", wraps=14),
+    Column("missing", right=True),
 )
 
 
@@ -46,9 +50,9 @@ def list_capabilities(*, as_json: bool = False) -> int:
         print(json.dumps({service.id: dict(service.capabilities) for service in catalogue()}, indent=2))
         return 0
     for service in catalogue():
-        out.print(f"[bold]# {service.title}[/bold]")
+        print(f"# {service.title}")
         for capability, meaning in service.capabilities.items():
-            out.print(f'"{capability}" = "required"   # {meaning}', markup=False)
+            print(f'"{capability}" = "required"   # {meaning}')
     return 0
 
 
@@ -69,7 +73,7 @@ def examine(
             if as_json:
                 print(json.dumps(report, indent=2))
             else:
-                _variables(found)
+                print_variables(found)
             raise ConfigError(
                 f"{', '.join(found.missing)}: not set, and the target requires the service; set each, or leave the "
                 "capability out of target.toml."
@@ -81,7 +85,7 @@ def examine(
         target = run.target
         report |= {"target": target.name, "services": _services(target), "missing": [], "probes": []}
         if not as_json:
-            _variables(target)
+            print_variables(target)
         asked: dict[str, list[tuple[str, bool]]] = {}
         for what, said, good in _probes(run):
             well &= good
@@ -90,8 +94,7 @@ def examine(
             report["probes"].append({"what": what, "well": good, "said": run.redactor.text(said)})
             if as_json:
                 continue
-            out.print(f"  {'[green]ok[/green]  ' if good else '[red]no[/red]  '} {what:<28} ", end="")
-            out.print(" ".join(run.redactor.text(said).split()), markup=False, soft_wrap=True)
+            print_probe(what, run.redactor.text(said), good)
         required = list(plan.manifest(declared_checks.gating(own=find_project().own)).checks)
         covered, left = _coverage(target, required, {s for s, probes in asked.items() if _useless(probes)})
         count = len(covered)
@@ -101,9 +104,7 @@ def examine(
         if as_json:
             print(json.dumps(report, indent=2))
         else:
-            out.print(f"\nplan {plan.name}: {count} of {len(required)} checks would be covered")
-            for why, identifiers in left.items():
-                out.print(f"  {why}: {', '.join(identifiers)}", markup=False)
+            print_coverage(plan.name, count, len(required), left)
     journal.close()
     return 0 if well else 3
 
@@ -125,30 +126,56 @@ def _services(target: Target) -> list[dict[str, Any]]:
     ]
 
 
-def _variables(target: Target) -> None:
+def print_variables(target: Target) -> None:
+    """The table of services with their variables; then each that is missing, and what is lost without a witness's."""
     rows: list[list[str]] = []
-    notes: list[str] = []
+    missing: dict[str, list[str]] = {}
+    lost: dict[str, list[str]] = {}
     for service in target.services:
         engine = target.engines.get(service.id)
-        lacking = [v for v in service.variables if not target.find(v.name) and not v.optional]
         needed = any(target.has(c) for c in service.capabilities)
+        absent = [v for v in service.variables if needed and not target.find(v.name)]
+        lacking = [v for v in absent if not (v.optional or v.witness or v.default)]
         rows.append(
             [
-                service.id if needed else f"{service.id} (absent)",
+                service.id,
                 f"{engine.kind}: {engine.name}" if engine else "vendor",
                 str(sum(1 for v in service.variables if target.find(v.name))),
-                ", ".join(" or ".join((v.name, *v.aliases)) for v in lacking) or "none",
+                str(len(lacking) or "none") if needed else "not used",
             ]
         )
-        notes += [
-            f"  without {v.name} ({service.id}'s witness; needs {v.right}): lost is {v.lost}"
-            for v in service.variables
-            if v.witness and needed and not target.find(v.name)
-        ]
+        for v in lacking:
+            names = " or ".join((v.name, *v.aliases))
+            missing.setdefault(f"missing: {names}", []).append(service.id)
+        for v in absent:
+            if v.witness:
+                lost.setdefault(f"without {v.name}, which needs {v.right}, lost is: {v.lost}", []).append(
+                    service.id
+                )
     print_table(_COLUMNS, rows)
-    for note in dict.fromkeys(notes):
-        out.print(note, markup=False)
-    out.print()
+    for text, services in (*missing.items(), *lost.items()):
+        print_paragraph(f"{text} ({', '.join(services)})", "  ", 4)
+    print()
+
+
+def print_probe(what: str, said: str, good: bool) -> None:
+    """A probe and what it said: ok or no, in colour where the terminal has any."""
+    size = width_of(terminal=sys.stdout.isatty())
+    mark = "ok" if good else "no"
+    first = f"  {mark}   {what:<28} " if size >= NARROW else f"{mark} {what}: "
+    for line in paragraph(said, size, first, 7):
+        text = Text(line)
+        if line.lstrip().startswith(f"{mark} "):
+            text.stylize("green" if good else "red", 0, line.index(mark) + 2)
+        out.print(text, soft_wrap=True)
+
+
+def print_coverage(plan: str, count: int, required: int, left: dict[str, list[str]]) -> None:
+    """How many of a plan's checks would be covered, and which not, by the reason."""
+    print()
+    print_paragraph(f"plan {plan}: {count} of {required} checks would be covered")
+    for why, identifiers in left.items():
+        print_paragraph(f"{why}: {', '.join(identifiers)}", "  ", 4)
 
 
 def _probes(run: Run) -> Iterator[tuple[str, str, bool]]:

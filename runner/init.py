@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from clients.catalog import read_catalog
 from clients.embedded import Serves, attach
 from clients.services import auth, database, storage
@@ -23,9 +21,9 @@ from core.secret import Redactor
 from core.service import Variable
 from core.target import resolve
 from core.user_settings import for_child
+from reports.rendering.columns import print_paragraph
 from runner import examples, own_schema, suggestion, wrangler
 
-out = Console(highlight=False, soft_wrap=True)
 CAPABILITIES = ("auth.email", "database.rest", "database.sql", "storage.supabase")
 
 
@@ -73,12 +71,10 @@ def _write(
         (folder / place).parent.mkdir(exist_ok=True)
         if not (folder / place).exists():
             (folder / place).write_text(content, encoding="utf-8")
-    out.print(f"{file} is written. To decide, each marked there:", markup=False)
+    print_paragraph(f"{file} is written. To decide, each marked there:")
     for line in decide:
-        out.print(f"  {line}", markup=False)
-    out.print(
-        f"Then: assay doctor --project {folder}; assay check --project {folder} --plan own", markup=False
-    )
+        print_paragraph(line, "  ", 4)
+    print_paragraph(f"Then: assay doctor --project {folder}; assay check --project {folder} --plan own")
 
 
 def _cloudflare(folder: Path) -> Iterator[str]:

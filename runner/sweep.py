@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
 from clients.services import services_of
 from clients.undo import undoers
 from core.errors import ConfigError
@@ -19,9 +16,8 @@ from core.journal import Journal, written_now
 from core.ledger import Left, left_over, undo
 from core.run import Run, forget_dead, lives, runs
 from core.secret import Redactor
+from reports.rendering.columns import print_paragraph
 from runner.session import RunRequest, hold_target, live_target, remove_dead_stacks
-
-out = Console(highlight=False)
 
 
 @dataclass
@@ -57,10 +53,10 @@ def sweep_runs(target: str, target_file: Path, *, dry: bool, root: Path | None =
             one.keep_to(identity)
     for one in found:
         for entry in one.entries:
-            _say(f"{one.directory.name}: {entry.kind} {entry.key}")
+            _say(f"{one.directory.name}: {_named(entry)}")
         for entry in one.elsewhere:
             where = "of another account or project" if one.identity else "of a target that was not recorded"
-            _say(f"{one.directory.name}: {entry.kind} {entry.key} is {where}: left")
+            _say(f"{one.directory.name}: {_named(entry)} is {where}: left")
     stays = any(one.elsewhere for one in found)
     found = [one for one in found if one.entries]
     if not found and not stays:
@@ -118,7 +114,7 @@ def _undo(found: list[Residue], target: str, target_file: Path) -> bool:
                 )
                 if failure:
                     clean = False
-                    out.print(f"[red]{escape(failure)}[/red]")
+                    _say(failure)
             run.journal.close()
             for event in Evidence(one.directory).events(LedgerLeft):
                 if event.entry in {entry.entry for entry in one.entries}:
@@ -127,5 +123,10 @@ def _undo(found: list[Residue], target: str, target_file: Path) -> bool:
     return clean
 
 
+def _named(entry: Left) -> str:
+    """What is left, as a person reads it."""
+    return " ".join([entry.kind, *(f"{name}={value}" for name, value in entry.key.items())])
+
+
 def _say(text: str) -> None:
-    out.print(escape(text))
+    print_paragraph(text)

@@ -79,6 +79,22 @@ def reflowed(text: str, width: int, hanging: int) -> str:
     return "\n".join(lines)
 
 
+def paragraph(text: str, width: int, first: str = "", hanging: int = 2) -> list[str]:
+    """`text` behind `first` as lines no wider than `width`, unless a single word is; all but the first are indented."""
+    return textwrap.wrap(
+        first + " ".join(text.split()),
+        width,
+        subsequent_indent=" " * (hanging if width >= 60 else min(hanging, 2)),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
+
+
+def print_paragraph(text: str, first: str = "", hanging: int = 2) -> None:
+    """A paragraph on standard output, as wide as the terminal is."""
+    print("\n".join(paragraph(text, width_of(terminal=sys.stdout.isatty()), first, hanging)), flush=True)
+
+
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output, as wide as the terminal is."""
     for lines in laid_out(columns, rows, width_of(terminal=sys.stdout.isatty())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,21 @@ def project_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
+def screen(status: dict[str, Any], columns: int) -> list[str]:
+    """The stack's state for a terminal of so many columns: what does not fit leaves whole, the log first, then the pid."""
+    rows = [
+        [one["name"], one["state"], f"pid {one['pid'] or '-'}", one["url"] or "", one["log"]]
+        for one in status["components"]
+    ]
+    shown = [0, 1, 2, 3, 4]
+    sizes = [max((len(row[at]) for row in rows), default=0) for at in shown]
+    for leaving in (4, 2, 3):
+        if 2 + sum(sizes[at] + 2 for at in shown) - 2 > columns:
+            shown.remove(leaving)
+    lines = ["  ".join(f"{row[at]:<{sizes[at]}}" for at in shown) for row in rows]
+    return [status["phase"], status["state"], *(f"  {line}".rstrip() for line in lines)]
+
+
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says."""
     paths = Paths(options.state)
@@ -143,11 +159,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(status, indent=1))
     else:
-        print(f"{status['phase']}  {status['state']}")
-        for one in status["components"]:
-            print(
-                f"  {one['name']:<10} {one['state']:<9} pid {one['pid'] or '-':<8} {one['url'] or ''}  {one['log']}"
-            )
+        print("\n".join(screen(status, shutil.get_terminal_size((100, 24)).columns)))
     well = status["phase"] == "ready" and all(c["state"] == "ready" for c in status["components"])
     return 0 if well else BROKEN
 
