@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.structure.test_workflow import STAND_IN, UNTRUSTED
 from tests.structure.tree import ROOT
-from tests.structure.workflows import run_action
+from tests.structure.workflows import run_action, run_steps
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 TEAM = ROOT / "deploy" / "ci" / "workflow.yml"
@@ -26,7 +30,13 @@ class Job:
         self.team, self.action, self.temp = place / "team", place / "action", place / "temp"
         (self.team / "assay").mkdir(parents=True)
         self.temp.mkdir()
-        for name in ("deploy/ci/gate", "package-lock.json", "plans/gate.toml", "locks/assay.txt"):
+        for name in (
+            "deploy/ci/gate",
+            "deploy/ci/tell.py",
+            "package-lock.json",
+            "plans/gate.toml",
+            "locks/assay.txt",
+        ):
             (self.action / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.action / name)
         (self.action / "assay").write_text(STAND_IN)
@@ -116,3 +126,119 @@ def test_the_team_s_workflow_has_ten_lines_and_inputs_that_exist() -> None:
     (checkout, gate) = yaml.safe_load(text)["jobs"]["gate"]["steps"]
     assert re.search(r"@[0-9a-f]{40}$", checkout["uses"])
     assert set(gate["with"]) <= set(ACTION["inputs"])
+
+
+class Recorder(ThreadingHTTPServer):
+    """GitHub's comments of one pull request, and a chat's webhook; keeps what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Comments)
+        self.comments: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.told: list[str] = []
+        self.refuses = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Comments(BaseHTTPRequestHandler):
+    server: Recorder
+
+    def _answer(self) -> None:
+        self.server.asked.append((self.command, self.path))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        answer: Any = {}
+        at = urlsplit(self.path)
+        if self.server.refuses:
+            self.send_error(403)
+            return
+        if at.path == "/hook":
+            self.server.told.append(body["text"])
+        elif self.headers["Authorization"] != "Bearer a token":
+            self.send_error(401)
+            return
+        elif self.command == "GET":
+            page = int(parse_qs(at.query)["page"][0])
+            answer = self.server.comments[(page - 1) * 100 : page * 100]
+        elif self.command == "PATCH":
+            (one,) = (c for c in self.server.comments if at.path.endswith(f"/comments/{c['id']}"))
+            one["body"] = body["body"]
+        else:
+            made = {"id": len(self.server.comments), "body": body["body"], "user": {"type": "Bot"}}
+            self.server.comments.append(made)
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = _answer
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    server = Recorder()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def _tell(job: Job, recorder: Recorder, run: str, text: str, *, comment: bool = True) -> tuple[int, str]:
+    directory = job.temp / "assay-runs" / run
+    directory.mkdir(parents=True)
+    (directory / "comment.md").write_text(f"<!-- assay -->\n{text}\n")
+    (directory / "slack.txt").write_text(text)
+    (step,) = (s for s in ACTION["runs"]["steps"] if "tell.py" in s.get("run", ""))
+    context = {
+        "inputs.comment == 'true' && inputs.token || ''": "a token" if comment else "",
+        "github.event.pull_request.number": "7",
+        "inputs.slack": f"{recorder.url}/hook",
+    }
+    environment = {
+        "GITHUB_ACTION_PATH": str(job.action),
+        "RUNNER_TEMP": str(job.temp),
+        "GITHUB_REPOSITORY": "team/todos",
+        "GITHUB_API_URL": recorder.url,
+    }
+    return run_steps([step], context, job.team, environment)
+
+
+def test_the_pull_request_has_one_comment_that_each_run_changes(job: Job, recorder: Recorder) -> None:
+    somebody = {"body": "<!-- assay -->\nopen, believe me", "user": {"type": "User"}}
+    recorder.comments = [{"id": n, "body": f"talk {n}", "user": {"type": "User"}} for n in range(120)]
+    recorder.comments.append({"id": 120, **somebody})
+    assert _tell(job, recorder, "20261201-010000-aaaaaa", "closed: 1 check missed")[0] == 0
+    assert _tell(job, recorder, "20261201-020000-bbbbbb", "open")[0] == 0
+    ours = [c["body"] for c in recorder.comments if c["user"]["type"] == "Bot"]
+    assert ours == ["<!-- assay -->\nopen\n"]
+    assert recorder.comments[120] == {"id": 120, **somebody}
+    assert recorder.told == ["closed: 1 check missed", "open"]
+    assert [method for method, path in recorder.asked if "comments" in path] == [
+        "GET", "GET", "POST", "GET", "GET", "PATCH",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_told_is_a_warning_and_changes_no_verdict(job: Job, recorder: Recorder) -> None:
+    recorder.refuses = True
+    code, output = _tell(job, recorder, "20261201-010000-aaaaaa", "closed")
+    assert code == 0
+    assert output.count("::warning title=Assay::") == 2
+    assert "status 403" in output
+    assert recorder.url not in output, "a webhook's address is its password"
+    recorder.refuses, recorder.asked = False, []
+    _tell(job, recorder, "20261201-020000-bbbbbb", "open", comment=False)
+    assert recorder.asked == [("POST", "/hook")]
+
+
+def test_the_step_tells_only_where_it_was_asked_to() -> None:
+    (step,) = (s for s in ACTION["runs"]["steps"] if "tell.py" in s.get("run", ""))
+    assert step["if"] == "always() && (inputs.comment == 'true' || inputs.slack != '')"
+    assert ACTION["inputs"]["comment"]["default"] == "false"
+    assert ACTION["inputs"]["slack"]["default"] == ""
