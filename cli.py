@@ -24,7 +24,7 @@ from core.console import adapt
 from core.errors import AssayError, ConfigError
 from core.text import for_log, safe
 from core.version import VERSION
-from runner import stack_commands, triage_commands
+from runner import project_commands, stack_commands, triage_commands
 from runner.options import (
     AsJson,
     Config,
@@ -357,27 +357,6 @@ def doctor(
     raise typer.Exit(doctor.examine(kind, target_file, plan, as_json=as_json, serves=serves))
 
 
-@app.command("init")
-def init(
-    folder: Annotated[Path, typer.Argument(help="the folder to make, in your own repository")] = Path(
-        "assay"
-    ),
-    migrations: Migrations = None,
-    seed: Seed = None,
-    config: Config = None,
-    skip_extension: SkipExtension = None,
-    default_grants: DefaultGrants = None,
-) -> None:
-    """Describes your platform as far as the given keys, or your migrations, tell; you decide the rest."""
-    from runner import own_schema
-    from runner.init import init_from_migrations, init_project
-
-    if migrations:
-        serves = own_schema.named(migrations, seed or (), config, skip_extension or (), default_grants)
-        raise typer.Exit(init_from_migrations(folder, serves))
-    raise typer.Exit(init_project(folder))
-
-
 @app.command()
 def sweep(
     target: Target = "embedded",
@@ -430,6 +409,7 @@ def self_test(
 
 triage_commands.add(app)
 stack_commands.add(app)
+project_commands.add(app)
 
 
 def _project_first(words: Sequence[str]) -> list[str]:

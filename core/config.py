@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -135,9 +136,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(words)}." if words else "nothing may stand there."
 
 
+@cache
+def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_json_schema(by_alias=True, mode="validation")
+
+
 def known_keys(model: type[BaseModel], location: Location) -> list[str]:
     """The keys that a model takes in the table at a location."""
-    root = model.model_json_schema(by_alias=True, mode="validation")
+    root = _schema(model)
     found: set[str] = set()
     for schema in _schemas_at(root, root, location):
         found.update(schema.get("properties", {}))
@@ -146,7 +152,7 @@ def known_keys(model: type[BaseModel], location: Location) -> list[str]:
 
 def takes(model: type[BaseModel], location: Location) -> bool:
     """Whether a model knows what may stand at a location, be it a key of its own or one that its user names."""
-    root = model.model_json_schema(by_alias=True, mode="validation")
+    root = _schema(model)
     return any(True for _ in _schemas_at(root, root, location))
 
 

@@ -102,10 +102,13 @@ def read_env(file: Path) -> dict[str, str]:
 
     A file that is not there has none. Raises ConfigError, which shows no value, for a line that is neither.
     """
-    if not file.is_file():
-        return {}
+    return parse_env(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else {}
+
+
+def parse_env(text: str, file: str) -> dict[str, str]:
+    """The same from text; `file` is what messages call it."""
     found: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         entry = _LINE.match(line)

@@ -15,29 +15,33 @@ from clients.services import auth, database, storage
 from clients.services.platform import SERVICE as PLATFORM
 from core.errors import ConfigError
 from core.journal import Journal
-from core.project import FILE, read_env
+from core.project import FILE
 from core.run import Run
 from core.secret import Redactor
 from core.service import Variable
 from core.target import resolve
-from core.user_settings import for_child
 from reports.rendering.columns import print_paragraph
 from runner import examples, own_schema, suggestion, wrangler
+from runner.given_variables import given_variables
 
 CAPABILITIES = ("auth.email", "database.rest", "database.sql", "storage.supabase")
 
 
-def init_project(folder: Path) -> int:
-    """Writes the folder's `target.toml`, plan and `.gitignore`. Raises ConfigError where one is there already."""
+def init_project(folder: Path, env: str = "") -> int:
+    """Writes the folder's `target.toml`, plan and `.gitignore`. Raises ConfigError where one is there already.
+
+    `env` names where the variables are (runner/given_variables.py).
+    """
     file = folder / FILE
     if file.exists():
         raise ConfigError(f"{file} is there already; move it away, or edit it.")
-    variables, env_file = _variables(folder)
-    run = _run(variables)
+    found = given_variables(folder, env)
+    run = _run(found.variables)
     try:
-        text, decide, tables = _description(run, folder, env_file)
+        text, decide, tables = _description(run, folder, found.env_file)
     finally:
         run.journal.close()
+    decide += [found.to_keep] if found.to_keep else []
     given = [v for s in run.target.services for v in s.variables if v.name in run.target.variables]
     _write(folder, text, decide, tables, list({v.name: v for v in given if not v.default}.values()))
     return 0
@@ -87,15 +91,6 @@ def _cloudflare(folder: Path) -> Iterator[str]:
             if name in found:
                 yield f'# then, in [capabilities]: "{capability}" = "required"'
         yield ""
-
-
-def _variables(folder: Path) -> tuple[dict[str, str], str]:
-    """The environment, and beneath it the nearest `.env`: the folder's own, or the one of the repository above it."""
-    for place in (folder, folder.resolve().parent):
-        if (place / ".env").is_file():
-            beside = ".env" if place == folder else "../.env"
-            return {**read_env(place / ".env"), **for_child({})}, beside
-    return for_child({}), ""
 
 
 def _run(variables: dict[str, str]) -> Run:

@@ -14,12 +14,12 @@ from core.project import FILE, REFERENCE
 
 def read_description(file: Path) -> Description:
     """The description in a file, and in those that it extends. Raises ConfigError, one sentence with file and line."""
-    return _validated(_document(file, ()))
+    return validated(_document(file, ()))
 
 
 def parse_description(text: str, file: Path = Path(FILE), *, suggested: bool = False) -> Description:
     """The same from text; `file` is what messages call it. `suggested` says that nobody decided what stands there."""
-    return _validated(parse_toml(text, file), suggested=suggested)
+    return validated(parse_toml(text, file), suggested=suggested)
 
 
 def _document(file: Path, below: Sequence[Path]) -> Document:
@@ -48,7 +48,8 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validated(document: Document, *, suggested: bool = False) -> Description:
+def validated(document: Document, *, suggested: bool = False) -> Description:
+    """A document as a description. Raises ConfigError, one sentence with file and line, for what is wrong in it."""
     extra: dict[str, Any] = {"places": _places(document), "folder": str(document.path.resolve().parent)}
     extra["suggested"] = suggested
     for name in sorted(set(document.data) & set(extra)):

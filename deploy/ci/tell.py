@@ -68,7 +68,7 @@ def slack(text: str) -> str:
     return "the chat is told"
 
 
-TOLD: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (
+SENT: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (
     ("comment.md", ("TELL_TOKEN", "TELL_PULL_REQUEST", "GITHUB_REPOSITORY"), comment),
     ("slack.txt", ("TELL_SLACK",), slack),
 )
@@ -76,7 +76,7 @@ TOLD: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (
 
 def main(runs: Path) -> int:
     """Tells each that has its settings; always 0."""
-    for name, needs, tell in TOLD:
+    for name, needs, tell in SENT:
         if not all(os.environ.get(need) for need in needs):
             continue
         found = sorted(runs.glob(f"*/{name}"))

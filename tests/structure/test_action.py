@@ -135,7 +135,7 @@ class Recorder(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Comments)
         self.comments: list[dict[str, Any]] = []
         self.asked: list[tuple[str, str]] = []
-        self.told: list[str] = []
+        self.posted: list[str] = []
         self.refuses = False
 
     @property
@@ -156,7 +156,7 @@ class _Comments(BaseHTTPRequestHandler):
             self.send_error(403)
             return
         if at.path == "/hook":
-            self.server.told.append(body["text"])
+            self.server.posted.append(body["text"])
         elif self.headers["Authorization"] != "Bearer a token":
             self.send_error(401)
             return
@@ -219,7 +219,7 @@ def test_the_pull_request_has_one_comment_that_each_run_changes(job: Job, record
     ours = [c["body"] for c in recorder.comments if c["user"]["type"] == "Bot"]
     assert ours == ["<!-- assay -->\nopen\n"]
     assert recorder.comments[120] == {"id": 120, **somebody}
-    assert recorder.told == ["closed: 1 check missed", "open"]
+    assert recorder.posted == ["closed: 1 check missed", "open"]
     assert [method for method, path in recorder.asked if "comments" in path] == [
         "GET", "GET", "POST", "GET", "GET", "PATCH",
     ]  # fmt: skip
