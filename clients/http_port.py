@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from clients import http
-from clients.strict_json import strict_json
+from clients.strict_json import read_json, strict_json
 from core.clock import now_ns
 from core.errors import AssayError, Missed, ServiceError
 from core.permit import Permit
@@ -51,7 +51,7 @@ class WireAnswer:
         promises it, and else a ServiceError.
         """
         try:
-            value = json.loads(self.content)
+            value = read_json(self.content)
         except ValueError:
             raise self._on_missing("JSON") from None
         if not isinstance(value, kind):
@@ -83,7 +83,7 @@ class WireAnswer:
     @property
     def _refusal(self) -> dict[str, Any]:
         try:
-            value = json.loads(self.content)
+            value = read_json(self.content)
         except ValueError:
             return {}
         if not isinstance(value, dict):

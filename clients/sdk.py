@@ -179,7 +179,9 @@ def _translating(service: str, what: str) -> Iterator[None]:
         raise ServiceRefusal(
             service, what, _number(error.status), str(error.code or ""), error.message
         ) from error
-    except (ValidationError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        ValidationError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         raise ServiceError(
             service,
             f"{what} got an answer that its SDK cannot read: {type(error).__name__}: {str(error)[:200]}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,12 @@ def gating(root: Path = ROOT, own: Path | None = None) -> tuple[str, ...]:
 
 def _room(root: Path, room: str) -> Iterator[Declared]:
     for path in sorted((root / room).rglob("test_*.py")):
-        yield from _checks_of(path, root)
+        yield from _read_once(path, root, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _read_once(path: Path, root: Path, changed: int) -> tuple[Declared, ...]:
+    return tuple(_checks_of(path, root))
 
 
 def _checks_of(path: Path, root: Path) -> Iterator[Declared]:

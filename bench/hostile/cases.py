@@ -40,6 +40,9 @@ class Case:
 
     subject: Subject
     mutation: Mutation
+    whole: bool = True
+    """Whether every output is made, the generated Allure report and the PDF too, and read, HTML in a browser. One service
+    of each mutation is tried so, another one from mutation to mutation; for the others that is left out."""
 
     @property
     def name(self) -> str:
@@ -51,9 +54,9 @@ def cases(services: str = "", mutations: str = "", shard: str = "1/1") -> Iterat
     """The cases whose service and mutation contain one of these words, and of them the shard `k/n`."""
     one, of = (int(part) for part in shard.split("/"))
     found = (
-        Case(subject, mutation)
-        for mutation in MUTATIONS
-        for subject in SUBJECTS
+        Case(subject, mutation, whole=row % len(SUBJECTS) == column)
+        for row, mutation in enumerate(MUTATIONS)
+        for column, subject in enumerate(SUBJECTS)
         if _named(subject.service, services) and _named(mutation.name, mutations)
     )
     return (case for number, case in enumerate(found) if number % of == one - 1)

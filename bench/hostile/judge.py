@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
+from bench.hostile.browser import Browser
+from bench.hostile.readers import CONTROL, NEEDED, READERS, STYLE
 from bench.hostile.trial import LIMIT, Tried
 from core.outcome import CheckOutcome
 
 CODES = (0, 1, 2, 3)
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
-"""Colours, which our own terminal writes."""
-_COMMAND = re.compile(r"^\s*(::[a-z-]+( |::)|##\[)", re.MULTILINE)
-_JUDGED = ("verdict.json", "junit.xml", "results.csv", "summary.md")
+LARGEST_RUN = 30_000_000
+"""Bytes that a run of two checks may leave."""
 _TEXTS = (".json", ".jsonl", ".csv", ".md", ".xml", ".html", ".txt", ".prom", ".properties", ".log")
 _RELATED = {"platform": {"rooms"}, "rooms": {"platform"}}
 """Services behind one address, which speak for each other."""
 
 
-def wrong_with(tried: Tried) -> Iterator[tuple[str, str]]:
+def wrong_with(tried: Tried, browser: Browser) -> Iterator[tuple[str, str]]:
     """Kind and words of everything that is wrong."""
     if tried.seconds >= LIMIT:
         yield "hang", f"no end in {LIMIT:g} s"
@@ -34,9 +29,16 @@ def wrong_with(tried: Tried) -> Iterator[tuple[str, str]]:
         yield "crash", "no run was recorded"
         return
     yield from _verdicts(tried)
-    yield from (("crash", f"no {name}") for name in _JUDGED if not (run / name).is_file())
-    yield from _readable(run)
-    yield from _obeyed(tried.folder)
+    whole = tried.case.whole
+    for name in NEEDED | ({"summary.pdf", "report/allure/index.html"} if whole else set()):
+        if not (run / name).is_file() and not (tried.folder / name).is_file():
+            yield "crash", f"no {name}"
+    yield from _read(tried.folder)
+    if whole:
+        yield from _opened(run, browser)
+    yield from _controls(tried.folder)
+    if (size := sum(path.stat().st_size for path in run.rglob("*") if path.is_file())) > LARGEST_RUN:
+        yield "size", f"{size} bytes"
 
 
 def _verdicts(tried: Tried) -> Iterator[tuple[str, str]]:
@@ -54,35 +56,41 @@ def _verdicts(tried: Tried) -> Iterator[tuple[str, str]]:
             yield "false met", f"{', '.join(met)} after {tried.mutated} useless answers"
 
 
-def _readable(run: Path) -> Iterator[tuple[str, str]]:
-    try:
-        if (path := run / "junit.xml").is_file():
-            ET.parse(path)
-        if (path := run / "verdict.json").is_file():
-            json.loads(path.read_text("utf-8"))
-        if (path := run / "results.csv").is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    for value in row.values():
-                        if str(value).lstrip(" \t\n")[:1] in ("=", "+", "@") and len(str(value)) > 1:
-                            yield "injection", f"results.csv: {str(value)[:60]!r}"
-    except (ValueError, ET.ParseError, csv.Error) as error:
-        yield "crash", f"unreadable: {error}"
+def _read(folder: Path) -> Iterator[tuple[str, str]]:
+    """Every output by its own reader."""
+    for where, reader in READERS:
+        for path in sorted(folder.glob(where)):
+            name = path.relative_to(folder)
+            try:
+                yield from (("injection", f"{name}, {reader.__name__}: {words}") for words in reader(path))
+            except Exception as error:  # a reader that cannot read is what this looks for
+                yield "unreadable", f"{name}, {reader.__name__}: {type(error).__name__}: {str(error)[:200]}"
 
 
-def _obeyed(folder: Path) -> Iterator[tuple[str, str]]:
+def _opened(run: Path, browser: Browser) -> Iterator[tuple[str, str]]:
+    """The report's pages in a browser; of the checks' own pages those of the checks that ran."""
+    pages = [
+        run / "report" / name for name in ("index.html", "checks.html", "trends.html", "allure/index.html")
+    ]
+    ran = {path.stem for path in (run / "report" / "checks").glob("*.html")}
+    pages += [run / "report" / "checks" / f"{name}.html" for name in sorted(ran)[:3]]
+    for page in pages:
+        if page.is_file():
+            yield from (
+                ("injection", f"{page.relative_to(run)}, browser: {words}") for words in browser.read(page)
+            )
+
+
+def _controls(folder: Path) -> Iterator[tuple[str, str]]:
+    """No text of any kind holds a character that moves a cursor or reorders what follows."""
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix not in _TEXTS or "allure-report" in path.parts:
+        if not path.is_file() or path.suffix not in _TEXTS or "allure" in path.parts:
             continue
         try:
             text = path.read_text("utf-8")
         except UnicodeDecodeError:
             yield "injection", f"{path.relative_to(folder)} is not UTF-8"
             continue
-        if found := _CONTROL.search(_STYLE.sub("", text)):
+        if found := CONTROL.search(STYLE.sub("", text)):
             around = text[max(0, found.start() - 30) : found.end() + 30]
             yield "injection", f"{path.relative_to(folder)} holds {found.group()!r} in {around!r}"
-        if path.suffix == ".log" and (command := _COMMAND.search(text)):
-            yield "injection", f"{path.relative_to(folder)} commands: {command.group()!r}"
-        if path.suffix == ".html" and re.search(r"<(script|img)[^>]*>?window\.hit|<img src=x", text):
-            yield "injection", f"{path.relative_to(folder)} holds live HTML"

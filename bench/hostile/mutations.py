@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import brotli  # type: ignore[import-untyped]
+import zstandard
+
 from bench.hostile.answer import Answer, Mutate, Sent
 
 STALL = 3600.0
@@ -121,6 +124,19 @@ def _claims(encoding: bytes, body: Callable[[bytes], bytes]) -> Mutate:
     return lambda answer: answer.whole(body(answer.body), more=b"Content-Encoding: " + encoding + b"\r\n")
 
 
+def _head_drips(answer: Answer) -> Iterator[Sent]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in range(10_000):
+        yield b"X-%d: a\r\n" % number
+        yield 1.0
+
+
+def _informs(answer: Answer) -> Iterator[Sent]:
+    for _ in range(10_000):
+        yield b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        yield 1.0
+
+
 def _short(answer: Answer) -> Iterator[Sent]:
     yield answer.head(len(answer.body) + 100)
     yield answer.body
@@ -155,7 +171,11 @@ def _chunked(sizes: bytes) -> Mutate:
 
 
 _PROXY = b"<!doctype html><title>Sign in</title><h1>Please sign in to the network</h1>"
-_BOMB = gzip.compress(bytes(300 * 1024 * 1024), 9)
+_ZEROS = bytes(300 * 1024 * 1024)
+_BOMB = gzip.compress(_ZEROS, 9)
+_BROTLI_BOMB = brotli.compress(_ZEROS, quality=1)
+_ZSTD_BOMB = zstandard.compress(_ZEROS, 1)
+del _ZEROS
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -264,4 +284,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         for name, word in WORDS.items()
         if name != "long"
     ),
+    # Content codings that nobody asked for
+    Mutation("brotli-honest", _claims(b"br", lambda body: brotli.compress(body)), useless=False),
+    Mutation("zstd-honest", _claims(b"zstd", zstandard.compress), useless=False),
+    Mutation("brotli-bomb", _claims(b"br", lambda body: _BROTLI_BOMB)),
+    Mutation("zstd-bomb", _claims(b"zstd", lambda body: _ZSTD_BOMB)),
+    Mutation("gzip-twice", _claims(b"gzip, gzip", lambda body: gzip.compress(_BOMB))),
+    Mutation("coding-unknown", _claims(b"snappy", lambda body: body or b"x")),
+    # More of time
+    Mutation("head-drips", _head_drips),
+    Mutation("1xx-drips", _informs),
 )

@@ -18,6 +18,7 @@ from clients.login_budget import paced
 from clients.mailbox import Mailbox
 from clients.sdk import SupabaseTransport, guarded
 from clients.services import Probe
+from clients.strict_json import read_json
 from core.errors import ServiceError
 from core.ownership import carries_tag
 from core.run import Run
@@ -167,7 +168,7 @@ class AuthClient:
         self.run.redactor.learn(named_secrets(response.content[:LARGE].decode("utf-8", "replace")))
         if "/auth/v1/" in response.request.url.path:
             with suppress(ValueError):
-                self.run.redactor.learn(secrets_in(json.loads(response.content)))
+                self.run.redactor.learn(secrets_in(read_json(response.content)))
 
     def _learn_sent(self, request: httpx.Request) -> None:
         """What is exchanged for a session (a code and its verifier, a mailed token) becomes known before it is sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 from clients.http_port import HttpPort
 from clients.services import Probe, undoing
 from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
-from clients.strict_json import strict_json
+from clients.strict_json import read_json, strict_json
 from core.errors import Missed, ServiceError
 from core.ledger import Undo
 from core.ownership import demand_tag
@@ -60,7 +59,7 @@ class KvClient:
             return Missed(claim, expected=what, saw=repr(content)[:300], service=SERVICE.id)
 
         try:
-            value = json.loads(content or b"")
+            value = read_json(content or b"")
         except ValueError:
             raise on_missing("JSON") from None
         if not isinstance(value, dict):

@@ -9,6 +9,7 @@ from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
 from clients.services import Probe
+from clients.strict_json import read_json
 from core.errors import ServiceError
 from core.run import Run
 from core.service import Service, Variable
@@ -82,7 +83,7 @@ class MixpanelClient:
         self._wait_before(f"{event} {condition}")
         answer = self.data.request("GET", "/api/2.0/export", params=params).demand(200)
         try:
-            return [dict(json.loads(line)) for line in answer.text.splitlines() if line.strip()]
+            return [dict(read_json(line)) for line in answer.text.splitlines() if line.strip()]
         except (ValueError, TypeError) as error:
             raise ServiceError(SERVICE.id, f"the export is not one JSON object a line: {error}") from error
 

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from clients import exchanges
 from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
-from clients.strict_json import strict_json
+from clients.strict_json import read_json, strict_json
 from core.clock import Deadline, now_ns, seconds
 from core.errors import Missed, NotDescribed, ServiceError
 from core.room_wire import RoomWire
@@ -34,6 +34,9 @@ SERVICE = Service(
 )
 ATTRIBUTE = "rooms"
 LARGEST = 4 * 1024 * 1024
+"""Bytes of one frame."""
+MOST = 64 * 1024 * 1024
+"""Bytes of all frames of one connection; a room that floods its members is told so."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,17 @@ class RoomSocket:
 
     def _read(self) -> None:
         code, reason = 1006, "the connection was lost"
+        came = 0
         try:
             while True:
                 raw = self._socket.recv()
                 at = now_ns()
                 shown = raw.encode() if isinstance(raw, str) else raw
                 exchanges.note(SERVICE.id, f"WebSocket of room {self.room}: frames", "the last:", shown)
+                came += len(raw) + 100  # what a frame costs beside its words
+                if came > MOST:
+                    self._nonsense = f"more than {MOST} bytes"
+                    break
                 frame = Frame(at, self._parse(raw))
                 with self._changed:
                     self.frames.append(frame)
@@ -97,7 +105,7 @@ class RoomSocket:
         if isinstance(raw, str) and not raw.startswith("{"):
             return {"type": "text", "text": raw}
         try:
-            value = json.loads(raw)
+            value = read_json(raw)
         except ValueError:
             value = None
         if isinstance(value, dict):
