@@ -42,14 +42,12 @@ class Recorded(Generic[E]):
 def to_line(event: Event, t: int, redactor: Redactor) -> bytes:
     """An event as one line: without secrets, and with text that neither breaks nor commands whoever shows it.
 
-    A ledger's keys stay as they are, since an undo needs them to the letter.
+    A ledger's keys stay as they are, since an undo needs them to the letter; what a service said of them does not.
     """
+    exact = ("key",) if event.type.startswith("ledger.") else ()
     found = redactor.value(plain(event))
-    document = {
-        "type": event.type,
-        "t": t,
-        **(found if event.type.startswith("ledger.") else safe_value(found)),
-    }
+    words = {name: value if name in exact else safe_value(value) for name, value in found.items()}
+    document = {"type": event.type, "t": t, **words}
     return (json.dumps(document, ensure_ascii=False, default=_unusual) + "\n").encode("utf-8", "replace")
 
 

@@ -93,6 +93,8 @@ def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
         tree = _tree(path)
     except SyntaxError as error:
         raise ConfigError(f"{path} line {error.lineno} is not Python: {error.msg}.") from None
+    except ValueError as error:  # a NUL byte, or bytes that are no UTF-8
+        raise ConfigError(f"{path} is not Python: {error}.") from None
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef):
             continue
@@ -127,7 +129,10 @@ def _passport(path: Path, root: Path, function: ast.FunctionDef, decorator: ast.
     def documented() -> None: ...
 
     documented.__doc__ = ast.get_docstring(function)
-    return getattr(check(*first, **words)(documented), ATTRIBUTE)  # type: ignore[no-any-return]
+    try:
+        return getattr(check(*first, **words)(documented), ATTRIBUTE)  # type: ignore[no-any-return]
+    except (TypeError, ConfigError):  # no passport: importing the module says what is wrong with it
+        return None
 
 
 def _value(node: ast.expr, path: Path, root: Path) -> Any:

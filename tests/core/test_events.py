@@ -10,7 +10,15 @@ from pydantic import JsonValue
 
 from core.event import KINDS
 from core.event_lines import FORMAT, ForeignFormat, from_line, plain, to_line
-from core.events import CheckFinished, JournalOpened, Note, NoteLevel
+from core.events import (
+    CheckFinished,
+    JournalOpened,
+    LedgerFailed,
+    LedgerLeft,
+    LedgerPlanned,
+    Note,
+    NoteLevel,
+)
 from core.outcome import CheckOutcome
 from core.passport import Passport
 from core.secret import Redactor
@@ -161,3 +169,12 @@ def test_what_an_event_cannot_hold_is_refused_where_it_is_written():
 
 def test_every_field_stands_in_the_line():
     assert set(plain(FINISHED)) | {"type", "t"} == set(json.loads(to_line(FINISHED, 1, Redactor())))
+
+
+def test_what_a_service_says_of_a_ledgers_thing_is_words_and_its_key_exact():
+    key = {"name": "a\x00b\x1b[31m"}
+    events = [LedgerFailed("1", "kv.prefix", "says \x00\x1b[31m"), LedgerLeft("1", "kv.prefix", "a \x00")]
+    for event in events:
+        line = to_line(event, 1, Redactor())
+        assert not {"\x00", "\x1b"} & set("".join(map(str, json.loads(line).values())))
+    assert json.loads(to_line(LedgerPlanned("1", "kv.prefix", key, "a.b"), 1, Redactor()))["key"] == key
