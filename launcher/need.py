@@ -31,6 +31,7 @@ FLAGS = (
     "--verbose",
     "-v",
     "--wide",
+    "--smoke",
 )
 """Options without a value."""
 WEB = "platform.web"

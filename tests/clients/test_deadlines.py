@@ -172,7 +172,7 @@ def test_an_objects_own_coding_is_a_note_of_its_owners(serving):
 def test_an_answer_cut_at_any_byte_is_no_answer(serving):
     """Each cut of a small answer, by HTTP and by S3: an error with the service's name, never a part taken for the whole."""
     body = b"<ListBucketResult/>"
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    whole = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     length = [0]
     server = serving(lambda connection, over: connection.sendall(whole[: length[0]]))
     port = HttpPort("kv", permit(server), base=server.url)

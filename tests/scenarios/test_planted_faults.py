@@ -84,12 +84,14 @@ def page(run):
         context = browser.new_context(base_url=address, viewport={"width": 1400, "height": 1000})
         strangers = []
         page = context.new_page()
-        page.on("request", lambda r: strangers.append(r.url) if not local(r.url, address) else None)
-        # The viewer draws recorded pages, and they name the ended platform's own address; nobody else's may be asked.
-        context.on(
-            "request",
-            lambda r: strangers.append(r.url) if not local(r.url, "http://127.0.0.1:/report/") else None,
-        )
+
+        # Frames draw the recorded pages, which name the ended platform's own address; nobody else's may be asked.
+        def asked(request):
+            within = address if request.frame == page.main_frame else "http://127.0.0.1:/report/"
+            if not local(request.url, within):
+                strangers.append(request.url)
+
+        page.on("request", asked)
         page.strangers = strangers
         yield page
         browser.close()
