@@ -41,6 +41,11 @@ class Project:
         return None if self.is_reference else self.folder
 
     @property
+    def described(self) -> bool:
+        """Whether somebody wrote a description: a repository of migrations alone is a project, too."""
+        return any(self.folder.glob("target*.toml"))
+
+    @property
     def extends_reference(self) -> bool:
         """Whether its description is the reference platform's with differences: a deployed one, for example."""
         try:
@@ -88,9 +93,10 @@ def find_project(
         folder = here / given
         if not folder.is_dir():
             raise ConfigError(f"the project {folder} is no folder; name the one that holds your target.toml.")
-        if not any(folder.glob("target*.toml")):
+        found = Project(folder.resolve())
+        if not found.described:
             raise ConfigError(f"the project {folder} holds no target.toml; `assay init {folder}` writes one.")
-        return Project(folder.resolve())
+        return found
     for folder in (here, here / "assay"):
         if (folder / FILE).is_file():
             return Project(folder.resolve())

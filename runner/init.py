@@ -123,6 +123,9 @@ def _description(run: Run, folder: Path, env_file: str) -> tuple[str, list[str],
         decide.append(
             "[capabilities] of Cloudflare: its wrangler configuration is read, your token is not there"
         )
-    begins = suggestion.beginning(_name(folder), has, env_file=env_file)
+    settings = auth.AuthClient(run).port.request("GET", "/settings").demand(200).json(dict)
+    people = suggestion.people_of(settings)
+    undo = suggestion.undo_of(catalog) if catalog else ()
+    begins = suggestion.beginning(_name(folder), has, env_file=env_file, people=people, undo=undo)
     lines = [*begins, *cloudflare, *found.lines(decide=True)]
     return "\n".join(lines), decide, list(tables)

@@ -17,7 +17,7 @@ from clients.sql import Sql
 from core.description import Description, parse_description, read_description
 from core.errors import ConfigError
 from core.permit import EVERYTHING, Origin, Permit
-from core.project import Project, find_project
+from core.project import Project, enter, find_project
 from core.target import Target
 from runner import suggestion
 
@@ -65,10 +65,15 @@ def chosen(
 ) -> Serves | None:
     """What the embedded target serves: the command line's migrations, else what the project's `[embedded]` names.
 
-    None for the reference platform and for a live target. Raises ConfigError for options that go with --migrations alone.
+    None for the reference platform and for a live target. Migrations without a described project are one themselves, by
+    the folder beside them: the reference platform's checks are not about them. Raises ConfigError for options that go
+    with --migrations alone.
     """
     if migrations:
-        return named(migrations, seed, config, skip_extensions, default_grants)
+        serves = named(migrations, seed, config, skip_extensions, default_grants)
+        if find_project().is_reference:
+            enter(Project(serves.migrations.parent))
+        return serves
     if seed or config or skip_extensions or default_grants is not None:
         raise ConfigError(
             "--seed, --config, --skip-extension and --default-grants go with --migrations; name it too."
@@ -119,8 +124,13 @@ def describe(stack: Embedded, serves: Serves | None = None) -> Description:
     project = find_project()
     if project.own and project.target_file().is_file():
         return read_description(project.target_file())
-    text, _ = suggested(stack, "own migrations", serves)
+    text, _ = suggested(stack, _named(serves), serves)
     return parse_description(text, Path("the catalog"), suggested=True)
+
+
+def _named(serves: Serves | None) -> str:
+    """What runs of these migrations are compared under: the repository's folder tells one from another."""
+    return f"migrations of {serves.migrations.parent.parent.name}" if serves else "own migrations"
 
 
 def suggested(
@@ -141,17 +151,13 @@ def suggested(
     finally:
         sql.close()
     providers = settings.get("external") or {}
-    people = {
-        "register": not settings.get("disable_signup"),
-        "confirm": "none" if settings.get("mailer_autoconfirm") else "mail",
-        **_auth_settings(serves.config if serves else None),
-    }
+    people = {**suggestion.people_of(settings), **_auth_settings(serves.config if serves else None)}
     capabilities = {"database.openapi", "database.rest", "database.sql"}
     capabilities |= {"auth.email", "auth.mail", "auth.mfa"} if providers.get("email", True) else set()
     capabilities |= {"auth.anonymous"} if providers.get("anonymous_users") else set()
     capabilities |= {"storage.supabase"} if found.buckets else set()
     part = _part(serves, beside) if serves and beside else None
-    begins = suggestion.beginning(name, capabilities, people=people, embedded=part)
+    begins = suggestion.beginning(name, capabilities, people=people, embedded=part, undo=found.undo)
     return "\n".join([*begins, *found.lines(decide=beside is not None)]), found.to_decide()
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from clients.catalog import API_ROLES, Catalog, Policy, Relation, read_catalog
@@ -74,6 +75,57 @@ def functions_of(catalog: Catalog) -> dict[str, list[str]]:
     return {role: sorted({f.name for f in own if role in f.callers}) for role in API_ROLES}
 
 
+def people_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What Auth tells of itself (`GET /settings`), as `[people]` calls it."""
+    return {
+        "register": not settings.get("disable_signup"),
+        "confirm": "none" if settings.get("mailer_autoconfirm") else "mail",
+    }
+
+
+def undo_of(catalog: Catalog) -> list[dict[str, str]]:
+    """The rows that keep Auth from deleting the person they name, as `[people]` says it; what points at another comes first.
+
+    A column names a person if its foreign key leads to auth.users, or to another column that does.
+    """
+    tables = {relation.full: relation for relation in catalog.own("r", "p")}
+    names_person: dict[tuple[str, str], bool] = {
+        ("auth.users", "id"): False
+    }  # and whether it stands in the way
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(tables, ()))
+    while True:
+        found = {
+            (name, key.columns[0]): "ON DELETE" not in key.text
+            for name, relation in tables.items()
+            for key in relation.constraints
+            if key.kind == "f" and key.to and len(key.columns) == 1
+            and (key.to.schema_ + "." + key.to.name, key.to_columns[0]) in names_person
+        }  # fmt: skip
+        if found.keys() <= names_person.keys():
+            break
+        names_person |= found
+    for name, relation in tables.items():
+        for key in relation.constraints:
+            if (
+                key.kind == "f"
+                and key.to
+                and (to := f"{key.to.schema_}.{key.to.name}") in tables
+                and to != name
+            ):
+                order.add(to, name)
+    try:
+        sequence = list(order.static_order())
+    except CycleError:  # nobody can say which goes first: they are tried as they come
+        sequence = list(tables)
+    exposed = catalog.exposed[:1]
+    return [
+        {"table": name.removeprefix(f"{exposed[0]}." if exposed else "public."), "column": column}
+        for name in sequence
+        for (table, column), in_the_way in names_person.items()
+        if table == name and in_the_way
+    ]
+
+
 @dataclass(frozen=True)
 class Suggested:
     """What a catalog suggests for a whole `target.toml`."""
@@ -83,6 +135,8 @@ class Suggested:
     buckets: list[dict[str, Any]]
     objects: tuple[Policy, ...] = ()
     """The policies of storage.objects."""
+    undo: tuple[dict[str, str], ...] = ()
+    """What goes before a person can, as `[people]` says it."""
 
     @classmethod
     def read(cls, sql: Sql) -> Suggested:
@@ -92,7 +146,8 @@ class Suggested:
         )
         catalog = read_catalog(sql)
         objects = catalog.by_name.get("storage.objects")
-        return cls(tables_of(catalog), functions_of(catalog), buckets, objects.policies if objects else ())
+        policies = objects.policies if objects else ()
+        return cls(tables_of(catalog), functions_of(catalog), buckets, policies, tuple(undo_of(catalog)))
 
     def to_decide(self) -> list[str]:
         """What a person has to decide, one line each."""
@@ -149,7 +204,7 @@ def toml_of(tables: dict[str, Table], *, decide: bool = True) -> Iterator[str]:
 
 def beginning(
     name: str, capabilities: Collection[str], *, env_file: str = "", people: Mapping[str, Any] | None = None,
-    embedded: Mapping[str, Any] | None = None,
+    embedded: Mapping[str, Any] | None = None, undo: Iterable[Mapping[str, str]] = (),
 ) -> Iterator[str]:  # fmt: skip
     """How a target.toml begins: name, `[capabilities]`, `[platform]`, `[people]`, and `[embedded]` where it is served."""
     yield "# What Assay knows of your platform (docs/your-platform.md). Every part is optional, an unknown key is refused."
@@ -175,7 +230,7 @@ def beginning(
         yield ""
     yield "[people]"
     yield from (f"{key} = {_toml(value)}" for key, value in (people or {"confirm": "mail"}).items())
-    yield 'undo = []          # what goes before a test person does: { table = "teams", column = "created_by" }'
+    yield f"undo = {_toml(list(undo))}          # what goes before a test person does, a table and its column each"
     yield ""
 
 
@@ -197,6 +252,8 @@ def _key(name: str) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return inline(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(one) for one in value)}]"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -20,6 +20,7 @@ class PersonUndo(Section):
     """One thing that goes before a test person does: rows by a column, or objects by a prefix of their keys."""
 
     table: str = ""
+    """`schema.table` where it lies in another schema than the first; one that the API does not expose goes by SQL."""
     column: str = ""
     r2: str = ""
     storage: str = ""

@@ -39,15 +39,11 @@ class UniqueViolation(SqlError):
     """The row exists already."""
 
 
-class RaisedException(SqlError):
-    """A function or a trigger said no."""
-
-
 class DataError(SqlError):
     """A value that no column can hold."""
 
 
-KINDS: dict[str, type[SqlError]] = {"23505": UniqueViolation, "P0001": RaisedException}
+KINDS: dict[str, type[SqlError]] = {"23505": UniqueViolation}
 
 
 class _Sockets:

@@ -13,6 +13,7 @@ from supabase_auth.types import Provider, SignInWithEmailAndPasswordCredentials
 from clients.bulk_identities import metadata_of
 from clients.http_port import WireAnswer
 from clients.identities import new_identity, plan_user
+from clients.personal_rows import remove_belongings
 from clients.sdk import ServiceRefusal, refused
 from clients.service_clients import ServiceClients
 from core.clock import eventually
@@ -331,6 +332,7 @@ def test_admin(run: Run, services: ServiceClients, ledger: Ledger, actor: NewAct
                 service=AUTH,
             )
     expect(auth_user(services, made.id), "refused deletions deleted nobody", service=AUTH)
+    remove_belongings(run, made.id)
     services.auth.delete_user(made.id)
     gone = auth_user(services, made.id)
     ready = run.target.description.people.ready

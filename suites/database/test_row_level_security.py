@@ -132,6 +132,7 @@ def _round_it(sql: Sql, described: Description) -> list[str]:
     for role in API_ROLES if functions else ():
         callable_ones = sql.rows(
             "select distinct proname as name from pg_proc p where pronamespace = 'public'::regnamespace "
+            "and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype) "  # nobody can call these
             "and has_function_privilege(%s, oid, 'execute') and not exists "
             "(select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')",
             (role,),

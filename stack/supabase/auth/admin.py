@@ -12,6 +12,7 @@ from stack.supabase.auth import audit, links, pages, passwords, rows, signup, us
 from stack.supabase.auth.context import Context
 from stack.supabase.auth.errors import AuthError, invalid
 from stack.supabase.http import Response
+from stack.supabase.pipeline import SqlError
 
 Json = dict[str, Any]
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -52,7 +53,9 @@ async def create_user(ctx: Context) -> Json:
         raise invalid("Only a password or a password hash should be provided")
     hashed, user_id, banned = await _hash(ctx), _id(body.get("id")), _ban(body)
     data = body.get("user_metadata")
-    created = await users.create(ctx.db, email=email, password=hashed, data=data, user_id=user_id)
+    created = await users.create(
+        ctx.db, email=email, password=hashed, data=data, user_id=user_id, doing="creating new user"
+    )
     await audit.about(ctx, created, "user_signedup", provider="email")
     user = await users.update(ctx.db, created, **_role(body), **banned)
     user = await users.amend(ctx.db, user, None, body.get("app_metadata"))
@@ -125,7 +128,10 @@ async def delete_user(ctx: Context) -> Json:
             await _delete_softly(ctx, user)
         return {}
     await rows.delete(ctx.db, "refresh_tokens", user_id=str(user["id"]))
-    await rows.delete(ctx.db, "users", id=user["id"])
+    try:
+        await rows.delete(ctx.db, "users", id=user["id"])
+    except SqlError as error:  # a row of the project's still names them
+        raise AuthError("unexpected_failure", "Database error deleting user") from error
     return {}
 
 

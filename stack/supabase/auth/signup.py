@@ -85,7 +85,7 @@ async def _anonymous(ctx: Context) -> Json:
     ctx.limit("anonymous")
     if ctx.options.disable_signup:
         raise AuthError("signup_disabled")
-    user = await users.create(ctx.db, data=ctx.body.get("data"))
+    user = await users.create(ctx.db, data=ctx.body.get("data"), doing="creating anonymous user")
     return await sessions.start(ctx, user, "anonymous")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stack.supabase.auth import rows
 from stack.supabase.auth.errors import AuthError, invalid
-from stack.supabase.pipeline import RaisedException, UniqueViolation
+from stack.supabase.pipeline import DataError, SqlError, UniqueViolation
 
 Row = dict[str, Any]
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -144,12 +144,13 @@ async def by_email(db: Any, email: str) -> Row | None:
 
 async def create(
     db: Any, *, email: str | None = None, password: str = "", data: Row | None = None, user_id: str | None = None,
-    provider: str | None = "email", signs_up: bool = False,
+    provider: str | None = "email", signs_up: bool = False, doing: str = "saving new user",
 ) -> Row:  # fmt: skip
     """Insert a user, unconfirmed; ``password`` is a hash. Who has an address has an identity of ``provider`` e-mail, and who
-    ``signs_up`` with it has the identity's data as metadata. Raises AuthError 422 if the address or id is taken.
+    ``signs_up`` with it has the identity's data as metadata. Raises AuthError 422 if the address or id is taken, 500 that
+    names what it was ``doing`` if the project's own trigger failed.
     """
-    user_id = user_id or str(uuid.uuid4())
+    given, user_id = user_id, user_id or str(uuid.uuid4())
     app = {"provider": provider, "providers": [provider]} if email else {}
     try:
         await rows.insert(
@@ -157,10 +158,13 @@ async def create(
             encrypted_password=password, raw_app_meta_data=app, raw_user_meta_data=data or {},
             is_anonymous=email is None, email_change="", **dict.fromkeys(TOKENS, ""),
         )  # fmt: skip
-    except UniqueViolation as error:
-        raise AuthError("email_exists") from error
-    except RaisedException as error:  # a trigger of the platform refused
-        raise AuthError("unexpected_failure", "Database error saving new user") from error
+    except SqlError as error:
+        if isinstance(error, DataError):
+            raise
+        taken = {"users_email_partial_key", "users_phone_key", *(["users_pkey"] if given else [])}
+        if isinstance(error, UniqueViolation) and any(f'"{name}"' in error.message for name in taken):
+            raise AuthError("email_exists") from error
+        raise AuthError("unexpected_failure", f"Database error {doing}") from error
     if email and provider == "email":
         own = {"sub": user_id, "email": email, "email_verified": False, "phone_verified": False}
         own = {**(data or {}), **own} if signs_up else own
