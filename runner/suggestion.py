@@ -25,41 +25,59 @@ class Table:
     relation: Relation
     made: Made
 
-    def may(self) -> dict[str, str]:
-        """What the policies and privileges seem to grant; a suggestion, since only a person knows what was meant."""
-        letters: dict[str, str] = {"owner": "", "stranger": "", "nobody": ""}
-        for verb, command in COMMANDS.items():
-            for role, api in (("owner", "authenticated"), ("stranger", "authenticated"), ("nobody", "anon")):
-                held = command in self.relation.granted.get(api, ())
-                if held and self._passes(command, api, of_owner=role == "owner"):
-                    letters[role] += verb
-        return letters
+    def may(self, *, doubt: bool = False) -> dict[str, str]:
+        """What the policies and privileges seem to grant; a suggestion, since only a person knows what was meant.
 
-    def _passes(self, command: str, api: str, *, of_owner: bool) -> bool:
-        if not self.relation.secured:
-            return True
-        return any(_lets(policy, command, api, of_owner=of_owner) for policy in self.relation.policies)
+        `doubt` is what becomes of a verb that the policies' words neither surely grant nor surely refuse.
+        """
+        relation = self.relation
+        return {
+            role: "".join(
+                verb
+                for verb, command in COMMANDS.items()
+                if command in relation.granted.get(api, ())
+                and (not relation.secured or _any_lets(relation.policies, command, role, doubt=doubt))
+            )
+            for role, api in ROLES.items()
+        }
 
 
-def _lets(policy: Policy, command: str, api: str, *, of_owner: bool) -> bool:
-    """Whether a policy seems to let the owner of a row, or anybody of a role, through."""
+def _any_lets(policies: Iterable[Policy], command: str, role: str, *, doubt: bool) -> bool:
+    said = [_lets(policy, command, role) for policy in policies]
+    return True in said or (doubt and None in said)
+
+
+def _lets(policy: Policy, command: str, role: str) -> bool | None:
+    """Whether a policy lets the owner of a row, a stranger or nobody through; None where its words do not tell."""
+    if not (policy.permissive and policy.covers(command) and {ROLES[role], "public"} & set(policy.roles)):
+        return False
     rule = f"{policy.using or ''} {policy.check or ''}"
-    concerns = policy.permissive and policy.covers(command) and {api, "public"} & set(policy.roles)
-    return bool(concerns) and (of_owner or not re.search(r"auth\.uid\(\)|\w+\([^)]*\)", rule))
+    if role == "owner" or not re.search(r"\w+\([^)]*\)", rule):
+        return True
+    refuses = _OWNERS if role == "stranger" else _SOMEBODY
+    return False if refuses.search(rule) and not re.search(r"\b(OR|FROM|CASE|NOT \()", rule) else None
 
 
-def may_of_bucket(bucket: str, policies: Iterable[Policy]) -> dict[str, str]:
+ROLES = {"owner": "authenticated", "stranger": "authenticated", "nobody": "anon"}
+"""Roles of the matrix, and the API's role of each."""
+_UID = r"\(*(?:SELECT )?auth\.uid\(\)(?: AS uid)?\)*(?:::\w+)?"
+_OWNERS = re.compile(rf"{_UID} = |= {_UID}")
+"""A row's column must be the person's id, as PostgreSQL prints it."""
+_SOMEBODY = re.compile(
+    rf"{_OWNERS.pattern}|{_UID} IS NOT NULL|auth\.role\(\)(?: AS role)?\)* = 'authenticated'"
+)
+
+
+def may_of_bucket(bucket: str, policies: Iterable[Policy], *, doubt: bool = False) -> dict[str, str]:
     """What the policies of storage.objects seem to grant on a bucket's objects; one that names no bucket is about each."""
     about = [
         p for p in policies if "bucket_id" not in (rule := f"{p.using}{p.check}") or f"'{bucket}'" in rule
     ]
     return {
         role: "".join(
-            verb
-            for verb, command in COMMANDS.items()
-            if any(_lets(p, command, api, of_owner=role == "owner") for p in about)
+            verb for verb, command in COMMANDS.items() if _any_lets(about, command, role, doubt=doubt)
         )
-        for role, api in (("owner", "authenticated"), ("stranger", "authenticated"), ("nobody", "anon"))
+        for role in ROLES
     }
 
 
@@ -177,7 +195,7 @@ class Suggested:
                 yield f"limit = {limit}"
             yield f"public = {'true' if bucket.get('public') else 'false'}"
             yield 'as = "admin"    # "owner" where people put objects there themselves'
-            yield f"may = {inline(may_of_bucket(str(bucket['id']), self.objects))}"
+            yield f"may = {inline(may_of_bucket(str(bucket['id']), self.objects, doubt=not decide))}"
             yield ""
 
 
@@ -198,7 +216,7 @@ def toml_of(tables: dict[str, Table], *, decide: bool = True) -> Iterator[str]:
             yield f"key = {quoted(keys[0]) if len(keys) == 1 else json.dumps(keys)}"
         yield f"row = {inline(made.row)}" if made.existing is None else f"existing = {inline(made.existing)}"
         yield f"change = {inline(change(table.relation, made.row))}"
-        yield f"may = {inline(table.may())}"
+        yield f"may = {inline(table.may(doubt=not decide))}"
         yield ""
 
 

@@ -180,7 +180,10 @@ def test_anonymous_upgrade(run: Run, services: ServiceClients, ledger: Ledger, w
     own = own_row(run.target.description.database, identifier, run.tag())
     if own:
         wrote = services.database.rest("POST", f"/{own.table}", token=token, body=own.row)
-        wrote.expect(201, claim=f"an anonymous person writes into {own.table}")
+        if run.target.description.suggested and wrote.code.startswith("23"):
+            own = None  # the row that the catalog suggests breaks a constraint: that says nothing of anonymous people
+        else:
+            wrote.expect(201, claim=f"an anonymous person writes into {own.table}")
     browser.auth.update_user({"email": email})
     if not run.target.description.people.confirmed_by_mail:
         pass  # the address is theirs at once

@@ -219,3 +219,26 @@ def test_what_a_bucket_grants_is_read_from_its_policies():
     assert may_of_bucket("files", policies) == {"owner": "CRUD", "stranger": "", "nobody": ""}
     assert may_of_bucket("logos", policies) == {"owner": "R", "stranger": "R", "nobody": "R"}
     assert may_of_bucket("papers", policies) == {"owner": "", "stranger": "", "nobody": ""}
+
+
+@pytest.mark.parametrize(
+    ("rule", "stranger", "nobody"),
+    [
+        ("(( SELECT auth.uid() AS uid) = user_id)", "", ""),
+        ("(user_id = auth.uid())", "", ""),
+        ("((auth.uid())::text = owner)", "", ""),
+        ("true", "R", "R"),
+        ("(auth.uid() IS NOT NULL)", "?", ""),
+        ("(is_published OR (auth.uid() = author_id))", "?", "?"),
+        ("(EXISTS ( SELECT 1 FROM profiles WHERE (profiles.id = auth.uid())))", "?", "?"),
+    ],
+)
+def test_what_a_policy_does_not_surely_refuse_is_not_missed(rule, stranger, nobody):
+    """`auth.uid() is not null` lets every person in: who read it as a refusal accused a public starter's table."""
+    policy = Policy(name="p", command="SELECT", permissive=True, roles=("public",), using=rule, check=None)
+    for doubt in (False, True):
+        found = may_of_bucket("files", [policy], doubt=doubt)
+        said = {"stranger": stranger, "nobody": nobody}
+        assert {k: found[k] for k in said} == {
+            k: v.replace("?", "R" if doubt else "") for k, v in said.items()
+        }

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stack.supabase.pipeline import DataError, Pipeline, RaisedException, SqlError, UniqueViolation
+from stack.supabase.pipeline import DataError, Pipeline, SqlError, UniqueViolation
 from tests.stack.supabase import engine
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -57,7 +57,7 @@ def test_other_values(ask: Ask) -> None:
 
 @pytest.mark.parametrize(("sql", "kind"), [
     ("insert into storage.buckets (id, name) values ('shelf', 'shelf')", UniqueViolation),
-    ("do $$ begin raise exception 'no'; end $$", RaisedException), ("select 'a'::int", DataError),
+    ("do $$ begin raise exception 'no'; end $$", SqlError), ("select 'a'::int", DataError),
     ("select nothing", SqlError),
 ])  # fmt: skip
 def test_refusals_have_kinds_and_leave_the_connection_well(ask: Ask, sql: str, kind: type[SqlError]) -> None:
