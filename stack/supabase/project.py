@@ -183,7 +183,7 @@ class Project(BaseModel):
     def extensions(self) -> frozenset[str]:
         """The extensions that its migrations create, but for those skipped."""
         files = sorted(self.migrations.glob("*.sql")) if self.migrations else []
-        made = (s.extension for file in (*files, *self.seed) for s in split(file.read_text()))
+        made = (s.extension for file in (*files, *self.seed) for s in split(file.read_text(errors="replace")))
         return frozenset(name for name in made if name) - self.skip_extensions
 
     def make_buckets(self, db: psycopg.Connection) -> None:

@@ -79,14 +79,21 @@ def _migrate(db: psycopg.Connection, project: Project) -> list[str]:
     applied: list[str] = []
     known = db.execute("select version from supabase_migrations.schema_migrations").fetchall()
     done = {row[0] for row in known}
+    here: dict[str, str] = {}
     for file in sorted(project.migrations.glob("*.sql")) if project.migrations else ():
         named = re.fullmatch(r"(\d+)_(.*)", file.stem)
         if named is None:  # as the CLI does
             print(f"{file.name} is passed over: a migration is named <digits>_<name>.sql", file=sys.stderr)
             continue
         version, name = named.groups()
+        if other := here.get(version):
+            twice = f"{file.name}: the version {version} is {other}'s already; rename one of the two"
+            raise MigrationFailed(
+                f"{twice}.\n  A hosted project would refuse it too (schema_migrations_pkey)."
+            )
+        here[version] = file.name
         if version not in done:
-            statements = list(split(file.read_text()))
+            statements = list(split(_text(file)))
             insert = "insert into supabase_migrations.schema_migrations values (%s, %s, %s)"
             _apply(
                 db,
@@ -100,6 +107,17 @@ def _migrate(db: psycopg.Connection, project: Project) -> list[str]:
     return applied
 
 
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        byte = f"0x{error.object[error.start]:02x}"
+        raise MigrationFailed(
+            f"{file.name}: the byte {byte} at position {error.start} is no UTF-8 (is it UTF-16?); save it as UTF-8.\n"
+            "  A hosted project would refuse it too (invalid byte sequence)."
+        ) from error
+
+
 def _seed(db: psycopg.Connection, project: Project) -> None:
     done: dict[str, str] = dict(
         db.execute("select path, hash from supabase_migrations.seed_files").fetchall()
@@ -107,7 +125,7 @@ def _seed(db: psycopg.Connection, project: Project) -> None:
     for file in project.seed:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if done.get(str(file)) != digest:
-            _apply(db, file, split(file.read_text()), project.skip_extensions, SEEDED, (str(file), digest))
+            _apply(db, file, split(_text(file)), project.skip_extensions, SEEDED, (str(file), digest))
 
 
 def _apply(

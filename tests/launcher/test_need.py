@@ -69,6 +69,20 @@ def test_tests_beside_migrations_need_pgtap(tmp_path: Path) -> None:
     assert not need_of(["init", *words[1:]], {}, ROOT, tmp_path).pgtap
 
 
+@pytest.mark.parametrize(
+    "made", ["create extension vector;", 'CREATE EXTENSION IF NOT EXISTS\n"vector" WITH schema x;']
+)
+def test_migrations_that_create_vector_need_a_server_that_has_it(tmp_path: Path, made: str) -> None:
+    migrations = tmp_path / "migrations"
+    migrations.mkdir()
+    (migrations / "1_first.sql").write_text("create extension vectors; -- vector")
+    for command in ("check", "init", "doctor"):
+        assert need_of([command, "--migrations", "migrations"], {}, ROOT, tmp_path) == OWN_MIGRATIONS
+    (migrations / "2_more.sql").write_text(made)
+    for command in ("check", "init", "doctor"):
+        assert need_of([command, "--migrations", "migrations"], {}, ROOT, tmp_path).vector
+
+
 def test_a_flow_of_ones_own_needs_a_browser(team: Path) -> None:
     flows = team / "assay" / "flows"
     flows.mkdir()

@@ -149,6 +149,19 @@ def test_a_failed_migration_is_one_message(made: Made) -> None:
     ]
 
 
+def test_a_file_that_is_no_utf_8_is_one_message(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "20260101000009_wide.sql").write_bytes("select 1;".encode("utf-16"))
+    with pytest.raises(MigrationFailed, match=r"000009_wide\.sql: the byte 0xff at position 0 is no UTF-8"):
+        made("select 1;")
+
+
+def test_two_migrations_of_one_version_are_one_message(made: Made, tmp_path: Path) -> None:
+    """The CLI's ledger of migrations has the version for its key."""
+    (tmp_path / "20260101000001_other.sql").write_text("select 1;")
+    with pytest.raises(MigrationFailed, match=r"000001_step\.sql: the version .* is 20260101000001_other"):
+        made("select 1;")
+
+
 def test_a_failure_takes_the_whole_file_back_and_keeps_the_files_before(
     made: Made, cluster: engine.Postgres
 ) -> None:
