@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 from gevent.pywsgi import WSGIServer
 from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from core.otlp import collector, send_metrics
 from core.outcome import SampleOutcome
 from loadengine.locust.controller import LoadController
 
@@ -71,8 +73,12 @@ class LoadCollector:
         yield GaugeMetricFamily("assay_workers_lost", "Workers that died", len(self._controller.lost))
 
 
+EXPORT_EVERY = 10.0
+"""Seconds between two exports to an OpenTelemetry collector."""
+
+
 def serve(controller: LoadController, environment: Any, port: int) -> None:
-    """Offers the metrics: on the web UI if there is one, and on a port of 127.0.0.1 if one is named."""
+    """Offers the metrics: on the web UI if there is one, on a port of 127.0.0.1 if one is named, and to a collector."""
     registry = CollectorRegistry()
     registry.register(LoadCollector(controller, environment))
     if environment.web_ui is not None:
@@ -81,5 +87,20 @@ def serve(controller: LoadController, environment: Any, port: int) -> None:
         def metrics() -> tuple[bytes, dict[str, str]]:
             return generate_latest(registry), {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
 
+    if address := collector():
+        gevent.spawn(_export, registry, address)
     if port:
         WSGIServer(("127.0.0.1", port), make_wsgi_app(registry), log=None).start()
+
+
+def _export(registry: CollectorRegistry, address: str) -> None:
+    """Sends them again and again; a collector that is away costs the load nothing but a line."""
+    said = False
+    while True:
+        gevent.sleep(EXPORT_EVERY)
+        try:
+            send_metrics(list(registry.collect()), address, {"assay.part": "load"})
+        except RuntimeError as error:
+            if not said:
+                said = True
+                print(f"assay: OpenTelemetry: {error}", flush=True)

@@ -6,9 +6,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prometheus_client import generate_latest
+
 from core.target import Target
 from reports.rendering.page.status import HourBar, IncidentStatus, ServiceStatus, StatusPage
 from runner.watch.burn import MONTH, Availability, Outcome, availability, budget_left
+from runner.watch.metrics import Metrics
 from runner.watch.store import Incident, Store
 
 HOUR, DAY = 3600.0, 86400.0
@@ -25,7 +28,11 @@ def write_status(store: Store, folder: Path, target: Target, now: float, objecti
         tuple(_service(store, name, now, objective) for name in store.names()),
         tuple(map(_incident, store.incidents())),
     )
-    texts = (page.html(), json.dumps(page.json(), indent=2), _metrics(store, now, objective))
+    texts = (
+        page.html(),
+        json.dumps(page.json(), indent=2),
+        generate_latest(Metrics(store, now, objective)).decode(),
+    )
     for name, text in zip(FILES, texts, strict=True):
         new = folder / f".{name}.new"
         new.write_text(text, encoding="utf-8")
@@ -61,45 +68,6 @@ def _incident(incident: Incident) -> IncidentStatus:
         minutes = (incident.ended - incident.opened) / 60
         text = f"{_time(incident.opened)} to {_time(incident.ended)} ({minutes:.0f} min)"
     return IncidentStatus(incident.name, text, incident.words)
-
-
-def _metrics(store: Store, now: float, objective: float) -> str:
-    """Prometheus' text format (prometheus.io/docs/instrumenting/exposition_formats)."""
-    kinds = {
-        "assay_watch_up": "1 where the last probe went well",
-        "assay_watch_probe_seconds": "Duration of the last probe",
-        "assay_watch_availability_ratio": "Share of probes that went well in 30 days",
-        "assay_watch_error_budget_left_ratio": "Share of the month's error budget that is left",
-        "assay_watch_incident_open": "1 while an incident is open",
-    }
-    values: dict[str, list[str]] = {kind: [] for kind in kinds}
-    opened = {incident.name for incident in store.incidents(open_only=True)}
-    for name in store.names():
-        outcomes, last = store.outcomes(name, now - MONTH), store.last(name)
-        if last is None:
-            continue
-        share = availability(outcomes, now - MONTH).share
-        measured = (
-            last.well,
-            last.seconds,
-            share or 0.0,
-            budget_left(outcomes, now, objective),
-            name in opened,
-        )
-        for kind, value in zip(kinds, measured, strict=True):
-            values[kind].append(f'{kind}{{probe="{_label(name)}"}} {float(value):.6g}')
-    lines = [
-        line
-        for kind, words in kinds.items()
-        for line in (f"# HELP {kind} {words}", f"# TYPE {kind} gauge", *values[kind])
-    ]
-    return "\n".join(
-        [*lines, "# TYPE assay_watch_seen_seconds gauge", f"assay_watch_seen_seconds {now:.0f}", ""]
-    )
-
-
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
 def _percent(found: Availability) -> str:

@@ -58,7 +58,7 @@ class Store:
         except BlockingIOError:
             self._lock.close()
             raise ConfigError(
-                f"another watch keeps its state in {folder}; end it, or name another --state."
+                f"another watch keeps its state in {folder}; end it, or name another --keep."
             ) from None
         self._data = sqlite3.connect(folder / "watch.sqlite", isolation_level=None)
         self._data.execute("pragma journal_mode = wal")

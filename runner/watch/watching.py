@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.journal import Journal
+from core.otlp import collector, send_metrics
 from core.project import find_project
 from core.secret import Redactor
 from core.user_settings import setting, settings
@@ -20,6 +21,7 @@ from reports.senders import post
 from runner.session import RunRequest, hold_target
 from runner.watch.burn import WINDOWS, Window, burning, recovered
 from runner.watch.clock import SteadyClock
+from runner.watch.metrics import Metrics
 from runner.watch.probing import Round
 from runner.watch.status import write_status
 from runner.watch.store import Incident, Store
@@ -93,6 +95,17 @@ class Watch:
             return False
         return True
 
+    def export(self, now: float) -> None:
+        """Sends the metrics to the OpenTelemetry collector, where one is named."""
+        address = collector()
+        if not address:
+            return
+        metrics = Metrics(self._store, now, self._request.objective)
+        try:
+            send_metrics(metrics.collect(), address, {"assay.target": self._request.target})
+        except RuntimeError as error:
+            self._say(f"the metrics were not taken ({error})")
+
     def heartbeat(self) -> None:
         """Tells a monitor that the watch lives."""
         address = setting("ASSAY_HEARTBEAT_URL")
@@ -127,6 +140,7 @@ def watch_target(request: WatchRequest, say: Callable[[str], None]) -> int:
                 store.add(probed)
                 watching.judge(clock.now())
                 write_status(store, request.state, run.target, clock.now(), request.objective)
+                watching.export(clock.now())
                 watching.heartbeat()
                 bad = [probe.name for probe in probed if not probe.well]
                 say(

@@ -27,6 +27,7 @@ if (!dry && (await uploadSourceMaps(dist, version, env, console.error)) === "fai
 
 const config = wranglerConfig();
 config.account_id = env.CLOUDFLARE_ACCOUNT_ID;
+if (env.WORKER_NAME) config.name = env.WORKER_NAME; // staging beside production in one account
 config.kv_namespaces[0].id = env.KV_NAMESPACE_ID;
 config.r2_buckets[0].bucket_name = env.R2_BUCKET_NAME;
 config.vars = { SENTRY_ENVIRONMENT: "production", ...config.vars, ...given(PUBLIC), DEPLOY_VERSION: version };

@@ -146,14 +146,20 @@ def test_the_verdict_s_exit_code_is_the_job_s(
     assert run_job(workflow["jobs"]["gate"], context, clone, STAND_IN_EXIT=str(code))[0] == code
 
 
-def test_every_variable_of_every_service_reaches_the_gate(workflow: dict[str, Any]) -> None:
-    step = next(step for step in workflow["jobs"]["gate"]["steps"] if step.get("run") == "deploy/ci/gate")
+def variables_of_services() -> dict[str, str]:
+    """Every variable of every service, by each of its names, as a workflow hands it on."""
     wanted = {}
     for module in pkgutil.iter_modules(clients.services.__path__, "clients.services."):
         service = getattr(importlib.import_module(module.name), "SERVICE", None)
         for variable in service.variables if service else ():
             for name in (variable.name, *variable.aliases):
                 wanted[name] = f"${{{{ {'secrets' if variable.secret else 'vars'}.{name} }}}}"
+    return wanted
+
+
+def test_every_variable_of_every_service_reaches_the_gate(workflow: dict[str, Any]) -> None:
+    step = next(step for step in workflow["jobs"]["gate"]["steps"] if step.get("run") == "deploy/ci/gate")
+    wanted = variables_of_services()
     assert len(wanted) > 30
     assert wanted == {name: text for name, text in step["env"].items() if name in wanted}
 
@@ -197,3 +203,26 @@ def test_live_secrets_wait_for_approval_and_what_is_published_is_chosen(workflow
     [upload] = [s for s in gate["steps"] if "upload-artifact" in s.get("uses", "")]
     kept = {line.strip() for line in upload["with"]["path"].splitlines() if "runs/" in line}
     assert kept == {f"runs/*/{name}" for name in ("verdict.json", "summary.md", "junit.xml", "results.csv")}
+
+
+def test_every_variable_of_the_platform_and_its_services_reaches_the_release() -> None:
+    job = yaml.safe_load((WORKFLOW.parent / "release.yml").read_text())["jobs"]["release"]
+    step = next(s for s in job["steps"] if s.get("run") == "deploy/release/platform release")
+    text = (ROOT / "stack/platform/variables.mjs").read_text()
+    wanted = variables_of_services()
+    for kind, where in (("PUBLIC", "vars"), ("SECRET", "secrets")):
+        listed = re.search(rf"{kind} = .*?\(\[(.*?)\]\)", text, re.S)
+        assert listed
+        for name in re.findall(r'"([A-Z0-9_]+)"', listed[1]):
+            wanted.setdefault(name, f"${{{{ {where}.{name} }}}}")
+    assert len(wanted) > 40
+    assert wanted == {name: value for name, value in step["env"].items() if name in wanted}
+    for other in job["steps"]:
+        if other is not step and "settle" not in str(other.get("run")):
+            assert "secrets." not in json.dumps(other)
+
+
+def test_production_waits_for_staging() -> None:
+    jobs = yaml.safe_load((WORKFLOW.parent / "deploy.yml").read_text())["jobs"]
+    assert jobs["production"]["needs"] == "staging"
+    assert [jobs[name]["with"]["environment"] for name in jobs] == ["staging", "production"]
