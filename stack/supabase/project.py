@@ -73,6 +73,8 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "auth.email.otp_expiry": ("otp_expiry", _same),
     "storage.file_size_limit": ("file_size_limit", _size),
 }
+# What a project begins with where the gateway's own default is another (the dashboard's and the CLI's defaults).
+BEGINS: dict[str, Any] = {"anonymous_users": False}
 # Read for something else, or about what is not served here: no reason to say a word.
 PASSED_OVER = re.compile(
     r"project_id|(?:db|studio|inbucket|local_smtp|edge_runtime|functions|analytics|realtime|experimental|remotes)(?:\..*)?|"
@@ -99,7 +101,7 @@ def read_config(path: Path) -> CliConfig:
         raise ProjectError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise ProjectError(f"{path} is no TOML: {error}.") from error
-    options: dict[str, Any] = {}
+    options = dict(BEGINS)
     unknown = []
     for key, value in _flat(given):
         if key in OPTIONS:
@@ -173,7 +175,7 @@ class Project(BaseModel):
     @property
     def cli(self) -> CliConfig:
         """What ``config.toml`` says, if there is one."""
-        return read_config(self.config) if self.config else CliConfig()
+        return read_config(self.config) if self.config else CliConfig(dict(BEGINS) if self.migrations else {})
 
     def files(self) -> list[Path]:
         """Every file that decides what the database holds."""

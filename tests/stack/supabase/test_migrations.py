@@ -204,6 +204,7 @@ def test_seeds_and_buckets_come_from_the_config(made: Made, tmp_path: Path) -> N
     found = read_config(folder / "config.toml")
     assert found.options == {
         "max_rows": 7, "disable_signup": True, "max_mail_frequency": 90.0, "file_size_limit": 20 * 1024**2,
+        "anonymous_users": False,  # as a project begins
     }  # fmt: skip
     assert found.unknown == ("api.surprise",)
 
