@@ -63,6 +63,8 @@ KILLED, STARTED = 250.0, 256.0
 def concerned(probe: str) -> set[str]:
     """The components without which a probe cannot go well."""
     service = probe.partition(":")[0]
+    if probe == "supabase.database: SQL witness":
+        return {"postgres"}
     if service.startswith("supabase."):
         return {"supabase"}
     if service in ("builder", "datadog", "ga4", "mixpanel"):
@@ -102,17 +104,20 @@ class Driver:
 
 
 class Watched:
-    """`assay watch` as a process of its own, that can be killed and started again."""
+    """`assay watch` as a process of its own, that can be killed and started again; the target is a live one to it."""
 
-    def __init__(self, keep: Path, state: Path, hub: str, every: float) -> None:
-        self._command = [sys.executable, "cli.py", "watch", "--every", f"{every:g}s", "--keep", str(keep)]
+    def __init__(self, keep: Path, folder: Path, variables: dict[str, str], hub: str, every: float) -> None:
+        project = folder / "assay"
+        project.mkdir()
+        (project / "target.toml").write_text('extends = "reference"\n')
+        self._command = [sys.executable, "cli.py", "--project", str(project), "watch", "--target", "live"]
+        self._command += ["--every", f"{every:g}s", "--keep", str(keep)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
         ours = {
-            "ASSAY_STATE": str(state),
             "ASSAY_WEBHOOK": f"{hub}/chat",
             "ASSAY_HEARTBEAT_URL": f"{hub}/alive",
         }
-        self._environment = clean | ours
+        self._environment = clean | variables | ours
         self.start()
 
     def start(self) -> None:
@@ -164,13 +169,17 @@ def judge(
     """What is not as it must be; prints each probe's share beside the truth."""
     wrong = []
     with closing(sqlite3.connect(keep / "watch.sqlite")) as data:
-        rows = data.execute("select name, at, well from probes order by at").fetchall()
+        rows = data.execute("select name, at, well, seconds from probes order by at").fetchall()
     for name in sorted({row[0] for row in rows}):
-        mine = [(at, bool(well)) for found, at, well in rows if found == name]
+        mine = [(at, bool(well), at + lasted) for found, at, well, lasted in rows if found == name]
         spans = [(since, until) for component, since, until in away if component in concerned(name)]
-        failed = [at for at, well in mine if not well]
-        truly = [at for at, _ in mine if any(since <= at < until for since, until in spans)]
-        near = [at for at in failed if any(since - every <= at < until + every for since, until in spans)]
+        failed = [(at, ended) for at, well, ended in mine if not well]
+        truly = [at for at, *_ in mine if any(since <= at < until for since, until in spans)]
+        near = [
+            at
+            for at, ended in failed
+            if any(at < until + every and ended > since - every for since, until in spans)
+        ]
         events = Counter(one["event"] for one in alerts if one["key"] == name)
         shares = (1 - len(failed) / len(mine), 1 - len(truly) / len(mine))
         print(
@@ -201,7 +210,7 @@ def main() -> int:
     ):
         keep = options.keep or Path(folder) / "watch"
         driver = Driver(stack.target(catalogue()))
-        watched = Watched(keep, stack.state, address, options.every)
+        watched = Watched(keep, Path(folder), stack.variables, address, options.every)
         begun = time.time()
 
         def at(moment: float) -> None:

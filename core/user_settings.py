@@ -25,6 +25,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         "ASSAY_REPORT_URL": "where the run's report will be found, for alerts",
         "ASSAY_WEBHOOK": "where alerts go; ASSAY_WEBHOOK_OWNER for one owner's",
         "ASSAY_HEARTBEAT_URL": "who is told that a nightly run took place",
+        "ASSAY_METRICS_PORT": "where on 127.0.0.1 a load offers Prometheus metrics while it runs, e.g. 9646",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "where results go as OpenTelemetry metrics",
         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "the same, with its whole path",
         "GITHUB_ACTIONS": "set by GitHub: annotations are printed",

@@ -11,10 +11,13 @@ from gevent.pywsgi import WSGIServer
 from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from core.errors import ConfigError
 from core.otlp import collector, send_metrics
 from core.outcome import SampleOutcome
+from core.user_settings import setting
 from loadengine.locust.controller import LoadController
 
+PORT = "ASSAY_METRICS_PORT"
 _QUANTILES = (50.0, 95.0, 99.0, 99.9)
 
 
@@ -89,8 +92,19 @@ def serve(controller: LoadController, environment: Any, port: int) -> None:
 
     if address := collector():
         gevent.spawn(_export, registry, address)
-    if port:
-        WSGIServer(("127.0.0.1", port), make_wsgi_app(registry), log=None).start()
+    if port := port or _asked_port():
+        try:
+            WSGIServer(("127.0.0.1", port), make_wsgi_app(registry), log=None).start()
+        except OSError as error:  # another load of the run has it: numbers are judged from the journal anyhow
+            print(f"assay: no metrics at port {port}: {error.strerror or error}", flush=True)
+
+
+def _asked_port() -> int:
+    """ASSAY_METRICS_PORT; 0 where it is not set. Raises ConfigError."""
+    text = setting(PORT)
+    if text and not (text.isdigit() and int(text) < 65536):
+        raise ConfigError(f"{PORT}='{text}' is no port; name one such as 9646.")
+    return int(text or 0)
 
 
 def _export(registry: CollectorRegistry, address: str) -> None:
