@@ -39,11 +39,12 @@ from runner.options import (
     Verbose,
     Workers,
 )
+from runner.stops import held, ignore, let_through
 
 if TYPE_CHECKING:
     from runner.session import RunRequest
 
-USAGE, BROKEN = 2, 3
+USAGE, BROKEN, INTERRUPTED = 2, 3, 130
 app = typer.Typer(
     name="assay",
     no_args_is_help=True,
@@ -122,7 +123,8 @@ def validate(
     )
     if request.shard:
         return _run_shard(request)
-    raise typer.Exit(judge_and_write(run_plan(request), release=release))
+    with held():
+        raise typer.Exit(judge_and_write(run_plan(request), release=release))
 
 
 def _run_shard(request: RunRequest) -> None:
@@ -130,7 +132,8 @@ def _run_shard(request: RunRequest) -> None:
     from runner.merge import end_shard
     from runner.session import run_plan
 
-    raise typer.Exit(end_shard(run_plan(request)))
+    with held():
+        raise typer.Exit(end_shard(run_plan(request)))
 
 
 @app.command()
@@ -201,7 +204,8 @@ def check(
     )
     if request.shard:
         return _run_shard(request)
-    raise typer.Exit(judge_beside(request, base))
+    with held():
+        raise typer.Exit(judge_beside(request, base))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -235,19 +239,20 @@ def load(
     from runner.single_load import run_profile
     from runner.verdict import judge_and_write
 
-    directory = run_profile(
-        profile,
-        users=users,
-        duration=duration,
-        rate=rate,
-        workers=workers,
-        target=target,
-        target_file=target_file,
-        shape=shape,
-        more=context.args,
-        verbose=verbose,
-    )
-    raise typer.Exit(judge_and_write(directory))
+    with held():
+        directory = run_profile(
+            profile,
+            users=users,
+            duration=duration,
+            rate=rate,
+            workers=workers,
+            target=target,
+            target_file=target_file,
+            shape=shape,
+            more=context.args,
+            verbose=verbose,
+        )
+        raise typer.Exit(judge_and_write(directory))
 
 
 @app.command()
@@ -426,7 +431,10 @@ def main() -> int:
     """Runs the command. Every error is one sentence and one of the four exit codes, also one that nobody foresaw."""
     adapt(sys.stdout, sys.stderr)
     try:
+        let_through()
         code = app(_project_first(sys.argv[1:]), prog_name="assay", standalone_mode=False)
+        if code == INTERRUPTED:  # Typer's word for an interrupt
+            raise KeyboardInterrupt
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return USAGE
@@ -468,4 +476,6 @@ def _say(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    ignore()
+    sys.exit(code)

@@ -91,8 +91,11 @@ def _hand_over(project: Project, env: dict[str, str], arguments: list[str]) -> N
     for last in (False, True):
         try:
             sys.stdout.flush()
+            # An interpreter that starts answers an interrupt by a traceback: runner/stops.py takes it when it can.
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             os.execve(argv[0], argv, env)  # noqa: S606 - handing over is the point
         except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
             if last:
                 raise from_os(error, f"starting {argv[0]}") from error
             say(f"the environment's Python does not start ({error.strerror}): making it anew")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 
 from clients import embedded
 from clients.control import deaths
@@ -60,6 +58,7 @@ from runner.check_parts import CheckPart, parts_of, says_nothing, shard_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
 from runner.progress import Line, checks_going, load_going
+from runner.stops import held, stoppable
 
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
@@ -366,6 +365,13 @@ def record(
                 resolved.permit.demand(*demanded)
             except PermitError as error:
                 raise ConfigError(str(error)) from None
+    with held():
+        return _record_held(request, plan, objectives, parts)
+
+
+def _record_held(
+    request: RunRequest, plan: Plan, objectives: Mapping[str, Objective], parts: Callable[[RunSession], None]
+) -> Path:
     forget_dead()
     remove_dead_stacks()
     directory = request.run_dir or name_directory()
@@ -374,7 +380,9 @@ def record(
     _announce(journal, directory, request, plan)
     outcome, why = RunOutcome.BROKEN, ""
     try:
-        with interrupts_raise(), hold_target(request, journal) as (run, state), run.handed():
+        with ExitStack() as ends, stoppable():  # what ends the target's hold is not interrupted
+            run, state = ends.enter_context(hold_target(request, journal))
+            ends.enter_context(run.handed())
             target = run.target
             one = RunSession(request, plan, objectives, run)
             if request.expect_version:
@@ -475,17 +483,3 @@ def _demand_version(target: Target, expected: str, journal: Journal, *, wait: fl
                 f"the platform declares version '{version()}', not '{expected}'; nothing can be said of it."
             ) from None
     journal.write(PlatformVersion(seen))
-
-
-@contextmanager
-def interrupts_raise() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: parts stopped, evidence kept, nothing left running."""
-
-    def raise_interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, raise_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
