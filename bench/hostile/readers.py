@@ -85,7 +85,12 @@ def pdf(path: Path) -> Iterator[str]:
     """A PDF reader: pages with text, nothing that acts when it is opened or clicked."""
     reader = PdfReader(path, strict=True)
     root = reader.root_object
-    yield from (f"the document acts: {name}" for name in ("/OpenAction", "/AA", "/AcroForm") if name in root)
+    acts = [name for name in ("/AA", "/AcroForm") if name in root]
+    if isinstance(
+        root.get("/OpenAction"), Mapping
+    ):  # a list is a place where to open, and does nothing (ISO 32000-2, 7.7.2)
+        acts.append("/OpenAction")
+    yield from (f"the document acts: {name}" for name in acts)
     text = "".join(page.extract_text() for page in reader.pages)
     if "Evidence" not in text:
         yield "no text about the evidence"

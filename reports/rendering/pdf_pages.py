@@ -46,9 +46,6 @@ def write_pdf(path: Path, title: str, lines: Sequence[Line], foot: str) -> None:
     as its number ([U+4E2D]), so that nothing is lost.
     """
     document = FPDF(format="A4")
-    document.set_display_mode(
-        "default"
-    )  # else it would open itself at a zoom of fpdf2's: an action, which readers warn of
     document.core_fonts_encoding = ENCODING
     document.set_auto_page_break(False)
     document.set_title(title)

@@ -30,6 +30,7 @@ names = ("ASSAY_BROWSER", "HOME", "PATH", "VIRTUAL_ENV")
 print(json.dumps({
     "argv": sys.argv[1:], "prefix": sys.prefix, "tiny": tiny, "cwd": os.getcwd(),
     "env": {name: os.environ.get(name) for name in names},
+    "dont_write": sys.dont_write_bytecode, "pycache": sys.pycache_prefix,
 }))
 sys.exit(int(sys.argv[2]) if sys.argv[1:2] == ["exit"] else 0)
 """

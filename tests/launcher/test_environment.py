@@ -16,7 +16,7 @@ from tests.launcher.conftest import BASE, Checkout, add_uv, pin, wheel
 def test_first_run_makes_the_environment_and_hands_over(checkout: Checkout, installer: str) -> None:
     if installer == "uv":
         add_uv(checkout)
-    done = checkout.run("check", "--plan", "smoke")
+    done = checkout.run("check", "--plan", "smoke", env={**checkout.env, "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)  # nothing but cli.py's own words on stdout
     assert answer["argv"] == ["check", "--plan", "smoke"]
@@ -25,6 +25,10 @@ def test_first_run_makes_the_environment_and_hands_over(checkout: Checkout, inst
     assert answer["cwd"] == str(checkout.root.parent), "paths on the command line are the caller's"
     assert answer["env"]["PATH"].startswith(f"{checkout.venv}/bin:")
     assert answer["env"]["VIRTUAL_ENV"] == str(checkout.venv)
+    assert not answer["dont_write"]
+    assert answer["pycache"] == str(checkout.root / ".assay" / "pycache"), (
+        "bytecode is kept, and not beside the sources"
+    )
     assert "Python packages" in done.stderr
     assert "uv could not do it" not in done.stderr
     assert (checkout.root / ".assay" / "logs" / "uv-venv.log").exists() == (installer == "uv")
