@@ -10,14 +10,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import resource
-import signal
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,22 +21,20 @@ from urllib.parse import urlsplit
 from core.clock import seconds
 from core.errors import AssayError, BrokenError, ConfigError, PermitError
 from core.load_needs import Needs, read_needs
-from core.parent_death import die_with_parent
 from core.permit import Action
 from core.project import REFERENCE, find_project
-from core.run import LoadPart, Run
-from core.secret import Redactor
-from core.stream import SafeStream
+from core.run import VARIABLE, LoadPart, Run
 from core.user_settings import for_child
 from loadengine.identities import LoadIdentity
 from loadprofiles import shapes
+from loadprofiles.setup import hosts
+from loadprofiles.setup.locust_process import run_locust
 from loadprofiles.setup.saturation import watched
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 USAGE, BROKEN = 2, 3
 _SPAWN_WITHIN = 10.0
-_NOFILE = 60_000
 _ADDRESSES = ("PLATFORM_URL", "VITE_SUPABASE_URL")
 
 
@@ -121,8 +114,14 @@ def _load(run: Run, options: argparse.Namespace, command: Sequence[str], setting
             run.redactor.values(),
         )
         joining = stack.enter_context(run.handed(load=part))
+        if options.hosts:
+            files = command[command.index("-f") + 1]
+            stack.enter_context(hosts.offered(options.hosts, Path(joining[VARIABLE]), files))
         with watched(run, options.profile, _ADDRESSES):
-            code = _run(command, for_child({**joining, "PYTHONPATH": str(ROOT)}), run.redactor)
+            code = run_locust(command, for_child({**joining, "PYTHONPATH": str(ROOT)}), run.redactor)
+        if options.hosts and (missing := hosts.collect(options.hosts, run, options.bring_within)):
+            print(f"assay load: no journal came from {', '.join(missing)}", file=sys.stderr)
+            code = BROKEN
         if needs.leftovers:
             from loadprofiles.setup import leftovers
 
@@ -142,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers", type=int, default=0, help="generating processes; 0 and 1: this one process"
+    )
+    parser.add_argument("--hosts", type=Path, help="the workers are on other hosts, which share this folder")
+    parser.add_argument(
+        "--bring-within",
+        type=float,
+        default=hosts.BRINGING,
+        help="seconds in which hosts must bring their journals",
     )
     parser.add_argument("locust", nargs="*", help="further words for Locust, after --")
     return parser
@@ -178,7 +184,9 @@ def _plan(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         f"{whole:.0f}s",
     ]
     command += ["--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0"]
-    if options.workers > 1:
+    if options.hosts:
+        command += hosts.leading(options.workers)
+    elif options.workers > 1:
         port = str(_free_port())
         command += ["--processes", str(options.workers), "--master-bind-host", "127.0.0.1"]
         command += ["--master-bind-port", port, "--master-port", port]
@@ -209,66 +217,6 @@ def _demand_reachable(run: Run) -> None:
                 f"{name} does not answer at {parts.hostname}:{port} ({error.strerror or error}); "
                 "start the target or correct the address."
             ) from error
-
-
-def _run(command: Sequence[str], environment: dict[str, str], redactor: Redactor) -> int:
-    """Runs Locust to its end; hands on an interrupt, so that it ends its own way and nothing is lost.
-
-    What it prints is masked here, where its people's secrets are known: whoever started the launcher knows none of them.
-    """
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd=ROOT,
-        preexec_fn=_preparing_child(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    shown = threading.Thread(target=_show, args=(process, SafeStream(redactor.text)))
-    shown.start()
-    stopping = False
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            process.send_signal(signal.SIGTERM)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        code = process.wait()
-        shown.join(10)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    return code if code in (0, 1, USAGE) else BROKEN
-
-
-def _show(process: subprocess.Popen[bytes], stream: SafeStream) -> None:
-    assert process.stdout is not None
-    while data := os.read(process.stdout.fileno(), 65536):
-        print(stream.take(data), end="", flush=True)
-    print(stream.take(b"", last=True), end="", flush=True)
-
-
-def _preparing_child() -> Callable[[], None]:
-    """More open files; the load ends with whoever started it; and a session of its own that is served first.
-
-    Linux weighs whole sessions against each other before it looks at any process's own priority.
-    """
-    tie = die_with_parent(signal.SIGTERM)
-
-    def prepare() -> None:
-        tie()
-        os.setsid()
-        with contextlib.suppress(OSError):  # not on every kernel, not allowed to everybody
-            Path("/proc/self/autogroup").write_text("-10")
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _NOFILE if hard == resource.RLIM_INFINITY else min(_NOFILE, hard)
-        if soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-    return prepare
 
 
 def _free_port() -> int:

@@ -1,7 +1,8 @@
 """The services, one module each, found by listing this folder and `services/` of a project of one's own.
 
 A module offers `SERVICE` (what the service is), `ATTRIBUTE` and a client class (its attribute of `ServiceClients`),
-`undoers(run)` where it can create something, and `probes(run)` for the doctor. `catalogue()` finds them all; adding a
+`undoers(run)` where it can create something, `probes(run)` for the doctor, and `PROBE_EVERY` (seconds) where a watch must
+ask them seldom. `catalogue()` finds them all; adding a
 service is adding a module here and one annotation in `clients.service_clients`.
 """
 

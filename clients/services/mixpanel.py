@@ -117,6 +117,10 @@ class MixpanelClient:
             self._data.close()
 
 
+PROBE_EVERY = 300.0
+"""Exports are limited to 60 an hour (Mixpanel, "Raw Event Export API"): a watch leaves most of them to others."""
+
+
 def probes(run: Run) -> dict[str, Probe]:
     """What the doctor asks: an export with the project's secret."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -13,6 +14,8 @@ from core.errors import AssayError
 from core.run import Run
 from runner.watch.store import Probed
 
+SETTLED = 3
+"""So many good answers in a row, and a service is well."""
 DEADLINE = 10.0
 """Seconds in which a service must have answered a probe."""
 
@@ -42,17 +45,29 @@ def answer_of(probe: Probe) -> tuple[str, bool]:
 
 
 class Round:
-    """The same probes, asked again and again. One that still hangs from an earlier round counts as failed."""
+    """The same probes, asked again and again. One that still hangs from an earlier round counts as failed.
+
+    A service whose reading API has a small quota says in PROBE_EVERY how many seconds lie between two questions while it
+    is well; a fifth of that until it has answered well three times in a row.
+    """
 
     def __init__(self, run: Run, mask: Callable[[str], str]) -> None:
         self._probes = dict(probes_of(run))
+        spared = {module.SERVICE.id: getattr(module, "PROBE_EVERY", 0.0) for module in modules()}
+        self._every = {name: spared.get(name.partition(":")[0], 0.0) for name in self._probes}
+        self._asked: dict[str, float] = {}
+        self._well: Counter[str] = Counter()
         self._mask = mask
         self._pool = ThreadPoolExecutor(max(1, len(self._probes)), thread_name_prefix="probe")
 
     def ask(self, at: float) -> list[Probed]:
-        """Asks all of them."""
+        """Asks all that are due."""
         began = time.monotonic()
-        asked = {name: self._pool.submit(_timed, probe) for name, probe in self._probes.items()}
+        asked = {
+            name: self._pool.submit(_timed, probe)
+            for name, probe in self._probes.items()
+            if self._due(name, at)
+        }
         found = []
         for name, future in asked.items():
             try:
@@ -60,8 +75,17 @@ class Round:
             except TooLate:
                 future.cancel()
                 words, well, seconds = f"no answer within {DEADLINE:g} s", False, DEADLINE
+            self._well[name] = self._well[name] + 1 if well else 0
             found.append(Probed(at, name, well, seconds, " ".join(self._mask(words).split())[:300]))
         return found
+
+    def _due(self, name: str, at: float) -> bool:
+        """Whether a probe is asked in the round that begins now."""
+        pause = self._every[name] * (1 if self._well[name] >= SETTLED else 0.2)
+        if at - self._asked.get(name, float("-inf")) < pause:
+            return False
+        self._asked[name] = at
+        return True
 
     def close(self) -> None:
         """Waits for nobody."""

@@ -22,7 +22,7 @@ from runner.session import RunRequest, hold_target
 from runner.watch.burn import WINDOWS, Window, burning, recovered
 from runner.watch.clock import SteadyClock
 from runner.watch.metrics import Metrics
-from runner.watch.probing import Round
+from runner.watch.probing import SETTLED, Round
 from runner.watch.status import write_status
 from runner.watch.store import Incident, Store
 
@@ -39,7 +39,7 @@ class WatchRequest:
     every: float = 30.0
     lasting: float = 0.0
     objective: float = 0.999
-    settled: int = 3
+    settled: int = SETTLED
     """So many good probes in a row end an incident."""
     mutes: Path | None = None
     """`alerts.toml`; without it the project's own."""
@@ -134,7 +134,7 @@ def watch_target(request: WatchRequest, say: Callable[[str], None]) -> int:
             asked = Round(run, run.redactor.text)
             watching = Watch(request, store, clock, say)
             begun = time.monotonic()
-            for number in range(1_000_000_000):
+            while True:
                 now = clock.now()
                 probed = asked.ask(now)
                 store.add(probed)
@@ -148,9 +148,10 @@ def watch_target(request: WatchRequest, say: Callable[[str], None]) -> int:
                     + (f"; not {', '.join(bad)}" if bad else "")
                 )
                 passed = time.monotonic() - begun
-                if request.lasting and passed + request.every > request.lasting:
+                pause = request.every - passed % request.every  # a round that took too long leaves rounds out
+                if request.lasting and passed + pause > request.lasting:
                     break
-                if ended.wait(max(0.0, (number + 1) * request.every - passed)):
+                if ended.wait(pause):
                     break
             asked.close()
     finally:

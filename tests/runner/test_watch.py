@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.errors import ConfigError
 from core.permit import Permit
 from core.target import Target
+from runner.watch import probing
 from runner.watch.burn import Outcome, availability, budget_left, burning, recovered
 from runner.watch.clock import SteadyClock
+from runner.watch.probing import Round
 from runner.watch.status import FILES, write_status
 from runner.watch.store import Probed, Store
 from runner.watch.watching import Watch, WatchRequest
@@ -176,3 +179,39 @@ def test_the_page_its_json_and_its_metrics_agree(driven: Driven, webhook: list[d
     families = {f.name: f.samples[0].value for f in text_string_to_metric_families(metrics)}
     assert families["assay_watch_availability_ratio"] == 0.8
     assert families["assay_watch_incident_open"] == 1
+
+
+class Asked(ModuleType):
+    """A service's module whose probe is counted."""
+
+    def __init__(self, every: float) -> None:
+        super().__init__("asked")
+        self.times, self.every, self.fails = list[float](), every, False
+        self.SERVICE = SimpleNamespace(id="mixpanel", capabilities=("platform.api",))
+        self.PROBE_EVERY = every
+        self.now = 0.0
+
+    def probes(self, run: object) -> dict[str, object]:
+        def probe() -> str:
+            self.times.append(self.now)
+            if self.fails:
+                raise RuntimeError("away")
+            return "there"
+
+        return {"API": probe}
+
+
+def test_a_service_with_a_small_quota_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mixpanel allows 60 exports an hour: a watch of its own must leave room for the checks."""
+    module = Asked(300.0)
+    monkeypatch.setattr(probing, "modules", lambda: [module])
+    run = SimpleNamespace(target=SimpleNamespace(has=lambda capability: True))
+    round_ = Round(run, str)  # type: ignore[arg-type]
+    for second in range(0, 3600, 30):
+        module.now = float(second)
+        module.fails = 1200 <= second < 1800
+        round_.ask(module.now)
+    round_.close()
+    assert len(module.times) <= 30
+    assert sum(1200 <= at < 1800 for at in module.times) >= 7, "while it is away it is asked each minute"
+    assert {b - a for a, b in pairwise(module.times)} <= {60.0, 300.0}
