@@ -350,11 +350,18 @@ def doctor(
         bool, typer.Option("--capabilities", help="list every capability and stop")
     ] = False,
     migrations: Migrations = None,
+    load: Annotated[
+        bool, typer.Option("--load", help="measure for ten seconds what this machine can send, and stop")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Reads only: is every variable there and accepted, does each witness answer, what would be covered?"""
     from runner import doctor, own_schema
 
+    if load:
+        from runner.generator import tell
+
+        raise typer.Exit(tell(as_json=as_json))
     if capabilities:
         raise typer.Exit(doctor.list_capabilities(as_json=as_json))
     serves = own_schema.chosen(migrations, target=target)

@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AssayError, BrokenError, ConfigError
-from core.run import ROOT, VARIABLE, Run
-from core.secret import Redactor
+from core.run import ROOT, Run
 from core.user_settings import for_child
 from loadprofiles.setup.locust_process import run_locust
 
@@ -49,7 +48,7 @@ def leading(workers: int) -> list[str]:
 
 
 @contextmanager
-def offered(folder: Path, door: Path, files: str) -> Iterator[None]:
+def offered(folder: Path, door: Path, locustfile: str) -> Iterator[None]:
     """Offers the run that this file is the door to, for as long as the block runs. Raises ConfigError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     offer = folder / OFFER
@@ -58,7 +57,7 @@ def offered(folder: Path, door: Path, files: str) -> Iterator[None]:
             f"{offer} offers another load; name a folder of its own, or remove what a dead one left."
         )
     shutil.rmtree(folder / "hosts", ignore_errors=True)
-    text = json.dumps({"files": files, "run": json.loads(door.read_text(encoding="utf-8"))})
+    text = json.dumps({"locustfile": locustfile, "run": json.loads(door.read_text(encoding="utf-8"))})
     new = folder / f".{OFFER}"
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
@@ -107,43 +106,24 @@ def _join(folder: Path, leader: str, workers: int) -> int:
     offer = _offer(folder)
     here = folder / "hosts" / f"{platform.node()}-{os.getpid()}"
     here.mkdir(parents=True)
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        offer["locustfile"],
+        "--worker",
+        "--processes",
+        str(workers),
+    ]
+    command += ["--master-host", leader, "--master-port", str(PORT), "--loglevel", "WARNING"]
     with tempfile.TemporaryDirectory(prefix="assay-load-") as own:
-        door = Path(own) / "run.json"
-        with os.fdopen(
-            os.open(door, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
-        ) as file:
-            json.dump({**offer["run"], "directory": own}, file)
-        command = [
-            sys.executable,
-            "-m",
-            "locust",
-            "-f",
-            offer["files"],
-            "--worker",
-            "--processes",
-            str(workers),
-        ]
-        command += ["--master-host", leader, "--master-port", str(PORT), "--loglevel", "WARNING"]
-        environment = for_child({VARIABLE: str(door), "PYTHONPATH": str(ROOT)})
-        try:
-            return run_locust(command, environment, _redactor(door))
-        finally:
-            bringing = here / ".journal"
-            shutil.copytree(Path(own) / "journal", bringing)
-            bringing.rename(here / "journal")
-
-
-def _redactor(door: Path) -> Redactor:
-    """What masks the run's secrets in what Locust prints here."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(door)
-    try:
-        run = Run.join("host", background=False)
-    finally:
-        os.environ.pop(VARIABLE)
-        if before:
-            os.environ[VARIABLE] = before
-    return run.redactor
+        with Run.elsewhere(json.dumps(offer["run"]).encode(), Path(own)) as (joining, redactor):
+            code = run_locust(command, for_child({**joining, "PYTHONPATH": str(ROOT)}), redactor)
+        bringing = here / ".journal"
+        shutil.copytree(Path(own) / "journal", bringing)
+        bringing.rename(here / "journal")
+    return code
 
 
 def _offer(folder: Path) -> dict[str, Any]:
