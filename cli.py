@@ -223,6 +223,9 @@ def load(
     ] = "steady",
     rate: Annotated[float | None, typer.Option(help="arrivals per second, all users together")] = None,
     workers: Annotated[int, typer.Option("--workers", help="Locust worker processes")] = 0,
+    hosts: Annotated[
+        Path | None, typer.Option("--hosts", help="workers are on other hosts, which share this folder")
+    ] = None,
     target: Target = "embedded",
     target_file: TargetFile = Path("target.toml"),
     show: Annotated[bool, typer.Option("--list", help="list the load profiles and stop")] = False,
@@ -249,7 +252,7 @@ def load(
             target=target,
             target_file=target_file,
             shape=shape,
-            more=context.args,
+            more=[*(["--hosts", str(hosts.absolute())] if hosts else []), *context.args],
             verbose=verbose,
         )
         raise typer.Exit(judge_and_write(directory))
