@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from core.errors import PermitError
 from core.permit import EVERYTHING, Permit
-from fixtures.browser.launch import resolver_rules
 
 SCHEMES = st.sampled_from(["http", "https", "ws", "wss", "postgresql"])
 HOSTS = st.sampled_from(["a.example", "b.a.example", "127.0.0.1", "[::1]", "other.example"])
@@ -62,14 +61,3 @@ def test_scheme_host_and_port_must_all_be_named(scheme, host, port, asked_scheme
         asked_port,
     )
     assert named.names(f"{asked_scheme}://{asked_host}:{asked_port}/path") is same
-
-
-def test_the_browser_is_given_the_same_hosts():
-    rules = resolver_rules(permit("https://a.example", "http://127.0.0.1:8000", "*.b.example", "c.example"))
-    assert rules.split(" , ") == [
-        "EXCLUDE *.b.example",
-        "EXCLUDE c.example",
-        "MAP 127.0.0.1:8000 127.0.0.1:8000",
-        "MAP a.example:443 a.example:443",
-        "MAP * ~NOTFOUND",
-    ]

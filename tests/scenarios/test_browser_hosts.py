@@ -1,9 +1,10 @@
 """The browser reaches what the target names and nothing else, whatever a page asks for; and the run is told."""
 
-import contextlib
 import dataclasses
 import functools
 import http.server
+import json
+import socket
 import threading
 
 import pytest
@@ -14,9 +15,10 @@ from core.evidence import Evidence
 from core.permit import Action, Permit
 from core.run import Run
 from core.target import resolve
-from fixtures.browser import launch, permit_proxy
+from fixtures.browser import launch
 from fixtures.browser.flow import BrowserFlow
 from tests.clients.strange import environment
+from tests.runner.recorders import Recorder, http_answer
 from tests.runner.recording_proxy import RecordingProxy
 
 PAGE = """<!doctype html><html><head>
@@ -56,25 +58,8 @@ def platform(tmp_path):
     server.server_close()
 
 
-@pytest.fixture(params=["resolver rules", "proxy"])
-def kept_by(request, monkeypatch):
-    """How the browser is held: Chromium's rules, or, as Firefox and WebKit are, the permit's own proxy."""
-    with contextlib.ExitStack() as held:
-
-        def by_proxy(run):
-            server = held.enter_context(permit_proxy.serving(run.permit))
-            return {
-                "args": [*launch.QUIET, "--no-sandbox"],
-                "proxy": {"server": server, "bypass": "<-loopback>"},
-            }
-
-        if request.param == "proxy":
-            monkeypatch.setattr(launch, "_rules", by_proxy)
-        yield
-
-
 @pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
-def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named, kept_by):
+def test_a_page_reaches_another_origin_only_if_the_target_names_it(platform, tmp_path, named):
     folder, address = platform
     other = RecordingProxy(address)
     origins = {"127.0.0.1": other.url, "localhost": other.url.replace("127.0.0.1", "localhost")}
@@ -123,3 +108,93 @@ def test_a_browser_of_a_target_that_permits_reading_alone_only_reads(platform, t
     assert not recorder.of("GET", "/socket")
     notes = " ".join(event.text for event in Evidence(run.directory).events(Note))
     assert "POST /xhr needs the permit 'write'" in notes
+
+
+EVERY_SCHEME = """<!doctype html><html><body><script>
+const settled = [];
+for (const url of %s) {
+  if (url.startsWith("ws")) settled.push(new Promise(done => {
+    const s = new WebSocket(url + "/socket"); s.onopen = s.onerror = s.onclose = done; }));
+  else settled.push(fetch(url + "/fetch", {mode: "no-cors"}));
+}
+Promise.allSettled(settled).then(() => { document.title = "settled"; });
+</script></body></html>"""
+SCHEMES = ("http", "https", "ws", "wss")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "http://127.0.0.1:{}",
+        "https://127.0.0.1:{}",
+        "127.0.0.1:{}",
+        "http://127.0.*:{}",
+        "https://*:{}",
+        "127.0.0.2:{}",
+    ],
+)
+def test_a_page_speaks_to_a_port_by_the_scheme_that_the_target_names(tmp_path, pattern, record_property):
+    """Four schemes to a port that the target names so and to one that it does not name: what came is what is named."""
+    page = ""
+    platform = Recorder(lambda _: http_answer(200, page.encode(), kind="text/html"))
+    named, beside = (Recorder(lambda _: http_answer(200, b"x")) for _ in range(2))
+    address = f"http://127.0.0.1:{platform.port}"
+    target = resolve("embedded", catalogue(), environment=environment(9) | {"PLATFORM_URL": address})
+    hosts = frozenset({address, pattern.format(named.port)})
+    run = Run.begin(
+        tmp_path / "run", dataclasses.replace(target, permit=Permit(frozenset(Action), hosts)), "test"
+    )
+    tried = [f"{scheme}://127.0.0.1:{one.port}" for scheme in SCHEMES for one in (platform, named, beside)]
+    page = EVERY_SCHEME % json.dumps(tried)
+    with launch.started(run) as browser:
+        flow = BrowserFlow(run, browser, "made")
+        page_of_ada = flow.person("ada").page
+        page_of_ada.goto(f"{address}/page.html")
+        page_of_ada.wait_for_function("document.title === 'settled'")
+        flow.close("met")
+    run.journal.close()
+    for one in (platform, named, beside):
+        one.close()
+    record_property("cases", len(tried))
+    expected = {scheme for scheme in SCHEMES if run.permit.names(f"{scheme}://127.0.0.1:{named.port}")}
+    plain = {
+        "ws" if "upgrade: websocket" in r.headers else "http" for r in named.requests if r.method != "TLS"
+    }
+    handshakes = {"https", "wss"} if any(r.method == "TLS" for r in named.requests) else set()
+    assert plain | handshakes == expected
+    assert bool(named.connections) is bool(expected)
+    assert beside.connections == 0
+    assert {r.method for r in platform.requests} == {"GET"}, "no handshake with what is named as http"
+    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
+    assert f"wanted https://127.0.0.1:{platform.port}, which the target does not name: refused" in told
+
+
+def test_no_datagram_goes_past_the_proxy(platform, tmp_path):
+    """WebRTC asks a STUN server by UDP, which no proxy of HTTP sees."""
+    folder, address = platform
+    (folder / "page.html").write_text("<!doctype html><title>x</title>")
+    run = Run.begin(
+        tmp_path / "run",
+        resolve("embedded", catalogue(), environment=environment(9) | {"PLATFORM_URL": address}),
+        "test",
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun, launch.started(run) as browser:
+        stun.bind(("127.0.0.1", 0))
+        stun.setblocking(False)
+        flow = BrowserFlow(run, browser, "made")
+        page = flow.person("ada").page
+        page.goto(f"{address}/page.html")
+        page.evaluate(
+            """async url => {
+              const peer = new RTCPeerConnection({iceServers: [{urls: url}]});
+              peer.createDataChannel("x");
+              await peer.setLocalDescription(await peer.createOffer());
+              for (let n = 0; n < 60 && peer.iceGatheringState !== "complete"; n++)
+                await new Promise(r => setTimeout(r, 50));
+            }""",
+            f"stun:127.0.0.1:{stun.getsockname()[1]}",
+        )
+        flow.close("met")
+        with pytest.raises(BlockingIOError):
+            stun.recv(2048)
+    run.journal.close()
