@@ -56,6 +56,7 @@ SETTINGS = {
     "current password": Setting({"password_requires_current": True}, "current_password = true"),
     "rotation off": Setting({"refresh_token_rotation": False}, "rotation = false", ("people.rotation",)),
     "captcha": Setting({"captcha": True}, "captcha = true", ("people.form",)),
+    "shared secret": Setting({"jwt_algorithm": "HS256"}, ""),  # every older project's tokens
 }
 """Each alone; `all` is every one of them at once."""
 ALL = Setting(

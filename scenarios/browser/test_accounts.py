@@ -116,7 +116,7 @@ def test_recover(
     "A person logs in through an OAuth provider",
     requirement=("P6.1", "P1.2"),
     service=AUTH,
-    needs=("auth.oauth", "platform.web", "settings.pages", "auth.email", "people.form"),
+    needs=("auth.oauth", "platform.web", "settings.pages", "auth.email", "people.form", "people.register"),
     timeout=60,
     why_slow=SLOW,
 )

@@ -165,8 +165,8 @@ def test_a_page_speaks_to_a_port_by_the_scheme_that_the_target_names(tmp_path, p
     assert bool(named.connections) is bool(expected)
     assert beside.connections == 0
     assert {r.method for r in platform.requests} == {"GET"}, "no handshake with what is named as http"
-    told = " ".join(event.text for event in Evidence(run.directory).events(Note))
-    assert f"wanted https://127.0.0.1:{platform.port}, which the target does not name: refused" in told
+    notes = " ".join(event.text for event in Evidence(run.directory).events(Note))
+    assert f"wanted https://127.0.0.1:{platform.port}, which the target does not name: refused" in notes
 
 
 def test_no_datagram_goes_past_the_proxy(platform, tmp_path):
