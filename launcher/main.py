@@ -198,7 +198,9 @@ def stale(project: Project, env: Mapping[str, str], need: Need = EVERYTHING) -> 
         return True
     if need.postgres and _wants_postgres(project) and load(project, "postgres").state != MADE:
         return True
-    if need.pgtap and _wants_postgres(project) and load(project, "pgtap").state != MADE:
+    if _wants_postgres(project) and any(
+        load(project, f"extension-{e}").state != MADE for e in need.extensions
+    ):
         return True
     return need.browser and _wants_browser(project) and not _browser_fresh(project, env)
 
@@ -236,8 +238,8 @@ def _make(
         _make_node(project, env, descriptor, again=again, check=check)
     if need.postgres and _wants_postgres(project):
         _find_postgres(project, env, descriptor, check=again or check)
-    if need.pgtap and _wants_postgres(project):
-        _find_pgtap(project, env, descriptor, check=again or check)
+    for extension in need.extensions if _wants_postgres(project) else ():
+        _find_extension(project, env, descriptor, extension, check=again or check)
     if need.browser and _wants_browser(project):
         _find_browser(project, env, descriptor, check=again or check)
 
@@ -321,17 +323,21 @@ def _find_postgres(project: Project, env: Mapping[str, str], descriptor: int, *,
     save(project, Stamp("postgres", MADE, facts={"path": found}))
 
 
-def _find_pgtap(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:
-    """Whatever comes of it: where pgTAP is not there, the run that would need it says so."""
+def _find_extension(
+    project: Project, env: Mapping[str, str], descriptor: int, extension: str, *, check: bool
+) -> None:
+    """Whatever comes of it: where the extension is not there, the run that would need it says so."""
     from launcher import system
 
-    if not check and load(project, "pgtap").state == MADE:
+    part = f"extension-{extension}"
+    if not check and load(project, part).state == MADE:
         return
-    package = system.pgtap_package(Path(load(project, "postgres").facts.get("path", "")))
+    server = Path(load(project, "postgres").facts.get("path", ""))
+    package = system.extension_package(project, server, extension)
     if package and system.may_install(env):
-        with step(f"pgTAP: the system's package {package} (as root)") as running:
+        with step(f"{extension}: the system's package {package} (as root)") as running:
             system.apt(project, package, env, running, descriptor)
-    save(project, Stamp("pgtap", MADE))
+    save(project, Stamp(part, MADE))
 
 
 def _find_browser(project: Project, env: Mapping[str, str], descriptor: int, *, check: bool) -> None:

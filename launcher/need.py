@@ -33,9 +33,10 @@ FLAGS = (
     "-v",
     "--wide",
     "--smoke",
+    "--load",
 )
 """Options without a value."""
-_VECTOR = re.compile(r"create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?vector\b", re.I)
+_CREATES = re.compile(r"create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?(\w+)", re.I)
 WEB = "platform.web"
 """The capability that every shipped browser flow needs."""
 
@@ -48,8 +49,8 @@ class Need:
     """The reference platform's parts: Bugsink's packages and npm packages."""
     browser: bool = True
     postgres: bool = True
-    pgtap: bool = True
-    """PostgreSQL's extension pgtap, for the tests beside a team's migrations."""
+    extensions: tuple[str, ...] = ("pgtap",)
+    """PostgreSQL's extensions that a package of Debian's brings: what migrations create, pgtap for the tests beside them."""
     vector: bool = False
     """A PostgreSQL with pgvector, for migrations that create the extension."""
 
@@ -60,8 +61,8 @@ class Need:
 
 
 EVERYTHING = Need()
-PYTHON_ALONE = Need(embedded=False, browser=False, postgres=False, pgtap=False)
-OWN_MIGRATIONS = Need(embedded=False, browser=False, pgtap=False)
+PYTHON_ALONE = Need(embedded=False, browser=False, postgres=False, extensions=())
+OWN_MIGRATIONS = Need(embedded=False, browser=False, extensions=())
 """A team's own migrations on the embedded target: PostgreSQL and the Python packages."""
 
 
@@ -77,7 +78,7 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
     named = _positional(words)
     command = named[0] if named else ""
     if command in ("check", "init", "doctor") and (migrations := _value(words, "--migrations")):
-        return _with_tests(here / migrations) if command == "check" else _with_vector(here / migrations)
+        return _with_tests(here / migrations) if command == "check" else _with_extensions(here / migrations)
     if command in READING:
         return PYTHON_ALONE
     project = _project(_value(words, "--project") or environ.get("ASSAY_PROJECT", ""), root, here)
@@ -102,7 +103,7 @@ def _need_of(words: list[str], environ: Mapping[str, str], root: Path, here: Pat
     return Need(
         embedded=False,
         postgres=False,
-        pgtap=False,
+        extensions=(),
         browser=any(f'"{check}"' in flows for check in _checks(named, words, project, root)),
     )
 
@@ -126,16 +127,19 @@ def _own_migrations(file: Path) -> str:
 
 
 def _with_tests(migrations: Path) -> Need:
-    """Own migrations, pgvector where they create it, and pgTAP where tests lie beside them."""
-    tests = migrations.absolute().parent / "tests"
-    return replace(
-        _with_vector(migrations), pgtap=any(True for kind in ("*.sql", "*.pg") for _ in tests.rglob(kind))
-    )
+    """Own migrations, what they create, and pgTAP where tests lie beside them."""
+    tests, need = migrations.absolute().parent / "tests", _with_extensions(migrations)
+    if any(True for kind in ("*.sql", "*.pg") for _ in tests.rglob(kind)):
+        return replace(need, extensions=tuple(sorted({*need.extensions, "pgtap"})))
+    return need
 
 
-def _with_vector(migrations: Path) -> Need:
+def _with_extensions(migrations: Path) -> Need:
     texts = (file.read_text(encoding="utf-8", errors="replace") for file in migrations.glob("*.sql"))
-    return replace(OWN_MIGRATIONS, vector=any(_VECTOR.search(text) for text in texts))
+    created = {name.lower() for text in texts for name in _CREATES.findall(text)}
+    packages = (Path(__file__).parents[1] / "stack" / "postgres" / "debian_packages.txt").read_text("utf-8")
+    packaged = {line.split()[0] for line in packages.splitlines()}
+    return replace(OWN_MIGRATIONS, vector="vector" in created, extensions=tuple(sorted(created & packaged)))
 
 
 def _has_pages(file: Path) -> bool:

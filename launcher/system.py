@@ -68,13 +68,17 @@ def postgres(project: Project, env: Mapping[str, str]) -> str:
     return str(inside / "native" / "bin") if (inside / "native" / "bin" / "postgres").exists() else ""
 
 
-def pgtap_package(server: Path) -> str:
-    """Debian's package of pgTAP for its server whose programs lie there; "" where it is installed, or for another server."""
+def extension_package(project: Project, server: Path, extension: str) -> str:
+    """Debian's package of an extension for its server whose programs lie there; "" where it is installed, or for another
+    server.
+    """
     major = server.parent.name
     if server.parent.parent != Path("/usr/lib/postgresql"):
         return ""
-    control = Path(f"/usr/share/postgresql/{major}/extension/pgtap.control")
-    return "" if control.exists() else f"postgresql-{major}-pgtap"
+    packages = (project.root / "stack" / "postgres" / "debian_packages.txt").read_text(encoding="utf-8")
+    named = dict(line.split() for line in packages.splitlines())
+    control = Path(f"/usr/share/postgresql/{major}/extension/{extension}.control")
+    return "" if control.exists() or extension not in named else f"postgresql-{major}-{named[extension]}"
 
 
 def keep_clusters_out() -> None:

@@ -24,10 +24,10 @@ PROGRAMS = ("postgres", "initdb")
 
 # supautils.privileged_extensions of github.com/supabase/postgres (ansible/files/postgresql_config/supautils.conf.j2).
 ALLOWED = frozenset(Path(__file__).with_name("hosted_extensions.txt").read_text().split())
-DEBIAN = {
-    "hypopg": "hypopg", "pgtap": "pgtap", "plpgsql_check": "plpgsql-check", "postgis": "postgis-3",
-    "pgaudit": "pgaudit", "pgrouting": "pgrouting", "rum": "rum", "pg_repack": "repack", "pg_partman": "partman",
-}  # fmt: skip
+DEBIAN = dict(
+    line.split() for line in Path(__file__).with_name("debian_packages.txt").read_text().splitlines()
+)
+"""Extensions, and Debian's package `postgresql-MAJOR-…` of each."""
 
 
 def needs(extension: str, major: str) -> str:

@@ -12,7 +12,7 @@ import cli
 from launcher.need import EVERYTHING, FLAGS, OWN_MIGRATIONS, PYTHON_ALONE, Need, need_of
 from tests.launcher.conftest import ROOT, Checkout, pin, wheel
 
-FLOWS_TOO = Need(embedded=False, browser=True, postgres=False, pgtap=False)
+FLOWS_TOO = Need(embedded=False, browser=True, postgres=False, extensions=())
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_tests_beside_migrations_need_pgtap(tmp_path: Path) -> None:
     words = ["check", "--migrations", "supabase/migrations"]
     assert need_of(words, {}, ROOT, tmp_path) == OWN_MIGRATIONS
     (tests / "rls.sql").write_text("select 1;")
-    assert need_of(words, {}, ROOT, tmp_path).pgtap
-    assert not need_of(["init", *words[1:]], {}, ROOT, tmp_path).pgtap
+    assert need_of(words, {}, ROOT, tmp_path).extensions == ("pgtap",)
+    assert not need_of(["init", *words[1:]], {}, ROOT, tmp_path).extensions
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,11 @@ def test_migrations_that_create_vector_need_a_server_that_has_it(tmp_path: Path,
     (migrations / "2_more.sql").write_text(made)
     for command in ("check", "init", "doctor"):
         assert need_of([command, "--migrations", "migrations"], {}, ROOT, tmp_path).vector
+    (migrations / "3_more.sql").write_text(
+        'create extension "HypoPG"; create extension if not exists postgis;'
+    )
+    need = need_of(["check", "--migrations", "migrations"], {}, ROOT, tmp_path)
+    assert need.extensions == ("hypopg", "postgis"), "Debian has packages of these"
 
 
 def test_a_flow_of_ones_own_needs_a_browser(team: Path) -> None:
