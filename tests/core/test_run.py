@@ -38,6 +38,11 @@ run.journal.write(Note(NoteLevel.INFO, text))
 print(json.dumps([run.id, run.target.get("VITE_SUPABASE_URL"), sorted(run.permit.actions), run.load.profile]))
 """
 
+WHERE = """
+from core.run import Run
+print(Run.join("child").target.description.where("people.captcha"))
+"""
+
 
 @pytest.fixture
 def run(tmp_path):
@@ -80,6 +85,18 @@ def test_who_joins_sees_the_whole_run(run, monkeypatch):
     assert theirs == ours
     assert joined.target.description.model_dump() == run.target.description.model_dump()
     assert joined.load == LoadPart("rooms", {"warm_up": "3"}, {"ASSAY_ROOMS_STORM": "0"}, (PERSON,))
+
+
+def test_who_joins_names_file_and_line_as_the_runner_does(tmp_path):
+    """What a check says of the description is said in a child: the line travels in the private file."""
+    file = tmp_path / "target.toml"
+    file.write_text('[capabilities]\n"platform.api" = "required"\n[people]\ncaptcha = true\n')
+    target = resolve("live", catalogue(), environment=environment(9), file=file)
+    begun = Run.begin(tmp_path / "20261130-000000-abcdef", target, "test")
+    with begun.handed() as joining:
+        done = child(WHERE, joining)
+    begun.journal.close()
+    assert done.stdout.strip() == f"{file}:4" == begun.target.description.where("people.captcha"), done.stderr
 
 
 def test_a_child_needs_one_variable_and_no_other(run):

@@ -3,6 +3,7 @@ commanded from a third one, under other names than the first. Recording proxies 
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,19 @@ OTHER_NAMES = {
     "VITE_SUPABASE_ANON_KEY": "SUPABASE_ANON_KEY",
     "SUPABASE_SERVICE_KEY": "SUPABASE_SERVICE_ROLE_KEY",
 }
+
+NIGHTLY_CHECK = "database.profile_and_post"
+NIGHT = f"""\
+title = "A short night"
+budget = "5m"
+checks = ["{NIGHTLY_CHECK}"]
+[[profiles]]
+name = "database"
+users = 5
+rate = 20
+for = "6s"
+warm_up = "1s"
+"""
 
 
 class Live:
@@ -155,6 +169,25 @@ def test_checks_are_met_and_leave_nothing_to_sweep(live):
     assert code == 0, said
 
 
+@pytest.mark.timeout(600)
+def test_a_small_night_is_run_and_judged_and_nothing_is_left(live):
+    """The project's own plan of that name: a check and a load, as `nightly` runs the shipped one."""
+    live.describe("read", "write", "admin", "load")
+    shutil.copy(live.there / "ours.toml", live.there / "target.toml")  # what makes the folder a project
+    (live.there / "plans").mkdir()
+    (live.there / "plans" / "nightly.toml").write_text(NIGHT)
+    live.forget()
+    _, said = live.run("nightly", ASSAY_PROJECT=str(live.there))
+    evidence = Evidence(live.newest())
+    assert {e.check: e.outcome for e in evidence.events(CheckFinished)} == {NIGHTLY_CHECK: "met"}, said
+    [load] = evidence.events(LoadFinished)
+    assert (load.profile, load.outcome, load.causes) == ("database", "completed", {}), said
+    assert live.loaded()
+    assert evidence.events(TargetResolved)[0].kind == "live"
+    code, said = live.run("sweep", ASSAY_PROJECT=str(live.there))
+    assert code == 0, said
+
+
 def test_a_load_that_is_not_permitted_is_one_sentence_and_sends_nothing(live):
     live.describe("read", "write", "admin")
     live.forget()
@@ -162,6 +195,7 @@ def test_a_load_that_is_not_permitted_is_one_sentence_and_sends_nothing(live):
     code, said = live.run("load", "database", "--for", "5s")
     assert code == 2, said
     assert "the load 'database' needs the permit 'load'" in said
+    assert "[permit] actions" in said, "what stands in brackets is no markup"
     assert len(said.strip().splitlines()) == 1
     assert (live.platform.requests, live.supabase.requests) == ([], [])
     assert set(live.runs.glob("*")) == before, "no run was recorded"
