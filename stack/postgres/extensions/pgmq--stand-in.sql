@@ -1,5 +1,4 @@
 -- Signatures: github.com/pgmq/pgmq. Queues and archives are tables, as there.
-create schema pgmq;
 create table pgmq.meta (
   queue_name varchar primary key, is_partitioned boolean not null default false, is_unlogged boolean not null default false,
   created_at timestamptz not null default now());

@@ -126,6 +126,11 @@ def test_stand_ins_record_what_they_are_asked(made: Made) -> None:
     assert one(db, "select extversion from pg_extension where extname = 'pg_net'") == "stand-in"
 
 
+def test_a_dump_makes_the_schema_of_an_extension_before_it(made: Made) -> None:
+    db = made('create schema if not exists "pgmq"; create extension if not exists "pgmq" with schema "pgmq";')
+    assert one(db, "select pgmq.create('jobs') is null or true")
+
+
 def test_default_privileges_are_those_of_the_time(made: Made) -> None:
     db = made("create table t (id int); create function f() returns int language sql as 'select 1';")
     assert one(db, "select has_table_privilege('anon', 'public.t', 'select')") is False
