@@ -6,6 +6,7 @@ AssayError
 │   ├── ServiceError   a named service did not answer as its protocol demands
 │   ├── NotDescribed   the project does not describe what was asked of its adapter
 │   ├── PermitError    something was about to be done that the target does not allow
+│   ├── BudgetError    something was about to be done that would pass a cap of the run's budget
 │   └── JournalError   evidence could not be written
 └── Missed           an expectation was tried and does not hold -> verdict `missed`
 """
@@ -52,6 +53,10 @@ class ServiceError(BrokenError):
 
 class PermitError(BrokenError):
     """An action or a host that the target's permit does not allow."""
+
+
+class BudgetError(BrokenError):
+    """What would pass a cap of `[budget]` was not sent. The check that asked for it is not covered."""
 
 
 class JournalError(BrokenError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import meter
 from core.errors import BrokenError
 from core.event import Event
 from core.events import LedgerConfirmed, LedgerFailed, LedgerLeft, LedgerPlanned, LedgerUndone
@@ -92,7 +93,8 @@ def undo(
 ) -> str | None:
     """Undoes one entry and journals how it went. Returns the failure in words, or None."""
     try:
-        undoers[kind](key)
+        with meter.undoing():
+            undoers[kind](key)
     except NotOursError as error:
         journal.write(LedgerLeft(number, kind, str(error)), durable=True)
         return None

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult
 
 from core.permit import Permit
+from loadengine.allowance import Allowance
 from loadengine.measure.recorder import SampleRecorder
 from loadengine.measure.trace import Tracer
 from loadengine.net.reactor import Reactor
@@ -21,6 +22,10 @@ class LoadContext(Protocol):
     @property
     def settings(self) -> LoadSettings:
         """What the operator set."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """What is left of the run's budget for this process."""
 
     @property
     def permit(self) -> Permit:

@@ -31,6 +31,7 @@ from core.permit import EVERYTHING, THIS_MACHINE, Action, Permit
 from core.run import Run
 from core.secret import Redactor
 from core.target import Target
+from loadengine.allowance import Allowance
 from loadengine.identities import LoadIdentity
 from loadengine.locust.dispatch import Dispatcher
 from loadengine.measure.delta import Delta
@@ -66,6 +67,7 @@ class LoadEngine:
         """What may be contacted: a load that belongs to no run stays on this machine."""
         self.process = process
         self.settings = process.settings
+        self.allowance = Allowance()
         self.reactor = Reactor(lambda error: self.user_error(None, error))
         self.tracer = Tracer(self.settings.run_id)
         self.recorder = SampleRecorder(environment.stats, process)

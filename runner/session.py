@@ -18,6 +18,7 @@ from clients.control import deaths
 from clients.embedded import Serves
 from clients.http import client, json_of
 from clients.services import catalogue
+from core import meter
 from core import target as targets
 from core.clock import eventually, now_ns
 from core.description import pick
@@ -196,10 +197,13 @@ class RunSession:
     def _left(self, profile: str) -> bool:
         """Whether a load is not started, since the target lacks what it needs or the permit does not reach; journaled."""
         lacking = self.target.lacking(needs_of(profile).uses, f"the load '{profile}'")
-        refused = not self.run.permit.allows(Action.LOAD)
+        refused = (
+            "" if self.run.permit.allows(Action.LOAD) else f"the target's permit does not give {Action.LOAD}"
+        )
+        refused = refused or meter.refusal()
         if not lacking and not refused:
             return False
-        why = lacking or f"the target's permit does not give {Action.LOAD}"
+        why = lacking or refused
         self.journal.write(LoadLeft(profile, not lacking, why), durable=True)
         self.say(f"load: {profile}: {'not applicable' if lacking else 'not covered'}: {why}")
         return True
@@ -242,6 +246,12 @@ class RunSession:
             name = str(death["component"])
             died = ComponentDied(name, death.get("exit_code"), f"logs/stack/{name}.log")
             self.journal.write(died, durable=True)
+
+    def note_costs(self) -> None:
+        """Journals what the run used up, and tells of a cap that ended it."""
+        self._note(f"used: {meter.line()}")
+        if why := meter.refusal():
+            self.say(f"stopped: {why}")
 
     def keep_logs(self, state: Path) -> None:
         """Keeps the end of every component's log beside the evidence, without secrets."""
@@ -391,6 +401,7 @@ def _record_held(
                 parts(one)
             finally:
                 one.note_deaths()
+                one.note_costs()
                 if state:
                     one.keep_logs(state)
             if request.expect_version:
@@ -459,6 +470,7 @@ def _on(target: Target, journal: Journal) -> Run:
     journal.redactor.learn(target.secrets())
     journal.write(TargetResolved.of(target), durable=True)
     journal.write(TargetIdentified(target.identity()), durable=True)
+    meter.enter(journal.directory, target.description.budget.caps())
     return Run(journal.directory, target, journal)
 
 

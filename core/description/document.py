@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from core.description.base import Section
+from core.description.budget import BudgetPart
 from core.description.database import Database
 from core.description.load import Load
 from core.description.people import People
@@ -82,6 +83,7 @@ class Description(Section):
     load: Load = Load()
     embedded: EmbeddedProject | None = None
     permit: PermitPart = PermitPart()
+    budget: BudgetPart = BudgetPart()
     settings: TargetSettings = TargetSettings()
     places: SkipJsonSchema[dict[str, str]] = Field(default_factory=dict, repr=False)
     """Where each path stands, `file:line`; reading fills it, as it does `folder`. No file may say either."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from core import meter
 from core.events import Gauge
 from core.load_events import (
     Corrected,
@@ -158,7 +159,9 @@ class LoadController:
             return
         now = _now()
         under_way = sum(health.under_way for health in self.health.values())
-        reason = self._process.broken or self._watch.reason_to_stop(self.view, now, under_way)
+        reason = (
+            self._process.broken or meter.refusal() or self._watch.reason_to_stop(self.view, now, under_way)
+        )
         if reason and not self.stopped:
             self.stopped = reason
             gevent.spawn(self._stop)
@@ -231,6 +234,8 @@ class LoadController:
     def _why_broken(self) -> str | None:
         if self._process.broken:
             return self._process.broken
+        if why := meter.refusal():
+            return why
         if self.lost:
             return f"{len(self.lost)} worker(s) died during the load: {', '.join(self.lost)}"
         if raised := self._raised():

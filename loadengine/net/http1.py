@@ -108,7 +108,7 @@ class HttpClient:
         Never raises for what the server does: see `Response.error`. Raises StopUser when the load is over.
         """
         engine = self._engine
-        if engine.closing:
+        if engine.closing or not engine.allowance.take():
             raise StopUser
         runner = getcurrent()
         sent = _now()
@@ -148,6 +148,7 @@ class HttpClient:
         response = Response.of(answer, intended, sent, done, number)
         recorder, number_of = engine.recorder, request.series
         recorder.series[number_of].size += len(response.body)
+        engine.allowance.bytes += len(response.body)
         check = expect or request.expect
         if check is None and response.status < 400:
             recorder.record(number_of, OK, flags, intended, sent, done)
