@@ -276,6 +276,11 @@ def test_token_contents(
             checked.get("sub"), person.id, "the signature holds against the published key", service=AUTH
         )
         expect(not any("d" in k for k in keys.values()), "no private key is published", service=AUTH)
+    else:
+        asked = services.auth.as_user("GET", "/user", person.access_token)
+        owner = asked.expect(200, claim="Auth takes the token that it signed by the shared secret").json(dict)
+        witness("Auth itself", "whose token it is; a shared secret publishes no key")
+        expect_equal(owner.get("id"), person.id, "Auth knows whose token it is", service=AUTH)
     expect(alive(services, person.access_token), "the token as issued works (positive control)", service=AUTH)
     probe = run.target.description.database.probe
     head, payload, signature = person.access_token.split(".")
