@@ -47,10 +47,10 @@ def of_answer(service: str, size: int) -> dict[str, float]:
 def _price(service: str, method: str, path: str) -> float:
     prices, reads = _millionths(), method in _READS
     match service:
-        case "cloudflare.r2":
+        case "r2":
             lists = path.count("/") < 2
             return prices["r2_class_b" if reads and not lists else "r2_class_a"]
-        case "cloudflare.kv":
+        case "kv":
             return prices["kv_read" if reads and "/values/" in path else "kv_write"]
         case "platform":
             return prices["workers_request"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.services import catalogue
 from core import meter, prices
 from core.description import parse_description
 from core.errors import BudgetError, ConfigError
@@ -130,3 +131,30 @@ def test_generating_processes_share_a_cap(tmp_path: Path) -> None:
         assert not one.take()
     finally:
         meter.leave()
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "url", "bought"),
+    [
+        ("r2", "GET", "https://a.r2.cloudflarestorage.com/bucket/key", "r2_class_b"),
+        ("r2", "PUT", "https://a.r2.cloudflarestorage.com/bucket/key", "r2_class_a"),
+        ("r2", "GET", "https://a.r2.cloudflarestorage.com/bucket?list-type=2", "r2_class_a"),
+        (
+            "kv",
+            "GET",
+            "https://api.cloudflare.com/client/v4/accounts/a/storage/kv/namespaces/n/values/k",
+            "kv_read",
+        ),
+        (
+            "kv",
+            "PUT",
+            "https://api.cloudflare.com/client/v4/accounts/a/storage/kv/namespaces/n/values/k",
+            "kv_write",
+        ),
+        ("platform", "GET", "https://app.example.com/api/files", "workers_request"),
+    ],
+)
+def test_each_service_costs_what_its_own_list_says(service, method, url, bought):
+    """The services by the names that they have in the catalogue: under another name R2 and KV cost nothing."""
+    assert service in {one.id for one in catalogue()}
+    assert prices.of_request(service, method, url)["money"] == prices._millionths()[bought] > 0
