@@ -2,7 +2,7 @@
 import { forget, limit, requireUser, type User } from "./auth";
 import { type Call, type Env } from "./env";
 import { type FileRow, signedLink } from "./files";
-import { ApiError, isUuid, json, readJson, UpstreamError } from "./http";
+import { ApiError, from, isUuid, json, readJson, UpstreamError } from "./http";
 import { emptyTrash } from "./janitor";
 import { demand, rows, rpc, storage, supabase } from "./supabase";
 import { eraseAtGa4, eraseAtMixpanel } from "./telemetry";
@@ -22,7 +22,7 @@ export async function exportMine(call: Call): Promise<Response> {
   const messages: Record<string, object[]> = {};
   for (const name of await people(call.env, user.id).rooms()) messages[name] = (await room(call.env, name).exportPerson(user.id)) as object[];
   const document = {
-    exported_at: new Date().toISOString(), user: await account.json(), ...data, room_messages: messages,
+    exported_at: new Date().toISOString(), user: await from("auth", account.json()), ...data, room_messages: messages,
     analytics: { mixpanel_distinct_id: user.id, ga4_user_id: user.id, note: "Kept by the providers under this id, only after consent." },
   };
   return json(document, 200, { "content-disposition": `attachment; filename="my-data-${user.id.slice(0, 8)}.json"` });
@@ -99,7 +99,7 @@ const outcome = async (part: () => Promise<string | void>): Promise<string> => {
 async function removeAvatars(env: Env, folder: string): Promise<number> {
   for (let all = 0; ; ) {
     const listed = await demand(env, "/storage/v1/object/list/avatars", { method: "POST", json: { prefix: folder, limit: 1000, offset: 0 }, service: "storage" });
-    const found = (await listed.json()) as { name: string; id: string | null }[];
+    const found = await from("storage", listed.json<{ name: string; id: string | null }[]>());
     if (!found.length) return all;
     let gone = 0;
     for (const { name } of found.filter((o) => o.id === null)) gone += await removeAvatars(env, `${folder}/${name}`);

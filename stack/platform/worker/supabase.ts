@@ -1,7 +1,7 @@
 /** Calls to Supabase: REST and RPC, Storage, Auth's admin API. All are real requests to VITE_SUPABASE_URL. */
 import { cut } from "../shared/text";
 import { BUCKET, type Env } from "./env";
-import { ApiError, UpstreamError } from "./http";
+import { ApiError, from, UpstreamError } from "./http";
 
 export const DEADLINE_MS = 10_000;
 
@@ -30,7 +30,7 @@ export async function supabase(env: Env, path: string, init: RequestInit & { tok
 const jsonHeaders = { "content-type": "application/json" };
 
 async function restResult<T>(answer: Response): Promise<T> {
-  if (answer.ok) return (await answer.json()) as T;
+  if (answer.ok) return from("database", answer.json<T>()); // a body may be cut after its headers
   const told = (await answer.json().catch(() => ({}))) as { code?: string; message?: string; details?: unknown };
   if (told.code === "P0001" && told.message) {
     let details: Record<string, unknown> = {};

@@ -72,7 +72,7 @@ def ways(route: Route) -> dict[str, tuple[str, Mapping[str, str]]]:
     timeout=90,
     why_slow="a limit is used up, and again where its window ends meanwhile",
     threat="A limit that a header goes round stops nobody who guesses, scrapes or runs up costs.",
-    references=("ASVS 2.4.1", "API4:2023 Unrestricted Resource Consumption"),
+    references=("ASVS 2.4.1", "ASVS 15.3.4", "API4:2023 Unrestricted Resource Consumption"),
     fix="Count by who is signed in, or by the address that your edge saw; never by what a client says. Count after routing.",
 )
 def test_limits_hold(
