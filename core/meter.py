@@ -27,8 +27,8 @@ class Meter:
     """Counts in a file. `caps` are by key, in the units of `BudgetPart.caps`; a key without one has no cap."""
 
     def __init__(self, file: Path, caps: Mapping[str, int]) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        self._path = file
+        self._opened: int | None = None
         self._caps = dict(caps)
         self._threads = threading.Lock()  # the file's lock is the process's
         self._undoing = threading.local()
@@ -68,11 +68,15 @@ class Meter:
 
     def refusal(self) -> str:
         """Why nothing more may be begun, in words; empty while nothing was refused."""
+        if not self._path.exists():
+            return ""
         with self._held() as (counts, refused):
             return self._words(refused - 1, counts) if refused else ""
 
     def counts(self) -> dict[str, float]:
         """How much was used up, by key."""
+        if not self._path.exists():
+            return dict.fromkeys(KEYS, 0.0)
         with self._held() as (counts, _):
             return dict(zip(KEYS, counts, strict=True))
 
@@ -96,7 +100,16 @@ class Meter:
 
     def close(self) -> None:
         """Lets the file go."""
-        os.close(self._file)
+        if self._opened is not None:
+            os.close(self._opened)
+
+    @property
+    def _file(self) -> int:
+        """Opened when first asked for: who begins nothing leaves nothing."""
+        if self._opened is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        return self._opened
 
     @contextmanager
     def _held(self) -> Iterator[tuple[list[float], int]]:

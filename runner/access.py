@@ -139,7 +139,10 @@ def base_of(serves: Serves, base: str) -> Iterator[Serves | None]:
             return
         archive = _git(root, "archive", "--format=tar", base, "--", str(inside))
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(folder, filter="data")
+            else:  # Python 3.11.2, Debian's: git made this archive of the caller's own repository
+                tar.extractall(folder)  # noqa: S202
         there = Path(folder) / inside
         config = (
             there / serves.config.relative_to(around)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 from io import StringIO
@@ -10,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from markdown_it import MarkdownIt
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
@@ -18,6 +20,7 @@ from core.text import for_log, safe
 from reports.judging.judge import judge
 from reports.rendering import writers
 from reports.rendering.writers import github
+from reports.rendering.writers.markdown import plain
 from tests.chromium import launched
 from tests.reports.made import Made
 
@@ -126,3 +129,24 @@ def test_a_long_word_is_cut_and_told(report: Path) -> None:
     assert sum(sizes.values()) < 8_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
     assert "characters left out" in (report / "verdict.json").read_text("utf-8")
     assert for_log(safe(HOSTILE["commands"])).count(": :") == 3
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "@octocat",
+        "&#64;octocat",
+        "#12",
+        "owner/repo#12",
+        "GH-12",
+        "https://h/",
+        "www.h.example",
+        "a@h.example",
+    ],
+)
+def test_github_makes_no_link_of_a_service_s_word(word: str) -> None:
+    """As GitHub sees it: the text of the rendered page, in which it looks for mentions, references and addresses."""
+    rendered = html.unescape(MarkdownIt().render(f"- {plain(f'so: {word} there')}"))
+    assert not re.search(r"@\w|#\d|GH-\d|://|www\.|<a ", rendered), rendered
+    assert "so: " in rendered
+    assert " there" in rendered

@@ -32,7 +32,7 @@ def test_slow(services, witness):
     witness("the clock", "a second")
     expect(services is not None, "there are services")
 """
-MOMENTS = 7
+MOMENTS = 5
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from core.description import Description
 from core.events import LedgerPlanned, TargetIdentified, TargetResolved
 from core.evidence import Evidence
 from core.journal import Journal, written_now
@@ -39,7 +40,7 @@ class Target:
 
     def __init__(self, root, monkeypatch):
         self.root, self.removed = root, []
-        target = SimpleNamespace(identity=lambda: OURS, secrets=list)
+        target = SimpleNamespace(identity=lambda: OURS, secrets=list, description=Description())
 
         @contextmanager
         def hold(request, journal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from reports.judging.cause_groups import grouped
@@ -65,9 +66,15 @@ def text(verdict: RunVerdict) -> str:
     return "\n".join(lines)
 
 
+_APART = "&#8203;"
+"""A space without width, as an entity: it parts what GitHub would link (GitHub documentation, "Autolinked references")."""
+_LINKED = re.compile(r"@(?=\w)|#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)")
+
+
 def plain(text: str) -> str:
-    """No pipes, tags, links or line breaks from outside."""
+    """No pipes, tags or line breaks from outside, and nothing that GitHub makes a mention, a reference or a link of."""
     for old, new in (
+        ("&", "&amp;"),
         ("\\", "\\\\"),
         ("|", "\\|"),
         ("<", "&lt;"),
@@ -78,4 +85,4 @@ def plain(text: str) -> str:
         ("\n", " "),
     ):
         text = text.replace(old, new)
-    return text
+    return _LINKED.sub(rf"\g<0>{_APART}", text)
