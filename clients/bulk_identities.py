@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from clients.http_port import WireAnswer
+from clients.pages import pages
 from clients.personal_rows import remove_person
 from clients.services import auth, undoing
 from core.description import fill
@@ -96,8 +97,8 @@ def remove(run: Run, start: str) -> None:
 
 
 def _everybody(client: auth.AuthClient) -> Iterator[dict[str, Any]]:
-    for page in range(1, 501):
-        answer = client.as_admin("GET", "/admin/users", params={"page": page, "per_page": _PAGE})
+    for number in pages(auth.SERVICE.id, "listing all users"):
+        answer = client.as_admin("GET", "/admin/users", params={"page": number + 1, "per_page": _PAGE})
         users = answer.demand(200).json(dict).get("users", [])
         yield from users
         if len(users) < _PAGE:

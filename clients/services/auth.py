@@ -16,6 +16,7 @@ from clients import http
 from clients.http_port import LARGE, HttpPort, WireAnswer
 from clients.login_budget import paced
 from clients.mailbox import Mailbox
+from clients.pages import pages
 from clients.sdk import SupabaseTransport, guarded
 from clients.services import Probe
 from clients.strict_json import read_json
@@ -252,8 +253,8 @@ class AuthClient:
         return next(self._ids_of(email), None)
 
     def _ids_of(self, email: str) -> Iterator[str]:
-        for page in range(1, 51):
-            answer = self.as_admin("GET", "/admin/users", params={"page": page, "per_page": 200})
+        for number in pages(SERVICE.id, f"looking for {email} among all users"):
+            answer = self.as_admin("GET", "/admin/users", params={"page": number + 1, "per_page": 200})
             users = answer.demand(200).json(dict).get("users", [])
             yield from (
                 str(user["id"]) for user in users if str(user.get("email", "")).lower() == email.lower()

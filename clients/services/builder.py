@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
+from clients.pages import pages
 from clients.services import Probe, undoing
 from core.ledger import Undo
 from core.ownership import NotOursError, carries_tag, demand_tag
@@ -124,8 +125,8 @@ class BuilderClient:
     def named(self, name: str, *, model: str = MODEL) -> list[dict[str, Any]]:
         """Every entry of exactly this name, drafts too, whatever audience it is for."""
         found: list[dict[str, Any]] = []
-        for offset in range(0, 100 * _PAGE, _PAGE):
-            params = {**self._all(), "query.name": name, "limit": _PAGE, "offset": offset}
+        for number in pages(SERVICE.id, f"listing the entries called '{name}'"):
+            params = {**self._all(), "query.name": name, "limit": _PAGE, "offset": number * _PAGE}
             answer = self._read.request("GET", f"/api/v3/content/{model}", params=params)
             page = list(answer.demand(200).json(dict).get("results", []))
             found += [entry for entry in page if entry.get("name") == name]

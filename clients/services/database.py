@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from clients.http_port import HttpPort, WireAnswer
+from clients.pages import pages
 from clients.services import Probe, undoing
 from clients.services.auth import DB_URL, PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from clients.sql import Sql
@@ -117,7 +118,9 @@ class DatabaseClient:
             return rows
         found: list[dict[str, Any]] = []
         order = {"order": ",".join(sorted(rows[0]))} if rows else {}  # by all columns: what is alike is alike
+        page = pages(SERVICE.id, f"reading {table}")
         while len(found) < total:
+            next(page)
             rows, total = self._page(table, {**params, **order, "offset": len(found)})
             if not rows:
                 break

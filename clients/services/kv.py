@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clients.http_port import HttpPort
+from clients.pages import pages
 from clients.services import Probe, undoing
 from clients.services.r2 import ACCOUNT, API_TOKEN, API_URL
 from clients.strict_json import read_json, strict_json
@@ -27,8 +28,6 @@ SERVICE = Service(
     identity=(ACCOUNT.name, NAMESPACE.name),
 )
 ATTRIBUTE = "kv"
-MOST_PAGES = 100
-"""Pages of a listing (1,000 keys each) after which it is taken for one without end."""
 
 
 class KvClient:
@@ -80,17 +79,17 @@ class KvClient:
         """Keys that begin with `prefix`. Listing may lag behind writing on the real service."""
         found: list[str] = []
         cursor, seen = "", set[str]()
-        while cursor not in seen:
-            seen.add(cursor)
+        for _ in pages(SERVICE.id, what := f"listing keys of '{prefix}'"):
             params = {"prefix": prefix, "limit": 1000} | ({"cursor": cursor} if cursor else {})
             document = self.port.request("GET", "/keys", params=params).demand(200).json(dict)
             found += [str(entry["name"]) for entry in document.get("result") or []]
             cursor = (document.get("result_info") or {}).get("cursor") or ""
+            if cursor in seen:
+                raise ServiceError(SERVICE.id, f"{what} never ends: a cursor comes again")
             if not cursor:
-                return found
-            if len(seen) >= MOST_PAGES:
                 break
-        raise ServiceError(SERVICE.id, f"listing keys of '{prefix}' never ends ({len(seen)} pages)")
+            seen.add(cursor)
+        return found
 
     def close(self) -> None:
         """Closes every connection."""

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clients.http_port import HttpPort, WireAnswer
+from clients.pages import pages
 from clients.services import Probe, undoing
 from clients.services.auth import PUBLIC_KEY, SECRET_KEY, SUPABASE_URL
 from core.ledger import Undo
@@ -84,20 +85,23 @@ class StorageClient:
 
     def keys(self, prefix: str, bucket: str = "") -> list[str]:
         """Every object's key below a folder `prefix` (with or without the last slash), deep."""
-        folder = prefix.rstrip("/")
         found: list[str] = []
-        for start in range(0, 100_000, 1000):
+        left = [(prefix.rstrip("/"), 0)]  # folders still to list, and from which entry on
+        page = pages(SERVICE.id, f"listing the folder '{prefix}'")
+        while left:
+            next(page)
+            folder, start = left.pop()
             body = {"prefix": folder, "limit": 1000, "offset": start}
-            listed = (
-                self.as_admin("POST", f"/object/list/{bucket or self.bucket}", body=body)
-                .demand(200)
-                .json(list)
-            )
+            answer = self.as_admin("POST", f"/object/list/{bucket or self.bucket}", body=body)
+            listed = answer.demand(200).json(list)
+            if len(listed) >= 1000:
+                left.append((folder, start + 1000))
             for entry in listed:
                 path = f"{folder}/{entry['name']}" if folder else str(entry["name"])
-                found += [path] if entry.get("id") else self.keys(path, bucket)
-            if len(listed) < 1000:
-                break
+                if entry.get("id"):
+                    found.append(path)
+                else:
+                    left.append((path, 0))
         return found
 
     def has_bucket(self, bucket: str) -> bool:

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import zstandard
 
-from clients import http
+from clients import http, pages
 from clients.http import GuardedTransport
 from clients.http_port import HttpPort
 from clients.s3 import S3
-from clients.services import kv
+from clients.services import auth, builder, database, kv, storage
 from core.errors import ServiceError
 from core.permit import EVERYTHING, Permit, host_of
 from core.secret import Secret
@@ -200,6 +200,76 @@ def test_a_listing_that_never_ends_ends(serving):
         client.keys("a")
     assert server.asked == 2, "a cursor that was given before tells"
     client.port.close()
+
+
+def _json(body):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Range: 0-0/999\r\nConnection: close\r\n"
+    return lambda number: head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def _keys(number):
+    body = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t%d</NextContinuationToken>"
+        b"<Contents><Key>a</Key></Contents></ListBucketResult>" % number
+    )
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def _entries(number, page=b'{"id": "1", "name": "a"}, ' * 999):
+    return _json(b"[" + page + b'{"id": "1", "name": "a"}]')(number)
+
+
+LISTINGS = {
+    "kv: a cursor that is always new": (
+        kv.KvClient,
+        lambda number: _json(b'{"result": [{"name": "a"}], "result_info": {"cursor": "%d"}}' % number)(
+            number
+        ),
+        lambda client: client.keys("a"),
+    ),
+    "supabase.storage: a folder in a folder": (
+        storage.StorageClient,
+        _json(b'[{"id": null, "name": "a"}]'),
+        lambda client: client.keys("a"),
+    ),
+    "supabase.storage: full pages": (storage.StorageClient, _entries, lambda client: client.keys("a")),
+    "supabase.auth: full pages": (
+        auth.AuthClient,
+        _json(b'{"users": [' + b'{"id": "1"}, ' * 199 + b'{"id": "2"}]}'),
+        lambda client: client.ids_of("a@b.c"),
+    ),
+    "builder: full pages": (
+        builder.BuilderClient,
+        _json(b'{"results": [' + b"{}, " * 99 + b"{}]}"),
+        lambda client: client.named("a"),
+    ),
+    "supabase.database: more rows to come": (
+        database.DatabaseClient,
+        lambda number: _json(b'[{"id": "a"}]')(number).replace(b"0-0/999", b"0-0/%d" % (number + 9)),
+        lambda client: client.rows_past_policies("posts"),
+    ),
+    "r2: a token that is always new": (S3, _keys, lambda client: client.keys("a")),
+}
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_listing_without_end_is_an_error_of_its_service(serving, monkeypatch, name):
+    monkeypatch.setattr(pages, "MOST_PAGES", 12)
+    kind, page, ask = LISTINGS[name]
+    service = name.partition(":")[0]
+    server = serving(lambda connection, over: connection.sendall(page(server.asked)))
+    if kind is S3:
+        client = S3(
+            service, server.url, Secret("key-of-nobody"), Secret("secret-of-nobody"), "bucket", permit(server)
+        )
+    else:
+        client = object.__new__(kind)
+        port = HttpPort(service, permit(server), base=server.url)
+        client.port = client._read = client._admin = port
+        client.bucket, client.public_key, client._secret = "bucket", "key", Secret("secret-of-nobody")
+    with pytest.raises(ServiceError, match=rf"^{service}: .* never ends \(12 pages\)"):
+        ask(client)
+    assert server.asked >= 12
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
