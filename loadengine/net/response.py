@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from typing import Any
 
@@ -10,6 +11,12 @@ import brotli  # type: ignore[import-untyped]
 import orjson
 import zstandard
 
+MOST = 64 * 1024 * 1024
+"""Bytes that a body may unpack to: a thousandth of it on the wire may be a bomb."""
+MOST_CODINGS = 3
+"""Content-Encodings over one another that are undone."""
+_LITTLE = 256
+"""Bytes of zstd to unpack at a time: its library has no limit, and a block of four may stand for 128 KiB (RFC 8878, 3.1)."""
 _new: Any = object.__new__
 
 
@@ -72,12 +79,15 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        """The body after removing its Content-Encoding. Raises ValueError when it is damaged or unknown."""
+        """The body after removing its Content-Encoding. Raises ValueError when it is damaged, unknown or a bomb."""
         if self._decoded is None:
-            self._decoded = self.body
-            encoding = self.headers.get("content-encoding", "")
-            for name in reversed(encoding.lower().split(",")):
-                self._decoded = _decode(name.strip(), self._decoded)
+            codings = self.headers.get("content-encoding", "").lower().split(",")
+            if len(codings) > MOST_CODINGS:
+                raise ValueError(f"the body has {len(codings)} encodings over one another")
+            content = self.body
+            for name in reversed(codings):
+                content = _decode(name.strip(), content)
+            self._decoded = content
         return self._decoded
 
     def json(self) -> Any:
@@ -111,23 +121,56 @@ def _decode(encoding: str, data: bytes) -> bytes:
     try:
         match encoding:
             case "identity" | "":
-                return data
+                found = data
             case "gzip" | "x-gzip":
-                return gzip.decompress(data)
+                found = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MOST + 1)
             case "deflate":
-                return _inflate(data)
+                found = _inflate(data)
             case "br":
-                return bytes(brotli.decompress(data))
+                found = _brotli(data)
             case "zstd":
-                return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+                found = _zstd(data)
+            case _:
+                raise ValueError(f"the body has an unknown encoding: {encoding}")
     except (OSError, EOFError, zlib.error, brotli.error, zstandard.ZstdError) as error:
         raise ValueError(f"the body is not valid {encoding}: {error}") from error
-    raise ValueError(f"the body has an unknown encoding: {encoding}")
+    if len(found) > MOST:
+        raise ValueError(f"the body unpacks to over {MOST} bytes")
+    return found
 
 
 def _inflate(data: bytes) -> bytes:
     """RFC 9110 means zlib's format; some servers send raw deflate."""
     try:
-        return zlib.decompress(data)
+        return _whole(zlib.decompressobj(), data)
     except zlib.error:
-        return zlib.decompress(data, -zlib.MAX_WBITS)
+        return _whole(zlib.decompressobj(-zlib.MAX_WBITS), data)
+
+
+def _whole(packed: zlib._Decompress, data: bytes) -> bytes:
+    found = packed.decompress(data, MOST + 1)
+    if not packed.eof and len(found) <= MOST:
+        raise zlib.error("it has no end")
+    return found
+
+
+def _brotli(data: bytes) -> bytes:
+    packed, found = brotli.Decompressor(), bytearray()
+    piece = packed.process(data, output_buffer_limit=MOST + 1)
+    while len(found) <= MOST and (piece or not packed.can_accept_more_data()):
+        found += piece
+        piece = packed.process(b"", output_buffer_limit=MOST + 1) if not packed.is_finished() else b""
+    if not packed.is_finished() and len(found) <= MOST:
+        raise EOFError("it has no end")
+    return bytes(found)
+
+
+def _zstd(data: bytes) -> bytes:
+    packed, found = zstandard.ZstdDecompressor().decompressobj(), bytearray()
+    for start in range(0, len(data), _LITTLE):
+        if packed.eof or len(found) > MOST:
+            break
+        found += packed.decompress(data[start : start + _LITTLE])
+    if not packed.eof and len(found) <= MOST:
+        raise EOFError("it has no end")
+    return bytes(found)
