@@ -35,14 +35,14 @@ class CheckPart:
 
 
 def parts_of(checks: Sequence[Declared], workers: int) -> list[CheckPart]:
-    """The parts in the order in which they run; checks of services share `workers` processes, all others have one."""
+    """The parts in the order in which they run; checks of services share up to `workers` processes, all others have one."""
     found = []
     for (exclusive, own, browser), group in groupby(sorted(checks, key=_kind), key=_kind):
         members = tuple(group)
         kind = "exclusive" if exclusive else "browser" if browser else "checks"
         words = ["--exclusive"] if exclusive else []
-        if not (exclusive or browser):
-            words += ["-n", str(workers), "--dist", "worksteal"]
+        if len(members) > 1 and not (exclusive or browser):
+            words += ["-n", str(min(workers, len(members))), "--dist", "worksteal"]
         if own:
             kind = f"own-{kind}" if not (exclusive and browser) else "own-exclusive-browser"
             words += _as_own(members[0])

@@ -95,9 +95,7 @@ def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
         raise ConfigError(f"{path} line {error.lineno} is not Python: {error.msg}.") from None
     except ValueError as error:  # a NUL byte, or bytes that are no UTF-8
         raise ConfigError(f"{path} is not Python: {error}.") from None
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef):
-            continue
+    for node in _functions(tree):
         for decorator in node.decorator_list:
             if not (isinstance(decorator, ast.Call) and _name(decorator.func) == "check"):
                 continue
@@ -116,6 +114,16 @@ def _checks_of(path: Path, root: Path) -> Iterator[Declared]:
                 title,
             )
             yield found if found.own else replace(found, passport=_passport(path, root, node, decorator))
+
+
+def _functions(node: ast.AST) -> Iterator[ast.FunctionDef]:
+    """The functions of a module, of its classes and of its conditions; no check is made within a function."""
+    for part in ("body", "orelse", "handlers", "finalbody"):
+        for inner in getattr(node, part, ()):
+            if isinstance(inner, ast.FunctionDef):
+                yield inner
+            else:
+                yield from _functions(inner)
 
 
 def _passport(path: Path, root: Path, function: ast.FunctionDef, decorator: ast.Call) -> Passport | None:
@@ -155,13 +163,16 @@ def _named(name: str, path: Path, root: Path) -> Any:
             return _value(node.value, path, root)
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                module = Path(*node.module.split(".")).with_suffix(".py")
-                places = [folder / module for folder in (root, *path.parents) if folder.is_relative_to(root)]
-                if (alias.asname or alias.name) == name and (
-                    file := next(filter(Path.is_file, places), None)
-                ):
+                if (alias.asname or alias.name) == name and (file := _module(node.module, path, root)):
                     return _named(alias.name, file, root)
     raise ValueError(f"{name} is no constant of {path}")
+
+
+def _module(name: str, path: Path, root: Path) -> Path | None:
+    """The file of a module that the file at `path` imports, where the checkout has it."""
+    module = Path(*name.split(".")).with_suffix(".py")
+    places = (folder / module for folder in (root, *path.parents) if folder.is_relative_to(root))
+    return next(filter(Path.is_file, places), None)
 
 
 @cache

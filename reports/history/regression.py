@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtr
 
 from reports.judging.model import Regression
 
@@ -29,6 +28,8 @@ def jumped(past: Sequence[float], current: float, risk: float = JUMP_RISK) -> bo
     mean = float(logs.mean())
     if math.log(current) <= mean + math.log1p(LEAST):
         return False
+    from scipy.special import stdtr  # slow to import, and few runs have a history
+
     return spread == 0 or bool(stdtr(len(logs) - 1, (mean - math.log(current)) / spread) < risk)
 
 

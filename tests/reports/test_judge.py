@@ -23,8 +23,9 @@ from core.events import (
     PartKind,
     PlatformVersion,
 )
+from core.evidence import Evidence
 from core.journal import Journal
-from core.load_events import GeneratorHealth, LoadLevel, LoadUserFailed, WorkerLost
+from core.load_events import GeneratorHealth, LoadLevel, LoadSteady, LoadUserFailed, WorkerLost
 from core.outcome import CheckOutcome, LoadOutcome, RunOutcome
 from core.secret import Redactor
 from reports.judging.gate import gate
@@ -471,3 +472,19 @@ def test_how_a_part_ended_decides_by_its_event(judged: Judged, kind: str, code: 
     verdict = judged(extra=[ended])
     assert verdict.open == open_gate
     assert open_gate or f"ended with {code}" in verdict.causes[0].text
+
+
+def test_a_check_s_samples_are_not_a_load_s(tmp_path: Path) -> None:
+    """Finding 1.13: a check inserts a row now and then while the load runs; its samples widen nothing."""
+    alone = judge(Made(tmp_path / "alone").write(), waivers=[])
+    directory = Made(tmp_path / "beside").write()
+    began = min(event.steady_from for event in Evidence(directory).events(LoadSteady))
+    checks = Journal(directory, "checks-gw0", Redactor(), background=False)
+    series = checks.series("perf.database", {"kind": "insert"}, "ms")
+    rng = np.random.default_rng(7)
+    checks.write_samples(made_samples(rng, series, 400, 900.0, began, 80.0))
+    checks.close()
+    beside = judge(directory, waivers=[])
+    for name in ("perf.database", "perf.rooms"):
+        ours, theirs = objective(alone, name), objective(beside, name)
+        assert (theirs.state, theirs.samples, theirs.value) == (ours.state, ours.samples, ours.value)

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 from reports.judging.stats.binomial import RISK
 
@@ -109,6 +108,8 @@ def design_effect(hits: NDArray[np.int64], counts: NDArray[np.int64], risk: floa
     total, trials = int(hits.sum()), int(counts.sum())
     if total == 0 or total == trials:
         return 1.0
+    from scipy.special import ndtri, stdtrit  # slow to import, and checks alone need none
+
     share = total / trials
     independent = share * (1 - share) * trials
     worst = 1.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import betaincinv
-
 RISK = 0.05
 """The stated risk of each bound: a `met` is false, and a `missed` is false, in at most this share of runs."""
 
@@ -19,6 +17,8 @@ def upper(k: float, n: float, risk: float = RISK) -> float:
     """
     if n <= 0 or k >= n:
         return 1.0
+    from scipy.special import betaincinv  # slow to import, and checks alone need none
+
     return float(betaincinv(k + 1.0, n - k, 1.0 - risk))
 
 
@@ -26,6 +26,8 @@ def lower(k: float, n: float, risk: float = RISK) -> float:
     """Smallest proportion still compatible with `k` of `n`, at one-sided confidence 1 - risk."""
     if n <= 0 or k <= 0:
         return 0.0
+    from scipy.special import betaincinv
+
     return float(betaincinv(k, n - k + 1.0, risk))
 
 
