@@ -85,6 +85,20 @@ class Live:
         said, _ = process.communicate(timeout=400)
         return process.returncode, said
 
+    def gate(self, plan):
+        """The shipped `deploy/ci/gate`, as a pipeline starts it."""
+        declared = {"GATE_LIVE": "true", "GATE_PROJECT": "../there", "GATE_PLAN": plan}
+        done = subprocess.run(
+            [ROOT / "deploy" / "ci" / "gate"],
+            cwd=self.here,
+            env=self.environment | declared,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
     def newest(self):
         return max(p for p in self.runs.iterdir() if (p / "journal").is_dir())
 
@@ -186,6 +200,23 @@ def test_a_small_night_is_run_and_judged_and_nothing_is_left(live):
     assert evidence.events(TargetResolved)[0].kind == "live"
     code, said = live.run("sweep", ASSAY_PROJECT=str(live.there))
     assert code == 0, said
+
+
+@pytest.mark.timeout(600)
+def test_the_shipped_gate_runs_a_plan_s_load_on_it(live):
+    live.describe("read", "write", "admin", "load")
+    shutil.copy(live.there / "ours.toml", live.there / "target.toml")
+    (live.there / "plans").mkdir(exist_ok=True)
+    (live.there / "plans" / "load.toml").write_text(
+        NIGHT.replace(f'"{NIGHTLY_CHECK}"', "").replace('"6s"', '"3s"')
+    )
+    live.forget()
+    code, said = live.gate("load")
+    assert code in (0, 1), said
+    [load] = Evidence(live.newest()).events(LoadFinished)
+    assert (load.profile, load.outcome, load.causes) == ("database", "completed", {}), said
+    assert not Evidence(live.newest()).events(CheckFinished), "a plan of loads alone runs no check"
+    assert live.loaded()
 
 
 def test_a_load_that_is_not_permitted_is_one_sentence_and_sends_nothing(live):

@@ -50,6 +50,22 @@ def test_the_doctor_foretells_nothing_that_a_wrong_key_would_break(platform):
     assert "database.rls_matrix" in left["not covered, supabase.auth does not answer as it must"]
 
 
+def test_a_missing_variable_is_a_row_of_the_doctor_s_table(platform):
+    """Finding 1.21: not one line that names the first name alone, with nothing else said."""
+    env = platform.folder / ".env"
+    right = env.read_text()
+    env.write_text("".join(line for line in right.splitlines(True) if "ANON_KEY" not in line))
+    try:
+        done = platform.assay("doctor", *PLAN)
+    finally:
+        env.write_text(right)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2
+    for name in ("VITE_SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY", "SUPABASE_ANON_KEY"):
+        assert name in said
+    assert "supabase.database vendor" in said, "the services that lack nothing stand beside it"
+
+
 def test_its_plan_opens_and_nothing_is_left(platform):
     foretold, _ = forecast(platform)
     before = platform.left()
