@@ -33,6 +33,8 @@ PROBED = frozenset(
 )
 """What the health page names, by its contract."""
 _AWAY = {"upstream_failed", "unavailable"}
+_LATER = (408, 425, 429)
+"""Refusals that say nothing of the request: asked again, it may be taken (RFC 9110, 15.5.9; RFC 8470; RFC 6585)."""
 
 
 class Platform(HttpPort):
@@ -40,7 +42,9 @@ class Platform(HttpPort):
 
     `500 internal` in the contract's form is the platform's own fault: an answer, which fails a check's
     expectation. `upstream_failed` and `unavailable` say that a service is away: ServiceError with that
-    service's name, unless the caller allows the status. Any other 5xx is no answer by the contract.
+    service's name, unless the caller allows the status. Where the service answered and refused what it was asked
+    (`details.status`, a 4xx), it is not away: what the platform asked of it was wrong, which is its own fault, too.
+    Any other 5xx is no answer by the contract.
     """
 
     def request(
@@ -62,11 +66,16 @@ class Platform(HttpPort):
         code = answer.code
         if not code:
             raise ServiceError(self.service, f"{answer.asked} answers {answer.said()}")
-        if code in _AWAY:
+        if code in _AWAY and not _refused_by_upstream(answer):
             raise ServiceError(
                 str(answer.details.get("service") or self.service), f"{answer.asked} answers {answer.said()}"
             )
         return answer
+
+
+def _refused_by_upstream(answer: WireAnswer) -> bool:
+    status = answer.details.get("status")
+    return isinstance(status, int) and 400 <= status < 500 and status not in _LATER
 
 
 class PlatformClient:

@@ -252,11 +252,12 @@ def run_drill(wish: Wish) -> int:
     stage = Stage(sys.stderr) if wish.target == "embedded" else Staging(_live(wish))
     try:
         drill = Drill(wish, stage, directory, declared)
+        applying = [c.id for c in declared if not (c.passport and c.passport.inapplicable(stage.target))]
         drill.run(mine)
     finally:
         stage.close()
     found = [result for d in mine if (result := drill.results.of(d))]
-    summary = summarise(found, mine, [c.id for c in declared])
+    summary = summarise(found, mine, applying)
     matrix.write(directory, mine, found, summary)
     matrix.show(found, summary)
     return 0 if all(result.good for result in found) and len(found) == len(mine) else 1

@@ -135,7 +135,7 @@ class Summary:
 
 
 def summarise(results: Iterable[Result], defects: Sequence[Defect], checks: Iterable[str]) -> Summary:
-    """The numbers of a drill over these defects. `checks` are all that the platform has."""
+    """The numbers of a drill over these defects. `checks` are all that apply to the platform."""
     by_id = {d.id: d for d in defects}
     counts: dict[str, int] = {}
     failed: set[str] = set()

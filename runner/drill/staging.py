@@ -28,15 +28,15 @@ class Staging:
             raise ConfigError(
                 "a drill changes its target, whose permit does not give 'write': never drill in production."
             )
-        self._target = target
+        self.target = target
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         """Runs statements as the user of SUPABASE_DB_URL. Raises ConfigError where it is not set."""
-        return run_sql(self._target.get(DATABASE), text)
+        return run_sql(self.target.get(DATABASE), text)
 
     def fingerprint(self) -> str:
         """A digest of what the database is made of; empty where it cannot be asked."""
-        return str(self.sql(FINGERPRINT.read_text())[0][0]) if self._target.find(DATABASE) else ""
+        return str(self.sql(FINGERPRINT.read_text())[0][0]) if self.target.find(DATABASE) else ""
 
     def renew(self) -> None:
         """A staging cannot be made anew. Raises BrokenError."""

@@ -15,6 +15,10 @@ from scenarios.adapter import Adapter
 from suites.types import Witness
 
 BUILDER = "builder"
+VISITORS: tuple[dict[str, str], ...] = (
+    {}, {"locale": "de"}, {"locale": "fr"}, {"device": "mobile"}, {"audience": "members"},
+)  # fmt: skip
+"""Who may each be served a copy of their own."""
 
 
 @check(
@@ -29,7 +33,10 @@ BUILDER = "builder"
 def test_page_changes(
     run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapter, witness: Witness
 ) -> None:
-    """The page's text carries a marker; Builder.io's own API must hold the same marker at both times."""
+    """The page's text carries a marker; Builder.io's own API must hold the same marker at both times.
+
+    Every kind of visitor who was served the page before its change is served the change, each being cached apart.
+    """
     tag = run.tag()
     path, before, after = f"/assay/{tag}", f"before {tag}", f"after {tag}"
     ledger.plan("kv.prefix", prefix=content_keys(path))
@@ -59,14 +66,16 @@ def test_page_changes(
         before in str(held.get("data")), "Builder.io itself holds the first text", saw=held, service=BUILDER
     )
 
+    served = [v for v in VISITORS if before in adapter.page(services.platform.port, path, **v).text]
     services.builder.change(made["id"], page_entry(path, "A page", after))
-    eventually(
-        lambda: adapter.page(services.platform.port, path),
-        until=lambda answer: answer.status == 200 and after in answer.text and before not in answer.text,
-        within=30,
-        claim="the platform serves the changed page after Builder.io's webhook",
-        service="platform",
-    )
+    for visitor in served:
+        eventually(
+            lambda visitor=visitor: adapter.page(services.platform.port, path, **visitor),  # type: ignore[misc]
+            until=lambda answer: answer.status == 200 and after in answer.text and before not in answer.text,
+            within=30,
+            claim=f"the platform serves {visitor or 'everybody'} the changed page after Builder.io's webhook",
+            service="platform",
+        )
     [held] = services.builder.content(path) or [{}]
     witness("Builder.io's content API", "the page as changed")
     expect(

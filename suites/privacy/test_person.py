@@ -157,7 +157,10 @@ def test_erased(
     made: NewFile,
     witness: Witness,
 ) -> None:
-    """The whole catalog is searched for the person's id and address, by SQL; before the erasure both are found."""
+    """The whole catalog is searched for the person's id and address, by SQL; before the erasure both are found.
+
+    The old token is tried at every described door that lets somebody else in.
+    """
     matrix = Matrix(run, services, ledger, actor)
     owner, other = matrix.people[OWNER], matrix.people[STRANGER]
     life(run, services, adapter, matrix, made)
@@ -182,6 +185,10 @@ def test_erased(
     attempts = Attempts(PLATFORM)
     me = adapter.whoami(services.platform.port, owner.access_token)
     attempts.must_fail("the old token still lets them in", me.status in REFUSED, said(me))
+    for route in _doors(run, adapter):
+        if 200 <= adapter.get(services.platform.port, route, other.access_token).status < 300:
+            old = adapter.get(services.platform.port, route, owner.access_token)
+            attempts.must_fail(f"the old token still reads {route}", old.status in REFUSED, said(old))
     again = adapter.sign_in(services.auth.port, owner.email, owner.password)
     attempts.must_fail("they can still log in", again.status in REFUSED, said(again))
     fresh = adapter.refresh(services.auth.port, owner.refresh_token)
@@ -189,3 +196,16 @@ def test_erased(
     stays = adapter.whoami(services.platform.port, other.access_token)
     expect_equal(stays.status, 200, "nobody else is erased (positive control)", service=PLATFORM)
     attempts.judge("an erased person's tokens are dead", "refused")
+
+
+def _doors(run: Run, adapter: Adapter) -> list[str]:
+    """Every route for people that the project describes and that is read by GET, in a room of the check's own."""
+    described = run.target.description
+    doors = list(described.platform.private)
+    if described.rooms is not None:
+        wire, room = adapter.room_wire(), f"assay-{run.tag()}"
+        if described.rooms.history is not None:
+            doors.append(wire.history_path(room, 0, 1))
+        if described.rooms.presence is not None:
+            doors.append(wire.presence_path(room))
+    return doors

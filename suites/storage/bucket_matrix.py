@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from clients.identities import Actor
 from clients.service_clients import ServiceClients
+from core.clock import now_ns
 from core.description import fill
 from core.description.database import NOBODY, OWNER, STRANGER
 from core.description.storage import Bucket
@@ -124,6 +125,25 @@ class BucketMatrix:
     def public(self, subject: Object) -> bool:
         """Whether the object can be read by its public address, with no key at all."""
         answer = self.storage.port.request("GET", f"/object/public/{subject.name}/{quote(subject.key)}")
+        return bool(answer.status == 200 and answer.content == subject.data)
+
+    def links(self, subject: Object, seconds: int) -> dict[str, str]:
+        """Addresses that the owner may sign for an object, by the way of signing; none where the owner may not."""
+        token, key = self.token(OWNER), quote(subject.key)
+        found: dict[str, str] = {}
+        for way, path, paths in (
+            ("a signed address", f"/object/sign/{subject.name}/{key}", {}),
+            ("one of many signed addresses", f"/object/sign/{subject.name}", {"paths": [subject.key]}),
+        ):
+            answer = self.storage.as_user("POST", path, token, body={**paths, "expiresIn": seconds})
+            if answer.status == 200:
+                told = answer.json(list)[0] if paths else answer.json(dict)
+                found[way] = str(told["signedURL"])
+        return found
+
+    def opens(self, link: str, subject: Object) -> bool:
+        """Whether a signed address reads the object at this moment: by Storage itself, and by no cache before it."""
+        answer = self.storage.port.request("GET", f"{link}&at={now_ns()}")
         return bool(answer.status == 200 and answer.content == subject.data)
 
     def _reads(self, subject: Object, role: str) -> list[str]:

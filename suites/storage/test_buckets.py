@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from clients.catalog import read_catalog
 from clients.service_clients import ServiceClients
+from core.clock import eventually
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
@@ -15,7 +16,7 @@ from suites.access import keep_access
 from suites.database.advisors.buckets import bucket_findings
 from suites.database.advisors.finding import Finding
 from suites.database.advisors.judged import judge
-from suites.storage.bucket_matrix import ROLES, VERBS, BucketMatrix
+from suites.storage.bucket_matrix import ROLES, VERBS, BucketMatrix, Object
 from suites.types import NewActor, Witness
 
 STORAGE = "supabase.storage"
@@ -33,14 +34,19 @@ STORAGE = "supabase.storage"
 def test_matrix(
     run: Run, services: ServiceClients, ledger: Ledger, actor: NewActor, witness: Witness
 ) -> None:
-    """Objects are read by download, list and signed address, written by upload, update, upsert and move."""
+    """Objects are read by download, list and signed address, written by upload, update, upsert and move.
+
+    A signed address reads for as long as it was signed for, and no longer.
+    """
     matrix = BucketMatrix(run, services, ledger, actor)
+    subjects = []
     wrong: list[str] = []
     tried = 0
     access: dict[str, dict[str, str]] = {}
     public: dict[str, bool] = {}
     for name, bucket in run.target.description.storage.buckets.items():
         subject = matrix.subject(name, bucket)
+        subjects.append(subject)
         public[name] = matrix.public(subject)
         if public[name] != bucket.public:
             wrong.append(f"{name} is {'private' if bucket.public else 'public'}, not as decided")
@@ -68,6 +74,23 @@ def test_matrix(
         saw="; ".join(wrong),
         service=STORAGE,
     )
+    _links_end(matrix, subjects)
+
+
+def _links_end(matrix: BucketMatrix, subjects: list[Object]) -> None:
+    """Links of a second beside those of a minute, which read the same object (positive control)."""
+    for subject in (one for one in subjects if "R" in one.bucket.may["owner"]):
+        long, short = matrix.links(subject, 60), matrix.links(subject, 1)
+        for way, link in long.items():
+            claim = f"{way} of {subject.name} reads the object that it was signed for (positive control)"
+            expect(matrix.opens(link, subject), claim, service=STORAGE)
+        eventually(
+            lambda short=short, subject=subject: [w for w, to in short.items() if matrix.opens(to, subject)],  # type: ignore[misc]
+            until=lambda open_ways: not open_ways,
+            within=10,
+            claim=f"a link to an object of {subject.name} that was signed for a second has its end",
+            service=STORAGE,
+        )
 
 
 def _refused(matrix: BucketMatrix, name: str) -> list[str]:

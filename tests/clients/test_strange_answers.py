@@ -88,9 +88,8 @@ def test_every_service_is_tried():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("attribute", CALLS)
 def test_a_strange_answer_names_its_service(attribute, kind, tmp_path):
-    judged = (
-        attribute == "platform" and kind == "html"
-    )  # its own answer: that is missed, and no fault of ours
+    # what it answered itself, or began to: that is missed, and no fault of ours
+    judged = NAMES[attribute] == "platform" and kind in ("html", "cut")
     with strange_run(kind, tmp_path) as run, ServiceClients(run) as services:
         for how, call in CALLS[attribute].items():
             with pytest.raises(Missed if judged else ServiceError) as caught:
@@ -100,12 +99,16 @@ def test_a_strange_answer_names_its_service(attribute, kind, tmp_path):
 
 
 def test_the_platforms_own_fault_is_an_answer_and_a_missing_upstream_is_named(tmp_path):
-    """500 internal is the platform's answer, for a check to judge; upstream_failed names who is away."""
+    """500 internal is the platform's answer, for a check to judge; upstream_failed names who is away.
+
+    Who answered and refused what the platform asked is not away: that is the platform's own fault again.
+    """
     from clients.services.platform import Platform
 
-    def served(status, error):
-        body = {"error": {"code": error, "message": "m", "trace": "t", "details": {"service": "builder"}}}
-        inner = httpx.MockTransport(lambda request: httpx.Response(status, json=body))
+    def served(code, error, **more):
+        details = {"service": "builder", **more}
+        body = {"error": {"code": error, "message": "m", "trace": "t", "details": details}}
+        inner = httpx.MockTransport(lambda request: httpx.Response(code, json=body))
         client = httpx.Client(transport=http.GuardedTransport("platform", permit, inner=inner))
         return Platform("platform", permit, base=run.target.get("PLATFORM_URL"), client=client)
 
@@ -115,3 +118,8 @@ def test_the_platforms_own_fault_is_an_answer_and_a_missing_upstream_is_named(tm
         with pytest.raises(ServiceError, match=r"^builder: "):
             served(502, "upstream_failed").request("GET", "/x")
         assert served(502, "upstream_failed").request("GET", "/x", allow=(502,)).code == "upstream_failed"
+        for refused in (400, 403, 413, 422):
+            assert served(502, "upstream_failed", status=refused).request("GET", "/x").status == 502
+        for away in (200, 408, 429, 500, 503, "413"):
+            with pytest.raises(ServiceError, match=r"^builder: "):
+                served(502, "upstream_failed", status=away).request("GET", "/x")

@@ -30,7 +30,7 @@ async function fetchContent(env: Env, path: string, attributes: Attributes, fres
     throw new UpstreamError("builder", `Builder.io did not answer: ${(error as Error).message}`);
   }
   const body = (await answer.json().catch(() => undefined)) as { results?: Content[] } | undefined;
-  if (!answer.ok || !Array.isArray(body?.results)) throw new UpstreamError("builder", `Builder.io answered ${answer.status}.`);
+  if (!answer.ok || !Array.isArray(body?.results)) throw new UpstreamError("builder", `Builder.io answered ${answer.status}.`, { status: answer.status });
   return body.results[0];
 }
 

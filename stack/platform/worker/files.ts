@@ -210,6 +210,6 @@ async function bytes(env: Env, it: FileRow | VersionRow, range?: { offset: numbe
     return object.body;
   }
   const answer = await storage.get(env, it.object_key, range ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` } : {});
-  if (answer.status !== (range ? 206 : 200)) throw new UpstreamError("storage", `Storage answered ${answer.status} for an object.`);
+  if (answer.status !== (range ? 206 : 200)) throw new UpstreamError("storage", `Storage answered ${answer.status} for an object.`, { status: answer.status });
   return answer.body!;
 }

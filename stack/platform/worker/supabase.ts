@@ -40,7 +40,7 @@ async function restResult<T>(answer: Response): Promise<T> {
   if (told.code === "23503") throw new ApiError("unauthenticated", "This account no longer exists.");
   if (told.code === "23514" || told.code === "22P02") throw new ApiError("bad_request", "A value is not acceptable.", { reason: told.message });
   if (answer.status === 401) throw new ApiError("unauthenticated", "The access token was refused.");
-  throw new UpstreamError("database", `The database answered ${answer.status}.`, { code: told.code, reason: told.message });
+  throw new UpstreamError("database", `The database answered ${answer.status}.`, { status: answer.status, code: told.code, reason: told.message });
 }
 
 /** Runs a function of the Data API with the service key. */
@@ -73,7 +73,7 @@ export async function everyRow<T>(env: Env, query: string, token: string): Promi
 export async function demand(env: Env, path: string, init: RequestInit & { service: string; json?: unknown }): Promise<Response> {
   const { json, ...rest } = init;
   const answer = await supabase(env, path, json === undefined ? rest : { ...rest, headers: jsonHeaders, body: JSON.stringify(json) });
-  if (!answer.ok) throw new UpstreamError(init.service, `Supabase (${init.service}) answered ${answer.status}: ${cut(await answer.text(), 500)}`);
+  if (!answer.ok) throw new UpstreamError(init.service, `Supabase (${init.service}) answered ${answer.status}: ${cut(await answer.text(), 500)}`, { status: answer.status });
   return answer;
 }
 

@@ -97,7 +97,7 @@ export async function track(call: Call): Promise<Response> {
     // Without these two GA4 shows an event in no realtime report; a visitor's session is here the half hour.
     events: [{ name, params: { session_id: String(Math.floor(Date.now() / 1_800_000)), engagement_time_msec: 1, ...clean, ...(typeof insert_id === "string" ? { insert_id: cut(insert_id, 100) } : {}) } }] }) });
   if (debug) return answer;
-  if (!answer.ok) throw new UpstreamError("ga4", `GA4 answered ${answer.status}.`);
+  if (!answer.ok) throw new UpstreamError("ga4", `GA4 answered ${answer.status}.`, { status: answer.status });
   return json({ accepted: true }, 202);
 }
 

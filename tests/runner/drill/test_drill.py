@@ -50,6 +50,7 @@ def test_a_small_drill(tmp_path):
     assert (found["caught"], found["faults"], found["counts"]["quiet"]) == (4, 6, 1)
     assert "database.post_values" not in found["toothless"]
     assert "database.upsert_race" in found["toothless"]
+    assert "transport.tls" not in found["toothless"]  # nothing here is reached by TLS
     assert "4 of 6 defects were caught" in done.stdout
     assert "database.post_values" in (drill / "drill.html").read_text()
     assert done.returncode == 1

@@ -27,7 +27,10 @@ PLATFORM = "platform"
 def test_search(
     run: Run, services: ServiceClients, adapter: Adapter, actor: NewActor, witness: Witness
 ) -> None:
-    """Names with wildcards and other scripts are plain text; another person's files never show."""
+    """Names with wildcards and other scripts are plain text; another person's files never show.
+
+    The same lists are asked for before anything is there and after something went: each time they tell how it is now.
+    """
     person, other = actor(), actor()
     token = person.access_token
     files_there = {
@@ -41,13 +44,18 @@ def test_search(
         "starZone.txt": "/xZy",
         "caf\u00e9+one.txt": "/z",
     }
-    for size, (name, folder) in enumerate(files_there.items(), 1):
-        prepared(services, adapter, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
-    prepared(services, adapter, other.access_token, MadeFile("alpha.txt", 9, "other"))
 
     def names(**params: Any) -> list[str]:
         return [f["name"] for f in listed(services, token, **params)["files"]]
 
+    expect_equal(names(), [], "who has no file has an empty list", service=PLATFORM)
+    stored = [
+        prepared(services, adapter, token, MadeFile(name, size, f"{run.id}{name}"), folder=folder)
+        for size, (name, folder) in enumerate(files_there.items(), 1)
+    ]
+    prepared(services, adapter, other.access_token, MadeFile("alpha.txt", 9, "other"))
+    everything, claim = sorted(files_there), "the list tells what is there now, not what was there before"
+    expect_equal(sorted(names()), everything, claim, service=PLATFORM)
     for what, params, due in (
         ("everything by size", {"sort": "size", "order": "asc"}, list(files_there)),
         (
@@ -80,6 +88,8 @@ def test_search(
     rows = services.database.witness_rows("files", owner_id=person.id)
     witness(services.database.channel, f"{len(rows)} files")
     expect_equal(total, len(rows), "the total counts every file, not the page", service=PLATFORM)
+    services.platform.call("DELETE", f"/api/files/{stored[-1]['id']}", token=token).demand(204)
+    expect_equal(sorted(names()), sorted([*files_there][:-1]), claim, service=PLATFORM)
 
 
 @check(
@@ -180,12 +190,24 @@ def test_rename(
         ("a stale version", {"name": "late.bin", "if_version": 7}, 409),
     ):
         expect_equal(change(body).status, status, f"changing to {what} is refused", service=PLATFORM)
+    expect_equal(
+        sorted(f["name"] for f in listed(services, token)["files"]),
+        sorted((first.name, second.name)),
+        "the list tells the old names before the change",
+        service=PLATFORM,
+    )
     done = change({"name": "Ünïcode ☂.bin", "folder": "/x/y", "if_version": 1})
     after = done.expect(200, claim="a good change is done (positive control)").json(dict)["file"]
     expect_equal(
         (after["name"], after["folder"]),
         ("Ünïcode ☂.bin", "/x/y"),
         "a move answers with the new place",
+        service=PLATFORM,
+    )
+    expect_equal(
+        sorted(f["name"] for f in listed(services, token)["files"]),
+        sorted(("Ünïcode ☂.bin", second.name)),
+        "the list tells the new name at once",
         service=PLATFORM,
     )
     [row] = services.database.witness_rows("files", id=one["id"]) or [{}]
