@@ -11,6 +11,7 @@ from core.errors import ServiceError
 from core.expect import expect, expect_equal
 from core.ledger import Ledger
 from core.passport import check
+from core.room_wire import RoomWire
 from core.run import Run
 from scenarios.adapter import Adapter
 from suites.database.matrix import Matrix, Subject
@@ -185,7 +186,7 @@ def test_erased(
     attempts = Attempts(PLATFORM)
     me = adapter.whoami(services.platform.port, owner.access_token)
     attempts.must_fail("the old token still lets them in", me.status in REFUSED, said(me))
-    for route in _doors(run, adapter):
+    for route in _doors(run):
         if 200 <= adapter.get(services.platform.port, route, other.access_token).status < 300:
             old = adapter.get(services.platform.port, route, owner.access_token)
             attempts.must_fail(f"the old token still reads {route}", old.status in REFUSED, said(old))
@@ -198,12 +199,12 @@ def test_erased(
     attempts.judge("an erased person's tokens are dead", "refused")
 
 
-def _doors(run: Run, adapter: Adapter) -> list[str]:
+def _doors(run: Run) -> list[str]:
     """Every route for people that the project describes and that is read by GET, in a room of the check's own."""
     described = run.target.description
     doors = list(described.platform.private)
     if described.rooms is not None:
-        wire, room = adapter.room_wire(), f"assay-{run.tag()}"
+        wire, room = RoomWire(described.rooms), f"assay-{run.tag()}"
         if described.rooms.history is not None:
             doors.append(wire.history_path(room, 0, 1))
         if described.rooms.presence is not None:

@@ -137,8 +137,8 @@ class BucketMatrix:
         ):
             answer = self.storage.as_user("POST", path, token, body={**paths, "expiresIn": seconds})
             if answer.status == 200:
-                told = answer.json(list)[0] if paths else answer.json(dict)
-                found[way] = str(told["signedURL"])
+                signed = answer.json(list)[0] if paths else answer.json(dict)
+                found[way] = str(signed["signedURL"])
         return found
 
     def opens(self, link: str, subject: Object) -> bool:
