@@ -111,6 +111,7 @@ class Drill:
             try:
                 with Planted(self.stage, group):
                     self._record(group, directory)
+                    idle = self.stage.proxies.idle() if self.stage.proxies else []
             except NotPlanted as failure:
                 culprit = next(d for d in group if d.id == failure.defect)
                 unplanted.append(Result(culprit.id, culprit.digest, BROKEN, words=f"not planted: {failure}"))
@@ -132,7 +133,7 @@ class Drill:
             noise = sorted(
                 n for n, one in states.items() if one.state == Verdict.MISSED and n not in explained
             )
-            results = [judged(defect, states) for defect in group]
+            results = [judged(defect, states, idle) for defect in group]
             for result in results:
                 result.seconds, result.run = round(seconds, 1), directory.name
                 result.noise = noise

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runner.drill.catalogue import Frames
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Rule = tuple[Frames, Callable[[], None]]
+"""A rule, and whom to tell that it changed something."""
 TEXT, CLOSE = 1, 8
 
 
@@ -64,9 +66,9 @@ async def read(reader: asyncio.StreamReader) -> Frame:
 class Line:
     """One direction of a connection."""
 
-    def __init__(self, writer: asyncio.StreamWriter, rules: Sequence[Frames]) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, rules: Sequence[Rule]) -> None:
         self._writer = writer
-        self._rules = [(rule, [0]) for rule in rules]
+        self._rules = [(*rule, [0]) for rule in rules]
         self._held: Frame | None = None
         self._late: set[asyncio.Task[None]] = set()
 
@@ -95,10 +97,12 @@ class Line:
             await self._send(held)
 
     def _rule(self, frame: Frame) -> Frames | None:
-        for rule, met in self._rules:
+        for rule, did, met in self._rules:
             if re.search(rule.match.encode(), frame.payload):
                 met[0] += 1
                 if met[0] % rule.every == 0:
+                    if re.search(rule.find.encode(), frame.payload):
+                        did()
                     return rule
         return None
 
@@ -112,10 +116,10 @@ class Line:
         await self._writer.drain()
 
 
-async def relay(client: Pair, platform: Pair, rules: Sequence[Frames]) -> None:
+async def relay(client: Pair, platform: Pair, rules: Sequence[Rule]) -> None:
     """Passes frames both ways until one side ends."""
-    up = Line(platform[1], [rule for rule in rules if rule.direction == "up"])
-    down = Line(client[1], [rule for rule in rules if rule.direction == "down"])
+    up = Line(platform[1], [rule for rule in rules if rule[0].direction == "up"])
+    down = Line(client[1], [rule for rule in rules if rule[0].direction == "down"])
 
     async def pump(reader: asyncio.StreamReader, line: Line) -> None:
         while True:

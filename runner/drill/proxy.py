@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import SplitResult
 
@@ -127,7 +128,8 @@ class Server:
         else:
             rules = [rule for rule in rules if self.rules.counts(rule, asked)]
             source = client.body()
-        if any(rule.request and rule.request.lose for rule in rules):
+        if lost := [rule for rule in rules if rule.request and rule.request.lose]:
+            self.rules.did(lost[0])
             client.close(hard=True)
             return False
         if kept := next((a for rule in rules if (a := self.rules.instead(rule, asked))), None):
@@ -137,7 +139,8 @@ class Server:
         for rule in rules:
             if rule.request:
                 await asyncio.sleep(rule.request.delay / 1000)
-                asked.change(rule.request)
+                if asked.change(rule.request):
+                    self.rules.did(rule)
                 source = _one(asked.body)
         if any(rule.request and rule.request.twice for rule in rules):
             await _drained(await self._ask(await self._open(), asked, _one(asked.body)))
@@ -180,7 +183,8 @@ class Server:
                 for rule in applied:
                     assert rule.answer is not None
                     await asyncio.sleep(rule.answer.delay / 1000)
-                    answer.change(rule.answer)
+                    if answer.change(rule.answer) and not rule.answer.stale:
+                        self.rules.did(rule)
                     broken |= rule.answer.broken
                     self.rules.keep(rule, asked, answer)
                 body = _one(answer.body)
@@ -214,9 +218,9 @@ class Server:
     async def _websocket(self, client: Wire, asked: Asked) -> None:
         rules = [rule for rule in self.rules.of(asked) if self.rules.counts(rule, asked)]
         for rule in rules:
-            if rule.request:
-                asked.change(rule.request)
-        changing = [rule.frames for rule in rules if rule.frames]
+            if rule.request and asked.change(rule.request):
+                self.rules.did(rule)
+        changing = [(rule.frames, partial(self.rules.did, rule)) for rule in rules if rule.frames]
         if changing:
             asked.remove("sec-websocket-extensions")  # what is compressed could not be looked into
         if made := next((a for rule in rules if (a := self.rules.instead(rule, asked))), None):
@@ -291,6 +295,10 @@ class Proxies:
         """These rules from now on, and no others."""
         for name, server in self._servers.items():
             server.rules = Rules([plant for plant in plants if plant.proxy == name])
+
+    def idle(self) -> list[Proxy]:
+        """The rules that changed nothing so far."""
+        return [plant for server in self._servers.values() for plant in server.rules.idle()]
 
     def close(self) -> None:
         """Ends all proxies."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.outcome import Verdict
 from reports.judging.stats.binomial import RISK, lower, upper
-from runner.drill.catalogue import Defect
+from runner.drill.catalogue import Defect, Proxy
 
 CAUGHT, SLIPPED, MISLED, BROKEN, ACCUSED, QUIET = "caught", "slipped", "misled", "broken", "accused", "quiet"
 GOOD = (CAUGHT, QUIET)
@@ -51,8 +51,22 @@ class Result:
         return self.outcome in GOOD
 
 
-def judged(defect: Defect, seen: Mapping[str, Seen]) -> Result:
-    """What the checks of a batch say of one of its defects."""
+NOTHING_CHANGED = "its rules changed nothing: no exchange held what their match and find ask for"
+
+
+def judged(defect: Defect, seen: Mapping[str, Seen], idle: Sequence[Proxy] = ()) -> Result:
+    """What the checks of a batch say of one of its defects. `idle` are rules that changed nothing meanwhile.
+
+    A defect that consists of such rules alone was never there: that nobody saw it is no fault of the checks.
+    """
+    result = _judged(defect, seen)
+    absent = all(any(plant is one for one in idle) for plant in defect.entry.plant)
+    if absent and result.outcome in (SLIPPED, QUIET):
+        result.outcome, result.words = BROKEN, NOTHING_CHANGED
+    return result
+
+
+def _judged(defect: Defect, seen: Mapping[str, Seen]) -> Result:
     mine = {name: seen.get(name, Seen("not_covered", "it did not run")) for name in defect.checks}
     states = {name: one.state for name, one in mine.items()}
     missed = [(name, one.words) for name, one in mine.items() if one.state == Verdict.MISSED]

@@ -38,10 +38,11 @@ class Message:
             self.remove("transfer-encoding")
             self.set("content-length", str(bytes_))
 
-    def change(self, change: Change) -> None:
-        """What a rule makes of it."""
+    def change(self, change: Change) -> bool:
+        """What a rule makes of it. Returns False where the rule only looks for something that is not there."""
+        places = 0
         if change.find:
-            self.body = re.sub(change.find.encode(), change.replace.encode(), self.body)
+            self.body, places = re.subn(change.find.encode(), change.replace.encode(), self.body)
             self.length(len(self.body))
         if change.cut:
             self.body = self.body[: -change.cut]
@@ -50,6 +51,7 @@ class Message:
             self.remove(name)
         for name, value in change.set.items():
             self.set(name, value)
+        return places > 0 or change != Change(find=change.find, replace=change.replace)
 
 
 @dataclass
@@ -64,11 +66,12 @@ class Asked(Message):
         super().__init__(headers)
         self.method, self.target = method, target
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Change) -> bool:
         """What a rule makes of it, its address too."""
-        super().change(change)
+        done = super().change(change)
         if change.path_find:
             self.target = re.sub(change.path_find, change.path_replace, self.target)
+        return done
 
     def raw(self) -> bytes:
         """Its head as it is sent."""
@@ -87,10 +90,10 @@ class Answer(Message):
         super().__init__(headers, body=body)
         self.status = status
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Change) -> bool:
         """What a rule makes of it, its status too."""
-        super().change(change)
         self.status = change.status or self.status
+        return super().change(change)
 
 
 class Rules:
@@ -99,7 +102,16 @@ class Rules:
     def __init__(self, plants: Sequence[Proxy]) -> None:
         self.plants = list(plants)
         self._met = [0] * len(self.plants)
+        self._done = [False] * len(self.plants)
         self._kept: dict[tuple[int, str, str, str], Answer] = {}
+
+    def did(self, plant: Proxy) -> None:
+        """A rule changed something."""
+        self._done[self._place(plant)] = True
+
+    def idle(self) -> list[Proxy]:
+        """Those that changed nothing so far: planted or not, all was as ever."""
+        return [plant for plant, done in zip(self.plants, self._done, strict=True) if not done]
 
     def of(self, asked: Asked) -> list[Proxy]:
         """Those whose pattern fits a request as far as its head tells."""
@@ -126,8 +138,12 @@ class Rules:
                 made.set(name, value)
             if plant.mock.status not in (204, 304):
                 made.length(len(body))
+            self.did(plant)
             return made
-        return self._kept.get(self._key(plant, asked)) if plant.answer and plant.answer.stale else None
+        kept = self._kept.get(self._key(plant, asked)) if plant.answer and plant.answer.stale else None
+        if kept:
+            self.did(plant)
+        return kept
 
     def keep(self, plant: Proxy, asked: Asked, answer: Answer) -> None:
         """Remembers the first answer to a request, if it is to be given again."""

@@ -14,7 +14,18 @@ from reports.judging.checks import Requirements
 from reports.judging.overrides import Sources
 from runner import declared_checks
 from runner.drill.batches import batches, shard
-from runner.drill.catalogue import SHIPPED, Defect, Entry, Load, Source, Sql, read_catalogue, select
+from runner.drill.catalogue import (
+    SHIPPED,
+    Change,
+    Defect,
+    Entry,
+    Load,
+    Proxy,
+    Source,
+    Sql,
+    read_catalogue,
+    select,
+)  # fmt: skip
 from runner.drill.drill import changed_by
 from runner.drill.figures import table
 from runner.drill.plants import changed
@@ -215,6 +226,23 @@ def test_only_a_missed_check_in_the_right_words_has_caught_a_defect(state, words
 def test_a_healthy_variant_is_accused_by_a_missed_check_alone(state, outcome):
     one = defect("x", healthy=True, watched_by=("a",), caught_by=())
     assert judged(one, {"a": Seen(state, "")}).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("healthy", "state", "outcome"),
+    [
+        (False, "met", "broken"),
+        (False, "missed", "caught"),
+        (True, "met", "broken"),
+        (True, "missed", "accused"),
+    ],
+)
+def test_a_defect_whose_rules_changed_nothing_was_never_there(healthy, state, outcome):
+    idle = Proxy(proxy="platform", answer=Change(delay=1))
+    named = {"healthy": True, "watched_by": ("a",), "caught_by": ()} if healthy else {}
+    assert judged(defect("x", plant=[idle], **named), {"a": Seen(state, "")}, [idle]).outcome == outcome
+    both = defect("x", plant=[idle, Sql(sql="select 1", restore="select 1")], **named)
+    assert judged(both, {"a": Seen("met", "")}, [idle]).outcome == ("quiet" if healthy else "slipped")
 
 
 def test_what_could_not_be_judged_counts_apart_and_a_check_without_a_fault_is_toothless():

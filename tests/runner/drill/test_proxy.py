@@ -159,6 +159,12 @@ def test_messages_of_a_websocket(rule, heard):
                 client.send(str(n))
             got = [client.recv(timeout=10) for _ in heard]
         assert got == heard
+        assert made.idle() == []
+        made.rule([Proxy(proxy="a", frames=Frames(match="nobody says this", lose=True))])
+        with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/", proxy=None) as client:
+            client.send("1")
+            client.recv(timeout=10)
+        assert made.idle()
         made.close()
 
 
@@ -171,3 +177,23 @@ def test_a_frame_is_read_as_it_was_written(size, masked):
         return await read(reader)
 
     assert asyncio.run(there_and_back()) == Frame(0x81, b"a" * size, masked)
+
+
+@pytest.mark.parametrize(
+    ("rule", "idle"),
+    [
+        ({"answer": Change(find="hello", replace="x")}, False),
+        ({"answer": Change(find="nowhere", replace="x")}, True),
+        ({"match": Match(path="^/elsewhere"), "answer": Change(delay=1)}, True),
+        ({"answer": Change(delay=1)}, False),
+        ({"request": Change(find="nowhere", replace="x")}, True),
+        ({"request": Change(set={"x-a": "b"})}, False),
+        ({"answer": Change(stale=True)}, True),  # the first answer is as it was
+        ({"mock": Mock(body="{}")}, False),
+        ({"match": Match(every=2), "mock": Mock(body="{}")}, True),
+    ],
+)
+def test_a_rule_that_changed_nothing_is_told(proxies, rule, idle):
+    with planted(proxies, **rule) as client:
+        client.post("/", content=b"hello")
+        assert bool(proxies.idle()) == idle

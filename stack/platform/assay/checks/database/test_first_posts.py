@@ -131,3 +131,7 @@ def test_stranger_denied(run: Run, services: ServiceClients, actor: NewActor, wi
     claim = "the author changes their own post (positive control)"
     after = row(posts.update({"body": "changed"}).eq("id", draft).execute(), claim)
     expect_equal(after["body"], "changed", claim, service=DATABASE)
+    claim = "the author deletes their own post, and it is gone (positive control)"
+    gone = [r["id"] for r in rows(posts.delete().eq("id", draft).execute())]
+    left = [str(r["id"]) for r in services.database.witness_rows("posts", author_id=author.id)]
+    expect_equal((gone, left), ([draft], [public]), claim, service=DATABASE)

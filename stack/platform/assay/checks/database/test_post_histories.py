@@ -148,6 +148,12 @@ class Posts(RuleBasedStateMachine):
             for person in self.people
             for r in self.world.services.database.witness_rows("posts", author_id=person.id)
         }
+        expect_equal(
+            sorted(stored.keys() - self.model.keys()),
+            [],
+            "no post is stored that nobody wrote, or that was deleted",
+            service=DATABASE,
+        )
         expect_equal(stored, self.model, "what is stored is what the history leads to", service=DATABASE)
 
     @noted
