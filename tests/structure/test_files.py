@@ -126,10 +126,15 @@ def test_nothing_is_left_to_be_written() -> None:
 
 
 def test_no_check_and_no_test_is_switched_off() -> None:
-    """A check that cannot run is *not covered*, and fixtures/plugin.py alone says so."""
+    """A check that cannot run is *not covered*, and fixtures/plugin.py alone says so.
+
+    Of the examples of authors' mistakes, which pytest does not collect, a test sees that Assay refuses them.
+    """
     wrong = []
     for file, tree in modules():
         if file == "fixtures/plugin.py":
+            continue
+        if file.startswith("tests/fixtures/mistakes/") and "/test_" not in file:
             continue
         for node in ast.walk(tree):
             off = isinstance(node, ast.Attribute) and ast.unparse(node) in (
