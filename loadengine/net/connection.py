@@ -20,6 +20,11 @@ from loadengine.net.tcp import CLOSED_EARLY, RECEIVE, Endpoint, NoAnswer, TcpCon
 
 _now = time.monotonic_ns
 _read, _write = os.read, os.write
+MOST = 256 * 1024 * 1024
+MOST_HEAD = 1024 * 1024
+"""Bytes of an answer, and of its head, after which no end is waited for: a flood fills memory sooner than time."""
+MOST_INTERIM = 100
+"""Interim answers (1xx) before an answer; each costs the time of all other users."""
 NOT_IN_TIME, WAITING = "no whole answer within the time-out", "waiting for the answer"
 
 
@@ -78,7 +83,8 @@ class HttpConnection(TcpConnection):
     """
 
     __slots__ = (
-        "_bodies", "_feed", "_finished", "_head_done", "_headless", "_parser", "_raw", "_status", "done", "fresh",
+        "_bodies", "_feed", "_finished", "_head_done", "_headless", "_interim", "_parser", "_raw",
+        "_status", "done", "fresh",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, endpoint: Endpoint, deadline: int) -> None:
@@ -141,7 +147,7 @@ class HttpConnection(TcpConnection):
         self._raw = b""
         self._bodies: list[bytes] = []
         self._headless = headless
-        pieces = 0
+        self._interim = pieces = received = 0
         try:
             if head:
                 try:
@@ -167,11 +173,16 @@ class HttpConnection(TcpConnection):
                     self._end_of_stream()
                     break
                 pieces += 1
+                received += len(data)
                 if pieces == 1 and not headless and not self._raw and (known := self._known(data)):
                     return known
                 if not self._head_done:
                     self._raw += data
                 feed(data)
+                if self._interim > MOST_INTERIM:
+                    raise NoAnswer(f"over {MOST_INTERIM} interim answers (1xx) and no other")
+                if received > RECEIVE:
+                    self._bounded(received)
                 data = None
             self.done = _now()
             reactor.deadlines[fd] = 0
@@ -235,8 +246,17 @@ class HttpConnection(TcpConnection):
             if not self._parser.should_keep_alive():
                 self.reusable = False
         else:
-            self._head_done = False
-            self._raw = self._raw.partition(b"\r\n\r\n")[2]
+            self._interim += 1
+            if self._interim <= MOST_INTERIM:
+                self._head_done = False
+                self._raw = self._raw.partition(b"\r\n\r\n")[2]
+
+    def _bounded(self, received: int) -> None:
+        """Raises NoAnswer where an answer has no end in sight."""
+        if received > MOST:
+            raise NoAnswer(f"the answer is over {MOST} bytes")
+        if not self._head_done and len(self._raw) > MOST_HEAD:
+            raise NoAnswer(f"the answer's head is over {MOST_HEAD} bytes")
 
     # -- the socket --------------------------------------------------------------------------------------
 
@@ -280,6 +300,7 @@ class HttpConnection(TcpConnection):
         if not self._head_done:
             self._raw += data
         self._feed(data)
+        self._bounded(0)
 
     def _end_of_stream(self) -> None:
         """The server closed: fine only for an answer that is delimited by closing."""

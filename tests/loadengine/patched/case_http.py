@@ -8,6 +8,7 @@ from locust.exception import StopUser
 
 from core.errors import ConfigError
 from loadengine.measure.measure import Measure
+from loadengine.net import connection
 from loadengine.net.http1 import StreamedBody
 from tests.loadengine.patched.helpers import counts, read_request, within
 
@@ -170,6 +171,72 @@ def test_silence_ends_at_the_time_out(engine, serve):
     client = engine.client(serve(silent), timeout=0.2)
     assert client.get("/x").error == "no whole answer within the time-out"
     assert client._idle == []
+
+
+def without_end(start, more, pause):
+    """A handler that begins an answer and never ends it."""
+
+    def talk(connection, reader):
+        read_request(reader)
+        connection.sendall(start)
+        while True:
+            connection.sendall(more)
+            gevent.sleep(pause)
+
+    return talk
+
+
+STATUS, LATER = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (STATUS + b"content-length: 100000\r\n\r\n", b"z"),
+        (STATUS + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nz\r\n"),
+        (STATUS + b"\r\n", b"z"),
+        (STATUS, b"x-more: 1\r\n"),
+        (b"H", b""),
+        (LATER, LATER),
+    ],
+    ids=["body", "chunks", "until it closes", "head", "silence", "interim"],
+)
+def test_an_answer_that_drips_ends_at_the_time_out(engine, serve, start, more):
+    client = engine.client(serve(without_end(start, more, 0.05)), timeout=0.4)
+    with gevent.Timeout(10):
+        assert client.get("/x").error == "no whole answer within the time-out"
+    assert counts(engine) == {"error": 1}
+
+
+@pytest.mark.parametrize(
+    ("start", "more", "cause"),
+    [
+        (
+            STATUS + b"transfer-encoding: chunked\r\n\r\n",
+            b"ffff\r\n" + b"z" * 0xFFFF + b"\r\n",
+            "over 4000000 bytes",
+        ),
+        (STATUS + b"\r\n", b"z" * 65536, "over 4000000 bytes"),
+        (STATUS, b"x-more: 1\r\n" * 5000, "the answer's head is over"),
+        (LATER, LATER * 1000, "over 100 interim answers"),
+    ],
+    ids=["chunks", "until it closes", "head", "interim"],
+)
+def test_a_flood_ends_long_before_the_time_out(engine, serve, monkeypatch, start, more, cause):
+    monkeypatch.setattr(connection, "MOST", 4_000_000)
+    client = engine.client(serve(without_end(start, more, 0)), timeout=60.0)
+    with gevent.Timeout(20):
+        assert cause in client.get("/x").error
+    assert counts(engine) == {"error": 1}
+
+
+def test_redirects_without_end_end(engine, serve):
+    client = engine.client(
+        serve(answering(b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n")), timeout=2.0
+    )
+    answer = client.get("/x", redirects=5, expect=lambda answer: None if answer.status == 200 else "no page")
+    assert answer.status == 302
+    assert counts(engine)["wrong"] == 1
 
 
 def test_a_stale_kept_connection_is_tried_once_more(engine, serve):
