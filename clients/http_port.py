@@ -11,6 +11,7 @@ import httpx
 
 from clients import http
 from clients.strict_json import read_json, strict_json
+from core import reached
 from core.clock import now_ns
 from core.errors import AssayError, Missed, ServiceError
 from core.permit import Permit
@@ -97,6 +98,7 @@ class WireAnswer:
 
     def expect(self, *statuses: int, claim: str) -> WireAnswer:
         """Raises Missed with `claim` unless the status is one of these; returns itself."""
+        reached.note()
         if self.status not in statuses:
             wanted = " or ".join(map(str, statuses))
             raise Missed(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from core import reached
 from core.errors import ConfigError, Missed
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ def eventually(
     that a slow probe is not judged on its first answer. Raises Missed with the last value seen; whatever
     the probe raises passes through, since a look-up that fails is broken, not missed.
     """
+    reached.note()
     deadline = Deadline.after(within)
     pause = every
     while True:

@@ -19,6 +19,7 @@ from clients import exchanges
 from clients.sdk import ServiceRefusal
 from clients.services.platform import PLATFORM_URL
 from clients.strict_json import read_json, strict_json
+from core import reached
 from core.clock import Deadline, now_ns, seconds
 from core.errors import Missed, NotDescribed, ServiceError
 from core.room_wire import RoomWire
@@ -131,6 +132,7 @@ class RoomSocket:
         start: int = 0,
     ) -> Frame:
         """The first frame, from number `start` on, that `accept` takes. Raises Missed with what came instead."""
+        reached.note()
         deadline = Deadline.after(within)
         position = start
         with self._changed:
