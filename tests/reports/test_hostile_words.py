@@ -122,6 +122,7 @@ def test_no_line_of_the_log_is_a_command_of_theirs(report: Path) -> None:
     assert "[/word]" in out.getvalue()
     for line in github.commands(verdict):
         assert re.fullmatch(r"::(error|warning|notice) title=[^:]*::[^\r\n]*", line), line[:80]
+        assert "##[" not in line
 
 
 def test_a_long_word_is_cut_and_told(report: Path) -> None:
@@ -150,3 +151,10 @@ def test_github_makes_no_link_of_a_service_s_word(word: str) -> None:
     assert not re.search(r"@\w|#\d|GH-\d|://|www\.|<a ", rendered), rendered
     assert "so: " in rendered
     assert " there" in rendered
+
+
+def test_an_annotation_holds_no_command_of_the_older_form() -> None:
+    """GitHub reads `##[name` anywhere in a line, and a service's answer stands in the middle of ours."""
+    escaped = github._escape("it answers {##[group]z", value=True) + github._escape("##vso[task.complete]")
+    assert "##[" not in escaped
+    assert "##vso[" not in escaped
