@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.text import for_log
 from core.user_settings import setting
 from reports.judging.model import RunVerdict
 from reports.judging.verdict_table import STATES
@@ -38,6 +39,6 @@ def commands(verdict: RunVerdict) -> list[str]:
 
 
 def _escape(text: str, value: bool = False) -> str:
-    """As GitHub's toolkit escapes data and property values of workflow commands."""
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """As GitHub's toolkit escapes data and property values of workflow commands; none of its older form stands in them."""
+    text = for_log(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if value else text
