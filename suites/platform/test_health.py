@@ -8,6 +8,7 @@ from core.passport import check
 from core.permit import Action
 from core.run import Run
 from scenarios.adapter import Adapter
+from suites.security.attempts import HostilePort
 from suites.types import Witness
 
 PLATFORM = "platform"
@@ -23,7 +24,7 @@ PLATFORM = "platform"
 )
 def test_well(run: Run, services: ServiceClients, adapter: Adapter, witness: Witness) -> None:
     """Its own words for health and version; its closed doors tell it from a page that answers 200 to everything."""
-    answer = adapter.health(services.platform.port)
+    answer = adapter.health(HostilePort(services.platform.port))  # a page that says 503 is an answer, too
     expect(
         adapter.is_well(answer),
         "the platform says that it is well",

@@ -343,8 +343,11 @@ def test_erase(
     why_slow="an accepted event is readable only after indexing",
 )
 def test_account_consent(run: Run, services: ServiceClients, person: Actor, witness: Witness) -> None:
-    """No answer yet and a refusal send nothing; agreeing does, and taking it back ends it."""
-    titles = {name: f"assay {name} {run.tag()}" for name in ("unasked", "declined", "granted", "withdrawn")}
+    """No answer yet, one that leaves consent out, and a refusal send nothing; agreeing does, and taking it back ends it."""
+    titles = {
+        name: f"assay {name} {run.tag()}"
+        for name in ("unasked", "unsaid", "declined", "granted", "withdrawn")
+    }
 
     def visit(name: str) -> int:
         body = {
@@ -364,6 +367,13 @@ def test_account_consent(run: Run, services: ServiceClients, person: Actor, witn
         expect_equal(row["analytics"], analytics, "the account keeps the choice", service=DATABASE)
 
     expect_equal(visit("unasked"), 403, "no visit is counted before the account says yes", service=PLATFORM)
+    services.database.rest(
+        "POST", "/consents", token=person.access_token, body={"user_id": person.id}
+    ).demand(201)
+    rows = services.database.witness_rows("consents", user_id=person.id)
+    assumed = expect_one(rows, "the account keeps one choice", service=DATABASE)["analytics"]
+    expect_equal(assumed, False, "a choice that leaves consent out is no consent", service=DATABASE)
+    expect_equal(visit("unsaid"), 403, "no visit is counted where consent was left out", service=PLATFORM)
     say(False)
     expect_equal(visit("declined"), 403, "no visit is counted once the account says no", service=PLATFORM)
     say(True)
