@@ -9,7 +9,7 @@ from clients.services.builder import page_entry
 from clients.services.kv import content_keys
 from core.clock import eventually
 from core.errors import Missed
-from core.expect import expect, expect_one
+from core.expect import expect, expect_equal, expect_one
 from core.ledger import Ledger
 from core.passport import check
 from core.run import Run
@@ -96,11 +96,29 @@ def test_visual_editor(
                 saw=", ".join(page.evaluate("() => Object.keys(window.editor.components)")) or "none",
                 service="builder",
             ) from None
+    offered = page.evaluate("() => window.editor.components")
+    for component, inputs in editor.content.inputs.items():
+        names = [one.get("name") for one in offered.get(component, {}).get("inputs") or []]
+        expect(
+            set(inputs) <= set(names),
+            f"the visual editor offers every input of the component {component}",
+            expected=", ".join(inputs),
+            saw=", ".join(map(str, names)) or "none",
+            service="builder",
+        )
     editor.content.step("the editor knows every component")
     blocks = page_entry(path, f"Page {tag}", f"edited words {tag}")["data"]["blocks"]
     editor.person.begin_action("changed the page in the editor")
     page.evaluate("(blocks) => window.editor.change({data: {blocks}})", blocks)
     editor.content.reads_in(shown, f"edited words {tag}", "the edit in the editor's frame")
+    frame = page.frame_locator("#preview")
+    nameless = [one["id"] for one in blocks if not frame.locator(f"[builder-id='{one['id']}']").count()]
+    expect_equal(
+        nameless,
+        [],
+        "the editor finds every block in the page, to be selected there (its builder-id)",
+        service="builder",
+    )
     editor.content.step("the edit is drawn")
     held = expect_one(services.builder.content(path), "Builder.io's API holds the page", service="builder")
     witness("Builder.io API", "the published page is unchanged")

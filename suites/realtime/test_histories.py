@@ -161,7 +161,7 @@ def test_replay(shared_identities: SharedIdentities, new_room: NewRoom, witness:
         expect_equal(
             ([m["id"] for m in history["messages"]], history["more"]),
             (due, more),
-            f"a replay since {since} of at most {limit} is exact",
+            f"a replay since {since} of at most {limit} is exact, and tells whether more follow",
             service=ROOMS,
         )
 

@@ -5,6 +5,8 @@ A platform's own pages override these (docs/adding.md); one that does not have s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from scenarios.browser.pages.anypage import AnyPage, not_described
@@ -15,6 +17,8 @@ class Content(AnyPage):
 
     components: tuple[str, ...] = ()
     """The platform's own components, which its visual editor must offer."""
+    inputs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """What an editor may change of a component, by its name; of what is not named, nothing is expected."""
 
     def address(self, path: str) -> str:
         """Where the platform shows the content of this path."""

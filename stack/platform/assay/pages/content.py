@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -17,6 +19,14 @@ class ReferenceContent(Content):
 
     components: tuple[str, ...] = ("Hero", "Quote", "Callout", "PostList")
     """The platform's own components, which its visual editor must offer."""
+    inputs: Mapping[str, tuple[str, ...]] = MappingProxyType(
+        {
+            "Hero": ("title", "subtitle", "image", "buttonText", "buttonLink"),
+            "Quote": ("text", "author"),
+            "Callout": ("tone", "html"),
+            "PostList": ("title", "count"),
+        }
+    )
 
     def address(self, path: str) -> str:
         """Where the platform shows the content of this path."""
