@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from clients.identities import Actor
 from clients.service_clients import ServiceClients
@@ -23,9 +25,12 @@ def forged(person: Actor, other: Actor) -> dict[str, str]:
     claims = jwt.decode(other.access_token, options={"verify_signature": False})
     claims["exp"] = int(time.time()) + 3600
     guessed = jwt.encode(claims, "guess" * 8, algorithm="HS256")
+    key = ec.generate_private_key(ec.SECP256R1())
+    brought = {"jwk": ECAlgorithm.to_jwk(key.public_key(), as_dict=True)}  # CVE-2018-0114
     return {
         "with another's payload": f"{head}.{other.access_token.split('.')[1]}.{signature}",
         "signed with a guessed secret": guessed,
+        "signed with a key that it brings along": jwt.encode(claims, key, algorithm="ES256", headers=brought),
         "without signature": jwt.encode(claims, None, algorithm="none"),  # type: ignore[arg-type]
         "that is no token": "mock-user",
     }

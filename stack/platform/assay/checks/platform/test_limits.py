@@ -43,6 +43,13 @@ def stopped(ask: Callable[[], WireAnswer], what: str, *, first: int, most: int) 
     return number
 
 
+def elsewhere() -> dict[str, str]:
+    """Headers by which a client names another address each time (CWE-348): whoever believes them limits nobody."""
+    address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+    names = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP")
+    return dict.fromkeys(names, address) | {"Forwarded": f"for={address}"}
+
+
 @check(
     "security.rate_limits",
     "Who uploads, exports or knocks too often is held up by name, and nobody else is",
@@ -59,7 +66,10 @@ def stopped(ask: Callable[[], WireAnswer], what: str, *, first: int, most: int) 
     why_slow="some four hundred requests, one after the other",
 )
 def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witness: Witness) -> None:
-    """The limits of one person of our own: no other person shares them, on a live target either."""
+    """The limits of one person of our own: no other person shares them, on a live target either.
+
+    The limit of an address is that of the connection: each request says in its headers that it comes from elsewhere.
+    """
     eager, other = actor(), actor()
 
     def upload(token: str) -> WireAnswer:
@@ -88,7 +98,9 @@ def test_rate_limits(run: Run, services: ServiceClients, actor: NewActor, witnes
     port = services.platform.from_address(guest)
     try:
         stopped(
-            lambda: port.request("POST", "/api/content/webhook", body={"operation": "publish"}),
+            lambda: port.request(
+                "POST", "/api/content/webhook", body={"operation": "publish"}, headers=elsewhere()
+            ),
             "webhooks without signature",
             first=401,
             most=400,
