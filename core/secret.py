@@ -125,7 +125,7 @@ class Redactor:
 
     def excerpt(self, text: str, limit: int) -> str:
         """`text` masked, safe to keep and cut to `limit` characters; no part of a secret is left where it was cut."""
-        return safe(self.text(capped(text, 2 * limit)), limit)
+        return safe(self.text(capped(text, 2 * limit)), limit, len(text) if len(text) > 2 * limit else 0)
 
     def value(self, value: Any) -> Any:
         """A JSON-like value with every secret masked in its strings and keys; numbers stay numbers."""

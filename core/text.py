@@ -26,21 +26,25 @@ def whole(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text) if not text.isascii() else text
 
 
-def capped(text: str, limit: int = LONGEST) -> str:
-    """At most `limit` characters, the beginning and the end, with what was cut told between them."""
+def capped(text: str, limit: int = LONGEST, of: int = 0) -> str:
+    """At most `limit` characters, the beginning and the end, with what was cut told between them.
+
+    `of` is how long `text` was before an earlier cut, whose words in its middle go with this one.
+    """
     if len(text) <= limit:
         return text
     head = limit * 3 // 4
     tail = limit - head
-    return f"{text[:head]}\n… {len(text) - limit:,} of {len(text):,} characters left out …\n{text[-tail:]}"
+    of = of or len(text)
+    return f"{text[:head]}\n… {of - limit:,} of {of:,} characters left out …\n{text[-tail:]}"
 
 
-def safe(text: str, limit: int = LONGEST) -> str:
+def safe(text: str, limit: int = LONGEST, of: int = 0) -> str:
     """`text` for evidence and everything made from it: whole, capped, control and invisible characters shown.
 
     Tabs and line feeds stay; a carriage return before a line feed goes.
     """
-    text = capped(text, limit)
+    text = capped(text, limit, of)
     if text.isascii() and text.isprintable():
         return text
     text = whole(text.replace("\r\n", "\n"))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.secret import Redactor
 from core.text import capped, for_log, on_one_line, safe, safe_value
 
 ANYTHING = st.text(st.characters(codec=None, categories=None), max_size=200)
@@ -30,6 +31,14 @@ def test_what_is_cut_is_told(text, limit):
     else:
         assert f"{len(text) - limit:,} of {len(text):,} characters left out" in said
         assert said.startswith(text[: limit * 3 // 4])
+
+
+@given(st.integers(0, 5000), st.integers(1, 100))
+def test_a_masked_excerpt_tells_how_long_the_whole_was(length, limit):
+    said = Redactor().excerpt("x" * length, limit)
+    if length > limit:
+        assert f"{length - limit:,} of {length:,} characters left out" in said
+    assert said.count("x") == min(length, limit)
 
 
 @given(
