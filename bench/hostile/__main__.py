@@ -1,5 +1,6 @@
 """The hostile-answer drill.
 
+    python -m bench.hostile --small
     python -m bench.hostile [--services r2,kv] [--mutations gzip,words] [--jobs 6] [--results FILE [--again]] [--keep DIR]
 
 Starts the embedded target, and for each service and each row of the table (`bench.hostile.mutations`) makes a whole run of
@@ -8,8 +9,8 @@ answers that say nothing, or another service accused), crashes (an exit code of 
 missing or that its own reader cannot read), hangs, and injections (words that a terminal, a CI log, a browser, a
 spreadsheet or another reader obeys: `bench.hostile.readers`). Exit code 1 when anything is.
 
-`--results` keeps each case's end in a file, so that a drill that was stopped goes on where it was; with `--again` only the
-cases that were wrong there, or never tried, are tried.
+`--small` tries one mutation of each service, as Assay's own tests do. `--results` keeps each case's end in a file, so that a
+drill that was stopped goes on where it was; with `--again` only the cases that were wrong there, or never tried, are tried.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.hostile.browser import Browser
-from bench.hostile.cases import SUBJECTS, Case, cases
+from bench.hostile.cases import SUBJECTS, Case, cases, small
 from bench.hostile.collector import Collector
 from bench.hostile.judge import wrong_with
 from bench.hostile.trial import Child, Trial, Tried
@@ -42,6 +43,7 @@ def main() -> int:
     )
     parser.add_argument("--services", default="", help="only services whose names hold one of these words")
     parser.add_argument("--mutations", default="", help="only mutations whose names hold one of these words")
+    parser.add_argument("--small", action="store_true", help="one mutation for each service, in a minute")
     parser.add_argument("--shard", default="1/1", help="the K-th of N parts of all cases")
     parser.add_argument(
         "--jobs", type=int, default=3 * (os.cpu_count() or 1), help="cases at a time: most wait"
@@ -56,7 +58,8 @@ def main() -> int:
     parser.add_argument("--stack", type=Path, help="the folder of an embedded target that runs already")
     options = parser.parse_args()
     done = _done(options.results, again=options.again)
-    wanted = [c for c in cases(options.services, options.mutations, options.shard) if c.name not in done]
+    chosen = small() if options.small else cases(options.services, options.mutations, options.shard)
+    wanted = [case for case in chosen if case.name not in done]
     with tempfile.TemporaryDirectory(prefix="assay-hostile-") as folder:
         state = options.stack or Path(folder) / "stack"
         with embedded.attach(state=state, progress=sys.stderr) as stack:

@@ -50,6 +50,20 @@ class Case:
         return f"{self.subject.service}/{self.mutation.name}"
 
 
+SMALL = (
+    "words-html", "values-null", "500", "mock-ok", "keys-gone", "html", "deep", "words-commands", "gzip-bomb",
+    "words-surrogate", "cut", "nan",
+)  # fmt: skip
+"""One mutation for each of `SUBJECTS`, of all kinds but those that are waited for: a drill of less than a minute."""
+
+
+def small() -> list[Case]:
+    """Each service by one mutation; every output of the first is made and read."""
+    by_name = {mutation.name: mutation for mutation in MUTATIONS}
+    pairs = zip(SUBJECTS, SMALL, strict=True)
+    return [Case(subject, by_name[name], whole=name == SMALL[0]) for subject, name in pairs]
+
+
 def cases(services: str = "", mutations: str = "", shard: str = "1/1") -> Iterator[Case]:
     """The cases whose service and mutation contain one of these words, and of them the shard `k/n`."""
     one, of = (int(part) for part in shard.split("/"))
