@@ -272,6 +272,16 @@ def test_a_listing_without_end_is_an_error_of_its_service(serving, monkeypatch, 
     assert server.asked >= 12
 
 
+def test_an_s3_listing_that_gives_one_token_again_is_an_error_of_its_service(serving):
+    """boto3 itself stops there; what was read so far is no whole listing."""
+    server = serving(lambda connection, over: connection.sendall(_keys(7)))
+    s3 = S3("r2", server.url, Secret("key-of-nobody"), Secret("secret-of-nobody"), "bucket", permit(server))
+    with pytest.raises(ServiceError, match=r"^r2: .*token"):
+        s3.keys("a")
+    assert server.asked == 2
+    s3.close()
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 def test_a_packed_body_without_its_end_is_no_answer(pack):
     whole = pack(b'{"a": 1}' * 100)
