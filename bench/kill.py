@@ -4,7 +4,7 @@
     python -m bench.kill --beside [--times 20] [--checks CHECK,…]
 
 The embedded stack is started apart and reached as a live target, by its variables alone. Each time a run of `check` or
-`load`, in turn, gets SIGKILL for the whole of its process group, then `assay sweep` follows, and `assay report` reads the
+`load`, in turn, gets SIGKILL for the whole of its process group, then `assay sweep` follows, and `assay gate` judges the
 evidence. Every service is counted by its own witnesses before and after (`bench.residue`); somebody's things that look like
 a run's own stand beside. With `--beside` nothing is killed: `assay sweep` runs again and again beside a run that goes
 on, which must end as if nobody had swept. A line a time; exits with 1 where anything stayed, was touched or is not readable.
@@ -13,7 +13,6 @@ on, which must end as if nobody had swept. A line a time; exits with 1 where any
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -35,6 +34,7 @@ from clients.services import catalogue
 from core.events import CheckFinished, LedgerPlanned, RunFinished
 from core.evidence import Evidence
 from core.ledger import left_over
+from core.parent_death import die_with_parent
 from core.run import Run, new_directory
 from tests.clients.customer import Customer
 
@@ -103,7 +103,7 @@ class Bench:
     def started(self, *words: str) -> subprocess.Popen[bytes]:
         """A command on the target, in a process group of its own; its words go to a file of the folder."""
         command = [sys.executable, str(ROOT / "cli.py"), *words]
-        command += ["--target", "live"] if words[0] != "report" else []
+        command += ["--target", "live"] if words[0] != "gate" else []
         with (self.folder / "output.log").open("ab") as log:
             log.write(f"\n$ {' '.join(words)}\n".encode())
             log.flush()
@@ -115,6 +115,7 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
 
     def done(self, *words: str) -> int:
@@ -169,6 +170,19 @@ class Bench:
                 return None
             time.sleep(0.05)
         return run
+
+    def residue(self, before: Snapshot) -> list[str]:
+        """What stayed of runs and what was touched of the customer's, in words."""
+        found = left(before, self.now())
+        words = [f"{len(things)} {kind} left, e.g. {things[0]}" for kind, things in found.items()]
+        return words + [f"touched: {one}" for one in self.customer.missing()]
+
+    def _read(self, turn: Turn, run: Path) -> None:
+        """Whether what the killed run recorded is judged: broken, unless it had come to its end before."""
+        finished = bool(Evidence(run).events(RunFinished))
+        code = self.done("gate", str(run))
+        if code not in ((0, 1, 3) if finished else (3,)):
+            turn.wrong.append(f"`assay gate` says {code} of it")
 
     def residue(self, before: Snapshot) -> list[str]:
         """What stayed of runs and what was touched of the customer's, in words."""
