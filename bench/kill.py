@@ -184,22 +184,6 @@ class Bench:
         if code not in ((0, 1, 3) if finished else (3,)):
             turn.wrong.append(f"`assay gate` says {code} of it")
 
-    def residue(self, before: Snapshot) -> list[str]:
-        """What stayed of runs and what was touched of the customer's, in words."""
-        found = left(before, self.now())
-        words = [f"{len(things)} {kind} left, e.g. {things[0]}" for kind, things in found.items()]
-        return words + [f"touched: {one}" for one in self.customer.missing()]
-
-    def _read(self, turn: Turn, run: Path) -> None:
-        """Whether what the killed run recorded is judged: broken, unless it had come to its end before."""
-        finished = bool(Evidence(run).events(RunFinished))
-        code = self.done("report", str(run))
-        verdict = run / "verdict.json"
-        if code == 2 or not verdict.is_file():
-            turn.wrong.append(f"its report ended with {code} and wrote no verdict")
-        elif (state := json.loads(verdict.read_text())["state"]) != "broken" and not finished:
-            turn.wrong.append(f"it never ended and was judged {state}")
-
     def beside(self, words: Sequence[str], sweeps: int) -> Turn:
         """So many sweeps while a run goes on, which starts anew as often as it ends: all its checks are met all the same."""
         turn = Turn(f"{sweeps} sweeps", 0.0)
