@@ -4,7 +4,7 @@
     python -m bench.kill --beside [--times 20] [--checks CHECK,…]
 
 The embedded stack is started apart and reached as a live target, by its variables alone. Each time a run of `check` or
-`load`, in turn, gets SIGKILL for the whole of its process group, then `assay sweep` follows, and `assay gate` judges the
+`load`, in turn, gets SIGKILL, its runner alone or all of it; then `assay sweep` follows, and `assay gate` judges the
 evidence. Every service is counted by its own witnesses before and after (`bench.residue`); somebody's things that look like
 a run's own stand beside. With `--beside` nothing is killed: `assay sweep` runs again and again beside a run that goes
 on, which must end as if nobody had swept. A line a time; exits with 1 where anything stayed, was touched or is not readable.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,8 +134,12 @@ class Bench:
         """The folders of runs that have a journal."""
         return {path.parent for path in self.runs.glob("*/journal") if any(path.iterdir())}
 
-    def killed(self, words: Sequence[str], after: float, before: Snapshot) -> Turn:
-        """One run: killed so long after the first thing that it planned, swept, read and counted."""
+    def killed(self, words: Sequence[str], after: float, before: Snapshot, *, whole: bool) -> Turn:
+        """One run: killed so long after the first thing that it planned, swept, read and counted.
+
+        With `whole` every process of it is killed, as when its machine goes; otherwise the runner's group alone, and the
+        others, who notice, may still tidy up.
+        """
         turn = Turn(" ".join(words[:2]) if words[0] == "load" else words[0], after)
         process = self.started(*words)
         run = self.planning(self.all_runs(), process)
@@ -148,6 +152,9 @@ class Bench:
         if process.poll() is None:
             turn.struck = True
             os.killpg(process.pid, signal.SIGKILL)
+            for one in family if whole else ():
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         at = time.monotonic()
         process.wait()
         _, alive = psutil.wait_procs(family, timeout=ENDING)
@@ -246,13 +253,16 @@ def kills(bench: Bench, commands: Sequence[Sequence[str]], times: int, within: f
     before = bench.now()
     turns: list[Turn] = []
     while sum(turn.struck for turn in turns) < times and len(turns) < 2 * times:
-        turns.append(
-            turn := bench.killed(commands[len(turns) % len(commands)], chance.uniform(0, within), before)
+        words, whole = commands[len(turns) % len(commands)], chance.random() < 0.5
+        turns.append(turn := bench.killed(words, chance.uniform(0, within), before, whole=whole))
+        how = (
+            f"killed after {turn.after:.1f} s{' whole' if whole else ''}"
+            if turn.struck
+            else "came to its own end"
         )
-        how = f"killed after {turn.after:.1f} s" if turn.struck else "came to its own end"
         found = "; ".join(turn.wrong) or "nothing left"
         print(
-            f"{len(turns):>3}  {turn.command:<12} {how:<20} {turn.open:>3} open, gone in {turn.ended:.1f} s: {found}",
+            f"{len(turns):>3}  {turn.command:<12} {how:<25} {turn.open:>3} open, gone in {turn.ended:.1f} s: {found}",
             flush=True,
         )
         if turn.wrong:  # each is told once
