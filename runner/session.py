@@ -63,8 +63,12 @@ from runner.stops import held, stoppable
 
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
-UNUSED_PLUGINS = ("schemathesis", "hypothesispytest", "locust", "anyio", "random_order")
-"""Pytest's plugins in the environment that no check uses; to load them takes as long as all else that pytest loads."""
+UNUSED_PLUGINS = tuple(
+    word
+    for name in ("schemathesis", "hypothesispytest", "locust", "anyio", "random_order")
+    for word in ("-p", f"no:{name}")
+)
+"""Pytest's words against plugins that no check uses; to load them takes as long as all else that pytest loads."""
 LOG_KEPT = 4 * 1024 * 1024
 
 
@@ -156,8 +160,11 @@ class RunSession:
     def _pytest(self, checks: CheckPart, target: Target | None = None) -> None:
         name = checks.name
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-rN", *checks.words]
-        command += [word for name in UNUSED_PLUGINS for word in ("-p", f"no:{name}")]
-        command += ["-W", "default"]  # a library's deprecation is no statement about a platform
+        command += [
+            *UNUSED_PLUGINS,
+            "-W",
+            "default",
+        ]  # a library's deprecation is no statement about a platform
         command += ["--checks", ",".join(sorted(c.id for c in checks.checks))]
         command += ["--alluredir", str(self.directory / "allure-results")]
         command += [*self.request.pytest_arguments, *checks.files]

@@ -17,7 +17,7 @@ FIRST = (
 
 @pytest.mark.parametrize("name", FILES)
 def test_in_a_patched_process(name):
-    command = [sys.executable, "-c", FIRST, "-q", "--tb=short", "-p", "no:xdist"]
+    command = [sys.executable, "-c", FIRST, "-q", "--tb=short", "-p", "no:xdist", "-p", "no:schemathesis"]
     command += ["-o", "python_files=case_*.py", str(HERE / "patched" / name)]
     done = subprocess.run(
         command,

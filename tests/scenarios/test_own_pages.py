@@ -13,6 +13,7 @@ from core.errors import ConfigError
 from core.events import CheckFinished, FlowStep
 from core.evidence import Evidence
 from core.target import resolve
+from runner.session import UNUSED_PLUGINS
 from scenarios.browser.pages import pages_of
 from stack.platform.assay.pages import ReferencePages
 from tests.runner.sandbox import ROOT, Sandbox
@@ -35,7 +36,7 @@ def complete() -> dict[str, str]:
 def outcome(sandbox: Sandbox, variables: dict[str, str], file: Path, folder: Path) -> CheckFinished:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "scenarios/browser", "-q", "--tb=short"),
+            *(sys.executable, "-m", "pytest", "scenarios/browser", "-q", "--tb=short", *UNUSED_PLUGINS),
             *("--checks", CHECK, "--target", "live", "--target-file", str(file)),
             *("--run-dir", str(folder)),
         ],

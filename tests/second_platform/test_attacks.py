@@ -11,6 +11,7 @@ import pytest
 from core.events import CheckFinished
 from core.evidence import Evidence
 from core.user_settings import for_child
+from runner.session import UNUSED_PLUGINS
 from tests.second_platform.running import ROOT, Second, second
 
 TOKENS = {
@@ -49,7 +50,7 @@ def judged(platform: Second, *checks: str, faults: Iterable[str] = ()) -> dict[s
         file = ["--target-file", str(platform.folder / "target.toml")]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "suites", "-q", "--tb=no", *words, *file],
+                [sys.executable, "-m", "pytest", "suites", "-q", "--tb=no", *UNUSED_PLUGINS, *words, *file],
                 cwd=ROOT,
                 env=for_child({}, without=("ASSAY_PROJECT", "ASSAY_TARGET", "ASSAY_RUN", "ASSAY_STATE")),
                 capture_output=True,

@@ -23,6 +23,7 @@ from core.evidence import Evidence
 from core.permit import EVERYTHING, Permit
 from core.run import ROOT
 from core.user_settings import for_child
+from runner.session import UNUSED_PLUGINS
 from suites.security.transport.test_tls import faults_of
 
 PERMIT = Permit(EVERYTHING, frozenset({"localhost", "127.0.0.1"}))
@@ -188,7 +189,16 @@ def judged(folder, url, trust):
         str(run),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "suites/security/transport", "-q", "--tb=no", *words],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "suites/security/transport",
+            "-q",
+            "--tb=no",
+            *UNUSED_PLUGINS,
+            *words,
+        ],
         cwd=ROOT,
         env=for_child(
             {"PLATFORM_URL": url, "SSL_CERT_FILE": str(trust)},
