@@ -59,6 +59,8 @@ CHECKS = (
 """Such as make a thing of every kind, and are short."""
 PROFILES = ("upload", "uptime")
 LOAD = ("--users", "3", "--rate", "10", "--for", "4s")
+SETTLING = 20.0
+"""Seconds that the platform has to tidy up by itself; its sweeper comes every three here."""
 ENDING = 60.0
 """Seconds within which the processes of a killed run must have ended."""
 
@@ -179,8 +181,13 @@ class Bench:
         return run
 
     def residue(self, before: Snapshot) -> list[str]:
-        """What stayed of runs and what was touched of the customer's, in words."""
-        found = left(before, self.now())
+        """What stayed of runs and what was touched of the customer's, in words.
+
+        The platform itself removes what a deleted person's uploads left, at its next sweep: that is waited for.
+        """
+        until = time.monotonic() + SETTLING
+        while (found := left(before, self.now())) and time.monotonic() < until:
+            time.sleep(0.5)
         words = [f"{len(things)} {kind} left, e.g. {things[0]}" for kind, things in found.items()]
         return words + [f"touched: {one}" for one in self.customer.missing()]
 

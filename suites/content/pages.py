@@ -29,7 +29,17 @@ class ContentPage:
     ledger: Ledger
     path: str
     tag: str
+    elsewhere: bool = False
+    """Whether Builder.io serves a page of somebody else's at this path, too: one without targeting is for every path."""
     id: str = ""
+
+    def absent(self, answer: WireAnswer, text: str) -> bool:
+        """Whether an answer serves nothing of this page's: 404, or somebody else's page where there is one."""
+        return answer.status == 404 or (self.elsewhere and answer.status == 200 and text not in answer.text)
+
+    def held(self) -> list[dict[str, Any]]:
+        """The page as Builder.io serves it to the public, nobody else's."""
+        return [one for one in self.services.builder.content(self.path) if one.get("id") == self.id]
 
     def publish(self, text: str, *, webhooks: bool = False, **more: Any) -> dict[str, Any]:
         """Creates the page, or changes it, with one text block."""
@@ -99,7 +109,7 @@ def new_page(run: Run, services: ServiceClients, ledger: Ledger, adapter: Adapte
     tag = run.tag()
     path = f"/assay/{tag}"
     ledger.plan("kv.prefix", prefix=content_keys(path))
-    return ContentPage(services, adapter, ledger, path, tag)
+    return ContentPage(services, adapter, ledger, path, tag, elsewhere=bool(services.builder.content(path)))
 
 
 def now_ms() -> int:

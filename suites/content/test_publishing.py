@@ -75,13 +75,14 @@ def test_drafts(
     """Draft, published, draft again, deleted; each step seen at the platform and in Builder.io's own API."""
     page = new_page(run, services, ledger, adapter)
     page.publish(f"secret {page.tag}", webhooks=True, published="draft")
-    expect_equal(page.get().status, 404, "a draft is served to nobody", service=PLATFORM)
-    expect_equal(
-        services.builder.content(page.path),
-        [],
-        "a draft is not served by Builder.io's public API",
-        service=BUILDER,
+    answer = page.get()
+    expect(
+        page.absent(answer, f"secret {page.tag}"),
+        "a draft is served to nobody",
+        saw=answer.said(),
+        service=PLATFORM,
     )
+    expect_equal(page.held(), [], "a draft is not served by Builder.io's public API", service=BUILDER)
     begin = now_ns()
     page.publish(f"public {page.tag}", webhooks=True, published="published")
     page.served(f"public {page.tag}")
@@ -92,13 +93,11 @@ def test_drafts(
         done=now_ns(),
     )
     witness("Builder.io's content API", "the page while published")
-    expect(
-        services.builder.content(page.path), "Builder.io serves it too (positive control)", service=BUILDER
-    )
+    expect(page.held(), "Builder.io serves it too (positive control)", service=BUILDER)
     page.publish(f"secret again {page.tag}", webhooks=True, published="draft")
     eventually(
         page.get,
-        until=lambda a: a.status == 404,
+        until=lambda a: page.absent(a, page.tag),
         within=30,
         claim="what is unpublished is served no longer",
         service=PLATFORM,
@@ -108,14 +107,12 @@ def test_drafts(
     services.builder.delete(page.id)
     eventually(
         page.get,
-        until=lambda a: a.status == 404,
+        until=lambda a: page.absent(a, page.tag),
         within=30,
         claim="what is deleted is served no longer",
         service=PLATFORM,
     )
-    expect_equal(
-        services.builder.content(page.path), [], "Builder.io no longer serves it either", service=BUILDER
-    )
+    expect_equal(page.held(), [], "Builder.io no longer serves it either", service=BUILDER)
 
 
 @check(
