@@ -18,7 +18,7 @@ Source: the listeners and messages of @builder.io/sdk 6 (`bindMessageListeners`,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -79,6 +79,12 @@ def open_editor(
     page.context.grant_permissions(["local-network-access"], origin=_origin(host))
     page.route(address, lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=text))
     page.goto(address)
+
+
+def nameless(page: Page, blocks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Identifiers of the blocks that the editor cannot find in its frame, to be selected there: no element names them."""
+    frame = page.frame_locator("#preview")
+    return [one["id"] for one in blocks if not frame.locator(f"[builder-id='{one['id']}']").count()]
 
 
 def _origin(address: str) -> str:
