@@ -2,7 +2,8 @@
 
 Rows by PostgreSQL itself, R2's objects by its S3 API, its unfinished uploads by the files of the store (workerd's S3 API
 does not list them), all else by the vendors' own listings. What its service keeps for ever by nature is no residue and
-not counted: events (Sentry, DataDog, Mixpanel, GA4), logs that only grow (`GROWING`), the messages of rooms.
+not counted: events (Sentry, DataDog, Mixpanel, GA4), logs that only grow (`GROWING`), the messages of rooms; nor is what
+its service forgets by itself (keys of KV that expire).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _witnessed(services: ServiceClients, state: Path) -> Iterator[tuple[str, lis
             yield table, [_named(row["one"]) for row in rows]
     yield "r2 objects", services.r2.s3.keys("")
     yield "r2 multipart uploads", _unfinished(state)
-    yield "kv keys", services.kv.keys("")
+    yield "kv keys", services.kv.lasting_keys()
     yield "builder entries", _entries(services)
     listed = (
         services.sentry.api.request("GET", f"{services.sentry.project_path}/rules/").demand(200).json(list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -77,19 +77,24 @@ class KvClient:
 
     def keys(self, prefix: str) -> list[str]:
         """Keys that begin with `prefix`. Listing may lag behind writing on the real service."""
-        found: list[str] = []
+        return [str(entry["name"]) for entry in self._entries(prefix)]
+
+    def lasting_keys(self) -> list[str]:
+        """Every key that does not expire by itself (`expiration` in Cloudflare's listing of keys)."""
+        return [str(entry["name"]) for entry in self._entries("") if not entry.get("expiration")]
+
+    def _entries(self, prefix: str) -> Iterator[dict[str, Any]]:
         cursor, seen = "", set[str]()
         for _ in pages(SERVICE.id, what := f"listing keys of '{prefix}'"):
             params = {"prefix": prefix, "limit": 1000} | ({"cursor": cursor} if cursor else {})
             document = self.port.request("GET", "/keys", params=params).demand(200).json(dict)
-            found += [str(entry["name"]) for entry in document.get("result") or []]
+            yield from document.get("result") or []
             cursor = (document.get("result_info") or {}).get("cursor") or ""
             if cursor in seen:
                 raise ServiceError(SERVICE.id, f"{what} never ends: a cursor comes again")
             if not cursor:
-                break
+                return
             seen.add(cursor)
-        return found
 
     def close(self) -> None:
         """Closes every connection."""
