@@ -13,6 +13,13 @@ from core.run import ROOT, Run
 from core.shard import Shard
 from runner.declared_checks import Declared
 
+UNUSED_PLUGINS = tuple(
+    word
+    for name in ("schemathesis", "hypothesispytest", "locust", "anyio", "random_order")
+    for word in ("-p", f"no:{name}")
+)
+"""Pytest's words against plugins that no check uses; to load them takes as long as all else that pytest loads."""
+
 
 @dataclass(frozen=True)
 class CheckPart:

@@ -55,7 +55,7 @@ from loadprofiles.run import needs_of
 from loadprofiles.setup.variables import LoadVariables
 from reports.rendering.formatting import count
 from runner import declared_checks, imported, own_schema, pgtap, retry
-from runner.check_parts import CheckPart, parts_of, says_nothing, shard_of
+from runner.check_parts import UNUSED_PLUGINS, CheckPart, parts_of, says_nothing, shard_of
 from runner.preparation import prepare
 from runner.processes import Part, run_parts
 from runner.progress import Line, checks_going, load_going
@@ -63,12 +63,6 @@ from runner.stops import held, stoppable
 
 STACK = "stack-"
 """How the folder of a stack for exclusive checks begins; the run's identifier follows."""
-UNUSED_PLUGINS = tuple(
-    word
-    for name in ("schemathesis", "hypothesispytest", "locust", "anyio", "random_order")
-    for word in ("-p", f"no:{name}")
-)
-"""Pytest's words against plugins that no check uses; to load them takes as long as all else that pytest loads."""
 LOG_KEPT = 4 * 1024 * 1024
 
 

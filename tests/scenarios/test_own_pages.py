@@ -13,7 +13,7 @@ from core.errors import ConfigError
 from core.events import CheckFinished, FlowStep
 from core.evidence import Evidence
 from core.target import resolve
-from runner.session import UNUSED_PLUGINS
+from runner.check_parts import UNUSED_PLUGINS
 from scenarios.browser.pages import pages_of
 from stack.platform.assay.pages import ReferencePages
 from tests.runner.sandbox import ROOT, Sandbox

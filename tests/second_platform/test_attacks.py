@@ -11,7 +11,7 @@ import pytest
 from core.events import CheckFinished
 from core.evidence import Evidence
 from core.user_settings import for_child
-from runner.session import UNUSED_PLUGINS
+from runner.check_parts import UNUSED_PLUGINS
 from tests.second_platform.running import ROOT, Second, second
 
 TOKENS = {

@@ -23,7 +23,7 @@ from core.evidence import Evidence
 from core.permit import EVERYTHING, Permit
 from core.run import ROOT
 from core.user_settings import for_child
-from runner.session import UNUSED_PLUGINS
+from runner.check_parts import UNUSED_PLUGINS
 from suites.security.transport.test_tls import faults_of
 
 PERMIT = Permit(EVERYTHING, frozenset({"localhost", "127.0.0.1"}))

@@ -14,7 +14,7 @@ from core.events import CheckFinished
 from core.evidence import Evidence
 from core.run import ROOT
 from core.target import TLS
-from runner.session import UNUSED_PLUGINS
+from runner.check_parts import UNUSED_PLUGINS
 
 PATIENCE = "IMPATIENT_SECONDS"
 """Environment variable of tests.suites.short_timeouts_plugin: how long anything is waited for, two seconds without it."""
