@@ -138,7 +138,8 @@ class BucketMatrix:
             answer = self.storage.as_user("POST", path, token, body={**paths, "expiresIn": seconds})
             if answer.status == 200:
                 signed = answer.json(list)[0] if paths else answer.json(dict)
-                found[way] = str(signed["signedURL"])
+                if link := signed.get("signedURL"):  # of many, one that may not be signed has none
+                    found[way] = str(link)
         return found
 
     def opens(self, link: str, subject: Object) -> bool:
